@@ -1,0 +1,33 @@
+# Two commands: `make demo` trains on real data and shows its spectra, `make test` runs every test.
+# Paths stay relative, so a clone whose path has a space in it works as well.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check clean
+
+demo: .venv/.train
+	$(BIN)/python -m htmu_diag train configs/digits_mlp.yaml
+
+test: .venv/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+check: .venv/.dev
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+# One pip command chooses torch and torchvision together: they only import as a matching pair.
+.venv/.train: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable ".[train]"
+	touch $@
+
+.venv/.dev: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $@ .venv/.train
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

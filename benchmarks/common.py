@@ -1,0 +1,56 @@
+"""What every benchmark shares: CPU time of a call, medians, and a section of RESULTS.md with date and machine."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import re
+import resource
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "RESULTS.md"
+
+
+def cpu_seconds(call: Callable[[], object], repeats: int = 5) -> float:
+    """Median CPU seconds of one call (all threads of this process), after one call that is not counted."""
+    call()
+    spent = []
+    for _ in range(repeats):
+        start = time.process_time()
+        call()
+        spent.append(time.process_time() - start)
+    return statistics.median(spent)
+
+
+def peak_rss_mb() -> float:
+    """Largest resident set of this process so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def machine() -> str:
+    """The machine in words: processor, cores, Python."""
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A Markdown table; floats with four significant digits."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(_cell(value) for value in line) + " |" for line in lines)
+
+
+def record(section: str, columns: Sequence[str], rows: Sequence[Sequence[object]], note: str = "") -> None:
+    """Print a table and write it as the section of that name into RESULTS.md, in place of an older one."""
+    stamp = f"{datetime.date.today().isoformat()}, {machine()}."
+    body = f"## {section}\n\n{stamp} {note}".rstrip() + f"\n\n{table(columns, rows)}\n"
+    print(body)
+    old = RESULTS.read_text() if RESULTS.exists() else "# Measured results\n"
+    others = re.sub(rf"## {re.escape(section)}\n.*?(?=\n## |\Z)", "", old, flags=re.DOTALL).rstrip()
+    RESULTS.write_text(f"{others}\n\n{body}")
+
+
+def _cell(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

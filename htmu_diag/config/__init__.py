@@ -1,0 +1,1 @@
+"""Config: typed YAML configurations."""

@@ -1,0 +1,1 @@
+"""Fits: values in, a frozen result out."""

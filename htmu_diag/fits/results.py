@@ -1,0 +1,143 @@
+"""What fits return: frozen values with an outcome in words, never -1 and never a bare tuple."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from htmu_diag.laws.base import Law
+from htmu_diag.spectrum import Floats
+
+__all__ = ["BulkFit", "Code", "Interval", "LawFit", "Status", "TailFit"]
+
+Interval = tuple[float, float]
+UNKNOWN: Interval = (math.nan, math.nan)
+
+Code = Literal[
+    "ok",  # the estimate stands
+    "too_few_values",  # fewer values than the estimator needs
+    "degenerate",  # all equal, or so few distinct values that nothing is identified
+    "bad_values",  # NaN, infinite, zero or negative where the law has none
+    "not_a_power_law",  # the goodness-of-fit test rejects the power law, or a lighter tail is far likelier
+    "at_boundary",  # the likelihood still rises at the edge of the parameter domain
+    "not_converged",  # the optimiser stopped early
+]
+
+
+@dataclass(frozen=True)
+class Status:
+    """The outcome of a fit: a code, and a sentence that says what happened and what to do about it."""
+
+    code: Code = "ok"
+    message: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """True where the estimate may be used; a numerical outcome is never an exception."""
+        return self.code == "ok"
+
+
+@dataclass(frozen=True)
+class TailFit:
+    """A power law fitted to a tail: density proportional to x**-alpha above xmin (below 1/xmin for the lower tail).
+
+    alpha: exponent of the density; for ``tail="lower"`` the density at zero behaves like x**(alpha - 2), see ``exponent``.
+    alpha_stderr: standard error at fixed xmin, (alpha - 1)/sqrt(n_tail), or from the bootstrap where one was run.
+    alpha_interval: 95 % interval.
+    xmin: start of the tail, in the values' own unit.
+    n_tail, n: values in the tail, and in all.
+    ks_distance: largest distance between the tail's empirical CDF and the fitted one.
+    p_value: of the semi-parametric bootstrap (Clauset, Shalizi & Newman 2009, section 4.1); NaN where none was run.
+    cross_check: largest absolute difference in (alpha, xmin, ks_distance) from the powerlaw package; NaN if not asked for.
+    """
+
+    alpha: float
+    alpha_stderr: float
+    xmin: float
+    n_tail: int
+    n: int
+    ks_distance: float
+    p_value: float = math.nan
+    alpha_interval: Interval = UNKNOWN
+    tail: Literal["upper", "lower"] = "upper"
+    status: Status = Status()
+    cross_check: float = math.nan
+
+
+@dataclass(frozen=True)
+class LawFit:
+    """A law fitted to a whole spectrum by maximum likelihood.
+
+    law: the fitted law, None where the fit failed (the status says why).
+    parameters: name -> estimate; stderr and intervals (95 %) under the same names.
+    kappa, kappa_stderr, kappa_interval, scale: shorthands; NaN for laws without them.
+    floor: the shift tau subtracted from the values before the fit (0 without one).
+    tail_exponent: implied density exponent of the upper tail (inverse HTMP), NaN where the tail is not a power law.
+    ks_distance, ad_distance: Kolmogorov-Smirnov and Anderson-Darling distances to the fitted law.
+    p_value: parametric bootstrap with the matching random-matrix sampler; NaN where none was run.
+    log_likelihood: sum over the values used (weighted sum for quadrature spectra).
+    alternatives: other orientations or laws tried, name -> log-likelihood.
+    """
+
+    family: str
+    law: Law | None
+    parameters: Mapping[str, float]
+    stderr: Mapping[str, float] = field(default_factory=dict)
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    floor: float = 0.0
+    tail_exponent: float = math.nan
+    tail_exponent_interval: Interval = UNKNOWN
+    n: int = 0
+    ks_distance: float = math.nan
+    ad_distance: float = math.nan
+    p_value: float = math.nan
+    log_likelihood: float = math.nan
+    alternatives: Mapping[str, float] = field(default_factory=dict)
+    status: Status = Status()
+
+    @property
+    def kappa(self) -> float:
+        """Eigenvalue repulsion; NaN for a law without one."""
+        return self.parameters.get("kappa", math.nan)
+
+    @property
+    def kappa_stderr(self) -> float:
+        return self.stderr.get("kappa", math.nan)
+
+    @property
+    def kappa_interval(self) -> Interval:
+        return self.intervals.get("kappa", UNKNOWN)
+
+    @property
+    def scale(self) -> float:
+        return self.parameters.get("scale", math.nan)
+
+
+@dataclass(frozen=True)
+class BulkFit:
+    """A Marchenko-Pastur bulk with spikes above it.
+
+    scale: variance of the matrix entries (the law's mean), robust to the spikes.
+    lower_edge, upper_edge: edges of the bulk, scale*(1 -+ sqrt(gamma))**2.
+    threshold: the value beyond which an eigenvalue counts as a spike (upper edge plus a Tracy-Widom quantile).
+    spikes: (n_spikes,) ascending, the values beyond the threshold.
+    ks_distance: of the bulk below the threshold to the fitted law; p_value by simulation of Wishart matrices.
+    """
+
+    gamma: float
+    scale: float
+    lower_edge: float
+    upper_edge: float
+    threshold: float
+    spikes: Floats
+    n: int
+    ks_distance: float = math.nan
+    p_value: float = math.nan
+    law: Law | None = None
+    status: Status = Status()
+
+    @property
+    def n_spikes(self) -> int:
+        return int(self.spikes.size)

@@ -1,0 +1,1 @@
+"""Integrations: thin shims for the places where people train."""

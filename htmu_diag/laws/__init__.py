@@ -1,0 +1,1 @@
+"""Laws of spectra, one law a file, with scipy's method names."""

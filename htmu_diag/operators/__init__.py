@@ -1,0 +1,1 @@
+"""Operators: matrix-free linear operators of a model: Hessian, GGN, Fisher, Jacobian, kernels."""

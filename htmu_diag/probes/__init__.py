@@ -1,0 +1,1 @@
+"""Probes: what is measured at a step, when, and without disturbing the training."""

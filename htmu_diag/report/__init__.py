@@ -1,0 +1,1 @@
+"""Report: figures and tables of a run."""

@@ -1,0 +1,1 @@
+"""Sinks: where diagnosed steps go: TensorBoard, JSON lines, the console, memory."""

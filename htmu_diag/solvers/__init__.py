@@ -1,0 +1,1 @@
+"""Solvers: operator or matrix in, `Spectrum` out."""

@@ -1,0 +1,200 @@
+"""The one value that flows through the house: a spectrum, as a point measure of known mass.
+
+A spectrum of an operator of dimension N is the measure (1/N) sum_i delta(lambda_i). Three ways to know it give one type:
+all eigenvalues (``exact``: N atoms of mass 1/N), the k largest (``top_k``: k atoms of mass 1/N, the rest is censored),
+or a quadrature rule (``quadrature``: nodes with weights that sum to one; the nodes are *not* eigenvalues).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from htmu_diag.errors import InputError
+
+__all__ = ["Estimator", "Floats", "Kind", "Source", "Spectrum"]
+
+Floats = npt.NDArray[np.float64]
+Method = Literal["exact", "top_k", "quadrature"]
+
+_NO_SCALARS: Mapping[str, float] = MappingProxyType({})
+
+
+class Kind(str, enum.Enum):
+    """What a spectrum is the spectrum of. The value is the first word of its tags (``weights_alpha/<layer>``)."""
+
+    WEIGHTS = "weights"
+    UPDATES = "updates"
+    NTK = "ntk"
+    CONJUGATE_KERNEL = "conjugate_kernel"
+    JACOBIAN = "jacobian"
+    INPUTS = "inputs"
+    ACTIVATIONS = "activations"
+    HESSIAN = "hessian"
+    GGN = "ggn"
+    FISHER = "fisher"
+    GRADIENT_NOISE = "gradient_noise"
+    TRAJECTORY = "trajectory"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a spectrum comes from; it travels with the numbers.
+
+    kind: what was measured.
+    name: the layer or the part of the model, as in ``named_parameters`` without wrapper prefixes; "model" for the whole.
+    shape: (rows, columns) of the matrix whose Gram matrix was diagonalised, or (N, N) of a symmetric operator.
+    step: optimizer steps taken when it was measured; None outside training.
+    unit: what the values are, in words, such as "eigenvalues of W^T W / max(shape)".
+    """
+
+    kind: Kind
+    name: str
+    shape: tuple[int, int]
+    step: int | None = None
+    unit: str = ""
+
+    @property
+    def gamma(self) -> float:
+        """Aspect ratio of the matrix, the smaller side over the larger, in (0, 1]."""
+        return min(self.shape) / max(self.shape)
+
+    def label(self) -> str:
+        """The source in words for messages: "fc1.weight (weights, step 100)"."""
+        step = "" if self.step is None else f", step {self.step}"
+        return f"{self.name} ({self.kind.value}{step})"
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """How a spectrum was computed.
+
+    method: exact, top_k or quadrature.
+    routine: the algorithm and its policy ("gram_eigvalsh float64", "svdvals float32", "lanczos 64x4 deflated").
+    products: matrix-vector products spent; 0 where none was counted.
+    """
+
+    method: Method = "exact"
+    routine: str = ""
+    products: int = 0
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """A point measure of known mass on the real line, with its source.
+
+    values: (n,) ascending, finite, float64.
+    weights: (n,) non-negative; 1/dimension each for exact and top-k spectra, quadrature weights otherwise.
+    dimension: number of eigenvalues of the operator (n for exact spectra, more otherwise).
+    scalars: single numbers measured together with it, under names of ``analysis.quantities`` ("entropy_deficit").
+    """
+
+    values: Floats
+    weights: Floats
+    dimension: int
+    source: Source
+    estimator: Estimator = Estimator()
+    scalars: Mapping[str, float] = field(default_factory=lambda: _NO_SCALARS)
+
+    def __post_init__(self) -> None:
+        values = np.ascontiguousarray(self.values, dtype=np.float64)
+        weights = np.ascontiguousarray(self.weights, dtype=np.float64)
+        self._refuse_bad_shape(values, weights)
+        self._refuse_non_finite(values, weights)
+        order = np.argsort(values, kind="stable")
+        if (np.diff(order) < 0).any():
+            values, weights = values[order], weights[order]
+        values, weights = values.view(), weights.view()
+        values.flags.writeable = weights.flags.writeable = False
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "weights", weights)
+        object.__setattr__(self, "scalars", MappingProxyType(dict(self.scalars)))
+
+    @classmethod
+    def exact(
+        cls, values: npt.ArrayLike, source: Source, *, routine: str = "", scalars: Mapping[str, float] = _NO_SCALARS
+    ) -> Spectrum:
+        """All eigenvalues of an operator, each with mass 1/n. Raises InputError on NaN or infinite values."""
+        array = np.asarray(values, dtype=np.float64)
+        mass = np.full(array.shape, 1.0 / max(array.size, 1))
+        return cls(array, mass, array.size, source, Estimator("exact", routine), scalars)
+
+    @classmethod
+    def top_k(
+        cls,
+        values: npt.ArrayLike,
+        dimension: int,
+        source: Source,
+        *,
+        routine: str = "",
+        products: int = 0,
+        scalars: Mapping[str, float] = _NO_SCALARS,
+    ) -> Spectrum:
+        """The k largest of ``dimension`` eigenvalues; the rest is known only to lie below them (censored)."""
+        array = np.asarray(values, dtype=np.float64)
+        mass = np.full(array.shape, 1.0 / max(dimension, 1))
+        return cls(array, mass, dimension, source, Estimator("top_k", routine, products), scalars)
+
+    @property
+    def mass(self) -> float:
+        """Total mass: 1 for exact and quadrature spectra, k/dimension for top-k ones."""
+        return float(self.weights.sum())
+
+    @property
+    def is_censored(self) -> bool:
+        """True where only the largest eigenvalues are known."""
+        return self.estimator.method == "top_k"
+
+    def moment(self, order: int) -> float:
+        """The integral of x**order against the measure (the normalised trace of the operator's power)."""
+        return float(self.weights @ self.values**order)
+
+    def trace(self) -> float:
+        """Sum of the eigenvalues, dimension * moment(1); of the known ones only where the spectrum is censored."""
+        return self.dimension * self.moment(1)
+
+    def sample(self) -> Floats:
+        """The eigenvalues themselves, (n,) ascending, for estimators that count them.
+
+        Raises InputError for a quadrature rule: its nodes are not eigenvalues; counting them gives a wrong exponent.
+        """
+        if self.estimator.method == "quadrature":
+            raise InputError(
+                f"{self.source.label()}: a quadrature spectrum has nodes and weights, not eigenvalues; "
+                "fit it with its weights, or measure the largest eigenvalues with top_k"
+            )
+        return self.values
+
+    def at_step(self, step: int | None) -> Spectrum:
+        """The same spectrum, marked with another step."""
+        return replace(self, source=replace(self.source, step=step))
+
+    def _refuse_bad_shape(self, values: Floats, weights: Floats) -> None:
+        if values.ndim != 1 or values.shape != weights.shape:
+            raise InputError(
+                f"{self.source.label()}: values {values.shape} and weights {weights.shape} must be one-dimensional "
+                "and of equal length; pass one weight for each value"
+            )
+        if self.dimension < 0 or (self.estimator.method != "quadrature" and values.size > self.dimension):
+            raise InputError(
+                f"{self.source.label()}: {values.size} values for an operator of dimension {self.dimension}; "
+                "pass the operator's own dimension"
+            )
+
+    def _refuse_non_finite(self, values: Floats, weights: Floats) -> None:
+        bad = values.size - int(np.isfinite(values).sum())
+        if bad:
+            raise InputError(
+                f"{self.source.label()}: {bad} of {values.size} values are NaN or infinite; "
+                "look for a diverged layer (a loss of NaN, too large a learning rate) and skip it"
+            )
+        if not (np.isfinite(weights).all() and (weights >= 0).all()):
+            raise InputError(
+                f"{self.source.label()}: weights must be finite and non-negative; check the quadrature rule"
+            )

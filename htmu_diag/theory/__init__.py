@@ -1,0 +1,1 @@
+"""Theory: parameters in, predictions out."""

@@ -1,0 +1,1 @@
+"""Training: bundled models, data sets and one loop."""
