@@ -1,6 +1,6 @@
 """The one value that flows through the house: a spectrum, as a point measure of known mass.
 
-A spectrum of an operator of dimension N is the measure (1/N) sum_i delta(lambda_i). Three ways to know it give one type:
+A spectrum of an operator of dimension N is the measure (1/N) sum_i delta(lambda_i). It is known in one of three ways:
 all eigenvalues (``exact``: N atoms of mass 1/N), the k largest (``top_k``: k atoms of mass 1/N, the rest is censored),
 or a quadrature rule (``quadrature``: nodes with weights that sum to one; the nodes are *not* eigenvalues).
 """
@@ -48,7 +48,7 @@ class Source:
     """Where a spectrum comes from; it travels with the numbers.
 
     kind: what was measured.
-    name: the layer or the part of the model, as in ``named_parameters`` without wrapper prefixes; "model" for the whole.
+    name: the layer or the part of the model, as in ``named_parameters`` without wrappers; "model" for the whole.
     shape: (rows, columns) of the matrix whose Gram matrix was diagonalised, or (N, N) of a symmetric operator.
     step: optimizer steps taken when it was measured; None outside training.
     unit: what the values are, in words, such as "eigenvalues of W^T W / max(shape)".

@@ -28,7 +28,7 @@ class StepRecord:
     events: tuple[str, ...] = ()
 
     def metrics(self) -> dict[str, float]:
-        """Every finite number of the step by its tag: ``weights_alpha/<layer>``, ``summary/weights_alpha_mean``, scalars."""
+        """Every finite number of the step by its tag: ``weights_alpha/<layer>``, ``summary/...``, then the scalars."""
         tagged: dict[str, float] = {}
         for diagnosis in self.diagnoses:
             tagged.update(diagnosis.metrics())

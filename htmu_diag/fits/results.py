@@ -43,14 +43,14 @@ class Status:
 class TailFit:
     """A power law fitted to a tail: density proportional to x**-alpha above xmin (below 1/xmin for the lower tail).
 
-    alpha: exponent of the density; for ``tail="lower"`` the density at zero behaves like x**(alpha - 2), see ``exponent``.
-    alpha_stderr: standard error at fixed xmin, (alpha - 1)/sqrt(n_tail), or from the bootstrap where one was run.
+    alpha: exponent of the density; for ``tail="lower"`` the density at zero goes like x**(alpha - 2).
+    alpha_stderr: standard error at fixed xmin, (alpha - 1)/sqrt(n_tail), or the bootstrap's where one was run.
     alpha_interval: 95 % interval.
     xmin: start of the tail, in the values' own unit.
     n_tail, n: values in the tail, and in all.
     ks_distance: largest distance between the tail's empirical CDF and the fitted one.
     p_value: of the semi-parametric bootstrap (Clauset, Shalizi & Newman 2009, section 4.1); NaN where none was run.
-    cross_check: largest absolute difference in (alpha, xmin, ks_distance) from the powerlaw package; NaN if not asked for.
+    cross_check: largest absolute difference in (alpha, xmin, ks_distance) from the powerlaw package; NaN if not asked.
     """
 
     alpha: float
