@@ -1,0 +1,225 @@
+"""From a spectrum to a diagnosis: the one pipeline, used live by the monitor and offline on stored spectra.
+
+Fits of weight matrices use HTMP, fits of feature kernels inverse HTMP (the orientation that the field uses); both are
+fitted and their likelihoods compared. Indefinite operators and samples of lengths have no Marchenko-Pastur bulk: only
+their tails are fitted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from htmu_diag.analysis.options import Options
+from htmu_diag.analysis.quantities import tag
+from htmu_diag.analysis.shape import NUMERICAL_ZERO, SpectrumShape, shape_of
+from htmu_diag.fits import (
+    BulkFit,
+    GapRatio,
+    LawFit,
+    TailFit,
+    fit_htmp,
+    fit_inverse_gamma,
+    fit_marchenko_pastur,
+    fit_power_law,
+    gap_ratio,
+)
+from htmu_diag.spectrum import Floats, Kind, Source, Spectrum
+from htmu_diag.theory import Evidence, Phase, PhaseReading, classify
+from htmu_diag.theory.predictions import noise_exponent, predicted_exponent
+
+__all__ = ["Diagnosis", "diagnose"]
+
+Orientation = Literal["direct", "inverse"]
+_ORIENTATION: dict[Kind, Orientation] = {
+    Kind.WEIGHTS: "direct",
+    Kind.UPDATES: "direct",
+    Kind.JACOBIAN: "direct",
+    Kind.NTK: "inverse",
+    Kind.CONJUGATE_KERNEL: "inverse",
+    Kind.ACTIVATIONS: "inverse",
+    Kind.INPUTS: "inverse",
+}
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Everything that is said about one spectrum.
+
+    tail: power law of the upper tail; lower: of the lower tail (kernels and step lengths), else None.
+    bulk: Marchenko-Pastur fit; htmp: HTMP fit in the field's orientation; htmp_other: in the other one.
+    inverse_gamma: fit near zero (kernels). gaps: local repulsion. phase: one of the 5+1 phases, with the reason.
+    alpha_noise, alpha_predicted: what the estimator gives on noise of this shape, and on the fitted HTMP law.
+    """
+
+    spectrum: Spectrum
+    shape: SpectrumShape
+    tail: TailFit
+    lower: TailFit | None = None
+    bulk: BulkFit | None = None
+    htmp: LawFit | None = None
+    htmp_other: LawFit | None = None
+    inverse_gamma: LawFit | None = None
+    gaps: GapRatio | None = None
+    alpha_noise: float = np.nan
+    alpha_predicted: float = np.nan
+    phase: PhaseReading = field(default_factory=lambda: PhaseReading(Phase.UNDETERMINED, "not classified"))
+
+    @property
+    def source(self) -> Source:
+        return self.spectrum.source
+
+    @property
+    def verdict(self) -> str:
+        """The phase in words; for spectra without phases, whether their tail is a power law."""
+        if self.phase.phase is not Phase.UNDETERMINED:
+            return self.phase.phase.value
+        return "power-law tail" if self.tail.status.ok else self.tail.status.code.replace("_", " ")
+
+    @property
+    def orientation(self) -> Orientation:
+        """The orientation in which `htmp` was fitted."""
+        return _ORIENTATION.get(self.source.kind, "direct")
+
+    @cached_property
+    def numbers(self) -> dict[str, float]:
+        """Every number by its name in `quantities`, NaN where it has no value."""
+        sign = 1.0 if self.orientation == "direct" else -1.0
+        gap = (
+            np.nan if not (self.htmp and self.htmp_other) else self.htmp_other.log_likelihood - self.htmp.log_likelihood
+        )
+        return {
+            **self.shape.numbers(),
+            **_tail_numbers(self.tail, self.shape.log_norm),
+            "lower_exponent": self.lower.alpha - 2.0 if self.lower else np.nan,
+            "alpha_noise": self.alpha_noise,
+            "alpha_predicted": self.alpha_predicted,
+            **(_htmp_numbers(self.htmp) if self.htmp else {}),
+            "inverse_advantage": sign * gap,
+            **(_bulk_numbers(self.bulk) if self.bulk else {}),
+            **(_inverse_gamma_numbers(self.inverse_gamma) if self.inverse_gamma else {}),
+            **({"gap_ratio": self.gaps.mean, "gap_ratio_stderr": self.gaps.stderr} if self.gaps else {}),
+            **({} if self.phase.phase is Phase.UNDETERMINED else {"phase": float(self.phase.phase.order)}),
+            **self.spectrum.scalars,
+        }
+
+    def metrics(self) -> dict[str, float]:
+        """Finite numbers by tag (``weights_alpha/fc1.weight``): the only place that turns them into curve names."""
+        source = self.source
+        return {tag(source.kind.value, k, source.name): v for k, v in self.numbers.items() if np.isfinite(v)}
+
+    def row(self) -> dict[str, Any]:
+        """One row of a table: where it comes from, every number, the verdict with its reason, how it was computed."""
+        source = self.source
+        return {
+            "name": source.name,
+            "kind": source.kind.value,
+            "rows": source.shape[0],
+            "columns": source.shape[1],
+            "step": source.step,
+            **self.numbers,
+            "verdict": self.verdict,
+            "reason": self.phase.reason,
+            "tail_status": self.tail.status.code,
+            "htmp_status": self.htmp.status.code if self.htmp else "",
+            "routine": self.spectrum.estimator.routine,
+        }
+
+
+def diagnose(spectrum: Spectrum, options: Options | None = None) -> Diagnosis:
+    """Fit everything that makes sense for this spectrum. Never raises on finite values: outcomes are statuses."""
+    options = options or Options()
+    shape = shape_of(spectrum)
+    if spectrum.estimator.method == "quadrature":
+        return _diagnose_quadrature(spectrum, shape)
+    positive = spectrum.values[spectrum.values > NUMERICAL_ZERO * spectrum.dimension * max(shape.lambda_max, 0.0)]
+    if spectrum.source.kind in _ORIENTATION and not spectrum.is_censored:
+        return _diagnose_matrix(spectrum, shape, positive, options)
+    tail = fit_power_law(positive, bootstrap=options.bootstrap, rng=options.rng(spectrum.source))
+    lengths = spectrum.source.kind in (Kind.TRAJECTORY, Kind.GRADIENT_NOISE)
+    return Diagnosis(spectrum, shape, tail, fit_power_law(positive, tail="lower") if lengths else None)
+
+
+def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats, options: Options) -> Diagnosis:
+    source, rng = spectrum.source, options.rng(spectrum.source)
+    orientation = _ORIENTATION[source.kind]
+    kernel = orientation == "inverse"
+    tail = fit_power_law(positive, bootstrap=options.bootstrap, rng=rng)
+    bulk = fit_marchenko_pastur(spectrum.values, source.gamma, bootstrap=options.bootstrap, rng=rng)
+    htmp = fit_htmp(positive, source.gamma, orientation=orientation)
+    return Diagnosis(
+        spectrum,
+        shape,
+        tail,
+        lower=fit_power_law(positive, tail="lower") if kernel else None,
+        bulk=bulk,
+        htmp=htmp,
+        htmp_other=fit_htmp(positive, source.gamma, orientation="direct" if kernel else "inverse"),
+        inverse_gamma=fit_inverse_gamma(positive, bootstrap=options.bootstrap, rng=rng) if kernel else None,
+        gaps=gap_ratio(positive),
+        alpha_noise=noise_exponent(positive.size, source.gamma),
+        alpha_predicted=predicted_exponent(htmp),
+        phase=classify(_evidence(shape, tail, bulk)),
+    )
+
+
+def _diagnose_quadrature(spectrum: Spectrum, shape: SpectrumShape) -> Diagnosis:
+    """Nodes are not eigenvalues: the tail is left to a top-k spectrum; kernels are fitted by weighted likelihood."""
+    source = spectrum.source
+    tail = fit_power_law(np.empty(0))
+    if source.kind not in _ORIENTATION:
+        return Diagnosis(spectrum, shape, tail)
+    keep = spectrum.values > NUMERICAL_ZERO * spectrum.dimension * shape.lambda_max
+    weights = spectrum.weights[keep] * spectrum.dimension
+    htmp = fit_htmp(spectrum.values[keep], source.gamma, orientation=_ORIENTATION[source.kind], weights=weights)
+    return Diagnosis(spectrum, shape, tail, htmp=htmp, alpha_predicted=predicted_exponent(htmp))
+
+
+def _evidence(shape: SpectrumShape, tail: TailFit, bulk: BulkFit) -> Evidence:
+    ratio = float(bulk.spikes[-1] / bulk.upper_edge) if bulk.n_spikes else np.nan
+    p = bulk.p_value if bulk.status.ok else np.nan
+    return Evidence(shape.zero_fraction, p, bulk.n_spikes, ratio, tail.status.ok, tail.p_value, tail.alpha)
+
+
+def _tail_numbers(tail: TailFit, log_norm: float) -> dict[str, float]:
+    low, high = tail.alpha_interval
+    return {
+        "alpha": tail.alpha,
+        "alpha_stderr": tail.alpha_stderr,
+        "alpha_low": low,
+        "alpha_high": high,
+        "xmin": tail.xmin,
+        "n_tail": float(tail.n_tail),
+        "ks": tail.ks_distance,
+        "p": tail.p_value,
+        "alpha_weighted": tail.alpha * log_norm,
+    }
+
+
+def _htmp_numbers(fit: LawFit) -> dict[str, float]:
+    low, high = fit.kappa_interval
+    return {
+        "kappa": fit.kappa,
+        "kappa_stderr": fit.kappa_stderr,
+        "kappa_low": low,
+        "kappa_high": high,
+        "htmp_ks": fit.ks_distance,
+    }
+
+
+def _bulk_numbers(fit: BulkFit) -> dict[str, float]:
+    return {
+        "bulk_scale": fit.scale,
+        "bulk_edge": fit.upper_edge,
+        "bulk_ks": fit.ks_distance,
+        "bulk_p": fit.p_value,
+        "spikes": float(fit.n_spikes) if fit.status.ok else np.nan,
+    }
+
+
+def _inverse_gamma_numbers(fit: LawFit) -> dict[str, float]:
+    shape = fit.parameters.get("shape", np.nan)
+    return {"inverse_gamma_shape": shape, "inverse_gamma_ks": fit.ks_distance, "inverse_gamma_p": fit.p_value}

@@ -1,0 +1,149 @@
+"""The table of every logged number. Tags, table headings, plugin labels and the README's list are made from it.
+
+A tag is ``<kind>_<quantity>/<layer>``, for example ``weights_alpha/fc1.weight``: TensorBoard groups by the first
+component only, so each quantity gets a group with one card a layer.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+__all__ = ["QUANTITIES", "Quantity", "quantity", "tag"]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One number of a diagnosis.
+
+    name: its key in tags, data frames and JSON. symbol, unit: for labels. low, high: its range, both included.
+    heading: the column of the printed table, empty where it has none. meaning: one sentence.
+    """
+
+    name: str
+    symbol: str
+    unit: str
+    low: float
+    high: float
+    meaning: str
+    heading: str = ""
+
+
+_INF = math.inf
+_ROWS = (
+    # the spectrum itself
+    Quantity("dimension", "N", "1", 0, _INF, "Number of eigenvalues of the operator."),
+    Quantity("gamma", "gamma", "1", 0, 1, "Aspect ratio of the matrix, the smaller side over the larger.", "gamma"),
+    Quantity("lambda_max", "lambda_max", "as values", -_INF, _INF, "Largest eigenvalue."),
+    Quantity("lambda_min", "lambda_min", "as values", -_INF, _INF, "Smallest eigenvalue known."),
+    Quantity("trace", "tr", "as values", -_INF, _INF, "Sum of the eigenvalues."),
+    Quantity("log_norm", "log10 lambda_max", "decades", -_INF, _INF, "Decimal logarithm of the largest eigenvalue."),
+    Quantity("stable_rank", "tr / lambda_max", "1", 0, _INF, "Sum of the eigenvalues over the largest one."),
+    Quantity("effective_rank", "exp H", "1", 0, _INF, "Exponential of the entropy of the normalised eigenvalues."),
+    Quantity("zero_fraction", "f_0", "1", 0, 1, "Share of eigenvalues that are zero to rounding."),
+    Quantity("negative_mass", "f_-", "1", 0, 1, "Share of the spectrum below zero (indefinite operators)."),
+    # the upper tail as a power law
+    Quantity(
+        "alpha", "alpha", "1", 1, _INF, "Exponent of the eigenvalue density above xmin, by maximum likelihood.", "alpha"
+    ),
+    Quantity("alpha_stderr", "se(alpha)", "1", 0, _INF, "Standard error of alpha at the chosen xmin."),
+    Quantity("alpha_low", "alpha_2.5%", "1", -_INF, _INF, "Lower end of the 95 % interval of alpha."),
+    Quantity("alpha_high", "alpha_97.5%", "1", -_INF, _INF, "Upper end of the 95 % interval of alpha."),
+    Quantity("xmin", "xmin", "as values", 0, _INF, "Where the tail starts: smallest KS distance.", "xmin"),
+    Quantity("n_tail", "n_tail", "1", 0, _INF, "Eigenvalues in the tail.", "n_tail"),
+    Quantity("ks", "D", "1", 0, 1, "KS distance of the tail to the fitted power law.", "KS"),
+    Quantity(
+        "p",
+        "p",
+        "1",
+        0,
+        1,
+        "Share of synthetic power-law samples that fit worse than the data; below 0.1 the power law is ruled out.",
+        "p",
+    ),
+    Quantity(
+        "alpha_noise",
+        "alpha_MP",
+        "1",
+        1,
+        _INF,
+        "What the same estimator gives on pure noise of this shape (the Marchenko-Pastur law's own quantiles).",
+    ),
+    Quantity(
+        "alpha_weighted", "alpha log10 lambda_max", "1", -_INF, _INF, "Alpha weighted by the log norm (alpha-hat)."
+    ),
+    Quantity(
+        "lower_exponent", "a", "1", -_INF, _INF, "Exponent of the eigenvalue density at zero, from the lower tail."
+    ),
+    # the HTMP law
+    Quantity(
+        "kappa",
+        "kappa",
+        "1",
+        0,
+        _INF,
+        "Eigenvalue repulsion of the fitted HTMP law; infinite for Marchenko-Pastur noise, small for heavy tails.",
+        "kappa",
+    ),
+    Quantity("kappa_stderr", "se(kappa)", "1", 0, _INF, "Standard error of kappa."),
+    Quantity("kappa_low", "kappa_2.5%", "1", 0, _INF, "Lower end of the 95 % interval of kappa."),
+    Quantity("kappa_high", "kappa_97.5%", "1", 0, _INF, "Upper end of the 95 % interval of kappa."),
+    Quantity("htmp_ks", "D_HTMP", "1", 0, 1, "KS distance of the whole spectrum to the fitted HTMP law."),
+    Quantity(
+        "alpha_predicted",
+        "alpha_HTMP",
+        "1",
+        1,
+        _INF,
+        "Alpha that the fitted law predicts: its tail exponent, or the estimator's answer on its quantiles (HTMP).",
+        "predicted",
+    ),
+    Quantity(
+        "inverse_advantage",
+        "dlogL",
+        "nats",
+        -_INF,
+        _INF,
+        "Log-likelihood of inverse HTMP minus that of HTMP; positive where the inverse orientation is likelier.",
+    ),
+    # the Marchenko-Pastur bulk
+    Quantity("bulk_scale", "s", "as values", 0, _INF, "Mean of the Marchenko-Pastur bulk (variance of the entries)."),
+    Quantity("bulk_edge", "lambda_+", "as values", 0, _INF, "Upper edge of the Marchenko-Pastur bulk."),
+    Quantity("bulk_ks", "D_MP", "1", 0, 1, "KS distance of the bulk to the Marchenko-Pastur law."),
+    Quantity("bulk_p", "p_MP", "1", 0, 1, "Share of pure-noise matrices of this shape that fit worse."),
+    Quantity("spikes", "k", "1", 0, _INF, "Eigenvalues beyond the Tracy-Widom threshold of the bulk.", "spikes"),
+    # near zero, for kernels
+    Quantity("inverse_gamma_shape", "shape", "1", 0, _INF, "Shape of the inverse Gamma law fitted near zero."),
+    Quantity("inverse_gamma_ks", "D_IG", "1", 0, 1, "KS distance of the lowest eigenvalues to that law."),
+    Quantity("inverse_gamma_p", "p_IG", "1", 0, 1, "p-value of that KS distance, by parametric bootstrap."),
+    # local repulsion and phase
+    Quantity("gap_ratio", "<r>", "1", 0, 1, "Mean ratio of neighbouring gaps: 0.5307 (GOE) to 0.3863 (Poisson)."),
+    Quantity("gap_ratio_stderr", "se(<r>)", "1", 0, _INF, "Standard error of the gap ratio."),
+    Quantity(
+        "phase",
+        "phase",
+        "index",
+        0,
+        5,
+        "0 random-like, 1 bleeding-out, 2 bulk+spikes, 3 bulk-decay, 4 heavy-tailed, 5 rank-collapse.",
+        "verdict",
+    ),
+    # companions measured with a spectrum
+    Quantity("entropy_deficit", "dH", "nats", -_INF, _INF, "Haar entropy minus the mean entropy of singular vectors."),
+)
+
+QUANTITIES: dict[str, Quantity] = {row.name: row for row in _ROWS}
+
+
+def quantity(name: str) -> Quantity:
+    """The row of that name. Raises KeyError for a number that is not in the table: add it there first."""
+    return QUANTITIES[name]
+
+
+def tag(kind: str, name: str, layer: str) -> str:
+    """The TensorBoard tag of one number.
+
+    >>> tag("weights", "alpha", "fc1.weight")
+    'weights_alpha/fc1.weight'
+    """
+    return f"{kind}_{quantity(name).name}/{layer}"

@@ -1,0 +1,68 @@
+"""Numbers of a spectrum that need no fit: extremes, trace, ranks, masses."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import xlogy
+
+from htmu_diag.spectrum import Spectrum
+
+__all__ = ["NUMERICAL_ZERO", "SpectrumShape", "shape_of"]
+
+# An eigenvalue below this multiple of dimension * lambda_max is rounding of a Gram matrix in float64
+# (the backward error of a symmetric eigensolver is a few eps ||A||; Golub & Van Loan, section 8.1).
+NUMERICAL_ZERO = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True)
+class SpectrumShape:
+    """Fit-free numbers of a spectrum; NaN where an empty or zero spectrum has none."""
+
+    dimension: float
+    gamma: float
+    lambda_max: float
+    lambda_min: float
+    trace: float
+    log_norm: float
+    stable_rank: float
+    effective_rank: float
+    zero_fraction: float
+    negative_mass: float
+
+    def numbers(self) -> dict[str, float]:
+        """The numbers by their names in `quantities`."""
+        return dict(vars(self))
+
+
+def shape_of(spectrum: Spectrum) -> SpectrumShape:
+    """Fit-free numbers of a spectrum; ranks are those of the absolute values, so that they stay below the dimension."""
+    values, weights = spectrum.values, spectrum.weights
+    if values.size == 0:
+        return SpectrumShape(float(spectrum.dimension), spectrum.source.gamma, *[math.nan] * 8)
+    magnitude, largest = np.abs(values), float(np.abs(values).max())
+    zero = magnitude <= NUMERICAL_ZERO * spectrum.dimension * largest
+    return SpectrumShape(
+        dimension=float(spectrum.dimension),
+        gamma=spectrum.source.gamma,
+        lambda_max=float(values[-1]),
+        lambda_min=float(values[0]),
+        trace=spectrum.trace(),
+        log_norm=math.log10(values[-1]) if values[-1] > 0 else math.nan,
+        stable_rank=float(spectrum.dimension * (weights @ magnitude) / largest) if largest > 0 else math.nan,
+        effective_rank=_effective_rank(spectrum),
+        zero_fraction=float(weights[zero].sum()),
+        negative_mass=float(weights[(values < 0) & ~zero].sum()),
+    )
+
+
+def _effective_rank(spectrum: Spectrum) -> float:
+    """exp(-sum p log p) with p = |lambda| / sum |lambda| (Roy & Vetterli 2007)."""
+    magnitude = np.abs(spectrum.values)
+    total = spectrum.dimension * float(spectrum.weights @ magnitude)
+    if not total > 0:
+        return math.nan
+    share = magnitude / total
+    return float(np.exp(-spectrum.dimension * (spectrum.weights @ xlogy(share, share))))

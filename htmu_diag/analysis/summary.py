@@ -1,0 +1,42 @@
+"""Model-level numbers: averages over the layers of one kind, failed layers left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from htmu_diag.analysis.diagnose import Diagnosis
+from htmu_diag.theory import Phase
+
+__all__ = ["summarize"]
+
+_MEANS = ("alpha", "alpha_noise", "alpha_predicted", "alpha_weighted", "log_norm", "stable_rank", "entropy_deficit")
+_MEDIANS = ("kappa",)  # infinite for noise: a mean would be one layer's number
+
+
+def summarize(diagnoses: Sequence[Diagnosis]) -> dict[str, float]:
+    """Averages for each kind, under ``summary/<kind>_<quantity>_mean``; layers without a number are not counted.
+
+    Also ``_layers`` (how many spectra), ``_spikes`` (their sum) and one count for each phase that occurs.
+    """
+    summary: dict[str, float] = {}
+    for kind in dict.fromkeys(d.source.kind for d in diagnoses):
+        members = [d for d in diagnoses if d.source.kind is kind]
+        summary.update({f"summary/{kind.value}_{name}": value for name, value in _of_one_kind(members).items()})
+    return summary
+
+
+def _of_one_kind(members: Sequence[Diagnosis]) -> dict[str, float]:
+    means = {f"{name}_mean": _finite(members, name) for name in _MEANS}
+    medians = {f"{name}_median": _finite(members, name) for name in _MEDIANS}
+    numbers = {name: float(np.mean(values)) for name, values in means.items() if values}
+    numbers |= {name: float(np.median(values)) for name, values in medians.items() if values}
+    numbers |= {"spikes": float(sum(_finite(members, "spikes"))), "layers": float(len(members))}
+    phases = Counter(d.phase.phase for d in members)
+    return numbers | {f"phase_{p.value}": float(phases[p]) for p in Phase if phases[p] and p is not Phase.UNDETERMINED}
+
+
+def _finite(members: Sequence[Diagnosis], name: str) -> list[float]:
+    return [d.numbers[name] for d in members if np.isfinite(d.numbers.get(name, np.nan))]
