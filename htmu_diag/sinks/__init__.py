@@ -1,1 +1,9 @@
 """Sinks: where diagnosed steps go: TensorBoard, JSON lines, the console, memory."""
+
+from htmu_diag.sinks.base import Sink
+from htmu_diag.sinks.console import ConsoleSink
+from htmu_diag.sinks.jsonl import JSONLSink
+from htmu_diag.sinks.memory import MemorySink
+from htmu_diag.sinks.tensorboard import TensorBoardSink
+
+__all__ = ["ConsoleSink", "JSONLSink", "MemorySink", "Sink", "TensorBoardSink"]

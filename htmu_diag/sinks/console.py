@@ -1,0 +1,48 @@
+"""One line a step on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from htmu_diag.analysis.record import StepRecord
+
+__all__ = ["ConsoleSink"]
+
+_SHOWN = ("alpha_mean", "kappa_median", "spikes")
+
+
+class ConsoleSink:
+    """Prints the model-level numbers of each step, and every event.
+
+    console: a rich console; pass the progress bar's own one, so that lines appear above the bar.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console()
+
+    def open(self, run: Mapping[str, Any], *, start_step: int) -> None:
+        """Nothing to prepare."""
+
+    def write(self, record: StepRecord) -> None:
+        self._console.print(_line(record), highlight=False)
+        for event in record.events:
+            self._console.print(f"  [yellow]{escape(event)}[/yellow]", highlight=False)
+
+    def close(self) -> None:
+        """Nothing to flush."""
+
+
+def _line(record: StepRecord) -> str:
+    metrics = record.metrics()
+    kinds = dict.fromkeys(diagnosis.source.kind.value for diagnosis in record.diagnoses)
+    parts = [f"step {record.step:>7}"]
+    for kind in kinds:
+        numbers = ((name, metrics.get(f"summary/{kind}_{name}")) for name in _SHOWN)
+        shown = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in numbers if value is not None]
+        parts.append(f"{kind}: {', '.join(shown) or 'nothing to report'}")
+    parts += [f"{escape(tag)} {value:.4g}" for tag, value in record.scalars.items()]
+    return "  ".join(parts)

@@ -1,0 +1,40 @@
+"""Diagnosed steps kept in memory: for notebooks and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from htmu_diag.analysis.record import StepRecord
+
+__all__ = ["MemorySink"]
+
+
+class MemorySink:
+    """Keeps every record in ``records``, in the order of the steps.
+
+    keep: the newest so many records only (None: all). A record holds its spectra, so a long run is better read back
+    with `load_run`.
+    """
+
+    def __init__(self, keep: int | None = None) -> None:
+        self.records: list[StepRecord] = []
+        self.run: dict[str, Any] = {}
+        self._keep = keep
+
+    def open(self, run: Mapping[str, Any], *, start_step: int) -> None:
+        self.run = dict(run)
+        self.records = [record for record in self.records if record.step < start_step]
+
+    def write(self, record: StepRecord) -> None:
+        self.records.append(record)
+        if self._keep is not None:
+            del self.records[: -self._keep or None]
+
+    def close(self) -> None:
+        """Nothing to flush."""
+
+    def curve(self, tag: str) -> list[tuple[int, float]]:
+        """One number through time, (step, value); steps without it are left out."""
+        points = ((record.step, record.metrics()) for record in self.records)
+        return [(step, metrics[tag]) for step, metrics in points if tag in metrics]

@@ -1,0 +1,41 @@
+"""Summary messages of TensorBoard: numbers, text, pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_TENSOR, Summary, SummaryMetadata
+from tensorboard.util.tensor_util import make_tensor_proto
+
+__all__ = ["add_picture", "add_scalars", "add_text", "plugin_metadata"]
+
+_LARGEST = float(np.finfo(np.float32).max)  # scalars are stored as float32
+
+
+def add_scalars(summary: Summary, values: Mapping[str, float]) -> None:
+    """One value each; NaN and whatever is infinite in float32 is left out."""
+    for tag, value in values.items():
+        if abs(value) <= _LARGEST:
+            summary.value.add(tag=tag, simple_value=value)
+
+
+def add_text(summary: Summary, tag: str, markdown: str) -> None:
+    """A text, shown as Markdown."""
+    tensor = make_tensor_proto([markdown.encode()], dtype=np.object_)
+    summary.value.add(tag=tag, tensor=tensor, metadata=plugin_metadata("text"))
+
+
+def add_picture(summary: Summary, tag: str, png: bytes, width: int, height: int) -> None:
+    """A PNG picture of that many pixels."""
+    image = Summary.Image(encoded_image_string=png, width=width, height=height, colorspace=4)
+    summary.value.add(tag=tag, image=image)
+
+
+def plugin_metadata(plugin: str, content: bytes = b"", description: str = "") -> SummaryMetadata:
+    """Metadata of a tensor for a plugin; without the data class TensorBoard's data provider hides it."""
+    return SummaryMetadata(
+        plugin_data=SummaryMetadata.PluginData(plugin_name=plugin, content=content),
+        data_class=DATA_CLASS_TENSOR,
+        summary_description=description,
+    )

@@ -1,0 +1,66 @@
+"""Numbers logged between measurements (the loss of every tenth step): one JSON line each, in append order.
+
+A line is complete when its newline is there: a reader drops an unfinished last line, and a writer that ran out of
+disk space cuts its half-written line off again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from htmu_diag.storage.atomic import storage_errors
+from htmu_diag.storage.segments import segments
+
+__all__ = ["LogLine", "append_line", "visible_lines"]
+
+LOG = "scalars.jsonl"
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """Scalars of the training at one step. wall_time: seconds since the epoch."""
+
+    step: int
+    wall_time: float
+    scalars: Mapping[str, float]
+
+
+def append_line(segment: Path, line: LogLine) -> None:
+    """Add a line to a segment's log. Raises StorageError; the log then ends where it ended before."""
+    path = segment / LOG
+    text = json.dumps({**vars(line), "scalars": dict(line.scalars)}) + "\n"
+    with storage_errors("write", path), open(path, "ab", buffering=0) as file:
+        end = os.fstat(file.fileno()).st_size
+        try:
+            _write_all(file.fileno(), text.encode())
+        except OSError:
+            os.truncate(path, end)
+            raise
+
+
+def visible_lines(root: Path) -> list[LogLine]:
+    """The lines of all attempts, oldest first, without those that a later attempt superseded."""
+    lines: list[LogLine] = []
+    for segment in segments(root):
+        lines = [line for line in lines if line.step < segment.start]
+        lines.extend(_read(segment.path / LOG))
+    return lines
+
+
+def _read(path: Path) -> Iterator[LogLine]:
+    if path.exists():
+        for number, text in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+            try:
+                yield LogLine(**json.loads(text))
+            except (ValueError, TypeError):
+                warnings.warn(f"dropped damaged line {number} of {path}", RuntimeWarning, stacklevel=2)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]

@@ -1,0 +1,130 @@
+"""The reader of a run folder, at any time: while it is written, after a crash, after a resume."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from htmu_diag.analysis import Options, StepRecord, diagnose
+from htmu_diag.errors import StorageError
+from htmu_diag.spectrum import Kind, Spectrum
+from htmu_diag.storage.log import visible_lines
+from htmu_diag.storage.record import DamagedRecord, Header, decode, decode_header
+from htmu_diag.storage.segments import RECORDS, visible_records
+
+__all__ = ["Run", "load_run"]
+
+Stamp = tuple[int, int]  # modification time in ns, size: a record that was added to has another stamp
+
+
+def load_run(directory: str | os.PathLike[str]) -> Run:
+    """Read a run folder written by `Store` (or by `watch`). Raises StorageError where there is none.
+
+    Every access looks at the folder anew, so a run that is still being written can be followed.
+    """
+    return Run(directory)
+
+
+class Run:
+    """A run as it lies on disk: its information, its steps, the spectra of each.
+
+    A record that is cut short or damaged is dropped with one warning, and listed in ``dropped`` (file -> reason).
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        self.directory = Path(directory)
+        if not (self.directory / RECORDS).is_dir():
+            raise StorageError(f"{self.directory}: no run here (no folder '{RECORDS}'); pass the log_dir of a run")
+        self.dropped: dict[Path, str] = {}
+        self._headers: dict[Path, tuple[Stamp, Header]] = {}
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """The content of ``run.json``; empty where it is missing."""
+        path = self.directory / "run.json"
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        return content
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """Steps with a complete record, ascending."""
+        return tuple(self._readable())
+
+    def names(self, kind: Kind | str = Kind.WEIGHTS) -> tuple[str, ...]:
+        """Layers of which a spectrum of that kind was stored, in the order of the model."""
+        wanted = Kind(kind)
+        sources = (s["source"] for _, header in self._readable().values() for s in header.spectra)
+        return tuple(dict.fromkeys(source["name"] for source in sources if source["kind"] == wanted))
+
+    def spectra(self, step: int | None = None) -> list[Spectrum]:
+        """The spectra of a step (default: the last), as they were measured. Raises StorageError for a missing step."""
+        path, header = self._record(step)
+        return list(decode(path, header))
+
+    def series(self, name: str, kind: Kind | str = Kind.WEIGHTS) -> list[Spectrum]:
+        """One layer through time, by ascending step; steps at which it was not measured are left out."""
+        found: list[Spectrum] = []
+        for path, header in self._readable().values():
+            try:
+                found.extend(decode(path, header, header.find(name, Kind(kind))))
+            except DamagedRecord as damage:
+                self._drop(path, damage)
+        return found
+
+    def scalars(self) -> dict[str, list[tuple[int, float]]]:
+        """Numbers of the training: tag -> (step, value) by ascending step."""
+        pairs = [(line.step, line.scalars) for line in visible_lines(self.directory)]
+        pairs += [(step, header.scalars) for step, (_, header) in self._readable().items()]
+        curves: dict[str, dict[int, float]] = {}
+        for step, scalars in pairs:
+            for tag, value in scalars.items():
+                curves.setdefault(tag, {})[step] = value
+        return {tag: sorted(points.items()) for tag, points in curves.items()}
+
+    def events(self) -> list[tuple[int, str]]:
+        """What could not be measured, in words: (step, sentence)."""
+        return [(step, event) for step, (_, header) in self._readable().items() for event in header.events]
+
+    def diagnose(self, step: int | None = None, options: Options | None = None) -> StepRecord:
+        """The diagnosed step (default: the last): the same numbers as were logged live with the same options."""
+        path, header = self._record(step)
+        diagnoses = tuple(diagnose(spectrum, options) for spectrum in decode(path, header))
+        return StepRecord(header.step, header.wall_time, diagnoses, header.scalars, header.events)
+
+    def records(self, options: Options | None = None) -> Iterator[StepRecord]:
+        """Every step diagnosed, ascending."""
+        return (self.diagnose(step, options) for step in self.steps)
+
+    def _record(self, step: int | None) -> tuple[Path, Header]:
+        readable = self._readable()
+        wanted = next(reversed(readable), None) if step is None else step
+        if wanted not in readable:
+            known = f"{min(readable)} to {max(readable)}" if readable else "none yet"
+            raise StorageError(f"{self.directory}: no record of step {wanted}; recorded steps: {known}")
+        return readable[wanted]
+
+    def _readable(self) -> dict[int, tuple[Path, Header]]:
+        found: dict[int, tuple[Path, Header]] = {}
+        for step, path in visible_records(self.directory).items():
+            try:
+                found[step] = path, self._header(path)
+            except DamagedRecord as damage:
+                self._drop(path, damage)
+        return found
+
+    def _header(self, path: Path) -> Header:
+        status = path.stat()
+        stamp = status.st_mtime_ns, status.st_size
+        known = self._headers.get(path)
+        if known is None or known[0] != stamp:
+            known = self._headers[path] = stamp, decode_header(path)
+        return known[1]
+
+    def _drop(self, path: Path, damage: DamagedRecord) -> None:
+        if path not in self.dropped:
+            self.dropped[path] = str(damage)
+            warnings.warn(f"dropped a damaged record: {damage}", RuntimeWarning, stacklevel=3)

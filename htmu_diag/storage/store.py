@@ -1,0 +1,126 @@
+"""The writer of a run folder: one file a step, complete or absent, whatever happens to the process."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from htmu_diag.errors import InputError
+from htmu_diag.spectrum import Spectrum
+from htmu_diag.storage.atomic import TEMPORARY, storage_errors, sync_folder, write_atomically
+from htmu_diag.storage.info import encode_info, run_info
+from htmu_diag.storage.lock import FolderLock
+from htmu_diag.storage.log import LogLine, append_line
+from htmu_diag.storage.record import StoredStep, decode, decode_header, encode
+from htmu_diag.storage.segments import Segment, record_name, segments
+
+__all__ = ["Store"]
+
+
+class Store:
+    """Writes spectra step by step into a run folder; `load_run` reads them, also while this is open.
+
+    directory: created if it does not exist.
+    info: content of ``run.json``, see `run_info`.
+    start_step: first step of this attempt; records at or after it from earlier attempts are superseded (kept on disk,
+        no longer read), the earlier ones stay.
+    fsync: make every record survive a power loss as well as a crash of the process. On by default: it costs
+        milliseconds of waiting on the caller's thread and no CPU time.
+
+    Raises StorageError where the folder cannot be written or another process is writing it; a failed write leaves
+    everything written before as it was, and a later write may succeed.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        info: Mapping[str, Any] | None = None,
+        start_step: int = 0,
+        fsync: bool = True,
+    ) -> None:
+        self.directory = Path(directory)
+        self.start_step, self._fsync = start_step, fsync
+        with storage_errors("create", self.directory):
+            self.directory.mkdir(parents=True, exist_ok=True)
+        self._lock = FolderLock(self.directory)
+        try:
+            self._segment = self._open_segment(encode_info(run_info() if info is None else info))
+        except OSError:
+            self._lock.release()
+            raise
+
+    def write(
+        self,
+        step: int,
+        spectra: Iterable[Spectrum] = (),
+        *,
+        wall_time: float | None = None,
+        scalars: Mapping[str, float] | None = None,
+        events: Iterable[str] = (),
+    ) -> None:
+        """Write the record of one step; when this returns, it is on disk.
+
+        wall_time: seconds since the epoch, now by default. A second call with the same step adds to its record.
+        Raises StorageError, InputError for a negative step.
+        """
+        if step < 0:
+            raise InputError(f"step {step} is negative; count optimizer steps from 0")
+        when = time.time() if wall_time is None else wall_time
+        record = StoredStep(step, when, tuple(spectra), dict(scalars or {}), tuple(events))
+        path = self._segment.path / record_name(step)
+        if path.exists():
+            record = _joined(path, record)
+        write_atomically(path, encode(record), fsync=self._fsync)
+
+    def log(self, step: int, scalars: Mapping[str, float], *, wall_time: float | None = None) -> None:
+        """Append numbers of the training that fall between records. Raises StorageError."""
+        when = time.time() if wall_time is None else wall_time
+        append_line(self._segment.path, LogLine(step, when, {tag: float(v) for tag, v in scalars.items()}))
+
+    def close(self) -> None:
+        """Give the folder free; harmless when called twice."""
+        self._lock.release()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _open_segment(self, info: bytes) -> Segment:
+        """Make the attempt's folder appear with its run.json in it: from then on it supersedes."""
+        _sweep(self.directory)
+        segment = Segment.after(self.directory, self.start_step)
+        beside = segment.path.with_name(f".{segment.path.name}{TEMPORARY}")
+        with storage_errors("create", segment.path):
+            beside.mkdir(parents=True, exist_ok=True)
+            write_atomically(beside / "run.json", info, fsync=self._fsync)
+            os.rename(beside, segment.path)
+            if self._fsync:
+                sync_folder(segment.path.parent)
+        write_atomically(self.directory / "run.json", info, fsync=self._fsync)
+        return segment
+
+
+def _sweep(root: Path) -> None:
+    """Remove what a killed process was writing; the lock makes sure that nobody is."""
+    with storage_errors("clean", root):
+        for folder in (root, *(segment.path for segment in segments(root))):
+            for path in folder.glob(f".*{TEMPORARY}"):
+                path.unlink()
+
+
+def _joined(path: Path, added: StoredStep) -> StoredStep:
+    """The record on disk with more added to it; the time of the first measurement stays."""
+    header = decode_header(path)
+    return StoredStep(
+        added.step,
+        header.wall_time,
+        decode(path, header) + added.spectra,
+        {**header.scalars, **added.scalars},
+        header.events + added.events,
+    )
