@@ -1,0 +1,43 @@
+"""Distances between a sample and a law.
+
+With u_i = F(x_i) for ascending x, the Kolmogorov-Smirnov distance is max_i max(i/n - u_i, u_i - (i-1)/n), and the
+Anderson-Darling statistic A^2 = -n - (1/n) sum_i (2i - 1) (log u_i + log(1 - u_{n+1-i})) weighs both tails up.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from htmu_diag.laws.base import Law
+from htmu_diag.spectrum import Floats
+
+__all__ = ["ad_distance", "ks_distance", "ks_of_levels"]
+
+_TINY = 1e-300
+
+
+def ks_of_levels(levels: Floats, masses: Floats | None = None) -> float:
+    """KS distance of u_i = F(x_i), ascending, to the uniform law; ``masses`` are the atoms' masses (1/n without)."""
+    if masses is None:
+        masses = np.full(levels.size, 1.0 / levels.size)
+    after = np.cumsum(masses) / masses.sum()
+    before = after - masses / masses.sum()
+    return float(max((after - levels).max(), (levels - before).max()))
+
+
+def ks_distance(values: npt.ArrayLike, law: Law, weights: npt.ArrayLike | None = None) -> float:
+    """Kolmogorov-Smirnov distance between values (with weights, if any) and a law; in [0, 1]."""
+    array = np.asarray(values, dtype=np.float64)
+    order = np.argsort(array)
+    masses = None if weights is None else np.asarray(weights, dtype=np.float64)[order]
+    return ks_of_levels(law.cdf(array[order]), masses)
+
+
+def ad_distance(values: npt.ArrayLike, law: Law) -> float:
+    """Anderson-Darling statistic A^2 of values against a law (Anderson & Darling 1954); about 2.5 is the 5 % point."""
+    array = np.sort(np.asarray(values, dtype=np.float64))
+    n = array.size
+    low = np.log(np.maximum(law.cdf(array), _TINY))
+    high = np.log(np.maximum(law.sf(array), _TINY))[::-1]
+    return float(-n - np.mean((2 * np.arange(1, n + 1) - 1) * (low + high)))

@@ -1,0 +1,61 @@
+"""What every fit does first: sort the values and find out whether they can be fitted at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from htmu_diag.errors import InputError
+from htmu_diag.fits.results import Status
+from htmu_diag.spectrum import Floats
+
+__all__ = ["MIN_DISTINCT", "MIN_VALUES", "Sample", "as_values", "screen"]
+
+# Clauset, Shalizi & Newman 2009 (section 3.3) advise against fits to small samples; below 10 nothing is identified
+MIN_VALUES = 10
+MIN_DISTINCT = 5
+
+
+@dataclass(frozen=True)
+class Sample:
+    """values: (n,) ascending float64; status: ok, or why no law can be fitted and what to do."""
+
+    values: Floats
+    status: Status
+
+
+def as_values(values: npt.ArrayLike) -> Floats:
+    """A one-dimensional float64 array, (n,). Raises InputError for anything that is not one."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub" and array.size:
+        raise InputError(f"values of type {array.dtype} cannot be fitted; pass real numbers")
+    if array.ndim != 1:
+        raise InputError(f"values have shape {array.shape}; pass a one-dimensional array (values.ravel() flattens one)")
+    return array.astype(np.float64)
+
+
+def screen(values: npt.ArrayLike, *, positive: bool = True, minimum: int = MIN_VALUES) -> Sample:
+    """The values in ascending order, with the first reason why they cannot be fitted."""
+    array = np.sort(as_values(values))
+    return Sample(array, _outcome(array, positive, minimum))
+
+
+def _outcome(array: Floats, positive: bool, minimum: int) -> Status:
+    bad = array.size - int(np.isfinite(array).sum())
+    if bad:
+        return Status("bad_values", f"{bad} of {array.size} values are NaN or infinite; remove or repair them")
+    low = int(np.count_nonzero(array <= 0)) if positive else int(np.count_nonzero(array < 0))
+    if low:
+        what = "zero or negative" if positive else "negative"
+        return Status("bad_values", f"{low} of {array.size} values are {what}; fit the positive ones alone")
+    if array.size < minimum:
+        return Status("too_few_values", f"{array.size} values where {minimum} are needed; use a larger matrix")
+    distinct = 1 + int(np.count_nonzero(np.diff(array)))
+    if distinct < min(MIN_DISTINCT, minimum):
+        message = (
+            f"{array.size} values but only {distinct} distinct; a constant or quantised spectrum has no law to fit"
+        )
+        return Status("degenerate", message)
+    return Status()

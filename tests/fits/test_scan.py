@@ -1,0 +1,46 @@
+"""The pruned scan answers what the plain one does."""
+
+import numpy as np
+import pytest
+
+from htmu_diag.fits.scan import scan
+
+
+def plain_scan(values):
+    """Every candidate in full, as the definition says: (distance, xmin, alpha, n_tail)."""
+    best = (np.inf, 0.0, 0.0, 0)
+    for xmin in np.unique(values)[:-2]:
+        tail = np.sort(values[values >= xmin])
+        logs = np.log(tail / xmin)
+        rate = tail.size / logs.sum()
+        below = np.searchsorted(tail, tail, "left") / tail.size
+        best = min(best, (np.abs(1 - np.exp(-rate * logs) - below).max(), xmin, 1 + rate, tail.size))
+    return best
+
+
+SAMPLES = {
+    "pareto": lambda rng, n: 1 + rng.pareto(2.0, n),
+    "lognormal": lambda rng, n: rng.lognormal(0, 2, n),
+    "ties": lambda rng, n: np.round(1 + rng.pareto(1.5, n), 1),
+    "integers": lambda rng, n: rng.integers(1, 30, n).astype(float),
+    "bulk and tail": lambda rng, n: np.concatenate([rng.gamma(3, size=n), 2 + rng.pareto(1.5, n // 4)]),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("n", [12, 100, 400])
+def test_pruning_never_changes_the_answer(name, n):
+    rng = np.random.default_rng(n)
+    for _ in range(5):
+        values = np.sort(SAMPLES[name](rng, n))
+        distance, xmin, alpha, n_tail = plain_scan(values)
+        found = scan(values)
+        assert (found.xmin, found.n_tail) == (xmin, n_tail)
+        assert found.alpha == pytest.approx(alpha, rel=1e-12)
+        assert found.ks_distance == pytest.approx(distance, abs=1e-12)
+
+
+def test_an_exponent_does_not_depend_on_the_unit_of_the_values():
+    values = np.sort(1 + np.random.default_rng(0).pareto(2.0, 300))
+    small = scan(values * 1e-200)
+    assert small.alpha == pytest.approx(scan(values).alpha, rel=1e-10)
