@@ -7,25 +7,14 @@ r_i = min(g_i, g_{i+1}) / max(g_i, g_{i+1}) needs no unfolding. Its mean is 2 lo
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from htmu_diag.fits.results import Status
+from htmu_diag.fits.results import GapRatio
 from htmu_diag.fits.screen import screen
 
-__all__ = ["GapRatio", "gap_ratio"]
-
-
-@dataclass(frozen=True)
-class GapRatio:
-    """mean of the n gap ratios with its standard error; NaN where the status is not ok."""
-
-    mean: float
-    stderr: float
-    n: int
-    status: Status = Status()
+__all__ = ["gap_ratio"]
 
 
 def gap_ratio(values: npt.ArrayLike) -> GapRatio:

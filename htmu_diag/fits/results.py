@@ -10,7 +10,7 @@ from typing import Literal
 from htmu_diag.laws.base import Law
 from htmu_diag.spectrum import Floats
 
-__all__ = ["BulkFit", "Code", "Interval", "LawFit", "Status", "TailFit"]
+__all__ = ["BulkFit", "Code", "GapRatio", "Interval", "LawFit", "Status", "TailFit"]
 
 Interval = tuple[float, float]
 UNKNOWN: Interval = (math.nan, math.nan)
@@ -141,3 +141,13 @@ class BulkFit:
     @property
     def n_spikes(self) -> int:
         return int(self.spikes.size)
+
+
+@dataclass(frozen=True)
+class GapRatio:
+    """mean of the n gap ratios with its standard error; NaN where the status is not ok."""
+
+    mean: float
+    stderr: float
+    n: int
+    status: Status = Status()

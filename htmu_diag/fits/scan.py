@@ -1,7 +1,7 @@
 """The exact scan for xmin (Clauset, Shalizi & Newman 2009, section 3.3), pruned.
 
 With t_j = log x_j ascending, the maximum-likelihood exponent for the tail that starts at candidate i is 1 + b_i,
-1/b_i = mean of t_j - t_i over j >= i. All of them come from one cumulative sum of non-negative gaps, so nothing cancels.
+1/b_i = mean of t_j - t_i over j >= i. All come from one cumulative sum of non-negative gaps, so nothing cancels.
 The KS distance of candidate i is the maximum over j >= i of |1 - exp(-b_i (t_j - t_i)) - (j - i)/n_i|: a maximum over a
 few probe points j bounds it from below, and a candidate whose bound exceeds the best distance so far is out. The full
 distance is computed for survivors only, in the order of their bounds, which makes the scan exact and fast.
