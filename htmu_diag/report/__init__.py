@@ -1,1 +1,6 @@
-"""Report: figures and tables of a run."""
+"""Report: figures and tables of a run. matplotlib is imported when the first figure is drawn."""
+
+from htmu_diag.report.figures import esd_figure, png
+from htmu_diag.report.tables import diagnosis_table, markdown_table, plain_table
+
+__all__ = ["diagnosis_table", "esd_figure", "markdown_table", "plain_table", "png"]

@@ -1,4 +1,8 @@
-"""The TensorBoard sink: one event a step with all its numbers, in one run and one file."""
+"""The TensorBoard sink: one event a step with all its numbers, in one run and one file.
+
+Scalars are named ``<kind>_<quantity>/<layer>``, so that the Time Series page makes one group of each quantity, with
+one card a layer. Beside them: densities for the plugin, figures, a Custom Scalars layout, hyperparameters, texts.
+"""
 
 from __future__ import annotations
 
@@ -15,45 +19,100 @@ from htmu_diag.analysis.record import StepRecord
 from htmu_diag.errors import InputError
 from htmu_diag.sinks.density import add_density
 from htmu_diag.sinks.events import EventFile
+from htmu_diag.sinks.hparams import add_experiment, add_session_end, add_session_start, flattened
+from htmu_diag.sinks.layout import add_layout
+from htmu_diag.sinks.pictures import add_figures
 from htmu_diag.sinks.summaries import add_scalars, add_text
 
 __all__ = ["TensorBoardSink"]
+
+_COUNTS = ("_layers", "_phase_")  # model-level numbers that say nothing as a final metric
 
 
 class TensorBoardSink:
     """Writes records to an event file in a folder; `tensorboard --logdir` of it or of a folder above shows them.
 
-    directory: created if it does not exist. Raises StorageError where it cannot be written, InputError for steps
-    that go back (TensorBoard drops what was logged after them).
+    directory: created if it does not exist.
+    figure_every: draw each layer's density with its fits at every n-th record. 0, the default, draws the last record
+        only, when the sink is closed: a figure takes about as long as analysing ten layers.
+    metrics: scalars whose last value the HParams page shows, beside the model-level ones.
+
+    Raises StorageError where the folder cannot be written, InputError for steps that go back (TensorBoard drops what
+    was logged after them).
     """
 
-    def __init__(self, directory: str | os.PathLike[str]) -> None:
+    def __init__(
+        self, directory: str | os.PathLike[str], *, figure_every: int = 0, metrics: tuple[str, ...] = ()
+    ) -> None:
         self.directory = Path(directory)
+        self._figure_every, self._metrics = figure_every, metrics
         self._events: EventFile | None = None
+        self._hparams: dict[str, Any] = {}
         self._last_step = 0
+        self._diagnosed = 0  # records with spectra so far
+        self._undrawn: StepRecord | None = None
 
     def open(self, run: Mapping[str, Any], *, start_step: int) -> None:
+        """Begin a new event file; what earlier ones hold from start_step on disappears from the curves."""
         self.close()
         self._events = EventFile(self.directory, start_step)
-        self._last_step = start_step
+        self._last_step, self._diagnosed = start_step, 0
+        self._hparams = flattened(run.get("config") or {})
         summary = Summary()
         add_text(summary, "run/config", _markdown(run))
+        if self._hparams:
+            add_session_start(summary, self._hparams)
         self._events.add(summary, start_step, time.time())
 
     def write(self, record: StepRecord) -> None:
+        """Everything of one step in one event; figures, where they are due, in another."""
         events = self._opened(record.step)
+        events.add(self._summary(record), record.step, record.wall_time)
+        if record.diagnoses:
+            self._undrawn = record
+            if self._figure_every and self._diagnosed % self._figure_every == 0:
+                self._draw(events)
+            self._diagnosed += 1
+
+    def close(self) -> None:
+        """Draw the last record and end the file; harmless when called twice."""
+        if self._events is None:
+            return
+        events, self._events = self._events, None
+        try:
+            self._draw(events)
+            if self._hparams:
+                summary = Summary()
+                add_session_end(summary)
+                events.add(summary, self._last_step, time.time())
+        finally:
+            events.close()
+
+    def _summary(self, record: StepRecord) -> Summary:
         summary = Summary()
-        add_scalars(summary, record.metrics())
+        metrics = record.metrics()
+        add_scalars(summary, metrics)
         for diagnosis in record.diagnoses:
             add_density(summary, diagnosis.spectrum)
         if record.events:
             add_text(summary, "run/events", "\n\n".join(record.events))
-        events.add(summary, record.step, record.wall_time)
+        if record.diagnoses and self._diagnosed == 0:
+            self._add_pages(summary, record, metrics)
+        return summary
 
-    def close(self) -> None:
-        if self._events is not None:
-            self._events.close()
-            self._events = None
+    def _add_pages(self, summary: Summary, record: StepRecord, metrics: Mapping[str, float]) -> None:
+        """The Custom Scalars and HParams pages, once the first record tells which layers there are."""
+        add_layout(summary, record)
+        if self._hparams:
+            averages = [t for t in metrics if t.startswith("summary/") and not any(part in t for part in _COUNTS)]
+            add_experiment(summary, self._hparams, dict.fromkeys([*averages, *record.scalars, *self._metrics]))
+
+    def _draw(self, events: EventFile) -> None:
+        record, self._undrawn = self._undrawn, None
+        if record is not None:
+            summary = Summary()
+            add_figures(summary, record)
+            events.add(summary, record.step, record.wall_time)
 
     def _opened(self, step: int) -> EventFile:
         if self._events is None:

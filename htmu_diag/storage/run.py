@@ -91,21 +91,27 @@ class Run:
 
     def diagnose(self, step: int | None = None, options: Options | None = None) -> StepRecord:
         """The diagnosed step (default: the last): the same numbers as were logged live with the same options."""
-        path, header = self._record(step)
-        diagnoses = tuple(diagnose(spectrum, options) for spectrum in decode(path, header))
-        return StepRecord(header.step, header.wall_time, diagnoses, header.scalars, header.events)
+        return _diagnosed(*self._record(step), options)
 
     def records(self, options: Options | None = None) -> Iterator[StepRecord]:
-        """Every step diagnosed, ascending."""
-        return (self.diagnose(step, options) for step in self.steps)
+        """Every step diagnosed, ascending; damaged ones are dropped."""
+        for path, header in self._readable().values():
+            try:
+                yield _diagnosed(path, header, options)
+            except DamagedRecord as damage:
+                self._drop(path, damage)
 
     def _record(self, step: int | None) -> tuple[Path, Header]:
-        readable = self._readable()
-        wanted = next(reversed(readable), None) if step is None else step
-        if wanted not in readable:
-            known = f"{min(readable)} to {max(readable)}" if readable else "none yet"
-            raise StorageError(f"{self.directory}: no record of step {wanted}; recorded steps: {known}")
-        return readable[wanted]
+        """The record of a step (None: the last readable one), without a look at all the others."""
+        paths = visible_records(self.directory)
+        for path in reversed(paths.values()) if step is None else [paths[step]] if step in paths else []:
+            try:
+                return path, self._header(path)
+            except DamagedRecord as damage:
+                self._drop(path, damage)
+        known = f"{min(paths)} to {max(paths)}" if paths else "none yet"
+        wanted = "can be read" if step is None else f"of step {step}"
+        raise StorageError(f"{self.directory}: no record {wanted}; recorded steps: {known}")
 
     def _readable(self) -> dict[int, tuple[Path, Header]]:
         found: dict[int, tuple[Path, Header]] = {}
@@ -128,3 +134,8 @@ class Run:
         if path not in self.dropped:
             self.dropped[path] = str(damage)
             warnings.warn(f"dropped a damaged record: {damage}", RuntimeWarning, stacklevel=3)
+
+
+def _diagnosed(path: Path, header: Header, options: Options | None) -> StepRecord:
+    diagnoses = tuple(diagnose(spectrum, options) for spectrum in decode(path, header))
+    return StepRecord(header.step, header.wall_time, diagnoses, header.scalars, header.events)

@@ -14,6 +14,7 @@ stays on disk for whoever wants it.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,8 +43,8 @@ class Segment:
 
     def records(self) -> Mapping[int, Path]:
         """step -> file."""
-        found = ((_RECORD.fullmatch(path.name), path) for path in self.path.iterdir())
-        return {int(match[1]): path for match, path in found if match}
+        matches = (_RECORD.fullmatch(name) for name in os.listdir(self.path))
+        return {int(match[1]): self.path / match[0] for match in matches if match}
 
 
 def record_name(step: int) -> str:

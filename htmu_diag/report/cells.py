@@ -1,0 +1,71 @@
+"""The cells of a table of diagnoses, as text; the headings come from `analysis.quantities`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from htmu_diag.analysis import QUANTITIES, Diagnosis
+
+__all__ = ["Column", "columns", "number", "with_error"]
+
+NO_VALUE = "-"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column. text: what stands in its cell for a diagnosis. numeric: whether it is aligned to the right."""
+
+    heading: str
+    text: Callable[[Diagnosis], str]
+    numeric: bool = True
+
+
+def columns(diagnoses: Sequence[Diagnosis]) -> list[Column]:
+    """The columns that suit these diagnoses: layer, (kind, where there are several,) shape, then the quantities."""
+    several = len({d.source.kind for d in diagnoses}) > 1
+    kind = [Column("kind", lambda d: d.source.kind.value, numeric=False)] if several else []
+    named = [_quantity_column(q.name, q.heading) for q in QUANTITIES.values() if q.heading]
+    return [Column("layer", lambda d: d.source.name, numeric=False), *kind, Column("shape", _shape), *named]
+
+
+def number(value: float) -> str:
+    """Three significant digits, whole numbers whole, "-" for NaN.
+
+    >>> number(3.14159), number(120.0), number(0.0), number(float("nan")), number(2.5e-7)
+    ('3.14', '120', '0', '-', '2.5e-07')
+    """
+    if math.isnan(value):
+        return NO_VALUE
+    if math.isinf(value) or (value == int(value) and abs(value) < 1e6):
+        return f"{value:.0f}"
+    return f"{value:.3g}"
+
+
+def with_error(value: float, stderr: float) -> str:
+    """An estimate with its standard error, both to the error's two leading digits.
+
+    >>> with_error(3.14159, 0.123), with_error(14.2, 3.7), with_error(2.0, float("nan"))
+    ('3.14 +- 0.12', '14.2 +- 3.7', '2')
+    """
+    if not (math.isfinite(value) and math.isfinite(stderr) and stderr > 0):
+        return number(value)
+    digits = max(0, 1 - math.floor(math.log10(stderr)))
+    return f"{value:.{digits}f} +- {stderr:.{digits}f}"
+
+
+def _shape(diagnosis: Diagnosis) -> str:
+    return " x ".join(str(side) for side in diagnosis.source.shape)
+
+
+def _quantity_column(name: str, heading: str) -> Column:
+    if name == "phase":
+        return Column(heading, lambda d: d.verdict, numeric=False)
+    if name == "alpha":
+        return Column(f"{heading} +- stderr", _alpha)
+    return Column(heading, lambda d: number(d.numbers.get(name, math.nan)))
+
+
+def _alpha(diagnosis: Diagnosis) -> str:
+    return with_error(diagnosis.numbers.get("alpha", math.nan), diagnosis.numbers.get("alpha_stderr", math.nan))

@@ -1,0 +1,130 @@
+"""One panel: an empirical spectral density in log-log axes, and the laws fitted to it.
+
+The histogram's bins are equally wide in log x, its height is a density in x: share of all eigenvalues over the bin's
+width. A fitted law is scaled by the share of the eigenvalues that it was fitted to, so that curves and bars agree.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from htmu_diag.analysis import Diagnosis
+from htmu_diag.analysis.shape import NUMERICAL_ZERO
+from htmu_diag.fits.results import LawFit
+from htmu_diag.report.cells import number, with_error
+from htmu_diag.spectrum import Floats
+
+__all__ = ["draw_esd", "log_histogram"]
+
+BARS, INK, TAIL, LAW, EDGE = "#cfd4da", "#30363d", "#d1495b", "#1f6fb4", "#6b7280"
+_POINTS = 200  # of a drawn curve
+
+
+def draw_esd(axes: Any, diagnosis: Diagnosis) -> None:
+    """Draw one diagnosis; a panel without positive eigenvalues says so in words."""
+    values, weights = _positive(diagnosis)
+    axes.set_title(_title(diagnosis), fontsize=10, color=INK, loc="left", parse_math=False)
+    if not values.size:
+        axes.text(0.5, 0.5, "no positive eigenvalue", ha="center", va="center", transform=axes.transAxes)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        return
+    edges, density = log_histogram(values, weights)
+    axes.stairs(density, edges, fill=True, color=BARS, label=f"{values.size} eigenvalues")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    _frame(axes, edges, density)
+    _draw_bulk(axes, diagnosis)
+    _draw_laws(axes, diagnosis, edges, float(weights.sum()))
+    _label(axes, diagnosis)
+
+
+def log_histogram(values: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """Edges (b+1,) and density (b,) of positive values in b = 12 to 60 logarithmic bins (about sqrt(n))."""
+    low, high = float(values.min()), float(values.max())
+    if not high > low:
+        low, high = low * 0.9, high * 1.1
+    edges = np.geomspace(low, high, int(np.clip(math.sqrt(values.size) * 1.5, 12, 60)) + 1)
+    edges[0], edges[-1] = low, high
+    mass, edges = np.histogram(values, bins=edges, weights=weights)
+    return edges, mass / np.diff(edges)
+
+
+def _positive(diagnosis: Diagnosis) -> tuple[Floats, Floats]:
+    spectrum = diagnosis.spectrum
+    largest = float(spectrum.values.max(initial=0.0))
+    kept = spectrum.values > NUMERICAL_ZERO * spectrum.dimension * largest
+    return spectrum.values[kept], spectrum.weights[kept]
+
+
+def _frame(axes: Any, edges: Floats, density: Floats) -> None:
+    """Limits that the data set, so that a law's far tail does not squeeze them."""
+    seen = density[density > 0]
+    margin = max((edges[-1] / edges[0]) ** 0.04, 1.05)
+    axes.set_xlim(edges[0] / margin, edges[-1] * margin)
+    axes.set_ylim(seen.min() / 3, seen.max() * 4)
+
+
+def _draw_bulk(axes: Any, diagnosis: Diagnosis) -> None:
+    bulk = diagnosis.bulk
+    if bulk is None or not bulk.status.ok:
+        return
+    axes.axvline(bulk.upper_edge, color=EDGE, linestyle=":", linewidth=1.3, label="Marchenko-Pastur edge")
+    if bulk.n_spikes:
+        height = np.full(bulk.n_spikes, axes.get_ylim()[0])
+        label = f"{bulk.n_spikes} spike{'s' * (bulk.n_spikes > 1)}"
+        axes.plot(bulk.spikes, height, "^", color=TAIL, markersize=6, clip_on=False, label=label)
+
+
+def _draw_laws(axes: Any, diagnosis: Diagnosis, edges: Floats, mass: float) -> None:
+    tail, htmp = diagnosis.tail, diagnosis.htmp
+    if htmp is not None and htmp.law is not None and htmp.status.code in ("ok", "at_boundary"):
+        _curve(axes, edges[0], edges[-1], lambda x: mass * _law_density(htmp, x), LAW, "-", _htmp_label(htmp))
+    if math.isfinite(tail.alpha) and tail.n_tail > 0:
+        share = mass * tail.n_tail / tail.n
+        label = f"power law, alpha {with_error(tail.alpha, tail.alpha_stderr)}"
+        _curve(axes, tail.xmin, edges[-1], lambda x: share * _pareto(tail.alpha, tail.xmin, x), TAIL, "--", label)
+
+
+def _curve(
+    axes: Any, low: float, high: float, density: Callable[[Floats], Floats], colour: str, line: str, label: str
+) -> None:
+    x = np.geomspace(low, high, _POINTS)
+    axes.plot(x, density(x), line, color=colour, linewidth=1.8, label=label)
+
+
+def _pareto(alpha: float, xmin: float, x: Floats) -> Floats:
+    return np.asarray((alpha - 1) / xmin * (x / xmin) ** -alpha, dtype=np.float64)
+
+
+def _law_density(fit: LawFit, x: Floats) -> Floats:
+    assert fit.law is not None
+    return np.where(x > fit.floor, fit.law.pdf(np.maximum(x - fit.floor, 1e-300)), np.nan)
+
+
+def _htmp_label(fit: LawFit) -> str:
+    name = "inverse HTMP" if "inverse" in fit.family.lower() else "HTMP"
+    return f"{name}, kappa {with_error(fit.kappa, fit.kappa_stderr)}"
+
+
+def _title(diagnosis: Diagnosis) -> str:
+    source = diagnosis.source
+    kind = "" if source.kind.value == "weights" else f" ({source.kind.value.replace('_', ' ')})"
+    step = "" if source.step is None else f", step {source.step}"
+    return f"{source.name}{kind}, {' x '.join(map(str, source.shape))}{step}: {diagnosis.verdict}"
+
+
+def _label(axes: Any, diagnosis: Diagnosis) -> None:
+    tail = diagnosis.tail
+    axes.set_xlabel("eigenvalue", fontsize=9, color=INK)
+    axes.set_ylabel("density", fontsize=9, color=INK)
+    note = f"tail of {tail.n_tail} from {number(tail.xmin)}, KS {number(tail.ks_distance)}, p {number(tail.p_value)}"
+    if math.isfinite(tail.alpha):
+        axes.plot([], [], " ", label=note)
+    axes.legend(fontsize=7.5, loc="lower left", frameon=True, framealpha=0.85, edgecolor="none")
+    axes.tick_params(labelsize=8, colors=INK)
+    axes.spines[["top", "right"]].set_visible(False)

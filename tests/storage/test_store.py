@@ -1,0 +1,186 @@
+"""A run folder is append-only, readable while it is written, and a resumed run supersedes without doubling."""
+
+import json
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+from htmu_diag.errors import InputError, StorageError
+from htmu_diag.spectrum import Kind, Spectrum
+from htmu_diag.storage import Store, load_run, run_info
+
+
+def test_steps_read_back_while_the_store_is_still_open(one: Spectrum, tmp_path: Path) -> None:
+    run = None
+    with Store(tmp_path / "run", fsync=False) as store:
+        for step in (0, 100, 200):
+            store.write(step, [one], wall_time=float(step), scalars={"train/loss": 1 / (1 + step)})
+            run = run or load_run(tmp_path / "run")
+            assert run.steps[-1] == step
+            assert run.spectra()[0].values.tobytes() == one.values.tobytes()
+    assert load_run(tmp_path / "run").steps == (0, 100, 200)
+
+
+def test_run_json_holds_config_versions_commit_command_and_seed(tmp_path: Path) -> None:
+    info = run_info({"model": {"width": 64}, "out": Path("x")}, seed=3)
+    Store(tmp_path, info=info).close()
+    read = json.loads((tmp_path / "run.json").read_text())
+    assert read == load_run(tmp_path).info
+    assert read["config"] == {"model": {"width": 64}, "out": "x"}
+    assert (read["seed"], read["schema"], read["command"]) == (3, 1, sys.argv)
+    assert {"htmu_diag", "python", "numpy", "safetensors"} <= set(read["versions"])
+
+
+def test_the_commit_of_the_working_tree_is_recorded(tmp_path: Path) -> None:
+    def git(*arguments: str) -> str:
+        identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        call = ["git", *identity, *arguments]
+        return subprocess.run(call, cwd=tmp_path, check=True, capture_output=True, text=True).stdout.strip()
+
+    git("init", "-q")
+    git("commit", "-q", "--allow-empty", "-m", "first")
+    assert run_info(cwd=tmp_path)["git"] == {"commit": git("rev-parse", "HEAD"), "modified": False}
+    (tmp_path / "new").write_text("x")
+    assert run_info(cwd=tmp_path)["git"]["modified"] is True
+
+
+def test_outside_a_repository_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert run_info(cwd=tmp_path)["git"] is None
+
+
+def test_a_resumed_run_supersedes_later_steps_and_keeps_their_files(one: Spectrum, tmp_path: Path) -> None:
+    with Store(tmp_path, fsync=False, info={"attempt": 1}) as store:
+        for step in (0, 100, 200, 300):
+            store.write(step, [one], scalars={"try": 1.0})
+            store.log(step + 50, {"loss": 1.0})
+    with Store(tmp_path, fsync=False, start_step=200, info={"attempt": 2}) as store:
+        run = load_run(tmp_path)
+        assert run.steps == (0, 100)
+        store.write(250, [one], scalars={"try": 2.0})
+        store.log(260, {"loss": 2.0})
+    assert run.steps == (0, 100, 250)
+    assert run.scalars() == {
+        "try": [(0, 1.0), (100, 1.0), (250, 2.0)],
+        "loss": [(50, 1.0), (150, 1.0), (260, 2.0)],
+    }
+    assert run.info == {"attempt": 2}
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 5
+
+
+def test_three_attempts_leave_each_step_once(tmp_path: Path) -> None:
+    for attempt, start in enumerate((0, 20, 10)):
+        with Store(tmp_path, fsync=False, start_step=start) as store:
+            for step in range(start, start + 30, 10):
+                store.write(step, scalars={"attempt": attempt})
+    assert load_run(tmp_path).scalars()["attempt"] == [(0, 0), (10, 2), (20, 2), (30, 2)]
+
+
+def test_a_second_write_of_a_step_adds_to_its_record(every_kind: list[Spectrum], tmp_path: Path) -> None:
+    with Store(tmp_path, fsync=False) as store:
+        store.write(3, every_kind[:1], wall_time=1.0, scalars={"a": 1.0}, events=["first"])
+        store.write(3, every_kind[1:], wall_time=2.0, scalars={"b": 2.0}, events=["second"])
+    run = load_run(tmp_path)
+    assert [s.source for s in run.spectra(3)] == [s.source for s in every_kind]
+    assert run.scalars() == {"a": [(3, 1.0)], "b": [(3, 2.0)]}
+    assert run.events() == [(3, "first"), (3, "second")]
+
+
+def test_series_follow_one_layer_of_one_kind(every_kind: list[Spectrum], tmp_path: Path) -> None:
+    with Store(tmp_path, fsync=False) as store:
+        for step in (0, 5):
+            store.write(step, [s.at_step(step) for s in every_kind])
+        store.write(9, [every_kind[0].at_step(9)])
+    run = load_run(tmp_path)
+    assert [s.source.step for s in run.series("fc1.weight")] == [0, 5, 9]
+    assert [s.source.step for s in run.series("model", "hessian")] == [0, 5]
+    assert run.names() == ("fc1.weight", "empty")
+    assert run.names(Kind.NTK) == ("model",)
+    assert run.series("fc9.weight") == []
+
+
+@pytest.mark.parametrize("end", [0, 5, 8, 60, -60, -1])
+def test_a_torn_record_is_dropped_with_one_warning(end: int, one: Spectrum, tmp_path: Path) -> None:
+    with Store(tmp_path, fsync=False) as store:
+        for step in (1, 2, 3):
+            store.write(step, [one])
+    torn = next(tmp_path.rglob("*2.safetensors"))
+    torn.write_bytes(torn.read_bytes()[:end])
+    run = load_run(tmp_path)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert run.steps == run.steps == (1, 3)
+        assert len(run.series("fc1.weight")) == 2
+    assert [str(w.message)[:26] for w in said] == ["dropped a damaged record: "]
+    assert list(run.dropped) == [torn]
+
+
+def test_damaged_values_are_dropped_from_a_series_and_refused_for_their_step(one: Spectrum, tmp_path: Path) -> None:
+    with Store(tmp_path, fsync=False) as store:
+        for step in (1, 2):
+            store.write(step, [one.at_step(step)])
+    path = next(tmp_path.rglob("*1.safetensors"))
+    path.write_bytes(path.read_bytes()[:-8] + bytes(8))
+    run = load_run(tmp_path)
+    with pytest.warns(RuntimeWarning, match="does not match its checksum"):
+        assert [s.source.step for s in run.series("fc1.weight")] == [2]
+    with pytest.raises(StorageError, match="does not match its checksum"):
+        run.spectra(1)
+
+
+def test_an_unfinished_log_line_is_left_out_and_a_damaged_one_said(tmp_path: Path) -> None:
+    with Store(tmp_path, fsync=False) as store:
+        for step in (1, 2, 3):
+            store.log(step, {"loss": float(step)})
+    path = next(tmp_path.rglob("scalars.jsonl"))
+    first, second, third = path.read_bytes().splitlines()
+    path.write_bytes(b"\n".join([first, second, third[:-4]]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load_run(tmp_path).scalars() == {"loss": [(1, 1.0), (2, 2.0)]}
+    path.write_bytes(b"\n".join([first, bytes(20), third, b""]))
+    with pytest.warns(RuntimeWarning, match="damaged line 2"):
+        assert load_run(tmp_path).scalars() == {"loss": [(1, 1.0), (3, 3.0)]}
+
+
+def test_what_a_killed_process_was_writing_is_swept_away(one: Spectrum, tmp_path: Path) -> None:
+    with Store(tmp_path, fsync=False) as store:
+        store.write(1, [one])
+    folder = next(tmp_path.rglob("*1.safetensors")).parent
+    (folder / ".000000000002.safetensors.writing").write_bytes(b"half")
+    assert load_run(tmp_path).steps == (1,)
+    Store(tmp_path, fsync=False, start_step=2).close()
+    assert not list(tmp_path.rglob("*.safetensors.writing"))
+
+
+def test_missing_runs_and_steps_are_named(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="no run here"):
+        load_run(tmp_path / "nothing")
+    Store(tmp_path, fsync=False).close()
+    with pytest.raises(StorageError, match="recorded steps: none yet"):
+        load_run(tmp_path).spectra()
+    with Store(tmp_path, fsync=False) as store:
+        store.write(4)
+        with pytest.raises(InputError, match="step -1 is negative"):
+            store.write(-1)
+    with pytest.raises(StorageError, match="no record of step 7; recorded steps: 4 to 4"):
+        load_run(tmp_path).diagnose(7)
+
+
+def test_a_thousand_layers_come_back(tmp_path: Path, one: Spectrum) -> None:
+    layers = [Spectrum.exact([1.0, 2.0], type(one.source)(Kind.WEIGHTS, f"h.{i}", (2, 3), 0)) for i in range(1000)]
+    with Store(tmp_path, fsync=False) as store:
+        store.write(0, layers)
+    assert [s.source.name for s in load_run(tmp_path).spectra(0)] == [s.source.name for s in layers]
+
+
+def test_the_folder_keeps_records_in_the_order_of_steps(tmp_path: Path) -> None:
+    with Store(tmp_path, fsync=False) as store:
+        for step in (5, 1000, 20):
+            store.write(step)
+    names = sorted(os.listdir(next(tmp_path.rglob("*.safetensors")).parent))
+    assert [int(name.split(".")[0]) for name in names if name.endswith("safetensors")] == [5, 20, 1000]
