@@ -33,6 +33,7 @@ _PUBLIC = {
     "diagnose": "analysis",
     "Diagnosis": "analysis",
     "load_run": "storage",
+    "empirical_ntk": "operators",
     "watch": "monitor",
     "Monitor": "monitor",
 }

@@ -1,0 +1,100 @@
+"""The empirical neural tangent kernel K = J J^T, layer by layer, without the Jacobian.
+
+J is the (n C) x P Jacobian of all outputs with respect to all parameters. Each parameter adds its own J_l J_l^T; the
+layer's input and its output gradients suffice to build that part (``rules``), by the cheapest contraction (``plan``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from htmu_diag.errors import InputError
+from htmu_diag.operators.ntk.plan import Plan, make_plan
+from htmu_diag.operators.ntk.runner import Runner, module_of
+from htmu_diag.operators.ntk.survey import Survey, select, survey
+from htmu_diag.operators.sample_function import Output, SampleFunction, pick_output
+
+__all__ = ["Kernel", "Outputs", "empirical_ntk"]
+
+Outputs = Literal["trace", "full", "pseudo"]
+GIGABYTE = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A neural tangent kernel.
+
+    matrix: (n, n) for "trace" and "pseudo", (n C, n C) for "full" (row i C + c: output c of sample i).
+    samples, outputs, parameters: n, C and P. layers: module -> its part, where asked for; they add up to ``matrix``.
+    plan: how it was computed. error: relative Frobenius error estimated by a sketch, 0 for an exact kernel.
+    """
+
+    matrix: Tensor
+    mode: Outputs
+    samples: int
+    outputs: int
+    parameters: int
+    plan: Plan
+    layers: Mapping[str, Tensor] = field(default_factory=dict)
+    error: float = 0.0
+
+
+def empirical_ntk(
+    model: nn.Module,
+    inputs: Any,
+    *,
+    outputs: Outputs = "trace",
+    parameters: str | Sequence[str] = "*",
+    layerwise: bool = False,
+    chunk: int | None = None,
+    memory: int = 2 * GIGABYTE,
+    pseudo: Literal["sum", "random"] = "sum",
+    seed: int = 0,
+    output: Output = pick_output,
+    batched: bool | None = None,
+) -> Kernel:
+    """The Gram matrix of the per-sample Jacobian with respect to the trainable parameters.
+
+    inputs: a tensor, a tuple (positional) or a dict (keywords) of tensors with n rows each.
+    outputs: "trace" sums over the C outputs, "full" keeps all of them, "pseudo" takes the gradient of one combination
+        of outputs: their sum over sqrt(C) (Mohamadi, Bae & Sutherland 2023), or with pseudo="random" seeded random
+        signs, whose kernel is an unbiased estimate of the trace kernel.
+    parameters: globs on ``named_parameters`` names. layerwise: keep each module's part as well.
+    chunk: samples in one forward pass; by default what fits. memory: bytes that may be added, the result included.
+    output: picks the tensor out of what the model returns (logits by default).
+    batched: vectorise the backward passes over outputs; by default on CUDA only (it gains nothing on a CPU).
+
+    Raises InputError for bad inputs, MeasurementError where per-sample Jacobians do not exist (batch statistics, live
+    dropout) or the kernel does not fit. The model is left as found: no ``.grad``, no hooks, no mode change.
+    """
+    if outputs not in ("trace", "full", "pseudo"):
+        raise InputError(f"outputs={outputs!r}: must be 'trace', 'full' or 'pseudo'")
+    function = SampleFunction(model, inputs, output)
+    chosen = select(function.model, parameters)
+    found = survey(function, chosen)
+    cotangents = _cotangents(found, outputs, pseudo, seed)
+    reduced = replace(found, outputs=len(cotangents))
+    names = sorted({module_of(name) for name in chosen}) if layerwise else []
+    plan = make_plan(reduced, function.n, trace=outputs != "full", limit=memory, kernels=len(names) + 1, chunk=chunk)
+    vectorise = found.device.type == "cuda" if batched is None else batched
+    kernels = Runner(function, chosen, reduced, plan, cotangents, vectorise).kernels(names)
+    matrix = torch.stack(list(kernels.values())).sum(0) if names else kernels[""]
+    layers = {name: kernels[name] for name in names}
+    return Kernel(matrix, outputs, function.n, len(cotangents), found.size, plan, layers)
+
+
+def _cotangents(found: Survey, outputs: Outputs, pseudo: str, seed: int) -> Tensor:
+    """The combinations of outputs to differentiate, (C', C): the identity, or one row."""
+    identity: Tensor = torch.eye(found.outputs, dtype=found.dtype, device=found.device)
+    if outputs != "pseudo":
+        return identity
+    if pseudo == "sum":
+        return torch.full_like(identity[:1], found.outputs**-0.5)
+    generator = torch.Generator().manual_seed(seed)
+    signs = torch.randint(0, 2, (1, found.outputs), generator=generator) * 2 - 1
+    return signs.to(found.device, found.dtype)

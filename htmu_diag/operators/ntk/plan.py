@@ -1,0 +1,205 @@
+"""The plan: how each parameter's part of the kernel is computed, chosen by counted work under a memory limit.
+
+Multiply-adds for n samples and C outputs of a parameter of P = G rows columns numbers applied at T positions, with
+``v`` the size of the side that depends on the output and ``q`` of the other:
+
+    rows, trace   n^2 C P + n C T P               pairs, trace   G n^2 T^2 (q + C v + 3 e)
+    rows, full    n^2 C^2 P + n C T P             pairs, full    G n^2 (T^2 (q + C v) + C^2 T v + 2 e C T v)
+
+(the first term of rows is the Gram product, the second forms the per-sample gradients; e = 25 multiply-adds is the
+price of moving one number, measured on a CPU). Parameters that fit into the storage budget together share one pass
+through the model; the trace kernel takes few outputs at a time before it splits a parameter, since that repeats only
+the forward pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from htmu_diag.errors import MeasurementError
+from htmu_diag.operators.ntk.survey import Form, Parameter, Survey
+
+__all__ = ["Pass", "Plan", "Step", "make_plan"]
+
+Strategy = Literal["rows", "pairs", "sketch"]
+MOVE = 25  # multiply-adds in the time of one number read and written
+
+
+@dataclass(frozen=True)
+class Step:
+    """Numbers start to stop of one parameter, by one strategy. madds: multiply-adds; stored: bytes held meanwhile."""
+
+    parameter: Parameter
+    strategy: Strategy
+    start: int
+    stop: int
+    madds: float
+    stored: int
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One trip of all samples through the model: outputs first to last, and the steps that they feed."""
+
+    steps: tuple[Step, ...]
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that ``empirical_ntk`` will do, printable before and after.
+
+    limit: bytes that the computation may add to the process, the kernel included. chunk: samples in one forward pass.
+    """
+
+    n: int
+    outputs: int
+    size: int
+    trace: bool
+    limit: int
+    kernel_bytes: int
+    chunk: int
+    passes: tuple[Pass, ...]
+
+    @property
+    def madds(self) -> float:
+        """Multiply-adds of the contractions and of the passes through the model (counted from its layers)."""
+        unique = {(step.parameter.name, step.start): step.madds for each in self.passes for step in each.steps}
+        return sum(unique.values()) + self.model_madds
+
+    @property
+    def model_madds(self) -> float:
+        """Multiply-adds of the forward and backward passes, counted from the layers that have rules."""
+        forward = sum(_forward(step.parameter) for step in self._first_steps())
+        return self.n * forward * sum(1 + each.last - each.first for each in self.passes)
+
+    def _first_steps(self) -> Iterator[Step]:
+        seen: set[str] = set()
+        for each in self.passes:
+            for step in each.steps:
+                if step.parameter.name not in seen:
+                    seen.add(step.parameter.name)
+                    yield step
+
+    def __str__(self) -> str:
+        head = (
+            f"{'trace' if self.trace else 'full'} kernel of {self.n} samples x {self.outputs} outputs, "
+            f"{self.size} parameters: {self.madds:.3g} multiply-adds ({self.model_madds:.3g} in the model), "
+            f"{len(self.passes)} pass(es) of {self.chunk} samples, limit {self.limit / 1e6:.0f} MB"
+        )
+        lines = [
+            f"  {step.parameter.name:40s} {step.strategy if step.parameter.covered else 'torch.func':10s} "
+            f"{step.madds:9.3g} multiply-adds {step.stored / 1e6:9.2f} MB"
+            for step in self._first_steps()
+        ]
+        return "\n".join([head, *lines])
+
+
+def make_plan(survey: Survey, n: int, *, trace: bool, limit: int, kernels: int = 1, chunk: int | None = None) -> Plan:
+    """Choose strategies and passes. Raises MeasurementError where the kernel alone leaves no room under the limit."""
+    side = n if trace else n * survey.outputs
+    item = max(survey.dtype.itemsize, 4)
+    kernel_bytes = kernels * side * side * item
+    room = limit - kernel_bytes
+    if room < 0.2 * limit:
+        raise MeasurementError(
+            f"kernel: {kernels} matrices of {side} x {side} numbers are {kernel_bytes / 1e6:.0f} MB of the "
+            f"{limit / 1e6:.0f} MB allowed; use outputs='trace', fewer samples, ntk_operator, or a larger memory="
+        )
+    steps = [_choose(parameter, n, survey.outputs, trace, item, room // 2) for parameter in survey.parameters]
+    steps = [step for step in steps if not step.parameter.unused]
+    passes = tuple(_passes(steps, n, survey.outputs, trace, item, room // 2))
+    return Plan(
+        n,
+        survey.outputs,
+        survey.size,
+        trace,
+        limit,
+        kernel_bytes,
+        chunk or _chunk(survey, passes, n, room // 4),
+        passes,
+    )
+
+
+def _choose(parameter: Parameter, n: int, outputs: int, trace: bool, item: int, room: int) -> Step:
+    form = parameter.form
+    rows = n * outputs * parameter.size * item
+    positions = form.positions if form else 1
+    gram = float(n) * n * outputs * parameter.size * (1 if trace else outputs)
+    by_rows = Step(parameter, "rows", 0, parameter.size, gram + float(n) * outputs * positions * parameter.size, rows)
+    if form is None or not parameter.covered:
+        return by_rows
+    varying, shared = (form.rows, form.columns) if form.left_varies else (form.columns, form.rows)
+    shared = 1 if form.one_hot else shared
+    stored = n * form.groups * form.positions * (outputs * varying + shared) * item
+    by_pairs = Step(parameter, "pairs", 0, parameter.size, _pairs(form, n, outputs, trace, varying, shared), stored)
+    return by_pairs if by_pairs.madds < by_rows.madds and stored <= room else by_rows
+
+
+def _pairs(form: Form, n: int, outputs: int, trace: bool, varying: int, shared: int) -> float:
+    squares = float(n) * n * form.groups * form.positions**2
+    if trace or form.positions == 1:
+        last = squares * (0 if trace else outputs**2 * (varying + 3 * MOVE))
+        return squares * (shared + outputs * varying + 3 * MOVE) + last
+    summed = float(n) * n * form.groups * outputs * form.positions * varying * (outputs + 2 * MOVE)
+    return squares * (shared + outputs * varying) + summed
+
+
+def _passes(steps: Sequence[Step], n: int, outputs: int, trace: bool, item: int, room: int) -> Iterator[Pass]:
+    if sum(step.stored for step in steps) <= room:
+        yield Pass(tuple(steps), 0, outputs)
+        return
+    pairs = [step for step in steps if step.strategy == "pairs"]
+    yield from (Pass(group, 0, outputs) for group in _packed(pairs, room))
+    rows = [step for step in steps if step.strategy == "rows"]
+    at_once = outputs
+    if trace:
+        per_output = n * sum(step.stop - step.start for step in rows) * item
+        at_once = min(outputs, max(1, room // max(per_output, 1)))
+    split = [part for step in rows for part in _split(step, n * at_once * item, room)]
+    for group in _packed(split, room):
+        for first in range(0, outputs, at_once):
+            yield Pass(group, first, min(first + at_once, outputs))
+
+
+def _split(step: Step, bytes_each: int, room: int) -> Iterator[Step]:
+    """The step in slices that fit, cut between whole rows of the parameter."""
+    columns = step.parameter.columns
+    wide = max(columns, room // bytes_each // columns * columns)
+    for start in range(step.start, step.stop, wide):
+        stop = min(start + wide, step.stop)
+        share = (stop - start) / (step.stop - step.start)
+        yield Step(step.parameter, step.strategy, start, stop, step.madds * share, (stop - start) * bytes_each)
+
+
+def _packed(steps: Sequence[Step], room: int) -> Iterator[tuple[Step, ...]]:
+    """Neighbours together while they fit, from the last layer on: late layers need only a short backward pass."""
+    group: list[Step] = []
+    for step in reversed(steps):
+        if group and sum(other.stored for other in group) + step.stored > room:
+            yield tuple(group)
+            group = []
+        group.append(step)
+    if group:
+        yield tuple(group)
+
+
+def _chunk(survey: Survey, passes: Sequence[Pass], n: int, room: int) -> int:
+    outputs = max((each.last - each.first for each in passes), default=1)
+    item = max(survey.dtype.itemsize, 4)
+    forms = [step.parameter.form for each in passes for step in each.steps]
+    patches = max(
+        (f.groups * f.positions * (f.columns + outputs * f.rows) for f in forms if f and not f.one_hot), default=0
+    )
+    slices = max((outputs * (step.stop - step.start) for each in passes for step in each.steps), default=0)
+    loose = sum(outputs * p.size * item + outputs * survey.graph_bytes for p in survey.parameters if not p.covered)
+    each = 2 * survey.graph_bytes + outputs * survey.gradient_bytes + 2 * patches * item + slices * item + loose
+    return int(max(1, min(n, 128, room // each)))
+
+
+def _forward(parameter: Parameter) -> float:
+    positions = parameter.form.positions if parameter.form and not parameter.form.one_hot else 1
+    return float(parameter.size * positions)

@@ -1,0 +1,118 @@
+"""Carrying out a plan, pass by pass: samples go through the model in chunks, pieces are stored, then contracted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from htmu_diag.errors import MeasurementError
+from htmu_diag.operators.ntk.capture import captured, gradients
+from htmu_diag.operators.ntk.contract import mirror
+from htmu_diag.operators.ntk.fallback import jacobian_rows
+from htmu_diag.operators.ntk.pieces import Rows
+from htmu_diag.operators.ntk.plan import Pass, Plan, Step
+from htmu_diag.operators.ntk.stores import Store, open_store, working
+from htmu_diag.operators.ntk.survey import Survey, pieces_of
+from htmu_diag.operators.sample_function import SampleFunction
+
+__all__ = ["Runner", "module_of"]
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Everything that a pass needs. cotangents: (C', C), one row for each differentiated combination of outputs."""
+
+    function: SampleFunction
+    chosen: Mapping[str, nn.Parameter]
+    survey: Survey
+    plan: Plan
+    cotangents: Tensor
+    batched: bool
+
+    def kernels(self, names: Sequence[str]) -> dict[str, Tensor]:
+        """The kernel of each named module, or the whole kernel under "" where no names are given."""
+        side = self.plan.n if self.plan.trace else self.plan.n * self.survey.outputs
+        dtype, device = working(self.survey.dtype), self.survey.device
+        kernels = {name: torch.zeros(side, side, dtype=dtype, device=device) for name in names or ("",)}
+        for each in self.plan.passes:
+            for step, store in self._collect(each):
+                target = kernels[module_of(step.parameter.name) if names else ""]
+                store.add_to(target, trace=self.plan.trace)
+        return {name: mirror(kernel) for name, kernel in kernels.items()}
+
+    def _collect(self, each: Pass) -> list[tuple[Step, Store]]:
+        stores = [(step, open_store(step, self.plan.n, self._room())) for step in each.steps]
+        paths = {path for step in each.steps if step.parameter.covered for path, _ in step.parameter.uses}
+        modules = {path: self.function.model.get_submodule(path) for path in paths}
+        cotangents = self.cotangents[each.first : each.last]
+        for start in range(0, self.plan.n, self.plan.chunk):
+            stop = min(start + self.plan.chunk, self.plan.n)
+            inputs = self.function.take(start, stop)
+            if modules:
+                self._by_rules(stores, modules, inputs, cotangents, start, stop)
+            self._by_func(stores, inputs, cotangents, start, stop)
+        return stores
+
+    def _by_rules(
+        self,
+        stores: Sequence[tuple[Step, Store]],
+        modules: Mapping[str, nn.Module],
+        inputs: Any,
+        cotangents: Tensor,
+        start: int,
+        stop: int,
+    ) -> None:
+        with torch.enable_grad(), captured(modules) as calls:
+            outputs = self.function.on(inputs)
+        _refuse_non_finite(outputs, start)
+        self._refuse_late_uses(outputs)
+        found = gradients(outputs, cotangents, calls, batched=self.batched)
+        for step, store in stores:
+            if step.parameter.covered:
+                store.put(start, stop, pieces_of(step.parameter, calls, found, stop - start))
+
+    def _by_func(
+        self, stores: Sequence[tuple[Step, Store]], inputs: Any, cotangents: Tensor, start: int, stop: int
+    ) -> None:
+        loose = [(step, store) for step, store in stores if not step.parameter.covered]
+        if not loose:
+            return
+        parameters = {step.parameter.name: self.chosen[step.parameter.name] for step, _ in loose}
+        with torch.enable_grad():
+            rows = jacobian_rows(self.function, parameters, inputs, cotangents, self.survey.vectorised)
+        for step, store in loose:
+            store.put(start, stop, [Rows(rows[step.parameter.name])])
+
+    def _refuse_late_uses(self, outputs: Tensor) -> None:
+        """A parameter that the survey's two samples did not reach must not be reached by others."""
+        unused = {p.name: self.chosen[p.name] for p in self.survey.parameters if p.unused}
+        if not unused:
+            return
+        ones = torch.ones_like(outputs)
+        found = torch.autograd.grad(outputs, list(unused.values()), ones, retain_graph=True, allow_unused=True)
+        late = [name for name, gradient in zip(unused, found, strict=True) if gradient is not None]
+        if late:
+            raise MeasurementError(
+                f"{late[0]}: some samples use it and the first two do not (branches that depend on the data); "
+                "put a sample that uses every branch first, or exclude it by parameters="
+            )
+
+    def _room(self) -> int:
+        return (self.plan.limit - self.plan.kernel_bytes) // 8
+
+
+def module_of(name: str) -> str:
+    """The module that holds a parameter: its name without the last component, "model" at the top."""
+    return name.rpartition(".")[0] or "model"
+
+
+def _refuse_non_finite(outputs: Tensor, start: int) -> None:
+    bad = (~torch.isfinite(outputs)).any(1).nonzero().flatten()
+    if len(bad):
+        raise MeasurementError(
+            f"model: outputs of sample {start + int(bad[0])} are NaN or infinite; look for a diverged weight"
+        )

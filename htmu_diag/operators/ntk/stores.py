@@ -1,0 +1,94 @@
+"""What is held between the passes through the model and the contraction, for one step of the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from htmu_diag.operators.ntk.contract import add_pairs, add_rows
+from htmu_diag.operators.ntk.pieces import Factors, Piece, rows_of
+from htmu_diag.operators.ntk.plan import Step
+
+__all__ = ["Store", "open_store"]
+
+
+class Store(Protocol):
+    """Filled with the pieces of samples start to stop, then added to the kernel once."""
+
+    def put(self, start: int, stop: int, pieces: Sequence[Piece]) -> None: ...
+    def add_to(self, kernel: Tensor, *, trace: bool) -> None: ...
+
+
+def open_store(step: Step, n: int, room: int) -> Store:
+    """An empty store for a step; ``room`` bytes may be used by its contraction."""
+    return PairStore(step, n, room) if step.strategy == "pairs" else RowStore(step, n)
+
+
+class RowStore:
+    """A slice of the Jacobian itself, (n, C, stop - start)."""
+
+    def __init__(self, step: Step, n: int) -> None:
+        self.step, self.n = step, n
+        self.values: Tensor | None = None
+
+    def put(self, start: int, stop: int, pieces: Sequence[Piece]) -> None:
+        for index, piece in enumerate(pieces):
+            part = rows_of(piece, self.step.start, self.step.stop)
+            if self.values is None:
+                self.values = part.new_zeros(self.n, *part.shape[1:], dtype=working(part.dtype))
+            target = self.values[start:stop]
+            target.add_(part) if index else target.copy_(part)
+
+    def add_to(self, kernel: Tensor, *, trace: bool) -> None:
+        if self.values is not None:
+            add_rows(kernel, self.values, trace=trace)
+
+
+class PairStore:
+    """The two sides of the factors, (n, G, T, q) and (n, C, G, T, r)."""
+
+    def __init__(self, step: Step, n: int, room: int) -> None:
+        self.n, self.room = n, room
+        self.shared: Tensor | None = None
+        self.varying: Tensor | None = None
+
+    def put(self, start: int, stop: int, pieces: Sequence[Piece]) -> None:
+        sides = [_sides(piece) for piece in pieces if isinstance(piece, Factors)]
+        shared = torch.cat([side for side, _ in sides], 1 if sides[0][0].ndim == 2 else 2)
+        varying = torch.cat([side for _, side in sides], 3)
+        if self.shared is None or self.varying is None:
+            kind = working(shared.dtype) if shared.is_floating_point() else shared.dtype
+            self.shared = shared.new_empty(self.n, *shared.shape[1:], dtype=kind)
+            self.varying = varying.new_empty(self.n, *varying.shape[1:], dtype=working(varying.dtype))
+        self.shared[start:stop] = shared
+        self.varying[start:stop] = varying
+
+    def add_to(self, kernel: Tensor, *, trace: bool) -> None:
+        if self.shared is not None and self.varying is not None:
+            block = _block(self.varying, trace, self.room)
+            add_pairs(kernel, self.shared, self.varying, trace=trace, block=block)
+
+
+def working(dtype: torch.dtype) -> torch.dtype:
+    """float64 stays, everything else is contracted in float32."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def _sides(piece: Factors) -> tuple[Tensor, Tensor]:
+    """(shared, varying) of a piece."""
+    if piece.left_varies:
+        return piece.right[:, 0], piece.left
+    return (piece.left if piece.size else piece.left[:, 0]), piece.right
+
+
+def _block(varying: Tensor, trace: bool, room: int) -> int:
+    """Samples of a block whose temporaries fit into ``room`` bytes, 64 at most where positions are shared."""
+    n, outputs, _, positions, size = varying.shape
+    pairs = 2 * positions**2
+    if not trace:
+        pairs += 2 * outputs**2 if positions == 1 else 2 * outputs * positions * size
+    fitting = int((room / (pairs * varying.element_size())) ** 0.5)
+    return max(1, min(n, fitting, 64 if positions > 1 else 512))

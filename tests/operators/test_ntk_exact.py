@@ -1,0 +1,252 @@
+"""Kernels equal the dense construction J J^T, whatever the architecture."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from htmu_diag.operators.ntk import empirical_ntk
+from htmu_diag.operators.sample_function import SampleFunction
+
+
+class TiedTransformer(nn.Module):
+    """Attention, LayerNorm, positions shared by all samples, and an output head that is the embedding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(11, 8, padding_idx=0)
+        self.positions = nn.Embedding(5, 8)
+        self.block = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, dropout=0.0)
+        self.head = nn.Linear(8, 11, bias=False)
+        self.head.weight = self.tokens.weight
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        hidden = self.block(self.tokens(tokens) + self.positions(torch.arange(5)))
+        return self.head(hidden)[:, -1]
+
+
+class UsedTwice(nn.Module):
+    """One linear layer applied twice, one of its weights once more by hand, and a raw parameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shared, self.last = nn.Linear(4, 4), nn.Linear(4, 3)
+        self.gain = nn.Parameter(torch.randn(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.shared(torch.tanh(self.shared(x))) * self.gain
+        return self.last(torch.tanh(nn.functional.linear(hidden, self.last.weight[:, :4].T[:, :3] @ self.last.weight)))
+
+
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm, self.head = nn.LSTM(3, 4, batch_first=True), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.lstm(x)[0][:, -1])
+
+
+class Residual(nn.Module):
+    """A residual block with batch normalisation and in-place activations, in eval mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(4)
+        self.body = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(inplace=True))
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = torch.relu_(self.norm(self.stem(x)))
+        return self.head((hidden + self.body(hidden)).mean((2, 3)))
+
+
+class TwoInputs(nn.Module):
+    """Two inputs and an output in a dictionary, as Hugging Face models have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right = nn.Linear(3, 4), nn.Linear(2, 4)
+
+    def forward(self, a: Tensor, b: Tensor) -> dict[str, Tensor]:
+        return {"loss": a.sum(), "logits": torch.tanh(self.left(a)) * self.right(b)}
+
+
+class Windows(nn.Module):
+    """Folds windows into the batch before a convolution and a norm, as vision transformers do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm, self.head = nn.Conv1d(2, 4, 3), nn.LayerNorm(4), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        windows = x.unfold(2, 5, 5).permute(0, 2, 1, 3).flatten(0, 1)
+        hidden = torch.tanh(self.norm(self.conv(windows).transpose(1, 2)))
+        return self.head(hidden.unflatten(0, (x.shape[0], -1)).mean((1, 2)))
+
+
+def frozen() -> nn.Module:
+    model = nn.Sequential(nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, 3))
+    model[0].weight.requires_grad_(False)
+    return model
+
+
+def images(n: int = 5) -> Tensor:
+    return torch.randn(n, 3, 8, 8)
+
+
+def strided() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1, stride=2),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(8, 6, 3, groups=2, dilation=2, padding="same", padding_mode="circular"),
+        nn.GroupNorm(2, 6),
+        nn.Flatten(),
+        nn.Linear(96, 4),
+    )
+
+
+def narrow_images() -> nn.Module:
+    """Few positions and many channels, where the pair contraction is the cheaper one."""
+    return nn.Sequential(nn.Conv2d(3, 16, 3, stride=4), nn.Tanh(), nn.Conv2d(16, 16, 2), nn.Flatten(), nn.Linear(16, 3))
+
+
+def volumes() -> nn.Module:
+    conv = nn.Conv3d(2, 4, (2, 3, 1), stride=(1, 2, 1), padding=1)
+    return nn.Sequential(conv, nn.BatchNorm3d(4), nn.Tanh(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 2))
+
+
+def transposed() -> nn.Module:
+    return nn.Sequential(nn.ConvTranspose2d(3, 2, 3), nn.Tanh(), nn.Flatten(), nn.Linear(200, 2))
+
+
+Case = tuple[Callable[[], nn.Module], Callable[[], Any]]
+CASES: dict[str, Case] = {
+    "mlp": (lambda: nn.Sequential(nn.Linear(6, 8), nn.ReLU(inplace=True), nn.Linear(8, 3)), lambda: torch.randn(9, 6)),
+    "cnn with stride, groups, dilation": (strided, images),
+    "cnn with few positions": (narrow_images, lambda: images(9)),
+    "conv3d": (volumes, lambda: torch.randn(4, 2, 4, 5, 3)),
+    "transposed convolution": (transposed, images),
+    "residual block": (Residual, images),
+    "tied transformer": (TiedTransformer, lambda: torch.randint(0, 11, (6, 5))),
+    "lstm": (Recurrent, lambda: torch.randn(5, 4, 3)),
+    "used twice": (UsedTwice, lambda: torch.randn(5, 4)),
+    "frozen": (frozen, lambda: torch.randn(5, 5)),
+    "two inputs, dict output": (TwoInputs, lambda: {"a": torch.randn(5, 3), "b": torch.randn(5, 2)}),
+    "windows in the batch": (Windows, lambda: torch.randn(5, 2, 10)),
+}
+
+
+def made(name: str, dtype: torch.dtype) -> tuple[nn.Module, Any]:
+    torch.manual_seed(0)
+    model, inputs = CASES[name][0]().to(dtype).eval(), CASES[name][1]()
+    cast = lambda t: t.to(dtype) if t.is_floating_point() else t  # noqa: E731
+    return model, {k: cast(v) for k, v in inputs.items()} if isinstance(inputs, dict) else cast(inputs)
+
+
+def dense_jacobian(model: nn.Module, inputs: Any) -> Tensor:
+    """(n, C, P), one sample and one output at a time, by autograd alone."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    function = SampleFunction(model, inputs)
+    rows = []
+    for i in range(function.n):
+        outputs = function(i, i + 1)[0]
+        grads = [torch.autograd.grad(o, parameters, retain_graph=True, allow_unused=True) for o in outputs]
+        flat = [[torch.zeros_like(p) if g is None else g for g, p in zip(gs, parameters, strict=True)] for gs in grads]
+        rows.append(torch.stack([torch.cat([g.flatten() for g in gs]) for gs in flat]))
+    return torch.stack(rows)
+
+
+def distance(found: Tensor, wanted: Tensor) -> float:
+    return float((found - wanted).norm() / wanted.norm())
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+def test_kernels_equal_the_dense_construction(name: str, dtype: torch.dtype, tolerance: float) -> None:
+    model, inputs = made(name, dtype)
+    jacobian = dense_jacobian(model, inputs)
+    rows = jacobian.flatten(0, 1)
+    assert distance(empirical_ntk(model, inputs, outputs="full").matrix, rows @ rows.T) < tolerance
+    trace = torch.einsum("icp,jcp->ij", jacobian, jacobian)
+    assert distance(empirical_ntk(model, inputs).matrix, trace) < tolerance
+    summed = jacobian.sum(1) / jacobian.shape[1] ** 0.5
+    assert distance(empirical_ntk(model, inputs, outputs="pseudo").matrix, summed @ summed.T) < tolerance
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_chunks_and_batched_backward_passes_change_nothing(name: str) -> None:
+    model, inputs = made(name, torch.float64)
+    whole = empirical_ntk(model, inputs, outputs="full").matrix
+    assert distance(empirical_ntk(model, inputs, outputs="full", chunk=2, batched=True).matrix, whole) < 1e-12
+
+
+@pytest.mark.parametrize("outputs", ["trace", "full"])
+@pytest.mark.parametrize("name", ["cnn with stride, groups, dilation", "tied transformer", "residual block"])
+def test_a_small_memory_limit_makes_more_passes_and_the_same_kernel(name: str, outputs: Any) -> None:
+    model, inputs = made(name, torch.float64)
+    whole = empirical_ntk(model, inputs, outputs=outputs)
+    tight = empirical_ntk(model, inputs, outputs=outputs, memory=60_000)
+    assert len(tight.plan.passes) > len(whole.plan.passes) == 1
+    assert distance(tight.matrix, whole.matrix) < 1e-12
+    held = [sum(step.stored for step in each.steps) for each in tight.plan.passes]
+    assert max(held) <= 60_000
+
+
+@pytest.mark.parametrize("name", ["residual block", "tied transformer", "lstm"])
+def test_layer_kernels_add_up_to_the_kernel(name: str) -> None:
+    model, inputs = made(name, torch.float64)
+    kernel = empirical_ntk(model, inputs, layerwise=True)
+    assert len(kernel.layers) > 1
+    assert distance(sum(kernel.layers.values(), torch.zeros(())), empirical_ntk(model, inputs).matrix) < 1e-12
+
+
+@pytest.mark.parametrize("name", ["mlp", "residual block", "used twice"])
+def test_the_trace_is_the_sum_of_squared_gradient_norms(name: str) -> None:
+    model, inputs = made(name, torch.float64)
+    squares = dense_jacobian(model, inputs).square().sum()
+    assert float(empirical_ntk(model, inputs).matrix.trace() / squares) == pytest.approx(1.0, abs=1e-12)
+
+
+def test_the_kernel_of_a_linear_model_is_the_gram_matrix_of_the_inputs_times_the_identity() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(7, 5, dtype=torch.float64)
+    kernel = empirical_ntk(nn.Linear(5, 3, bias=False).double(), x, outputs="full").matrix
+    assert distance(kernel, torch.kron(x @ x.T, torch.eye(3, dtype=torch.float64))) < 1e-14
+
+
+def test_two_equal_samples_and_a_single_sample_are_no_special_cases() -> None:
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2)), torch.randn(1, 4)
+    single = empirical_ntk(model, x).matrix
+    twice = empirical_ntk(model, torch.cat([x, x])).matrix
+    assert single.shape == (1, 1)
+    assert torch.allclose(twice, single.expand(2, 2))
+
+
+def test_parameters_are_chosen_by_glob_and_their_kernels_add_up() -> None:
+    model, inputs = made("mlp", torch.float64)
+    parts = [empirical_ntk(model, inputs, parameters=glob) for glob in ("0.*", "2.*")]
+    whole = empirical_ntk(model, inputs)
+    assert sum(part.parameters for part in parts) == whole.parameters
+    assert distance(parts[0].matrix + parts[1].matrix, whole.matrix) < 1e-14
+
+
+def test_the_random_pseudo_kernel_is_unbiased_for_the_trace_kernel() -> None:
+    model, inputs = made("mlp", torch.float64)
+    draws = [empirical_ntk(model, inputs, outputs="pseudo", pseudo="random", seed=s).matrix for s in range(200)]
+    assert distance(torch.stack(draws).mean(0), empirical_ntk(model, inputs).matrix) < 0.1
+
+
+def test_the_model_is_left_as_found() -> None:
+    model, inputs = made("residual block", torch.float32)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    rng = torch.get_rng_state()
+    empirical_ntk(model, inputs)
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+    assert all(p.grad is None for p in model.parameters())
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+    assert torch.equal(rng, torch.get_rng_state())
