@@ -1,7 +1,8 @@
 """The protocol of a probe, and what it is given at a step.
 
 A probe declares what it needs (``needs``), so that a missing batch is one clear sentence at ``watch()`` and not a crash
-at step 1000. It yields spectra; it never fits, plots or writes.
+at step 1000. It yields spectra; it never fits, plots or writes. Two wider protocols: a `DeferredProbe` splits its work
+into a cheap copy on the training thread and a computation that runs anywhere; an `ObservingProbe` sees every step.
 """
 
 from __future__ import annotations
@@ -14,10 +15,18 @@ import torch
 
 from htmu_diag.spectrum import Spectrum
 
-__all__ = ["LossFn", "Need", "Probe", "StepContext"]
+__all__ = ["DeferredProbe", "LossFn", "Need", "ObservingProbe", "Pending", "Probe", "Share", "StepContext"]
 
 Need = Literal["model", "batch", "loss_fn", "optimizer"]
 LossFn = Callable[[Any, Any], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which part of the work is this process's: rank ``rank`` of ``world`` processes that hold the same model."""
+
+    rank: int = 0
+    world: int = 1
 
 
 @dataclass(frozen=True)
@@ -25,11 +34,12 @@ class StepContext:
     """What a probe may look at, after an optimizer step.
 
     step: optimizer steps taken so far (0 before the first).
-    model: the watched module, as the user passed it.
+    model: the watched module, without the wrappers of DDP and torch.compile.
     optimizer: the watched optimizer, None when the user steps by hand.
     batch: the fixed probe batch (inputs, targets), the same at every step.
     loss_fn: ``loss_fn(model_output, targets) -> scalar``, mean over samples.
     include: layers by glob, on clean ``named_parameters`` names; empty means all.
+    share: the part of the work that this process does.
     """
 
     step: int
@@ -39,7 +49,21 @@ class StepContext:
     loss_fn: LossFn | None = None
     include: tuple[str, ...] = ()
     seed: int = 0
+    share: Share = Share()
     extras: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A spectrum still to be computed, from copies alone: it may run on another thread while the training goes on.
+
+    order: its place among the spectra of this probe and step, the same on every rank.
+    compute: raises MeasurementError or InputError where this one spectrum cannot be had; the others are not affected.
+    """
+
+    name: str
+    order: int
+    compute: Callable[[], Spectrum]
 
 
 @runtime_checkable
@@ -55,4 +79,22 @@ class Probe(Protocol):
 
     def measure(self, context: StepContext) -> Iterator[Spectrum]:
         """Yield the spectra of this step; raises MeasurementError with the layer's name where one cannot be had."""
+        ...
+
+
+@runtime_checkable
+class DeferredProbe(Probe, Protocol):
+    """A probe that copies what it needs now and computes later; it does its own share of the work only."""
+
+    def capture(self, context: StepContext) -> Iterator[Pending]:
+        """Copy on the training thread. Every rank calls it at the same step: gathering a sharded weight is collective."""
+        ...
+
+
+@runtime_checkable
+class ObservingProbe(Probe, Protocol):
+    """A probe that looks at every optimizer step and measures what it has seen."""
+
+    def observe(self, context: StepContext) -> None:
+        """Called after every optimizer step, before anything is measured; gradients are still there."""
         ...

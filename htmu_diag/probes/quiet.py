@@ -1,0 +1,135 @@
+"""Measure without leaving a trace: what a probe may change is put aside first and put back afterwards.
+
+Put back, also when the probe raises: the state of every random generator (torch on the CPU and on each device in use,
+numpy, Python), ``.grad`` of every parameter (the same tensor object), buffers (object and contents: BatchNorm's running
+statistics), ``training`` of every submodule, ``requires_grad``, cuDNN and matmul settings, the default dtype.
+Inside, gradients are enabled, inference mode and autocast are off, and compiled modules run as plain ones, so that a
+probe neither compiles nor recompiles anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+
+__all__ = ["quiet"]
+
+Restore = Callable[[], None]
+
+
+@contextlib.contextmanager
+def quiet(model: torch.nn.Module) -> Iterator[None]:
+    """Everything in ``model`` and in torch's global state is, after the block, as it was before it."""
+    restores = (_generators(), _gradients(model), _buffers(model), _modes(model), _settings())
+    try:
+        with contextlib.ExitStack() as inside:
+            inside.enter_context(torch.inference_mode(False))
+            inside.enter_context(torch.enable_grad())
+            inside.enter_context(torch.compiler.set_stance("force_eager"))
+            for device in _autocast_devices():
+                inside.enter_context(torch.autocast(device, enabled=False))
+            yield
+    finally:
+        for restore in restores:
+            restore()
+
+
+def _generators() -> Restore:
+    cpu, devices = torch.get_rng_state(), _device_generators()
+    of_numpy, of_python = np.random.get_state(), random.getstate()  # noqa: NPY002
+
+    def restore() -> None:
+        torch.set_rng_state(cpu)
+        for generator, state in devices:
+            generator.set_state(state)
+        np.random.set_state(of_numpy)  # noqa: NPY002
+        random.setstate(of_python)
+
+    return restore
+
+
+def _device_generators() -> list[tuple[torch.Generator, torch.Tensor]]:
+    """The default generators of every device in use; a device that was never touched is not started for this."""
+    found: list[torch.Generator] = []
+    if torch.cuda.is_initialized():
+        found += list(torch.cuda.default_generators)
+    if torch.backends.mps.is_available():
+        found.append(torch.mps._get_default_mps_generator())
+    if torch.xpu.is_initialized():
+        found += list(torch.xpu.default_generators)
+    return [(generator, generator.get_state()) for generator in found]
+
+
+def _gradients(model: torch.nn.Module) -> Restore:
+    held = [(parameter, parameter.grad, parameter.requires_grad) for parameter in model.parameters()]
+    for parameter, _, _ in held:
+        parameter.grad = None
+
+    def restore() -> None:
+        for parameter, grad, requires_grad in held:
+            parameter.grad = grad
+            if parameter.requires_grad != requires_grad:
+                parameter.requires_grad_(requires_grad)
+
+    return restore
+
+
+def _buffers(model: torch.nn.Module) -> Restore:
+    held = [(module, name, buffer) for module in model.modules() for name, buffer in module._buffers.items()]
+    copies = [(buffer, buffer.detach().clone(), _version(buffer)) for _, _, buffer in held if buffer is not None]
+
+    def restore() -> None:
+        for module, name, buffer in held:
+            module._buffers[name] = buffer
+        with torch.no_grad():
+            for buffer, copy, version in copies:
+                if version is None or buffer._version != version:
+                    buffer.copy_(copy)
+
+    return restore
+
+
+def _version(tensor: torch.Tensor) -> int | None:
+    """How often it was written to in place; None for inference tensors, which do not count."""
+    return None if tensor.is_inference() else int(tensor._version)
+
+
+def _modes(model: torch.nn.Module) -> Restore:
+    held = [(module, module.training) for module in model.modules()]
+
+    def restore() -> None:
+        for module, training in held:
+            if module.training != training:
+                module.training = training
+
+    return restore
+
+
+def _settings() -> Restore:
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    flags = (cudnn.enabled, cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, matmul.allow_tf32)
+    dtype = torch.get_default_dtype()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+
+    def restore() -> None:
+        now = (cudnn.enabled, cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, matmul.allow_tf32)
+        if now != flags:
+            cudnn.enabled, cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, matmul.allow_tf32 = flags
+        torch.set_default_dtype(dtype)
+        if torch.are_deterministic_algorithms_enabled() != deterministic:
+            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+
+    return restore
+
+
+def _autocast_devices() -> list[str]:
+    return [device for device in ("cpu", "cuda", "mps", "xpu") if _autocast_is_on(device)]
+
+
+def _autocast_is_on(device: str) -> bool:
+    return bool(torch.is_autocast_enabled(device))

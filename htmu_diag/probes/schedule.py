@@ -1,0 +1,94 @@
+"""When to measure: a schedule says whether a step is due. It is a plain callable of the step, and pure.
+
+Spectra move fast at first and slowly later, so a logarithmic schedule sees as much of the first hundred steps as of the
+last hundred thousand.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal, Union
+
+from htmu_diag.errors import InputError
+
+__all__ = ["Every", "Logarithmic", "Schedule", "ScheduleLike", "Steps", "schedule"]
+
+Schedule = Callable[[int], bool]
+ScheduleLike = Union[int, Literal["log"], Iterable[int], Schedule]
+
+
+@dataclass(frozen=True)
+class Every:
+    """Due at 0, k, 2k, ...
+
+    >>> [step for step in range(300) if Every(100)(step)]
+    [0, 100, 200]
+    """
+
+    k: int
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise InputError(f"every={self.k}: measure every 1 step or more, or leave the probe out")
+
+    def __call__(self, step: int) -> bool:
+        return step % self.k == 0
+
+
+@dataclass(frozen=True)
+class Logarithmic:
+    """Due at 0, 1, and once in each of ``per_decade`` equal parts of every decade (8: a ratio of 1.33).
+
+    >>> [step for step in range(101) if Logarithmic(4)(step)]
+    [0, 1, 2, 4, 6, 10, 18, 32, 57, 100]
+    """
+
+    per_decade: int = 8
+
+    def __post_init__(self) -> None:
+        if self.per_decade < 1:
+            raise InputError(f"per_decade={self.per_decade}: at least one snapshot a decade")
+
+    def __call__(self, step: int) -> bool:
+        return step <= 1 or self._part(step) > self._part(step - 1)
+
+    def _part(self, step: int) -> int:
+        return math.floor(self.per_decade * math.log10(step))
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Due at the listed steps and at no other.
+
+    >>> Steps.of([0, 10])(10)
+    True
+    """
+
+    steps: frozenset[int]
+
+    @classmethod
+    def of(cls, steps: Iterable[int]) -> Steps:
+        """From any iterable of step numbers."""
+        return cls(frozenset(int(step) for step in steps))
+
+    def __call__(self, step: int) -> bool:
+        return step in self.steps
+
+
+def schedule(spec: ScheduleLike) -> Schedule:
+    """The schedule that ``spec`` means: k, "log", a list of steps, or a callable of the step. Raises InputError."""
+    if isinstance(spec, bool):
+        raise InputError(f"every={spec}: pass a number of steps, 'log', a list of steps or a callable")
+    if isinstance(spec, int):
+        return Every(spec)
+    if isinstance(spec, str):
+        if spec != "log":
+            raise InputError(f"every={spec!r}: the only schedule with a name is 'log'; or pass a number of steps")
+        return Logarithmic()
+    if callable(spec):
+        return spec
+    if isinstance(spec, Iterable):
+        return Steps.of(spec)
+    raise InputError(f"every={spec!r}: pass a number of steps, 'log', a list of steps or a callable")
