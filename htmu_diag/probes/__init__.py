@@ -1,1 +1,37 @@
-"""Probes: what is measured at a step, when, and without disturbing the training."""
+"""Probes: what is measured at a step, when, and without disturbing the training.
+
+``registry`` names the probes that ``watch(probes=[...])`` knows; each entry makes one with its default options.
+"""
+
+from collections.abc import Callable
+
+from htmu_diag.probes.base import DeferredProbe, LossFn, Need, ObservingProbe, Pending, Probe, Share, StepContext
+from htmu_diag.probes.budget import Budget
+from htmu_diag.probes.quiet import quiet
+from htmu_diag.probes.schedule import Every, Logarithmic, Schedule, ScheduleLike, Steps, schedule
+from htmu_diag.probes.weights import WeightsProbe
+
+__all__ = [
+    "Budget",
+    "DeferredProbe",
+    "Every",
+    "Logarithmic",
+    "LossFn",
+    "Need",
+    "ObservingProbe",
+    "Pending",
+    "Probe",
+    "Schedule",
+    "ScheduleLike",
+    "Share",
+    "StepContext",
+    "Steps",
+    "WeightsProbe",
+    "quiet",
+    "registry",
+    "schedule",
+]
+
+registry: dict[str, Callable[[], Probe]] = {
+    "weights": WeightsProbe,
+}

@@ -8,7 +8,7 @@ into a cheap copy on the training thread and a computation that runs anywhere; a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
@@ -51,6 +51,10 @@ class StepContext:
     seed: int = 0
     share: Share = Share()
     extras: dict[str, Any] = field(default_factory=dict)
+
+    def at(self, step: int) -> StepContext:
+        """The same, some steps later."""
+        return replace(self, step=step)
 
 
 @dataclass(frozen=True)

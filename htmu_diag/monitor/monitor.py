@@ -1,0 +1,160 @@
+"""The monitor: counts steps, measures when a probe is due, and hands the rest to a worker thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+
+from htmu_diag.analysis import StepRecord
+from htmu_diag.errors import InputError
+from htmu_diag.monitor.complaints import Complaints
+from htmu_diag.monitor.counter import StepCounter
+from htmu_diag.monitor.ending import Ending
+from htmu_diag.monitor.lane import Lane
+from htmu_diag.monitor.plan import Plan
+from htmu_diag.monitor.recorder import Measured, Recorder
+from htmu_diag.monitor.team import Team
+from htmu_diag.probes import Budget, DeferredProbe, ObservingProbe, Probe, StepContext, quiet
+
+__all__ = ["Monitor"]
+
+
+class Monitor:
+    """Watches one model while it trains; made by `htmu_diag.watch`, which documents the choices.
+
+    It changes nothing in the training: no hook on the model, no change of any random generator, gradient or buffer.
+    ``close()`` (also at the end of a ``with`` block and of the process) finishes what is under way.
+    """
+
+    def __init__(
+        self,
+        context: StepContext,
+        plan: Plan,
+        recorder: Recorder,
+        *,
+        team: Team,
+        budget: Budget,
+        complaints: Complaints,
+    ) -> None:
+        self._context, self._plan, self._recorder = context, plan, recorder
+        self._team, self._budget, self._complaints = team, budget, complaints
+        self._observers = [probe for probe in plan.probes if isinstance(probe, ObservingProbe)]
+        self._measured_at: dict[str, int] = {}
+        self._manual = self._closed = False
+        self._lane = Lane(on_error=lambda error: complaints.add("monitor", error) and None)
+        self._counter = StepCounter(
+            context.model,
+            context.optimizer,
+            start=context.step,
+            on_step=self._after_step,
+            might_be_due=lambda step: bool(self._observers or plan.due(step)),
+        )
+        self._ending = Ending(self)
+        self._after_step(context.step)
+
+    @property
+    def records(self) -> tuple[StepRecord, ...]:
+        """The newest diagnosed steps, at most eight; all of them are in the store (`htmu_diag.load_run`)."""
+        return tuple(self._recorder.records)
+
+    @property
+    def last(self) -> StepRecord | None:
+        """The newest diagnosed step; None before the first one is ready, and on ranks that do not write."""
+        return self._recorder.records[-1] if self._recorder.records else None
+
+    def step(self, step: int | None = None) -> None:
+        """Count a step by hand: ``step`` steps are taken now, or one more. From then on only these calls count.
+
+        Raises InputError for a step that goes back.
+        """
+        self._counter.remove()
+        taken = self._counter.step + (1 if self._manual or not self._counter.step else 0) if step is None else step
+        if taken < self._counter.step:
+            raise InputError(f"step {taken} comes after step {self._counter.step}; to resume, pass start_step to watch()")
+        self._manual = True
+        self._counter.set(taken)
+        self._after_step(taken)
+
+    def log(self, scalars: Mapping[str, float | torch.Tensor], step: int | None = None) -> None:
+        """Numbers of the training ("train/loss": loss) for the sinks and the store. Tensors are read off the training
+        thread, so nothing waits for a GPU."""
+        kept = {tag: value.detach().clone() if isinstance(value, torch.Tensor) else value for tag, value in scalars.items()}
+        at = self._counter.step if step is None else step
+        self._lane.submit(partial(self._recorder.log, at, kept, time.time()))
+
+    def snapshot(self) -> StepRecord | None:
+        """Measure with every probe now (those that have not measured at this step) and wait for the result."""
+        step = self._counter.step
+        self._measure(step, [probe for probe in self._plan.probes if self._measured_at.get(probe.name) != step])
+        self.flush()
+        return self.last
+
+    def flush(self) -> None:
+        """Wait until everything measured so far is stored and shown; tell what went wrong."""
+        self._lane.wait()
+        self._complaints.tell()
+
+    def close(self) -> None:
+        """Finish what is under way, remove the hook, close the store and the sinks. Harmless when called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self._counter.remove()
+        self._lane.close()
+        self._recorder.close()
+        self._team.close()
+        self._ending.cancel()
+        self._complaints.tell_last()
+
+    def __enter__(self) -> Monitor:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _after_step(self, step: int) -> None:
+        for probe in self._observers:
+            with self._complaints.containing(probe.name, []), torch.no_grad():
+                probe.observe(self._at(step))
+        due = [probe for probe in self._plan.due(step) if self._measured_at.get(probe.name) != step]
+        if due:
+            self._measure(step, [probe for probe in due if self._budget.affords(probe.name, step)])
+        self._complaints.tell()
+
+    def _measure(self, step: int, probes: Iterable[Probe]) -> None:
+        wanted = {probe.name: probe for probe in probes}
+        agreed = [wanted[name] for name in self._team.agree(step, list(wanted)) if name in wanted]
+        if not agreed:
+            return
+        self._lane.reserve()
+        measured = Measured(step, time.time(), tuple(probe.name for probe in agreed))
+        try:
+            with quiet(self._context.model):
+                for probe in agreed:
+                    self._run(probe, measured)
+        except BaseException:
+            self._lane.release()
+            raise
+        self._lane.submit_reserved(partial(self._recorder.record, measured))
+
+    def _run(self, probe: Probe, measured: Measured) -> None:
+        """One probe; what it found before it failed is kept."""
+        began = time.perf_counter()
+        measured.events += self._budget.told(probe.name)
+        self._measured_at[probe.name] = measured.step
+        context = self._at(measured.step)
+        with self._complaints.containing(probe.name, measured.events):
+            if isinstance(probe, DeferredProbe):
+                with torch.no_grad():
+                    measured.items += [(probe.name, item.order, item) for item in probe.capture(context)]
+            elif self._team.share.rank == 0:
+                for order, spectrum in enumerate(probe.measure(context)):
+                    measured.items.append((probe.name, order, spectrum.at_step(measured.step)))
+        measured.seconds[probe.name] = time.perf_counter() - began
+
+    def _at(self, step: int) -> StepContext:
+        return self._context.at(step)

@@ -1,0 +1,134 @@
+"""What happens to a snapshot off the training thread: computed, stored, diagnosed, given to the sinks, in that order.
+
+Stored first: the spectra are on disk before anything is fitted to them, so that a better fit next year can be run on
+this year's training.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Union
+
+from htmu_diag.analysis import Diagnosis, Options, StepRecord, diagnose
+from htmu_diag.monitor.complaints import Complaints
+from htmu_diag.monitor.team import Found, Part, Team
+from htmu_diag.probes import Budget, Pending
+from htmu_diag.sinks import Sink
+from htmu_diag.spectrum import Spectrum
+from htmu_diag.storage import Store
+
+__all__ = ["Measured", "Recorder"]
+
+KEPT_RECORDS = 8  # a record holds its spectra: the store keeps them all, memory only the newest
+
+
+@dataclass
+class Measured:
+    """A snapshot as the training thread leaves it.
+
+    items: (probe, order, spectrum or the work that gives it). seconds: what each probe took so far.
+    """
+
+    step: int
+    wall_time: float
+    probes: tuple[str, ...]
+    items: list[tuple[str, int, Union[Spectrum, Pending]]] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+class Recorder:
+    """Store, diagnosis and sinks behind one door; everything here is called on the worker thread, but for opening."""
+
+    def __init__(
+        self,
+        store: Store | None,
+        sinks: Sequence[Sink],
+        options: Options | None,
+        team: Team,
+        complaints: Complaints,
+        budget: Budget,
+    ) -> None:
+        self._store, self._sinks, self._options = store, list(sinks), options
+        self._team, self._complaints, self._budget = team, complaints, budget
+        self.records: deque[StepRecord] = deque(maxlen=KEPT_RECORDS)
+
+    def open(self, run: Mapping[str, Any], start_step: int) -> None:
+        """Begin or resume; a sink that cannot be opened is left out, with a warning."""
+        opened = []
+        for sink in self._sinks:
+            with self._complaints.containing(f"sink {type(sink).__name__}", []):
+                sink.open(run, start_step=start_step)
+                opened.append(sink)
+        self._sinks = opened
+
+    def record(self, measured: Measured) -> StepRecord | None:
+        """Finish a snapshot; None on processes that do not write."""
+        events = measured.events
+        found = [item for item in map(lambda entry: self._computed(entry, measured), measured.items) if item]
+        measured.items.clear()
+        parts = self._team.collect(measured.step, Part(tuple(found), tuple(events)))
+        record = self._written(measured, parts) if parts else None
+        for probe in measured.probes:
+            self._budget.spend(probe, measured.seconds.get(probe, 0.0))
+        return record
+
+    def log(self, step: int, scalars: Mapping[str, Any], wall_time: float) -> None:
+        """Numbers of the training, between snapshots."""
+        numbers = {tag: float(value) for tag, value in scalars.items()}
+        if self._store:
+            with self._complaints.containing("store", []):
+                self._store.log(step, numbers, wall_time=wall_time)
+        self._emit(StepRecord(step, wall_time, scalars=numbers))
+
+    def close(self) -> None:
+        for sink in self._sinks:
+            with self._complaints.containing(f"sink {type(sink).__name__}", []):
+                sink.close()
+        if self._store:
+            self._store.close()
+
+    def _computed(self, entry: tuple[str, int, Union[Spectrum, Pending]], measured: Measured) -> Found | None:
+        probe, order, item = entry
+        if isinstance(item, Spectrum):
+            return Found(probe, order, item)
+        began = time.perf_counter()
+        found = None
+        with self._complaints.containing(f"{probe} {item.name}", measured.events):
+            found = Found(probe, order, item.compute())
+        _add(measured.seconds, probe, time.perf_counter() - began)
+        return found
+
+    def _written(self, measured: Measured, parts: Sequence[Part]) -> StepRecord:
+        places = {probe: place for place, probe in enumerate(measured.probes)}
+        found = sorted((f for part in parts for f in part.found), key=lambda f: (places[f.probe], f.order))
+        events = [event for part in parts for event in part.events]
+        if self._store:
+            with self._complaints.containing("store", events):
+                spectra = [f.spectrum for f in found]
+                self._store.write(measured.step, spectra, wall_time=measured.wall_time, events=events)
+        diagnoses = [d for d in map(lambda f: self._diagnosed(f, measured, events), found) if d]
+        record = StepRecord(measured.step, measured.wall_time, tuple(diagnoses), events=tuple(events))
+        self.records.append(record)
+        self._emit(record)
+        return record
+
+    def _diagnosed(self, found: Found, measured: Measured, events: list[str]) -> Diagnosis | None:
+        began = time.perf_counter()
+        diagnosis = None
+        with self._complaints.containing(f"diagnosis of {found.spectrum.source.name}", events):
+            diagnosis = diagnose(found.spectrum, self._options)
+        _add(measured.seconds, found.probe, time.perf_counter() - began)
+        return diagnosis
+
+    def _emit(self, record: StepRecord) -> None:
+        for sink in self._sinks:
+            with self._complaints.containing(f"sink {type(sink).__name__}", []):
+                sink.write(record)
+
+
+def _add(seconds: dict[str, float], probe: str, more: float) -> None:
+    seconds[probe] = seconds.get(probe, 0.0) + more

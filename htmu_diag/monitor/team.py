@@ -1,0 +1,68 @@
+"""One process or many: who measures which part, and who writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from htmu_diag.probes import Share
+from htmu_diag.spectrum import Spectrum
+
+__all__ = ["Found", "Part", "Solo", "Team"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A spectrum with its place: the probe it comes from, and its order among that probe's spectra."""
+
+    probe: str
+    order: int
+    spectrum: Spectrum
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one process measured at one step."""
+
+    found: tuple[Found, ...]
+    events: tuple[str, ...]
+
+
+class Team(Protocol):
+    """The processes that train one model together."""
+
+    @property
+    def share(self) -> Share:
+        """This process's part of the work; rank 0 writes."""
+        ...
+
+    def agree(self, step: int, probes: Sequence[str]) -> list[str]:
+        """On the training thread, before a snapshot: the probes that all processes run now, rank 0's choice.
+
+        Empty where not all of them came within the time limit; never waits longer than that.
+        """
+        ...
+
+    def collect(self, step: int, part: Part) -> list[Part]:
+        """On the worker thread: all parts on rank 0, none elsewhere; a missing one is an event."""
+        ...
+
+    def close(self) -> None:
+        """Nothing is sent after it."""
+        ...
+
+
+class Solo:
+    """One process does all."""
+
+    share = Share()
+
+    def agree(self, step: int, probes: Sequence[str]) -> list[str]:
+        return list(probes)
+
+    def collect(self, step: int, part: Part) -> list[Part]:
+        return [part]
+
+    def close(self) -> None:
+        """Nothing to end."""

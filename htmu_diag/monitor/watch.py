@@ -1,0 +1,107 @@
+"""The two added lines of a training script."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from htmu_diag.analysis import Options
+from htmu_diag.errors import InputError
+from htmu_diag.monitor.complaints import Complaints
+from htmu_diag.monitor.counter import inner_optimizer, shares_parameters
+from htmu_diag.monitor.monitor import Monitor
+from htmu_diag.monitor.plan import Cadence, Plan, ProbeLike
+from htmu_diag.monitor.recorder import Recorder
+from htmu_diag.monitor.team import Solo, Team
+from htmu_diag.probes import Budget, LossFn, StepContext
+from htmu_diag.sinks import Sink, TensorBoardSink
+from htmu_diag.storage import FolderLocked, Store
+from htmu_diag.storage import run_info as default_run_info
+
+__all__ = ["watch"]
+
+
+def watch(
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer | None = None,
+    *,
+    log_dir: str | os.PathLike[str],
+    every: Cadence = 100,
+    probes: Sequence[ProbeLike] = ("weights",),
+    batch: tuple[Any, Any] | None = None,
+    loss_fn: LossFn | None = None,
+    include: Sequence[str] = (),
+    options: Options | None = None,
+    budget: float | None = None,
+    strict: bool = False,
+    run_info: Mapping[str, Any] | None = None,
+    sinks: Sequence[Sink] | None = None,
+    start_step: int = 0,
+    seed: int = 0,
+) -> Monitor:
+    """Measure the spectra of a model while it trains, from now until the monitor is closed or the process ends.
+
+    optimizer: the one whose steps count; without it, the first whose parameters are the model's.
+    log_dir: the run's folder: stored spectra (`htmu_diag.load_run`) and TensorBoard events.
+    every: when to measure: k (every k steps, also at step 0), "log", a list of steps, a callable of the step, or a
+        mapping from probe to one of these (100 for probes it does not name: well below the noise of most curves).
+    probes: names in `htmu_diag.probes.registry`, or objects.
+    batch, loss_fn: fixed (inputs, targets) and ``loss_fn(outputs, targets) -> scalar`` for probes that need them.
+    include: globs on parameter names; empty means every matrix.
+    options: of the diagnosis. seed: of the probes' own random numbers.
+    budget: largest share of wall time spent measuring, such as 0.05; intervals stretch to keep it.
+    strict: raise what goes wrong on the training thread at its next step; by default it is warned about once.
+    run_info: content of run.json, see `htmu_diag.storage.run_info`.
+    sinks: where diagnosed steps go, in place of TensorBoard in ``log_dir``.
+    start_step: optimizer steps taken before; a resumed run continues its folder, and what was logged from this step
+        on is superseded.
+
+    A folder that cannot be written is warned about and the training goes on. Raises StorageError where another process
+    writes the folder; InputError for an unknown probe, a missing batch, an optimizer of another model.
+    """
+    inner = inner_optimizer(optimizer)
+    context = StepContext(
+        step=start_step,
+        model=unwrapped(model),
+        optimizer=inner,
+        batch=batch,
+        loss_fn=loss_fn,
+        include=tuple(include),
+        seed=seed,
+    )
+    plan = Plan.of(probes, every)
+    plan.require(_available(context))
+    _check_model(context)
+    complaints, team, spending = Complaints(strict), Solo(), Budget(budget)
+    info = dict(default_run_info(seed=seed) if run_info is None else run_info)
+    store = _store(Path(log_dir), info, start_step, team, complaints)
+    given = [TensorBoardSink(log_dir)] if sinks is None else sinks
+    recorder = Recorder(store, given if team.share.rank == 0 else (), options, team, complaints, spending)
+    recorder.open(info, start_step)
+    return Monitor(context, plan, recorder, team=team, budget=spending, complaints=complaints)
+
+
+def unwrapped(model: torch.nn.Module) -> torch.nn.Module:
+    """The module inside DDP, DataParallel and torch.compile wrappers: the same parameters under their own names."""
+    if isinstance(model, (torch.nn.parallel.DistributedDataParallel, torch.nn.DataParallel)):
+        return unwrapped(model.module)
+    if isinstance(model, torch._dynamo.OptimizedModule):
+        return unwrapped(model._orig_mod)
+    return model
+
+
+def _available(context: StepContext) -> list[Any]:
+    return [name for name in ("model", "optimizer", "batch", "loss_fn") if getattr(context, name) is not None]
+
+
+def _check_model(context: StepContext) -> None:
+    optimizer = context.optimizer
+    if optimizer is not None and not shares_parameters(context.model, optimizer):
+        raise InputError(
+            f"the {type(optimizer).__name__} holds no parameter of the {type(context.model).__name__}; pass the "
+            "optimizer that was made from this model's parameters, or none"
+        )
