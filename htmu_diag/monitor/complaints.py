@@ -47,10 +47,13 @@ class Complaints:
                 raise error
             warnings.warn(f"htmu_diag: {sentence}", RuntimeWarning, stacklevel=2)
 
-    def summary(self) -> list[str]:
-        """One sentence for everything that happened more than once."""
-        with self._lock:
-            return [f"{about}: failed {times} times" for about, times in self._times.items() if times > 1]
+    def tell_last(self) -> None:
+        """At the end: what is new, and in one sentence what happened more than once."""
+        repeated = [f"{about} ({times} times)" for about, times in self._times.items() if times > 1]
+        if repeated:
+            listed = ", ".join(repeated[:5]) + (f" and {len(repeated) - 5} more" if len(repeated) > 5 else "")
+            warnings.warn(f"htmu_diag: went wrong more than once: {listed}", RuntimeWarning, stacklevel=2)
+        self.tell()
 
     def _taken(self) -> Iterator[tuple[str, BaseException]]:
         while self._untold:

@@ -1,6 +1,6 @@
 """Counting real optimizer steps, in whatever loop they are taken.
 
-torch calls every hook registered by ``register_optimizer_step_post_hook`` after each ``step()`` of any optimizer; a step
+torch calls every hook registered by ``register_optimizer_step_post_hook`` after each ``step()`` of any optimizer; it
 counts when the optimizer holds parameters of the watched model. So gradient accumulation, Accelerate, Lightning and
 others all count right, and the model carries no hook (it can be pickled, copied and compiled).
 
@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-__all__ = ["StepCounter", "inner_optimizer"]
+__all__ = ["StepCounter", "inner_optimizer", "shares_parameters"]
+
+Hook = Callable[[torch.optim.Optimizer, Any, Any], None]
 
 
 class StepCounter:
@@ -29,7 +31,7 @@ class StepCounter:
     be due.
 
     optimizer: the one whose steps count; None for the first that holds parameters of the model. start: steps taken
-    before. might_be_due: a pure function of a step.
+    before. might_be_due: a pure function of a step. fired: whether a step was counted.
     """
 
     def __init__(
@@ -45,10 +47,11 @@ class StepCounter:
         self._leader = None if optimizer is None else weakref.ref(optimizer)
         self._on_step, self._might_be_due = on_step, might_be_due
         self._step = start
+        self.fired = False
         self._undecided: list[torch.Tensor] = []
         self._ours = weakref.WeakKeyDictionary[torch.optim.Optimizer, tuple[int, bool]]()
         self._challenger: weakref.ref[torch.optim.Optimizer] | None = None
-        self._handle = register_optimizer_step_post_hook(self._after_step)
+        self._handle = register_optimizer_step_post_hook(_outside_compilation(self._after_step))
 
     @property
     def step(self) -> int:
@@ -65,12 +68,12 @@ class StepCounter:
         """Stop counting; harmless when called twice."""
         self._handle.remove()
 
-    @torch._dynamo.disable
     def _after_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         if self._holds_our_parameters(optimizer) and self._leads(optimizer):
             self._count(getattr(optimizer, "found_inf", None))
 
     def _count(self, found_inf: torch.Tensor | None) -> None:
+        self.fired = True
         if found_inf is None:
             self._decide()
             self._step += 1
@@ -117,4 +120,9 @@ def inner_optimizer(optimizer: Any) -> torch.optim.Optimizer | None:
     """The optimizer whose ``step`` torch's hooks see, inside wrappers such as Accelerate's."""
     while optimizer is not None and not hasattr(optimizer, "_optimizer_step_post_hooks"):
         optimizer = getattr(optimizer, "optimizer", None)
-    return optimizer
+    return cast("torch.optim.Optimizer | None", optimizer)
+
+
+def _outside_compilation(hook: Hook) -> Hook:
+    """A compiled ``optimizer.step`` calls it as it is."""
+    return cast(Hook, torch.compiler.disable(hook))  # type: ignore[no-untyped-call]

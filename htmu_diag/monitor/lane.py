@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+import torch
 from threadpoolctl import threadpool_limits
 
 __all__ = ["Lane"]
@@ -23,7 +24,7 @@ class Lane:
     depth: snapshots under way at once. 2 by default: one is worked on while the next is copied.
     """
 
-    def __init__(self, on_error: Callable[[BaseException], None], depth: int = 2) -> None:
+    def __init__(self, on_error: Callable[[BaseException], object], depth: int = 2) -> None:
         self._on_error = on_error
         self._places = threading.BoundedSemaphore(depth)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="htmu-diag", initializer=_keep_to_one_thread)
@@ -63,6 +64,7 @@ class Lane:
 
 
 def _keep_to_one_thread() -> None:
+    torch.get_num_threads()  # torch sets a new thread's limit at its first call: let it do so before ours
     threadpool_limits(limits=1, user_api="openmp")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Any
 
 import torch
 
@@ -45,7 +44,7 @@ class Monitor:
         self._observers = [probe for probe in plan.probes if isinstance(probe, ObservingProbe)]
         self._measured_at: dict[str, int] = {}
         self._manual = self._closed = False
-        self._lane = Lane(on_error=lambda error: complaints.add("monitor", error) and None)
+        self._lane = Lane(on_error=partial(complaints.add, "monitor"))
         self._counter = StepCounter(
             context.model,
             context.optimizer,
@@ -72,9 +71,11 @@ class Monitor:
         Raises InputError for a step that goes back.
         """
         self._counter.remove()
-        taken = self._counter.step + (1 if self._manual or not self._counter.step else 0) if step is None else step
-        if taken < self._counter.step:
-            raise InputError(f"step {taken} comes after step {self._counter.step}; to resume, pass start_step to watch()")
+        now = self._counter.step
+        counted_already = self._counter.fired and not self._manual
+        taken = step if step is not None else now if counted_already else now + 1
+        if taken < now:
+            raise InputError(f"step {taken} comes after step {now}; to resume, pass start_step to watch()")
         self._manual = True
         self._counter.set(taken)
         self._after_step(taken)
@@ -82,7 +83,9 @@ class Monitor:
     def log(self, scalars: Mapping[str, float | torch.Tensor], step: int | None = None) -> None:
         """Numbers of the training ("train/loss": loss) for the sinks and the store. Tensors are read off the training
         thread, so nothing waits for a GPU."""
-        kept = {tag: value.detach().clone() if isinstance(value, torch.Tensor) else value for tag, value in scalars.items()}
+        kept = {
+            tag: value.detach().clone() if isinstance(value, torch.Tensor) else value for tag, value in scalars.items()
+        }
         at = self._counter.step if step is None else step
         self._lane.submit(partial(self._recorder.log, at, kept, time.time()))
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Union
 
 from htmu_diag.errors import InputError
 from htmu_diag.probes import Need, Probe, Schedule, ScheduleLike, registry, schedule
 
 __all__ = ["Cadence", "Plan", "ProbeLike"]
 
-ProbeLike = Union[str, Probe]
-Cadence = Union[ScheduleLike, Mapping[str, ScheduleLike]]
+ProbeLike = str | Probe
+Cadence = ScheduleLike | Mapping[str, ScheduleLike]
 DEFAULT_EVERY = 100  # steps; for probes that a mapping does not name
 
 

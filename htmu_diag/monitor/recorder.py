@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any
 
 from htmu_diag.analysis import Diagnosis, Options, StepRecord, diagnose
 from htmu_diag.monitor.complaints import Complaints
@@ -35,7 +35,7 @@ class Measured:
     step: int
     wall_time: float
     probes: tuple[str, ...]
-    items: list[tuple[str, int, Union[Spectrum, Pending]]] = field(default_factory=list)
+    items: list[tuple[str, int, Spectrum | Pending]] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -67,10 +67,10 @@ class Recorder:
 
     def record(self, measured: Measured) -> StepRecord | None:
         """Finish a snapshot; None on processes that do not write."""
-        events = measured.events
-        found = [item for item in map(lambda entry: self._computed(entry, measured), measured.items) if item]
-        measured.items.clear()
-        parts = self._team.collect(measured.step, Part(tuple(found), tuple(events)))
+        found = []
+        while measured.items:  # each copy is freed as soon as it is used
+            found += self._computed(*measured.items.pop(0), measured)
+        parts = self._team.collect(measured.step, Part(tuple(found), tuple(measured.events)))
         record = self._written(measured, parts) if parts else None
         for probe in measured.probes:
             self._budget.spend(probe, measured.seconds.get(probe, 0.0))
@@ -91,14 +91,13 @@ class Recorder:
         if self._store:
             self._store.close()
 
-    def _computed(self, entry: tuple[str, int, Union[Spectrum, Pending]], measured: Measured) -> Found | None:
-        probe, order, item = entry
+    def _computed(self, probe: str, order: int, item: Spectrum | Pending, measured: Measured) -> list[Found]:
         if isinstance(item, Spectrum):
-            return Found(probe, order, item)
+            return [Found(probe, order, item)]
         began = time.perf_counter()
-        found = None
+        found = []
         with self._complaints.containing(f"{probe} {item.name}", measured.events):
-            found = Found(probe, order, item.compute())
+            found.append(Found(probe, order, item.compute()))
         _add(measured.seconds, probe, time.perf_counter() - began)
         return found
 
@@ -110,19 +109,19 @@ class Recorder:
             with self._complaints.containing("store", events):
                 spectra = [f.spectrum for f in found]
                 self._store.write(measured.step, spectra, wall_time=measured.wall_time, events=events)
-        diagnoses = [d for d in map(lambda f: self._diagnosed(f, measured, events), found) if d]
+        diagnoses = [diagnosis for f in found for diagnosis in self._diagnosed(f, measured, events)]
         record = StepRecord(measured.step, measured.wall_time, tuple(diagnoses), events=tuple(events))
         self.records.append(record)
         self._emit(record)
         return record
 
-    def _diagnosed(self, found: Found, measured: Measured, events: list[str]) -> Diagnosis | None:
+    def _diagnosed(self, found: Found, measured: Measured, events: list[str]) -> list[Diagnosis]:
         began = time.perf_counter()
-        diagnosis = None
+        diagnoses = []
         with self._complaints.containing(f"diagnosis of {found.spectrum.source.name}", events):
-            diagnosis = diagnose(found.spectrum, self._options)
+            diagnoses.append(diagnose(found.spectrum, self._options))
         _add(measured.seconds, found.probe, time.perf_counter() - began)
-        return diagnosis
+        return diagnoses
 
     def _emit(self, record: StepRecord) -> None:
         for sink in self._sinks:

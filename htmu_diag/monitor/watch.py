@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from htmu_diag.analysis import Options
-from htmu_diag.errors import InputError
+from htmu_diag.errors import InputError, MeasurementError, StorageError
 from htmu_diag.monitor.complaints import Complaints
 from htmu_diag.monitor.counter import inner_optimizer, shares_parameters
 from htmu_diag.monitor.monitor import Monitor
@@ -75,12 +75,14 @@ def watch(
     )
     plan = Plan.of(probes, every)
     plan.require(_available(context))
-    _check_model(context)
-    complaints, team, spending = Complaints(strict), Solo(), Budget(budget)
+    complaints, spending = Complaints(strict), Budget(budget)
+    team: Team = Solo()
+    _check_model(context, complaints)
     info = dict(default_run_info(seed=seed) if run_info is None else run_info)
-    store = _store(Path(log_dir), info, start_step, team, complaints)
+    writes = team.share.rank == 0
+    store = _store(Path(log_dir), info, start_step, complaints) if writes else None
     given = [TensorBoardSink(log_dir)] if sinks is None else sinks
-    recorder = Recorder(store, given if team.share.rank == 0 else (), options, team, complaints, spending)
+    recorder = Recorder(store, given if writes else (), options, team, complaints, spending)
     recorder.open(info, start_step)
     return Monitor(context, plan, recorder, team=team, budget=spending, complaints=complaints)
 
@@ -89,19 +91,33 @@ def unwrapped(model: torch.nn.Module) -> torch.nn.Module:
     """The module inside DDP, DataParallel and torch.compile wrappers: the same parameters under their own names."""
     if isinstance(model, (torch.nn.parallel.DistributedDataParallel, torch.nn.DataParallel)):
         return unwrapped(model.module)
-    if isinstance(model, torch._dynamo.OptimizedModule):
-        return unwrapped(model._orig_mod)
-    return model
+    compiled = getattr(model, "_orig_mod", None)
+    return unwrapped(compiled) if isinstance(compiled, torch.nn.Module) else model
 
 
 def _available(context: StepContext) -> list[Any]:
     return [name for name in ("model", "optimizer", "batch", "loss_fn") if getattr(context, name) is not None]
 
 
-def _check_model(context: StepContext) -> None:
+def _store(folder: Path, info: Mapping[str, Any], start_step: int, complaints: Complaints) -> Store | None:
+    """The store, or none where the folder cannot be written: a training is worth more than its log."""
+    try:
+        return Store(folder, info=info, start_step=start_step)
+    except FolderLocked:
+        raise
+    except StorageError as error:
+        complaints.add("store", error)
+        return None
+
+
+def _check_model(context: StepContext, complaints: Complaints) -> None:
+    name = type(context.model).__name__
+    if not any(parameter.requires_grad for parameter in context.model.parameters()):
+        frozen = MeasurementError(f"{name}: no parameter requires a gradient, so no step will change a spectrum")
+        complaints.add("model", frozen)
     optimizer = context.optimizer
     if optimizer is not None and not shares_parameters(context.model, optimizer):
         raise InputError(
-            f"the {type(optimizer).__name__} holds no parameter of the {type(context.model).__name__}; pass the "
+            f"the {type(optimizer).__name__} holds no parameter of the {name}; pass the "
             "optimizer that was made from this model's parameters, or none"
         )

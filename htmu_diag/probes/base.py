@@ -78,8 +78,11 @@ class Probe(Protocol):
     needs: fields of the context that must not be None.
     """
 
-    name: str
-    needs: frozenset[Need]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def needs(self) -> frozenset[Need]: ...
 
     def measure(self, context: StepContext) -> Iterator[Spectrum]:
         """Yield the spectra of this step; raises MeasurementError with the layer's name where one cannot be had."""
@@ -91,7 +94,7 @@ class DeferredProbe(Probe, Protocol):
     """A probe that copies what it needs now and computes later; it does its own share of the work only."""
 
     def capture(self, context: StepContext) -> Iterator[Pending]:
-        """Copy on the training thread. Every rank calls it at the same step: gathering a sharded weight is collective."""
+        """Copy on the training thread. Every rank calls it at the same step: a sharded weight is gathered by all."""
         ...
 
 

@@ -35,7 +35,7 @@ class Budget:
         self._skipped: dict[str, list[int]] = defaultdict(list)
 
     def affords(self, probe: str, step: int) -> bool:
-        """Whether one more run of this probe, at the price of its last one, stays within the share. A first run does."""
+        """Whether one more run, at the price of the last one, stays within the share; the first one does."""
         if self.share is None or probe not in self._last:
             return True
         with self._lock:

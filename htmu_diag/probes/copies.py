@@ -29,7 +29,7 @@ class Copy:
         if self.ready is None:
             yield self.tensor
             return
-        stream = torch.cuda.Stream(self.tensor.device)
+        stream = torch.cuda.Stream(self.tensor.device)  # type: ignore[no-untyped-call]
         with torch.cuda.stream(stream):
             stream.wait_event(self.ready)
             self.tensor.record_stream(stream)
@@ -41,6 +41,6 @@ def copy_of(tensor: torch.Tensor) -> Copy:
     copy = tensor.detach().clone(memory_format=torch.contiguous_format)
     if copy.device.type != "cuda":
         return Copy(copy)
-    ready = torch.cuda.Event()
+    ready = torch.cuda.Event()  # type: ignore[no-untyped-call]
     ready.record(torch.cuda.current_stream(copy.device))
     return Copy(copy, ready)

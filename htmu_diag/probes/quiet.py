@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import sys
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -29,7 +30,8 @@ def quiet(model: torch.nn.Module) -> Iterator[None]:
         with contextlib.ExitStack() as inside:
             inside.enter_context(torch.inference_mode(False))
             inside.enter_context(torch.enable_grad())
-            inside.enter_context(torch.compiler.set_stance("force_eager"))
+            if "torch._dynamo" in sys.modules:  # else nothing is compiled, and the import takes a second
+                inside.enter_context(torch.compiler.set_stance("force_eager"))
             for device in _autocast_devices():
                 inside.enter_context(torch.autocast(device, enabled=False))
             yield
@@ -55,11 +57,11 @@ def _generators() -> Restore:
 def _device_generators() -> list[tuple[torch.Generator, torch.Tensor]]:
     """The default generators of every device in use; a device that was never touched is not started for this."""
     found: list[torch.Generator] = []
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         found += list(torch.cuda.default_generators)
     if torch.backends.mps.is_available():
         found.append(torch.mps._get_default_mps_generator())
-    if torch.xpu.is_initialized():
+    if torch.xpu.is_initialized():  # type: ignore[no-untyped-call]
         found += list(torch.xpu.default_generators)
     return [(generator, generator.get_state()) for generator in found]
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal, Union
+from typing import Literal
 
 from htmu_diag.errors import InputError
 
 __all__ = ["Every", "Logarithmic", "Schedule", "ScheduleLike", "Steps", "schedule"]
 
 Schedule = Callable[[int], bool]
-ScheduleLike = Union[int, Literal["log"], Iterable[int], Schedule]
+ScheduleLike = int | Literal["log"] | Iterable[int] | Schedule
 
 
 @dataclass(frozen=True)

@@ -10,19 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch.distributed.tensor import DTensor
 
 from htmu_diag.errors import HTMUError, MeasurementError
 from htmu_diag.matrices import Inventory, Matrix, matrices
 from htmu_diag.probes.base import Need, Pending, StepContext
 from htmu_diag.probes.copies import Copy, copy_of
-from htmu_diag.solvers import exact_spectrum
+from htmu_diag.solvers import UNIT, exact_spectrum
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
 __all__ = ["WeightsProbe", "shares"]
-
-UNIT = "eigenvalues of W W^T / max(shape)"
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ class _Decomposition:
 
     def __call__(self) -> Spectrum:
         with self.copy.usable() as tensor:
-            return exact_spectrum(tensor, self.source)
+            return exact_spectrum(tensor, self.source, threads=None)
 
 
 @dataclass(frozen=True)

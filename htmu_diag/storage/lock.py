@@ -20,13 +20,18 @@ from htmu_diag.storage.atomic import storage_errors
 if sys.platform != "win32":  # Windows has no flock: there, keeping to one writer is left to the user
     import fcntl
 
-__all__ = ["FolderLock"]
+__all__ = ["FolderLock", "FolderLocked"]
+
+
+class FolderLocked(StorageError):
+    """Another process (or another store of this one) writes the folder."""
 
 
 class FolderLock:
     """The right to write into a folder, from construction to ``release()``.
 
-    Raises StorageError where another process (or another store of this one) holds it, or the folder cannot be written.
+    Raises FolderLocked where another process (or another store of this one) holds it, StorageError where the folder
+    cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -57,7 +62,7 @@ class FolderLock:
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise
             holder = os.pread(self._descriptor, 200, 0).decode(errors="replace") or "another process"
-            raise StorageError(
+            raise FolderLocked(
                 f"{folder} is being written by {holder}; choose another log_dir or stop that process first"
             ) from None
 
