@@ -1,0 +1,52 @@
+"""Random matrices that have these laws as limits, by their eigenvalues."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import eigh_tridiagonal
+
+from htmu_diag.laws.base import require
+from htmu_diag.spectrum import Floats
+
+__all__ = ["beta_laguerre", "wishart"]
+
+
+def wishart(p: int, n: int, *, rng: np.random.Generator, scale: float = 1.0) -> Floats:
+    """(min(p, n),) ascending eigenvalues of W W^T / max(p, n) for a Gaussian p x n matrix W.
+
+    Its entries have variance ``scale``; the limit is MarchenkoPastur(small/large, scale).
+    By the chi bidiagonal model of Dumitriu & Edelman (2002), in O(p**2) operations: no dense matrix is formed.
+    """
+    small, large = sorted((p, n))
+    require(small >= 1, "wishart", f"p = {p}, n = {n}", "pass a matrix with at least one row and column")
+    diagonal = rng.chisquare(large - np.arange(small))
+    below = rng.chisquare(small - 1 - np.arange(small - 1)) if small > 1 else np.empty(0)
+    return _bidiagonal(diagonal, below) * (scale / large)
+
+
+def beta_laguerre(n: int, gamma: float, kappa: float, *, rng: np.random.Generator, scale: float = 1.0) -> Floats:
+    """(n,) ascending eigenvalues whose law tends to HTMP(gamma, kappa, scale), repulsion kappa/n between any two.
+
+    Bidiagonal model: squared diagonal Gamma(a + 1 + (kappa/2)(n - i)/n), squared subdiagonal Gamma((kappa/2)(n - i)/n),
+    i = 1..n (Trinh & Trinh 2021). O(n) memory; n = 10**5 takes seconds.
+    """
+    require(
+        0.0 < gamma <= 1.0,
+        "beta_laguerre",
+        f"gamma = {gamma} is not in (0, 1]",
+        "pass the smaller side over the larger",
+    )
+    require(kappa > 0.0, "beta_laguerre", f"kappa = {kappa} is not positive", "pass a positive repulsion")
+    repulsion = 0.5 * kappa * (n - np.arange(1, n + 1)) / n
+    base = 0.5 * kappa * (1.0 - gamma) / gamma
+    diagonal = rng.standard_gamma(base + repulsion)
+    below = rng.standard_gamma(repulsion[:-1])
+    return _bidiagonal(diagonal, below) * (scale * 2.0 * gamma / kappa)
+
+
+def _bidiagonal(diagonal: Floats, below: Floats) -> Floats:
+    """Eigenvalues of B B^T from the squares of the diagonal and the subdiagonal of B."""
+    main = diagonal.copy()
+    main[1:] += below
+    values = eigh_tridiagonal(main, np.sqrt(diagonal[:-1] * below), eigvals_only=True, lapack_driver="sterf")
+    return np.maximum(np.asarray(values, dtype=np.float64), 0.0)

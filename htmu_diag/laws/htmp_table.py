@@ -1,0 +1,225 @@
+"""Log density, distribution and survival function of the unit HTMP law as piecewise polynomials in t = log y.
+
+Let g(t) = y f(y) be the density of log y. From w (see ``riccati``): g = -Im w / pi in the bulk; outside, where Im w is
+exponentially small beside w, log g is the integral of 1 + a - y + 2 c Re w, its closed part kept apart from the
+polynomial. The ratios L = F/g on the left and R = (1-F)/g on the right of the maximum of g solve
+
+    L' = 1 - L (log g)',        R' = -1 - R (log g)',
+
+stably towards the maximum; they are smooth where F and g fall over thousands of orders of magnitude, so
+cdf and sf keep relative accuracy in their tails, and F + (1-F) = 1 at the junction is a check of the whole table.
+Below the table y is negligible beside 1 and w' = (1+a) w + c w**2 is solved in closed form; above it w = 1 + O(1/y).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from htmu_diag.laws.riccati import DEGREE, DIFFERENTIATION, NODES, TO_COEFFICIENTS, Panels, solve
+from htmu_diag.spectrum import Floats
+
+__all__ = ["Table", "table"]
+
+Indices = npt.NDArray[np.intp]
+
+_IN_BULK = 0.05  # |Im w| / max |w| on a whole panel: there Im w is read off directly
+_FAR = 1e5  # the table ends at this multiple of 1 + mean; beyond, w = 1 + const/y is exact to 1e-10
+_NEAR = 1e-17  # the table starts at this multiple of 1/(1 + c) or of the mean
+_NEWTON_STEPS = 40
+
+
+@functools.lru_cache(maxsize=256)
+def table(a: float, c: float) -> Table:
+    """The table of the law with parameters (a, c), built in 1 to 10 ms and kept for the next call."""
+    mean = a + c + 1.0
+    return Table.build(a, c, solve(a, c, _NEAR * min(1.0 / (1.0 + c), mean), _FAR * (1.0 + mean)))
+
+
+@dataclass(frozen=True)
+class Table:
+    """The unit HTMP law (a, c) of y; mean a + c + 1.
+
+    edges: (panels + 1,) in t = log y; middle: the edge where L hands over to R.
+    coefficients: (2, DEGREE + 1, panels) Chebyshev coefficients of the polynomial part of log g, and of L or R.
+    closed: (panels,) 1 where log g has the closed part (1+a)(t - t_left) - y_left expm1(t - t_left), else 0.
+    w_low, w_high: w at the two ends; log_g_low, log_g_high: log g there.
+    """
+
+    a: float
+    c: float
+    edges: Floats
+    middle: int
+    coefficients: Floats
+    closed: Floats
+    w_low: complex
+    w_high: complex
+    log_g_low: float
+    log_g_high: float
+
+    @classmethod
+    def build(cls, a: float, c: float, panels: Panels) -> Table:
+        log_g, polynomial, closed = _log_density(a, c, panels)
+        ratio = _ratios(a, c, panels, math.exp(log_g[0]))
+        coefficients = np.stack([TO_COEFFICIENTS @ polynomial.T, TO_COEFFICIENTS @ ratio.T])
+        w_low, w_high = complex(panels.w[0, 0]), complex(panels.w[-1, -1])
+        return cls(
+            a, c, panels.edges, panels.middle, coefficients, closed, w_low, w_high, float(log_g[0]), float(log_g[-1])
+        )
+
+    def log_g(self, t: Floats) -> Floats:
+        """log of y f(y) at t = log y, (n,)."""
+        return self._evaluate(t)[0]
+
+    def log_tails(self, t: Floats) -> tuple[Floats, Floats]:
+        """(log F, log(1 - F)) at t = log y, each with relative accuracy in its own tail."""
+        log_g, ratio = self._evaluate(t)
+        below = t < self.edges[self.middle]
+        with np.errstate(divide="ignore"):
+            small = np.minimum(log_g + np.log(ratio), 0.0)
+            rest = np.log(-np.expm1(small))
+        return np.where(below, small, rest), np.where(below, rest, small)
+
+    def quantile(self, log_q: Floats, log_p: Floats) -> Floats:
+        """t = log y with F = q or 1 - F = p = 1 - q, solved on the side where the tail is the small one."""
+        log_low, _ = self._middle_tails
+        left = log_q < log_low
+        target = np.where(left, log_q, log_p)
+        sign = np.where(left, 1.0, -1.0)
+        t = np.where(left, self._guess(log_q, left=True), self._guess(log_p, left=False))
+        top = self.edges[self.middle]
+        for _ in range(_NEWTON_STEPS):
+            log_g, ratio = self._evaluate(np.where(left, np.minimum(t, np.nextafter(top, -np.inf)), np.maximum(t, top)))
+            step = sign * (log_g + np.log(ratio) - target) * ratio
+            t = t - step
+            if (np.abs(step) <= 1e-8).all():  # Newton: the next step would be 1e-15
+                break
+        return t
+
+    @functools.cached_property
+    def _middle_tails(self) -> tuple[float, float]:
+        t = np.array([self.edges[self.middle]])
+        log_g, ratio = self._evaluate(t)
+        log_high = float((log_g + np.log(ratio))[0])
+        return math.log(-math.expm1(log_high)), log_high
+
+    @functools.cached_property
+    def _grid(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """t ascending and log F left of the middle; t and log(1-F) right of it, ascending in log(1-F)."""
+        width = np.diff(self.edges)[:, None]
+        t = self.edges[:-1, None] + 0.5 * width * (NODES[:-1] + 1.0)
+        left, right = t[: self.middle].ravel(), t[self.middle :].ravel()
+        return left, self.log_tails(left)[0], right[::-1], self.log_tails(right)[1][::-1]
+
+    def _guess(self, log_mass: Floats, *, left: bool) -> Floats:
+        t_left, log_f, t_right, log_s = self._grid
+        return np.interp(log_mass, log_f, t_left) if left else np.interp(log_mass, log_s, t_right)
+
+    def _evaluate(self, t: Floats) -> tuple[Floats, Floats]:
+        """(log g, L or R) at t, the table's ends continued by their closed forms."""
+        inner = np.clip(t, self.edges[0], self.edges[-1])
+        index = np.clip(np.searchsorted(self.edges, inner, side="right") - 1, 0, self.closed.size - 1)
+        left = self.edges[index]
+        log_g, ratio = _clenshaw(self.coefficients, index, 2.0 * (inner - left) / (self.edges[index + 1] - left) - 1.0)
+        s = inner - left
+        log_g = log_g + self.closed[index] * ((1.0 + self.a) * s - np.exp(left) * np.expm1(s))
+        low, high = t < self.edges[0], t > self.edges[-1]
+        if low.any():
+            log_g[low], ratio[low] = self._below(t[low] - self.edges[0])
+        if high.any():
+            log_g[high], ratio[high] = self._above(t[high] - self.edges[-1])
+        return log_g, ratio
+
+    def _below(self, s: Floats) -> tuple[Floats, Floats]:
+        """w' = (1+a) w + c w**2 from w_low, in closed form; s = t - t_low < 0."""
+        e, g, u = 1.0 + self.a, math.exp(self.log_g_low), self.c * self.w_low.real
+        phi = -np.expm1(e * s) / e if e > 0.0 else -s
+        phase = math.pi * self.c * g
+        log_g = self.log_g_low + e * s - np.log((1.0 + u * phi) ** 2 + (phase * phi) ** 2)
+        size = e + u + phi * (u * u + phase * phase + e * u)
+        z = phase * np.exp(e * s) / size
+        slim = np.where(np.abs(z) < 1e-8, 1.0, np.arctan(z) / np.where(z == 0.0, 1.0, z))
+        return log_g, slim / size * np.exp(self.log_g_low + e * s - log_g)
+
+    def _above(self, s: Floats) -> tuple[Floats, Floats]:
+        """w = 1 + (w_high - 1) y_high / y; s = t - t_high > 0."""
+        y, excess = np.exp(self.edges[-1]), 2.0 * self.c * (self.w_high.real - 1.0)
+        with np.errstate(over="ignore"):
+            log_g = self.log_g_high + (1.0 + self.a + 2.0 * self.c) * s - y * np.expm1(s) - excess * np.expm1(-s)
+            slope = 1.0 + self.a + 2.0 * self.c + excess * np.exp(-s) - y * np.exp(s)
+        return log_g, -1.0 / slope
+
+
+def _log_density(a: float, c: float, panels: Panels) -> tuple[Floats, Floats, Floats]:
+    """log g at the edges, the polynomial part of log g at the nodes, and where the closed part is split off."""
+    w, width = panels.w, np.diff(panels.edges)
+    direct = -w.imag.max(axis=1) > _IN_BULK * np.abs(w).max(axis=1)
+    direct[panels.middle - 1 : panels.middle + 1] = True
+    first, last = int(np.argmax(direct)), len(direct) - 1 - int(np.argmax(direct[::-1]))
+    direct[first : last + 1] = True
+    polynomial = np.empty(w.shape)
+    polynomial[direct] = np.log(-w.imag[direct] / np.pi)
+    rise = c * width[:, None] * (w.real @ _INTEGRATION.T)  # integral of 2 c Re w from the left edge
+    growth = (1.0 + a) * width - np.exp(panels.edges[:-1]) * np.expm1(width)
+    log_g = np.empty(len(width) + 1)
+    log_g[first : last + 1], log_g[last + 1] = polynomial[first : last + 1, 0], polynomial[last, -1]
+    for i in range(last + 1, len(width)):
+        log_g[i + 1] = log_g[i] + rise[i, -1] + growth[i]
+    for i in range(first - 1, -1, -1):
+        log_g[i] = log_g[i + 1] - rise[i, -1] - growth[i]
+    polynomial[~direct] = (log_g[:-1, None] + rise)[~direct]
+    return log_g, polynomial, np.where(direct, 0.0, 1.0)
+
+
+def _ratios(a: float, c: float, panels: Panels, g_low: float) -> Floats:
+    """L on the panels left of the middle, R on the others, at the nodes."""
+    width = np.diff(panels.edges)
+    t = panels.edges[:-1, None] + 0.5 * width[:, None] * (NODES + 1.0)
+    slope = 1.0 + a - np.exp(t) + 2.0 * c * panels.w.real
+    ratio = np.empty(t.shape)
+    k = panels.middle
+    phase, size = math.pi * c * g_low, 1.0 + a + c * float(panels.w[0, 0].real)
+    start = math.atan2(phase, size) / phase if phase > 1e-8 * size else 1.0 / size
+    ratio[:k] = _chain(slope[:k], width[:k], start)
+    # seen from the right end, R' = -1 - R (log g)' is L' = 1 - L (log g)' again, with time reversed
+    ratio[k:] = _chain(-slope[k:][::-1, ::-1], width[k:][::-1], -1.0 / slope[-1, -1])[::-1, ::-1]
+    return ratio
+
+
+def _chain(slope: Floats, width: Floats, start: float) -> Floats:
+    """L' = 1 - slope L by collocation on every panel at once, then chained through the panels' ends."""
+    system = DIFFERENTIATION[1:, 1:] * (2.0 / width)[:, None, None]
+    diagonal = np.arange(DEGREE)
+    system[:, diagonal, diagonal] += slope[:, 1:]
+    right = np.stack(
+        [np.ones((len(width), DEGREE)), -DIFFERENTIATION[1:, 0] * (2.0 / width)[:, None]],
+        axis=-1,
+    )
+    answer = np.linalg.solve(system, right)
+    out = np.empty(slope.shape)
+    for i in range(len(width)):
+        out[i, 0] = start
+        out[i, 1:] = answer[i, :, 0] + start * answer[i, :, 1]
+        start = out[i, -1]
+    return out
+
+
+def _integration() -> Floats:
+    """Values at the nodes -> values of the integral from -1."""
+    columns = np.polynomial.chebyshev.chebint(TO_COEFFICIENTS, lbnd=-1.0, axis=0)
+    return np.asarray(np.polynomial.chebyshev.chebvander(NODES, DEGREE + 1) @ columns)
+
+
+_INTEGRATION = _integration()
+
+
+def _clenshaw(coefficients: Floats, index: Indices, z: Floats) -> Floats:
+    """(k, n): k Chebyshev series of each point's own panel, at z in [-1, 1]."""
+    two_z, last, before = 2.0 * z, np.zeros((2, z.size)), np.zeros((2, z.size))
+    for row in range(DEGREE, 0, -1):
+        last, before = coefficients[:, row][:, index] + two_z * last - before, last
+    return np.asarray(coefficients[:, 0][:, index] + z * last - before)
