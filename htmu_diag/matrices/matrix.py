@@ -1,0 +1,73 @@
+"""What the room gives out: matrices that are read when asked for, and a reason for every tensor that is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+
+__all__ = ["Inventory", "Matrix", "Skipped"]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """One matrix of a model, not yet in memory.
+
+    name: the parameter's clean name, and the part's name where the parameter was split ("attn.in_proj_weight.q").
+    shape: (rows, columns) = (outputs, inputs). role: what it does ("linear", "conv", "query", "gate i", ...).
+    parameter: the clean name of the tensor it was cut from. factors: reads B (rows, r) and A (r, columns) of a low-rank
+        product B A, whose spectrum needs no more than r x r; None for an ordinary matrix.
+    """
+
+    name: str
+    shape: tuple[int, int]
+    role: str
+    parameter: str
+    load: Callable[[], torch.Tensor] = field(repr=False, compare=False)
+    factors: Callable[[], tuple[torch.Tensor, torch.Tensor]] | None = field(default=None, repr=False, compare=False)
+
+    def read(self) -> torch.Tensor:
+        """The matrix, (rows, columns), detached, where the tensor lives; half and eighth precision as float32."""
+        return self.load()
+
+    @property
+    def cost(self) -> float:
+        """Multiplications of its Gram matrix and eigenvalues, n m^2 + m^3 up to constants, m the smaller side."""
+        small, large = sorted(self.shape)
+        return float(small) ** 2 * (large + 4.0 * small)
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A tensor that gives no matrix, and why."""
+
+    name: str
+    shape: tuple[int, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """All matrices of a model in its own order, and all tensors without one."""
+
+    matrices: tuple[Matrix, ...]
+    skipped: tuple[Skipped, ...] = ()
+
+    def __iter__(self) -> Iterator[Matrix]:
+        return iter(self.matrices)
+
+    def __len__(self) -> int:
+        return len(self.matrices)
+
+    def __getitem__(self, name: str) -> Matrix:
+        """The matrix of that name. Raises KeyError with the reason where the tensor was skipped."""
+        for matrix in self.matrices:
+            if matrix.name == name:
+                return matrix
+        reasons = [skip.reason for skip in self.skipped if skip.name == name]
+        raise KeyError(f"{name}: {reasons[0]}" if reasons else f"{name}: no such matrix; see Inventory.names")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(matrix.name for matrix in self.matrices)

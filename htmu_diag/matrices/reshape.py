@@ -1,0 +1,127 @@
+"""Cuts: the matrices inside one tensor, each as a range of leading rows to read and a view of what was read.
+
+A cut asks for no more than its own rows of the leading dimension, so that one expert of a stack, or q of a fused
+projection, is read alone from a file. Convolutions unfold to out x (in * k * k): the matrix that multiplies a patch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+
+from htmu_diag.matrices.layout import Layout, Part, Splitting
+
+__all__ = ["Cut", "cuts"]
+
+Shape = tuple[int, ...]
+View = Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One matrix of a tensor: what it adds to the name, its shape and role, the leading rows to read, and the view."""
+
+    suffix: str
+    shape: tuple[int, int]
+    role: str
+    rows: slice
+    view: View
+
+
+def cuts(shape: Shape, layout: Layout, splitting: Splitting) -> Iterator[Cut]:
+    """The matrices inside a tensor of that shape, in order. ``layout.form`` must not be "none"."""
+    if layout.form in ("conv", "conv_transposed"):
+        yield from _conv(shape, layout, splitting)
+    elif layout.form == "stack":
+        yield from _stack(shape, layout)
+    elif layout.interleave and splitting.fused:
+        yield from _interleaved(shape, layout, bool(splitting.heads))
+    else:
+        yield from _blocks(shape, layout, splitting)
+
+
+def _blocks(shape: Shape, layout: Layout, splitting: Splitting) -> Iterator[Cut]:
+    transposed = layout.form == "transposed"
+    outputs, inputs = shape[::-1] if transposed else shape
+    parts = layout.parts if splitting.fused and layout.parts else (Part("", outputs, layout.role, _heads(layout)),)
+    start = 0
+    for part in parts:
+        for suffix, rows in _by_head(part, slice(start, start + part.rows), bool(splitting.heads)):
+            size = (rows.stop - rows.start, inputs)
+            if transposed:
+                yield Cut(suffix, size, part.role, slice(0, inputs), lambda t, rows=rows: t[:, rows].mT)  # type: ignore[misc]
+            else:
+                yield Cut(suffix, size, part.role, rows, lambda t: t)
+        start += part.rows
+
+
+def _interleaved(shape: Shape, layout: Layout, by_head: bool) -> Iterator[Cut]:
+    """Parts whose rows alternate head by head: (heads, parts, size) flattened into the leading dimension."""
+    heads, count = layout.interleave, len(layout.parts)
+    size, width = shape[0] // (heads * count), len(str(heads - 1))
+    for index, part in enumerate(layout.parts):
+        if not by_head:
+            view: View = lambda t, i=index: t.unflatten(0, (heads, count, size))[:, i].flatten(0, 1)  # type: ignore[misc]  # noqa: E731
+            yield Cut(part.suffix, (heads * size, shape[1]), part.role, slice(0, shape[0]), view)
+        for head in range(heads) if by_head else ():
+            start = (head * count + index) * size
+            yield Cut(
+                f"{part.suffix}.head{head:0{width}d}",
+                (size, shape[1]),
+                part.role,
+                slice(start, start + size),
+                lambda t: t,
+            )
+
+
+def _heads(layout: Layout) -> int:
+    return layout.parts[0].heads if len(layout.parts) == 1 else 0
+
+
+def _by_head(part: Part, rows: slice, split: bool) -> Iterator[tuple[str, slice]]:
+    if not split or part.heads < 1 or part.rows % part.heads:
+        yield part.suffix, rows
+        return
+    size, width = part.rows // part.heads, len(str(part.heads - 1))
+    for head in range(part.heads):
+        start = rows.start + head * size
+        yield f"{part.suffix}.head{head:0{width}d}", slice(start, start + size)
+
+
+def _stack(shape: Shape, layout: Layout) -> Iterator[Cut]:
+    count, rows, columns = shape
+    width = len(str(count - 1))
+    for index in range(count):
+        suffix = f".{layout.item}{index:0{width}d}"
+        yield Cut(suffix, (rows, columns), layout.role, slice(index, index + 1), lambda t: t[0])
+
+
+def _conv(shape: Shape, layout: Layout, splitting: Splitting) -> Iterator[Cut]:
+    leading, groups, transposed = shape[0], layout.groups, layout.form == "conv_transposed"
+    kernel = math.prod(shape[2:])
+    outputs, inputs = (groups * shape[1], leading // groups) if transposed else (leading, shape[1])
+
+    def unfold(tensor: torch.Tensor) -> torch.Tensor:  # (leading, second, k...) -> (rows, inputs, kernel)
+        flat = tensor.flatten(2)
+        if not transposed:
+            return flat
+        blocks = flat.reshape(-1, inputs, *flat.shape[1:])  # (groups read, inputs, out/groups, kernel)
+        return blocks.transpose(1, 2).flatten(0, 1)
+
+    whole = slice(0, leading)
+    if splitting.conv == "positions":
+        width = len(str(kernel - 1))
+        for k in range(kernel):
+            cut: View = lambda t, k=k: unfold(t)[:, :, k]  # type: ignore[misc]  # noqa: E731
+            yield Cut(f".position{k:0{width}d}", (outputs, inputs), layout.role, whole, cut)
+    elif splitting.conv == "groups" and groups > 1:
+        width, step = len(str(groups - 1)), leading // groups
+        for g in range(groups):
+            rows = slice(g * step, (g + 1) * step)
+            size = (outputs // groups, inputs * kernel)
+            yield Cut(f".group{g:0{width}d}", size, layout.role, rows, lambda t: unfold(t).flatten(1))
+    else:
+        yield Cut("", (outputs, inputs * kernel), layout.role, whole, lambda t: unfold(t).flatten(1))

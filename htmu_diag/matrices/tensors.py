@@ -1,0 +1,49 @@
+"""Reading one tensor of a live model: gathered where sharded, dequantised where quantised, or refused with a reason.
+
+A sharded parameter (DTensor, as FSDP2 and tensor parallelism make it) is gathered by ``full_tensor()``. That is a
+collective: every rank has to read the same matrices in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+import torch
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+
+__all__ = ["identity_of", "read_rows", "refusal_of"]
+
+_PLAIN = (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer)
+
+
+def read_rows(tensor: torch.Tensor, rows: slice) -> torch.Tensor:
+    """A range of the leading dimension, detached; gathers a sharded tensor, dequantises a quantised one."""
+    tensor = tensor.detach()
+    gather = getattr(tensor, "full_tensor", None)  # of a DTensor; torch may be built without torch.distributed
+    if gather is not None:
+        tensor = gather()
+    if tensor.is_quantized or type(tensor) not in _PLAIN:
+        tensor = tensor.dequantize()
+    return tensor[rows]
+
+
+def refusal_of(tensor: torch.Tensor) -> str:
+    """Why a parameter cannot be read, "" where it can."""
+    if isinstance(tensor, UninitializedBuffer | UninitializedParameter):
+        return "uninitialised: run the lazy module once"
+    if tensor.is_meta:
+        return "on the meta device, without values; materialise it or load a checkpoint"
+    if tensor.layout is not torch.strided:
+        return f"sparse ({tensor.layout}); pass it dense, a dense copy may not fit in memory"
+    if type(tensor).__name__ == "FlatParameter" or getattr(tensor, "_is_flat_param", False):
+        return "an FSDP1 flat parameter; use fully_shard (FSDP2), or call inside FSDP.summon_full_params"
+    return ""
+
+
+def identity_of(tensor: torch.Tensor) -> Hashable:
+    """Equal for two names of the same values in memory: same storage, offset, shape and strides."""
+    if type(tensor) not in _PLAIN or tensor.is_meta or tensor.layout is not torch.strided or tensor.is_quantized:
+        return id(tensor)
+    pointer = tensor.untyped_storage().data_ptr()
+    place = (str(tensor.device), pointer, tensor.storage_offset(), tuple(tensor.shape), tensor.stride())
+    return place if pointer else id(tensor)

@@ -1,0 +1,167 @@
+"""All eigenvalues of a weight matrix, by the cheapest routine that resolves them.
+
+For W (n, m) the values are the eigenvalues of W W^T / max(n, m), min(n, m) of them: the smaller of the two Gram
+matrices over the larger side, so that i.i.d. entries of variance s give a Marchenko-Pastur law of mean s. The larger
+Gram matrix is never formed, and the smaller one is summed over blocks of W: half precision is widened block by block.
+
+Policy (``routine="auto"``): the eigenvalues of the Gram matrix in float64. Forming it squares the condition number: an
+eigenvalue is known to about eps * N * lambda_max (Golub & Van Loan, section 8.6), 1e-6 of the smallest one of a 2048 x
+2048 noise matrix. Where some eigenvalues fall below that and the matrix is small enough to be cheap, they are computed
+again as squares of singular values (``svdvals``), which are known to eps * sigma_max.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+
+from htmu_diag.errors import InputError, MeasurementError
+from htmu_diag.solvers.entropy import entropy_deficit
+from htmu_diag.solvers.gram import gram
+from htmu_diag.solvers.threads import blas_threads
+from htmu_diag.spectrum import Floats, Source, Spectrum
+
+__all__ = ["UNIT", "Routine", "exact_spectra", "exact_spectrum", "product_spectrum"]
+
+UNIT = "eigenvalues of W W^T / max(shape)"
+Routine = Literal["auto", "gram", "svdvals"]
+_CHEAP_SIDE = 512  # svdvals of 512 x 512 takes 0.1 s on one thread, a few times the Gram route
+
+
+def exact_spectrum(
+    matrix: torch.Tensor,
+    source: Source,
+    *,
+    routine: Routine = "auto",
+    vectors: bool = False,
+    dtype: torch.dtype = torch.float64,
+    threads: int | None = 1,
+) -> Spectrum:
+    """The spectrum of a matrix (rows, columns): min(shape) eigenvalues of its smaller Gram matrix over its larger side.
+
+    routine: "gram", "svdvals", or "auto" (the policy above); the one that ran is in ``Spectrum.estimator.routine``.
+    vectors: also the eigenvector entropy, as the scalar ``entropy_deficit`` (see `entropy`).
+    dtype: of the arithmetic; float32 is faster on a GPU and moves exponents by up to 1e-4.
+    threads: BLAS threads on a CPU, restored afterwards; None leaves them as they are. One is the default since a
+        training loop uses the other cores, and since the result then does not depend on the machine's load.
+
+    Raises MeasurementError for NaN or infinite entries, InputError for a tensor that is not a non-empty matrix.
+    """
+    _check(matrix, source)
+    dtype = _arithmetic(matrix, dtype)
+    with torch.no_grad(), blas_threads(threads if matrix.device.type == "cpu" else None):
+        if routine == "svdvals":
+            return _by_svdvals(matrix, source, dtype, vectors)
+        product = gram(matrix, dtype)
+        _refuse_non_finite(product, matrix, source)
+        if vectors:
+            values, basis = torch.linalg.eigh(product)
+            scalars = {"entropy_deficit": entropy_deficit(basis)}
+        else:
+            values, scalars = torch.linalg.eigvalsh(product), {}
+        if routine == "auto" and not vectors and _is_unresolved(values, dtype) and len(values) <= _CHEAP_SIDE:
+            return _by_svdvals(matrix, source, dtype, vectors=False)
+        return _spectrum(values, source, f"gram_eig{'h' if vectors else 'valsh'} {_short(dtype)}", scalars)
+
+
+def exact_spectra(
+    matrices: Sequence[torch.Tensor],
+    sources: Sequence[Source],
+    *,
+    dtype: torch.dtype = torch.float64,
+    threads: int | None = 1,
+) -> list[Spectrum]:
+    """Spectra of matrices of one shape by one batched eigenvalue call, each equal to `exact_spectrum` to rounding.
+
+    Worth it for many small matrices (experts, heads), where a call costs more than its arithmetic.
+    """
+    for matrix, source in zip(matrices, sources, strict=True):
+        _check(matrix, source)
+    if len({matrix.shape for matrix in matrices}) > 1:
+        raise InputError("exact_spectra takes matrices of one shape; group them first")
+    dtype = _arithmetic(matrices[0], dtype)
+    with torch.no_grad(), blas_threads(threads if matrices[0].device.type == "cpu" else None):
+        products = [gram(matrix, dtype) for matrix in matrices]
+        for product, matrix, source in zip(products, matrices, sources, strict=True):
+            _refuse_non_finite(product, matrix, source)
+        values = torch.linalg.eigvalsh(torch.stack(products))
+    routine = f"gram_eigvalsh {_short(dtype)}"
+    return [
+        exact_spectrum(matrix, source, dtype=dtype, threads=threads)
+        if _is_unresolved(own, dtype) and len(own) <= _CHEAP_SIDE
+        else _spectrum(own, source, routine, {})
+        for own, matrix, source in zip(values, matrices, sources, strict=True)
+    ]
+
+
+def product_spectrum(left: torch.Tensor, right: torch.Tensor, source: Source, *, threads: int | None = 1) -> Spectrum:
+    """The spectrum of left (n, r) @ right (r, m) without forming it: QR of both factors, singular values of r x r.
+
+    With left = Q R and right^T = P S the singular values are those of R S^T; the other min(n, m) - r are zero.
+    """
+    for factor in (left, right):
+        _check(factor, source)
+        _refuse_non_finite(factor.sum(), factor, source)
+    with torch.no_grad(), blas_threads(threads if left.device.type == "cpu" else None):
+        upper = torch.linalg.qr(left.double(), mode="r").R
+        other = torch.linalg.qr(right.double().mT, mode="r").R
+        squares = torch.linalg.svdvals(upper @ other.mT) ** 2 / max(source.shape)
+    values = np.zeros(min(source.shape))
+    nonzero = _numpy(squares)[: len(values)]
+    values[: len(nonzero)] = nonzero
+    return Spectrum.exact(values, source, routine=f"qr_svdvals rank {min(right.shape)} float64")
+
+
+def _by_svdvals(matrix: torch.Tensor, source: Source, dtype: torch.dtype, vectors: bool) -> Spectrum:
+    wide = matrix.to(dtype) if matrix.shape[0] <= matrix.shape[1] else matrix.to(dtype).mT
+    _refuse_non_finite(wide.sum(), matrix, source)
+    if vectors:
+        basis, singular, _ = torch.linalg.svd(wide, full_matrices=False)
+        scalars = {"entropy_deficit": entropy_deficit(basis)}
+    else:
+        singular, scalars = torch.linalg.svdvals(wide), {}
+    return _spectrum(
+        singular**2 / max(matrix.shape), source, f"svd{'' if vectors else 'vals'} {_short(dtype)}", scalars
+    )
+
+
+def _spectrum(values: torch.Tensor, source: Source, routine: str, scalars: dict[str, float]) -> Spectrum:
+    """Eigenvalues of a Gram matrix are not negative: what lies below zero is rounding and becomes zero."""
+    return Spectrum.exact(np.maximum(_numpy(values), 0.0), source, routine=routine, scalars=scalars)
+
+
+def _numpy(values: torch.Tensor) -> Floats:
+    array: Floats = values.double().cpu().numpy()
+    return array
+
+
+def _is_unresolved(values: torch.Tensor, dtype: torch.dtype) -> bool:
+    """Some eigenvalue is below what the Gram route knows: eps N lambda_max."""
+    return bool(values[0] <= torch.finfo(dtype).eps * len(values) * values[-1])
+
+
+def _arithmetic(matrix: torch.Tensor, dtype: torch.dtype) -> torch.dtype:
+    """The dtype asked for, complex for a complex matrix, float32 on a device without float64."""
+    wanted = torch.float32 if matrix.device.type == "mps" else dtype
+    return wanted.to_complex() if matrix.dtype.is_complex else wanted
+
+
+def _short(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _check(matrix: torch.Tensor, source: Source) -> None:
+    if matrix.ndim != 2 or 0 in matrix.shape:
+        raise InputError(f"{source.label()}: a non-empty matrix is needed, not shape {tuple(matrix.shape)}")
+
+
+def _refuse_non_finite(summary: torch.Tensor, matrix: torch.Tensor, source: Source) -> None:
+    """Counts bad entries only where the cheap summary (a sum, a Gram matrix) is not finite."""
+    if bool(torch.isfinite(summary).all()):
+        return
+    bad = int((~torch.isfinite(matrix)).sum())
+    found = f"{bad} of {matrix.numel()} weights are NaN or infinite" if bad else "the weights overflow when squared"
+    raise MeasurementError(f"{source.label()}: {found}; look for a diverged layer, or leave it out with exclude")
