@@ -14,7 +14,7 @@ import numpy as np
 
 from htmu_diag.analysis import Diagnosis
 from htmu_diag.analysis.shape import NUMERICAL_ZERO
-from htmu_diag.fits.results import LawFit
+from htmu_diag.fits.results import LawFit, TailFit
 from htmu_diag.report.cells import number, with_error
 from htmu_diag.spectrum import Floats
 
@@ -22,6 +22,8 @@ __all__ = ["draw_esd", "log_histogram"]
 
 BARS, INK, TAIL, LAW, EDGE = "#cfd4da", "#30363d", "#d1495b", "#1f6fb4", "#6b7280"
 _POINTS = 200  # of a drawn curve
+_KNOWN = 0x530  # matplotlib's own font covers Latin, Greek and Cyrillic, which end here
+_LONGEST = 36  # characters of a layer's name in a title
 
 
 def draw_esd(axes: Any, diagnosis: Diagnosis) -> None:
@@ -77,7 +79,7 @@ def _draw_bulk(axes: Any, diagnosis: Diagnosis) -> None:
     if bulk.n_spikes:
         height = np.full(bulk.n_spikes, axes.get_ylim()[0])
         label = f"{bulk.n_spikes} spike{'s' * (bulk.n_spikes > 1)}"
-        axes.plot(bulk.spikes, height, "^", color=TAIL, markersize=6, clip_on=False, label=label)
+        axes.plot(bulk.spikes, height, "^", color=TAIL, alpha=0.7, markersize=5, clip_on=False, label=label)
 
 
 def _draw_laws(axes: Any, diagnosis: Diagnosis, edges: Floats, mass: float) -> None:
@@ -115,16 +117,25 @@ def _title(diagnosis: Diagnosis) -> str:
     source = diagnosis.source
     kind = "" if source.kind.value == "weights" else f" ({source.kind.value.replace('_', ' ')})"
     step = "" if source.step is None else f", step {source.step}"
-    return f"{source.name}{kind}, {' x '.join(map(str, source.shape))}{step}: {diagnosis.verdict}"
+    return f"{_shortened(source.name)}{kind}, {' x '.join(map(str, source.shape))}{step}: {diagnosis.verdict}"
+
+
+def _shortened(name: str) -> str:
+    """The start and the end of a long name (layers often differ at their end), in characters that the font has."""
+    name = "".join(c if c.isprintable() and ord(c) < _KNOWN else "\u25a1" for c in name)
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST // 3]}...{name[-2 * _LONGEST // 3 :]}"
 
 
 def _label(axes: Any, diagnosis: Diagnosis) -> None:
-    tail = diagnosis.tail
     axes.set_xlabel("eigenvalue", fontsize=9, color=INK)
     axes.set_ylabel("density", fontsize=9, color=INK)
-    note = f"tail of {tail.n_tail} from {number(tail.xmin)}, KS {number(tail.ks_distance)}, p {number(tail.p_value)}"
-    if math.isfinite(tail.alpha):
-        axes.plot([], [], " ", label=note)
+    if math.isfinite(diagnosis.tail.alpha):
+        axes.plot([], [], " ", label=_tail_note(diagnosis.tail))
     axes.legend(fontsize=7.5, loc="lower left", frameon=True, framealpha=0.85, edgecolor="none")
     axes.tick_params(labelsize=8, colors=INK)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _tail_note(tail: TailFit) -> str:
+    p_value = f", p {number(tail.p_value)}" if math.isfinite(tail.p_value) else ""
+    return f"tail of {tail.n_tail} from {number(tail.xmin)}, KS {number(tail.ks_distance)}{p_value}"

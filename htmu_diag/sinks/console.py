@@ -28,7 +28,7 @@ class ConsoleSink:
         """Nothing to prepare."""
 
     def write(self, record: StepRecord) -> None:
-        self._console.print(_line(record), highlight=False)
+        self._console.print(_line(record), highlight=False, soft_wrap=True)
         for event in record.events:
             self._console.print(f"  [yellow]{escape(event)}[/yellow]", highlight=False)
 

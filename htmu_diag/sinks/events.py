@@ -4,12 +4,17 @@ tensorboard's `RecordWriter` frames the records (length, CRC, data, CRC). Its `E
 thread, which a sink does not need: the monitor calls sinks from a thread of their own. Without the queue a step is in
 the file when ``add`` returns (nothing is lost by kill -9), and a full disk is an error at the step that met it, not a
 traceback from a thread. A record that could not be written whole is cut off again, so that what follows stays readable.
+
+TensorBoard reads the files of a run in the order of their names, and a name begins with the second of its creation.
+Two files of one second (or of two machines whose clocks differ) would be read in the wrong order, and a resumed run
+would lose to the one it supersedes; so a new file's second is always later than that of every file in the folder.
 """
 
 from __future__ import annotations
 
-import itertools
+import io
 import os
+import re
 import socket
 import time
 from pathlib import Path
@@ -18,11 +23,12 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from htmu_diag.storage.atomic import storage_errors
+from htmu_diag.storage.atomic import append, storage_errors
 
 __all__ = ["EventFile"]
 
-_COUNT = itertools.count()
+_PREFIX = "events.out.tfevents."
+_SECOND = re.compile(re.escape(_PREFIX) + r"(\d+)\.")
 
 
 class EventFile:
@@ -33,32 +39,27 @@ class EventFile:
     """
 
     def __init__(self, folder: Path, start_step: int) -> None:
-        name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_COUNT)}"
-        self.path = folder / name
-        with storage_errors("create", self.path):
+        with storage_errors("create", folder):
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = open(self.path, "xb", buffering=0)  # noqa: SIM115  (closed by close)
-        self._records = RecordWriter(self._file)
+            self.path = folder / _next_name(folder)
         now = time.time()
-        self._append(Event(wall_time=now, file_version="brain.Event:2"))
-        start = SessionLog(status=SessionLog.START)
-        self._append(Event(wall_time=now, step=start_step, session_log=start))
+        version = Event(wall_time=now, file_version="brain.Event:2")
+        mark = Event(wall_time=now, step=start_step, session_log=SessionLog(status=SessionLog.START))
+        append(self.path, _framed(version) + _framed(mark))
 
     def add(self, summary: Summary, step: int, wall_time: float) -> None:
         """Append one event. Raises StorageError; the file then ends where it ended before."""
         if summary.value:
-            self._append(Event(wall_time=wall_time, step=step, summary=summary))
+            append(self.path, _framed(Event(wall_time=wall_time, step=step, summary=summary)), create=False)
 
-    def close(self) -> None:
-        """Harmless when called twice."""
-        self._file.close()
 
-    def _append(self, event: Event) -> None:
-        end = self._file.tell()
-        with storage_errors("write", self.path):
-            try:
-                self._records.write(event.SerializeToString())
-            except OSError:
-                self._file.seek(end)
-                self._file.truncate()
-                raise
+def _next_name(folder: Path) -> str:
+    matches = (_SECOND.match(name) for name in os.listdir(folder))
+    latest = max((int(match[1]) for match in matches if match), default=0)
+    return f"{_PREFIX}{max(int(time.time()), latest + 1):010d}.{socket.gethostname()}.{os.getpid()}"
+
+
+def _framed(event: Event) -> bytes:
+    buffer = io.BytesIO()
+    RecordWriter(buffer).write(event.SerializeToString())
+    return buffer.getvalue()

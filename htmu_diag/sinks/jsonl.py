@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from htmu_diag.analysis.record import StepRecord
-from htmu_diag.storage.atomic import storage_errors, write_atomically
+from htmu_diag.storage.atomic import append, storage_errors, write_atomically
 
 __all__ = ["JSONLSink"]
 
@@ -35,13 +35,7 @@ class JSONLSink:
 
     def write(self, record: StepRecord) -> None:
         line = json.dumps(_content(record), allow_nan=False, ensure_ascii=False) + "\n"
-        with storage_errors("write", self.path), open(self.path, "ab", buffering=0) as file:
-            end = file.tell()
-            try:
-                file.write(line.encode())
-            except OSError:
-                os.truncate(self.path, end)
-                raise
+        append(self.path, line.encode())
 
     def close(self) -> None:
         """Nothing to flush: every line is on disk when ``write`` returns."""

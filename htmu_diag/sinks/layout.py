@@ -14,11 +14,10 @@ from tensorboard.plugins.custom_scalar.layout_pb2 import (
     MultilineChartContent,
 )
 from tensorboard.plugins.custom_scalar.metadata import CONFIG_SUMMARY_TAG, PLUGIN_NAME
-from tensorboard.util.tensor_util import make_tensor_proto
 
 from htmu_diag.analysis import QUANTITIES, StepRecord
 from htmu_diag.analysis.quantities import tag
-from htmu_diag.sinks.summaries import plugin_metadata
+from htmu_diag.sinks.summaries import plugin_metadata, text_tensor
 
 __all__ = ["add_layout", "layout"]
 
@@ -37,7 +36,7 @@ def layout(record: StepRecord) -> Layout:
 
 def add_layout(summary: Summary, record: StepRecord) -> None:
     """Put the layout into a summary."""
-    tensor = make_tensor_proto(layout(record).SerializeToString(), dtype=object)
+    tensor = text_tensor(layout(record).SerializeToString())
     summary.value.add(tag=CONFIG_SUMMARY_TAG, tensor=tensor, metadata=plugin_metadata(PLUGIN_NAME))
 
 
@@ -55,7 +54,8 @@ def _categories(kind: str, names: Sequence[str], metrics: Mapping[str, float]) -
 
 
 def _title(words: str, name: str) -> str:
-    return f"{words}: {name.replace('_', ' ')} ({QUANTITIES[name].symbol})"
+    symbol = QUANTITIES[name].symbol
+    return f"{words}: {name.replace('_', ' ')}" + (f" ({symbol})" if symbol != name else "")
 
 
 def _lines(title: str, patterns: Sequence[str]) -> Chart:

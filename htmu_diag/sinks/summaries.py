@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_TENSOR, Summary, SummaryMetadata
-from tensorboard.util.tensor_util import make_tensor_proto
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+from tensorboard.compat.proto.types_pb2 import DT_STRING
 
-__all__ = ["add_picture", "add_scalars", "add_text", "plugin_metadata"]
+__all__ = ["add_picture", "add_scalars", "add_text", "plugin_metadata", "text_tensor"]
 
 _LARGEST = float(np.finfo(np.float32).max)  # scalars are stored as float32
 
@@ -22,14 +23,18 @@ def add_scalars(summary: Summary, values: Mapping[str, float]) -> None:
 
 def add_text(summary: Summary, tag: str, markdown: str) -> None:
     """A text, shown as Markdown."""
-    tensor = make_tensor_proto([markdown.encode()], dtype=np.object_)
-    summary.value.add(tag=tag, tensor=tensor, metadata=plugin_metadata("text"))
+    summary.value.add(tag=tag, tensor=text_tensor(markdown.encode()), metadata=plugin_metadata("text"))
 
 
 def add_picture(summary: Summary, tag: str, png: bytes, width: int, height: int) -> None:
     """A PNG picture of that many pixels."""
     image = Summary.Image(encoded_image_string=png, width=width, height=height, colorspace=4)
     summary.value.add(tag=tag, image=image)
+
+
+def text_tensor(content: bytes) -> TensorProto:
+    """A scalar tensor of one byte string."""
+    return TensorProto(dtype=DT_STRING, string_val=[content])
 
 
 def plugin_metadata(plugin: str, content: bytes = b"", description: str = "") -> SummaryMetadata:

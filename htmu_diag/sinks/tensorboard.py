@@ -75,18 +75,15 @@ class TensorBoardSink:
             self._diagnosed += 1
 
     def close(self) -> None:
-        """Draw the last record and end the file; harmless when called twice."""
+        """Draw the last record and mark the run as ended; harmless when called twice."""
         if self._events is None:
             return
         events, self._events = self._events, None
-        try:
-            self._draw(events)
-            if self._hparams:
-                summary = Summary()
-                add_session_end(summary)
-                events.add(summary, self._last_step, time.time())
-        finally:
-            events.close()
+        self._draw(events)
+        if self._hparams:
+            summary = Summary()
+            add_session_end(summary)
+            events.add(summary, self._last_step, time.time())
 
     def _summary(self, record: StepRecord) -> Summary:
         summary = Summary()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from htmu_diag.errors import StorageError
 
-__all__ = ["TEMPORARY", "storage_errors", "sync_folder", "write_atomically"]
+__all__ = ["TEMPORARY", "append", "storage_errors", "sync_folder", "write_atomically"]
 
 TEMPORARY = ".writing"  # suffix of files that are not there yet
 
@@ -51,6 +51,16 @@ def write_atomically(path: Path, data: bytes, *, fsync: bool = True) -> None:
             sync_folder(path.parent)
 
 
+def append(path: Path, data: bytes, *, create: bool = True) -> None:
+    """Add bytes to the end of a file, all or none. Raises StorageError; the file then ends where it ended before."""
+    with storage_errors("write", path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | (os.O_CREAT if create else 0), 0o666)
+        try:
+            _append_or_cut(descriptor, data)
+        finally:
+            os.close(descriptor)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable. Windows has no such call: nothing is done there."""
     if os.name != "posix":
@@ -60,6 +70,16 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _append_or_cut(descriptor: int, data: bytes) -> None:
+    end = os.fstat(descriptor).st_size
+    try:
+        while data:  # one call may write a part only, up to the last free block
+            data = data[os.write(descriptor, data) :]
+    except OSError:
+        os.ftruncate(descriptor, end)
+        raise
 
 
 def _write(path: Path, data: bytes, fsync: bool) -> None:

@@ -7,13 +7,12 @@ disk space cuts its half-written line off again.
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from htmu_diag.storage.atomic import storage_errors
+from htmu_diag.storage.atomic import append
 from htmu_diag.storage.segments import segments
 
 __all__ = ["LogLine", "append_line", "visible_lines"]
@@ -34,13 +33,7 @@ def append_line(segment: Path, line: LogLine) -> None:
     """Add a line to a segment's log. Raises StorageError; the log then ends where it ended before."""
     path = segment / LOG
     text = json.dumps({**vars(line), "scalars": dict(line.scalars)}) + "\n"
-    with storage_errors("write", path), open(path, "ab", buffering=0) as file:
-        end = os.fstat(file.fileno()).st_size
-        try:
-            _write_all(file.fileno(), text.encode())
-        except OSError:
-            os.truncate(path, end)
-            raise
+    append(path, text.encode())
 
 
 def visible_lines(root: Path) -> list[LogLine]:
@@ -59,8 +52,3 @@ def _read(path: Path) -> Iterator[LogLine]:
                 yield LogLine(**json.loads(text))
             except (ValueError, TypeError):
                 warnings.warn(f"dropped damaged line {number} of {path}", RuntimeWarning, stacklevel=2)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]

@@ -1,0 +1,232 @@
+"""What is written for TensorBoard is what TensorBoard reads, with both of its loaders."""
+
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
+from tensorboard.plugins.hparams import metadata as hparams
+
+from htmu_diag.analysis import StepRecord
+from htmu_diag.errors import InputError, StorageError
+from htmu_diag.sinks import TensorBoardSink
+from htmu_diag.sinks.density import BINS, binned
+
+Make = Callable[..., StepRecord]
+Read = Callable[[Path], Any]
+RUN = {"config": {"model": {"name": "mlp", "width": 64}, "amp": False, "sizes": [3, 4], "note": None}, "seed": 3}
+ALPHA = "weights_alpha/blocks.2.up"
+
+
+def written(folder: Path, records: list[StepRecord], start_step: int = 0, **options: Any) -> Path:
+    sink = TensorBoardSink(folder, **options)
+    sink.open(RUN, start_step=start_step)
+    for record in records:
+        sink.write(record)
+    sink.close()
+    return max(folder.glob("events*"))
+
+
+def raw_events(path: Path) -> list[Event]:
+    return [Event.FromString(data) for data in RawEventFileLoader(str(path)).Load()]
+
+
+def test_curves_come_back_step_by_step(record: Make, read: Read, tmp_path: Path) -> None:
+    records = [record(step, scalars={"train/loss": 1 / (1 + step)}) for step in (0, 100, 200)]
+    written(tmp_path / "run", records)
+    found = read(tmp_path)
+    for tag in records[0].metrics():
+        expected = [(r.step, float(np.float32(r.metrics()[tag]))) for r in records if tag in r.metrics()]
+        assert found.scalars(tag) == {"run": expected}, tag
+
+
+def test_all_numbers_of_a_step_are_in_one_event(record: Make, tmp_path: Path) -> None:
+    records = [record(step) for step in (0, 100)]
+    events = raw_events(written(tmp_path, records))
+    for step in records:
+        of_step = [
+            e for e in events if e.step == step.step and any(v.HasField("simple_value") for v in e.summary.value)
+        ]
+        assert len(of_step) == 1
+        tags = {v.tag for v in of_step[0].summary.value if v.HasField("simple_value")}
+        assert tags == set(step.metrics())
+        assert of_step[0].wall_time == step.wall_time
+
+
+def test_every_file_begins_with_the_mark_that_supersedes(record: Make, tmp_path: Path) -> None:
+    for start in (0, 100):
+        version, mark, *_ = raw_events(written(tmp_path, [record(start)], start))
+        assert version.file_version == "brain.Event:2"
+        assert (mark.step, mark.session_log.status) == (start, SessionLog.START)
+
+
+def test_a_resumed_run_is_not_doubled(record: Make, read: Read, tmp_path: Path) -> None:
+    written(tmp_path / "run", [record(step, scalars={"try": 1.0}) for step in (0, 100, 200, 300)])
+    written(tmp_path / "run", [record(step, scalars={"try": 2.0}) for step in (200, 250)], start_step=200)
+    found = read(tmp_path)
+    assert found.scalars("try") == {"run": [(0, 1.0), (100, 1.0), (200, 2.0), (250, 2.0)]}
+    assert [step for step, _ in found.scalars(ALPHA)["run"]] == [0, 100, 200, 250]
+
+
+def test_nothing_but_finite_float32_reaches_tensorboard(record: Make, tmp_path: Path) -> None:
+    scalars = {"nan": math.nan, "inf": math.inf, "too_large": 1e39, "minus": -math.inf, "good": 1.0}
+    events = raw_events(written(tmp_path, [record(0, scalars=scalars)]))
+    values = {v.tag: v.simple_value for e in events for v in e.summary.value if v.HasField("simple_value")}
+    assert all(math.isfinite(value) for value in values.values())
+    assert {"nan", "inf", "too_large", "minus", "good"} & set(values) == {"good"}
+
+
+def test_densities_are_tensors_of_the_plugin(record: Make, read: Read, tmp_path: Path) -> None:
+    records = [record(step) for step in (0, 100)]
+    written(tmp_path / "run", records)
+    found = read(tmp_path)
+    assert set(found.tensor_tags("htmu")) == {"weights_density/blocks.2.up", "weights_density/blocks.10.up"}
+    points = found.tensors("htmu", "weights_density/blocks.2.up")
+    assert [step for step, _ in points] == [0, 100]
+    for (_, tensor), step in zip(points, records, strict=True):
+        assert (tensor.shape, tensor.dtype) == ((2, BINS), np.float32)
+        assert np.array_equal(tensor, binned(step.diagnoses[0].spectrum))
+
+
+def test_the_last_record_is_drawn_when_the_sink_is_closed(record: Make, read: Read, tmp_path: Path) -> None:
+    written(tmp_path / "run", [record(step) for step in (0, 100)])
+    assert read(tmp_path).pictures() == {"weights_esd/blocks.2.up": [100], "weights_esd/blocks.10.up": [100]}
+
+
+def test_every_second_record_and_the_last_are_drawn_on_request(record: Make, tmp_path: Path) -> None:
+    path = written(tmp_path, [record(step, ("a",)) for step in (0, 10, 20, 30)], figure_every=2)
+    drawn = [e.step for e in raw_events(path) for v in e.summary.value if v.HasField("image")]
+    assert drawn == [0, 20, 30]
+
+
+def test_hyperparameters_and_final_metrics_share_the_run(record: Make, read: Read, tmp_path: Path) -> None:
+    written(tmp_path / "run", [record(0, scalars={"train/loss": 2.0})], metrics=("test/accuracy",))
+    assert len(list((tmp_path / "run").glob("events*"))) == 1
+    found = read(tmp_path)
+    tags = found.tensor_tags("hparams")
+    start = hparams.parse_session_start_info_plugin_data(tags[hparams.SESSION_START_INFO_TAG].plugin_content)
+    assert start.hparams["model.width"].number_value == 64
+    assert start.hparams["model.name"].string_value == "mlp"
+    assert "amp" in start.hparams
+    assert "note" not in start.hparams
+    experiment = hparams.parse_experiment_plugin_data(tags[hparams.EXPERIMENT_TAG].plugin_content)
+    assert {info.name for info in experiment.hparam_infos} == set(start.hparams)
+    metrics = {info.name.tag for info in experiment.metric_infos}
+    assert {"summary/weights_alpha_mean", "train/loss"} < metrics
+    assert metrics - found.scalar_tags() == {"test/accuracy"}
+    assert hparams.SESSION_END_INFO_TAG in tags
+
+
+def test_the_layout_names_curves_that_exist(record: Make, read: Read, tmp_path: Path) -> None:
+    written(tmp_path / "run", [record(0)])
+    found = read(tmp_path)
+    [(_, content)] = found.tensors("custom_scalars", "custom_scalars__config__")
+    layout = Layout.FromString(content.item())
+    margins = [chart.margin.series[0] for c in layout.category for chart in c.chart if chart.HasField("margin")]
+    assert len(margins) == 2
+    for margin in margins:
+        assert {margin.value, margin.lower, margin.upper} <= found.scalar_tags()
+    assert margins[0].value == ALPHA
+
+
+def test_the_config_and_the_events_are_texts(record: Make, read: Read, tmp_path: Path) -> None:
+    written(tmp_path / "run", [record(0), record(100, events=("fc2: 3 values are NaN",))])
+    found = read(tmp_path)
+    [(step, config)] = found.tensors("text", "run/config")
+    assert step == 0
+    assert b'"width": 64' in config.item()
+    assert [(s, t.item()) for s, t in found.tensors("text", "run/events")] == [(100, b"fc2: 3 values are NaN")]
+
+
+@pytest.mark.parametrize("name", ["Schicht/größe.weight", "日本語", "a b$\\_^{2}|[x]", "x" * 300])
+def test_any_layer_name_is_written_and_drawn(name: str, record: Make, read: Read, tmp_path: Path) -> None:
+    written(tmp_path / "run", [record(0, (name,))])
+    found = read(tmp_path)
+    assert f"weights_alpha/{name}" in found.scalar_tags()
+    assert list(found.pictures()) == [f"weights_esd/{name}"]
+
+
+def test_steps_that_go_back_are_refused(record: Make, tmp_path: Path) -> None:
+    sink = TensorBoardSink(tmp_path)
+    with pytest.raises(InputError, match="not open"):
+        sink.write(record(0))
+    sink.open(RUN, start_step=0)
+    sink.write(record(100))
+    with pytest.raises(InputError, match="step 0 came after step 100"):
+        sink.write(record(0))
+    sink.close()
+
+
+def test_event_files_are_named_in_the_order_of_their_creation(tmp_path: Path) -> None:
+    future = tmp_path / "events.out.tfevents.9999999998.elsewhere.1.0"
+    future.touch()
+    paths = [written(tmp_path, []) for _ in range(3)]
+    assert sorted(paths) == paths
+    assert min(paths) > future
+
+
+def test_a_killed_writer_leaves_a_run_that_can_be_resumed(record: Make, read: Read, tmp_path: Path) -> None:
+    first = written(tmp_path / "run", [record(step, ("a",)) for step in (0, 100, 200)])
+    first.write_bytes(first.read_bytes()[: _start_of_step(first, 200) + 40])
+    written(tmp_path / "run", [record(step, ("a",)) for step in (200, 300)], start_step=200)
+    assert [step for step, _ in read(tmp_path).scalars("weights_alpha/a")["run"]] == [0, 100, 200, 300]
+
+
+def test_a_full_disk_is_an_error_at_its_step_and_the_file_stays_whole(record: Make, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    sink = TensorBoardSink(tmp_path)
+    sink.open(RUN, start_step=0)
+    sink.write(record(0))
+    size = next(tmp_path.glob("events*")).stat().st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, hard))
+    try:
+        with pytest.raises(StorageError, match="cannot write .*events"):
+            sink.write(record(100))
+        assert next(tmp_path.glob("events*")).stat().st_size == size
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    sink.write(record(200))
+    sink.close()
+    steps = {e.step for e in raw_events(next(tmp_path.glob("events*"))) if e.summary.value}
+    assert steps == {0, 200}
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("x")
+    with pytest.raises(StorageError, match="cannot create"):
+        TensorBoardSink(tmp_path / "taken").open(RUN, start_step=0)
+
+
+def test_a_run_without_config_or_diagnoses_is_written(read: Read, tmp_path: Path) -> None:
+    sink = TensorBoardSink(tmp_path / "run")
+    sink.open({}, start_step=0)
+    sink.write(StepRecord(0, 1.0, scalars={"train/loss": 1.0}))
+    sink.close()
+    found = read(tmp_path)
+    assert found.scalars("train/loss") == {"run": [(0, 1.0)]}
+    assert not found.tensor_tags("hparams")
+
+
+def test_sinks_import_neither_torch_nor_matplotlib() -> None:
+    rooms = "htmu_diag.sinks, htmu_diag.storage, htmu_diag.report"
+    code = f"import sys, {rooms}; print({{'torch', 'matplotlib'}} & {{*sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert done.stdout == "set()\n", done.stderr
+
+
+def _start_of_step(path: Path, step: int) -> int:
+    """Offset of the first record of a step: 8 bytes length, 4 of checksum, the event, 4 of checksum."""
+    data, offset = path.read_bytes(), 0
+    while True:
+        length = int.from_bytes(data[offset : offset + 8], "little")
+        if Event.FromString(data[offset + 12 : offset + 12 + length]).step == step:
+            return offset
+        offset += 16 + length
