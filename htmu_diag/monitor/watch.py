@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,7 @@ def watch(
     team: Team = Solo()
     _check_model(context, complaints)
     info = dict(default_run_info(seed=seed) if run_info is None else run_info)
+    info.setdefault("options", asdict(options or Options()))  # an offline analysis then gives the same numbers
     writes = team.share.rank == 0
     store = _store(Path(log_dir), info, start_step, complaints) if writes else None
     given = [TensorBoardSink(log_dir)] if sinks is None else sinks

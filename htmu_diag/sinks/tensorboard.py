@@ -37,8 +37,8 @@ class TensorBoardSink:
         only, when the sink is closed: a figure takes about as long as analysing ten layers.
     metrics: scalars whose last value the HParams page shows, beside the model-level ones.
 
-    Raises StorageError where the folder cannot be written, InputError for steps that go back (TensorBoard drops what
-    was logged after them).
+    Raises StorageError where the folder cannot be written, InputError for steps that go back within a curve
+    (TensorBoard would drop what was logged after them).
     """
 
     def __init__(
@@ -48,7 +48,8 @@ class TensorBoardSink:
         self._figure_every, self._metrics = figure_every, metrics
         self._events: EventFile | None = None
         self._hparams: dict[str, Any] = {}
-        self._last_step = 0
+        self._start = 0
+        self._last: dict[str, int] = {}  # tag of the training, or kind of spectrum -> its last step
         self._diagnosed = 0  # records with spectra so far
         self._undrawn: StepRecord | None = None
 
@@ -56,7 +57,7 @@ class TensorBoardSink:
         """Begin a new event file; what earlier ones hold from start_step on disappears from the curves."""
         self.close()
         self._events = EventFile(self.directory, start_step)
-        self._last_step, self._diagnosed = start_step, 0
+        self._start, self._last, self._diagnosed = start_step, {}, 0
         self._hparams = flattened(run.get("config") or {})
         summary = Summary()
         add_text(summary, "run/config", _markdown(run))
@@ -66,7 +67,7 @@ class TensorBoardSink:
 
     def write(self, record: StepRecord) -> None:
         """Everything of one step in one event; figures, where they are due, in another."""
-        events = self._opened(record.step)
+        events = self._opened(record)
         events.add(self._summary(record), record.step, record.wall_time)
         if record.diagnoses:
             self._undrawn = record
@@ -83,7 +84,7 @@ class TensorBoardSink:
         if self._hparams:
             summary = Summary()
             add_session_end(summary)
-            events.add(summary, self._last_step, time.time())
+            events.add(summary, max(self._last.values(), default=self._start), time.time())
 
     def _summary(self, record: StepRecord) -> Summary:
         summary = Summary()
@@ -111,14 +112,18 @@ class TensorBoardSink:
             add_figures(summary, record)
             events.add(summary, record.step, record.wall_time)
 
-    def _opened(self, step: int) -> EventFile:
+    def _opened(self, record: StepRecord) -> EventFile:
         if self._events is None:
             raise InputError(
                 f"{self.directory}: the TensorBoard sink is not open; call open(run, start_step=...) first"
             )
-        if step < self._last_step:
-            raise InputError(f"step {step} came after step {self._last_step}; steps must not go back within a run")
-        self._last_step = step
+        for curve in (*record.scalars, *dict.fromkeys(d.source.kind.value for d in record.diagnoses)):
+            last = self._last.get(curve, self._start)
+            if record.step < last:
+                raise InputError(
+                    f"{curve}: step {record.step} came after step {last}; log a curve in the order of steps"
+                )
+            self._last[curve] = record.step
         return self._events
 
 

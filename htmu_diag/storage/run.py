@@ -6,6 +6,7 @@ import json
 import os
 import warnings
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,12 @@ class Run:
         return content
 
     @property
+    def options(self) -> Options:
+        """The options of the live analysis, from ``run.json``; the defaults where it has none."""
+        known = {field.name for field in fields(Options)}
+        return Options(**{name: value for name, value in self.info.get("options", {}).items() if name in known})
+
+    @property
     def steps(self) -> tuple[int, ...]:
         """Steps with a complete record, ascending."""
         return tuple(self._readable())
@@ -90,11 +97,12 @@ class Run:
         return [(step, event) for step, (_, header) in self._readable().items() for event in header.events]
 
     def diagnose(self, step: int | None = None, options: Options | None = None) -> StepRecord:
-        """The diagnosed step (default: the last): the same numbers as were logged live with the same options."""
-        return _diagnosed(*self._record(step), options)
+        """The diagnosed step (default: the last); without options, with those of the run: the numbers logged live."""
+        return _diagnosed(*self._record(step), options or self.options)
 
     def records(self, options: Options | None = None) -> Iterator[StepRecord]:
-        """Every step diagnosed, ascending; damaged ones are dropped."""
+        """Every step diagnosed, ascending; damaged ones are dropped. Options as in ``diagnose``."""
+        options = options or self.options
         for path, header in self._readable().values():
             try:
                 yield _diagnosed(path, header, options)
@@ -136,6 +144,6 @@ class Run:
             warnings.warn(f"dropped a damaged record: {damage}", RuntimeWarning, stacklevel=3)
 
 
-def _diagnosed(path: Path, header: Header, options: Options | None) -> StepRecord:
+def _diagnosed(path: Path, header: Header, options: Options) -> StepRecord:
     diagnoses = tuple(diagnose(spectrum, options) for spectrum in decode(path, header))
     return StepRecord(header.step, header.wall_time, diagnoses, header.scalars, header.events)

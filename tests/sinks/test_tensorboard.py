@@ -159,9 +159,17 @@ def test_steps_that_go_back_are_refused(record: Make, tmp_path: Path) -> None:
         sink.write(record(0))
     sink.open(RUN, start_step=0)
     sink.write(record(100))
-    with pytest.raises(InputError, match="step 0 came after step 100"):
+    with pytest.raises(InputError, match="weights: step 0 came after step 100"):
         sink.write(record(0))
     sink.close()
+
+
+def test_another_curve_may_count_its_own_steps(record: Make, read: Read, tmp_path: Path) -> None:
+    epoch = StepRecord(1, 1.0, scalars={"test/accuracy": 0.5})
+    written(tmp_path / "run", [record(0), record(100), epoch, record(200)])
+    found = read(tmp_path)
+    assert found.scalars("test/accuracy") == {"run": [(1, 0.5)]}
+    assert [step for step, _ in found.scalars(ALPHA)["run"]] == [0, 100, 200]
 
 
 def test_event_files_are_named_in_the_order_of_their_creation(tmp_path: Path) -> None:

@@ -1,0 +1,114 @@
+"""Figures show the density and what was fitted to it, and leave matplotlib's global state alone."""
+
+import struct
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from htmu_diag.analysis import Diagnosis
+from htmu_diag.report import esd_figure, png
+from htmu_diag.report.panel import log_histogram
+from htmu_diag.spectrum import Kind
+
+Of = Callable[..., Diagnosis]
+
+
+def labels(figure: object) -> list[str]:
+    return [text.get_text() for panel in figure.axes for text in panel.get_legend().get_texts()]  # type: ignore[attr-defined]
+
+
+def test_the_histogram_holds_all_the_mass(heavy: Diagnosis) -> None:
+    spectrum = heavy.spectrum
+    edges, density = log_histogram(spectrum.values, spectrum.weights)
+    assert density @ np.diff(edges) == pytest.approx(1.0)
+    assert np.diff(np.log(edges)) == pytest.approx(np.log(edges[1] / edges[0]))
+
+
+def test_the_power_law_lies_on_the_histogram_of_a_power_law(heavy: Diagnosis) -> None:
+    panel = esd_figure(heavy).axes[0]
+    x, y = next(line for line in panel.lines if "power law" in str(line.get_label())).get_data()
+    edges, density = log_histogram(heavy.spectrum.values, heavy.spectrum.weights)
+    centres = np.sqrt(edges[1:] * edges[:-1])
+    crowded = (centres > x[0]) & (density * np.diff(edges) * 200 > 10)
+    assert crowded.sum() >= 3
+    ratio = np.exp(np.interp(np.log(centres[crowded]), np.log(x), np.log(y))) / density[crowded]
+    assert ratio == pytest.approx(1.0, rel=0.5)
+    assert ratio.mean() == pytest.approx(1.0, rel=0.2)
+
+
+def test_every_fit_is_in_the_legend(heavy: Diagnosis) -> None:
+    shown = " ".join(labels(esd_figure(heavy)))
+    for part in (
+        "200 eigenvalues",
+        "HTMP, kappa",
+        f"power law, alpha {heavy.tail.alpha:.2f}",
+        f"KS {heavy.tail.ks_distance:.3g}",
+    ):
+        assert part in shown
+
+
+def test_the_edge_of_the_bulk_and_its_spikes_are_marked(noise: Diagnosis, of: Of) -> None:
+    values = np.append(noise.spectrum.values[:-2], [20.0, 30.0])
+    spiked = of(values)
+    assert spiked.bulk is not None
+    shown = labels(esd_figure(spiked))
+    assert "Marchenko-Pastur edge" in shown
+    assert f"{spiked.bulk.n_spikes} spikes" in shown
+
+
+def test_a_model_has_a_panel_for_each_layer(noise: Diagnosis, heavy: Diagnosis) -> None:
+    figure = esd_figure([noise, heavy] * 2, title="step 100")
+    assert [panel.get_title(loc="left") != "" for panel in figure.axes] == [True] * 4 + [False] * 2
+    assert esd_figure([]).axes
+    assert len(png(figure, dpi=30)) > 1000
+
+
+@pytest.mark.parametrize("values", [[], [0.0], [1.0], [2.0] * 5, [-1.0, 3.0], [1e-300, 1e300]])
+def test_any_spectrum_can_be_drawn(values: list[float], of: Of) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data = png(esd_figure(of(values)), dpi=50)
+    assert data.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("kind", [Kind.HESSIAN, Kind.NTK, Kind.TRAJECTORY])
+def test_every_kind_can_be_drawn(kind: Kind, of: Of) -> None:
+    figure = esd_figure(of(np.random.default_rng(0).pareto(2.0, 50) + 0.1, "model", kind))
+    assert f"model ({kind.value}), 50 x 50, step 100" in figure.axes[0].get_title(loc="left")
+    assert png(figure, dpi=50).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", ["a$b_c^{", "größe", "日本語\n", "x" * 200])
+def test_any_layer_name_can_be_drawn_without_a_warning(name: str, of: Of) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert png(esd_figure(of([1.0, 2.0, 3.0], name)), dpi=50)
+
+
+def test_the_png_has_the_size_that_was_asked_for(noise: Diagnosis) -> None:
+    figure = esd_figure(noise)
+    width, height = struct.unpack(">II", png(figure, dpi=80)[16:24])
+    assert (width, height) == tuple(round(side * 80) for side in figure.get_size_inches())
+
+
+def test_figures_can_be_drawn_in_a_thread(noise: Diagnosis) -> None:
+    drawn: list[bytes] = []
+    thread = threading.Thread(target=lambda: drawn.append(png(esd_figure(noise), dpi=50)))
+    thread.start()
+    thread.join()
+    assert drawn[0].startswith(b"\x89PNG")
+
+
+def test_drawing_imports_no_pyplot() -> None:
+    code = (
+        "import sys; from htmu_diag.report import esd_figure, png; png(esd_figure([]));"
+        "print('matplotlib.pyplot' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr
