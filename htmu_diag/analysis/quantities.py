@@ -129,6 +129,8 @@ _ROWS = (
         "verdict",
     ),
     # companions measured with a spectrum
+    Quantity("step_length", "|dtheta|", "as weights", 0, _INF, "Length of the last optimizer step."),
+    Quantity("noise_scale", "B_noise", "batches", 0, _INF, "Gradient-noise scale tr(Sigma)/|G|^2 over the batch size."),
     Quantity("entropy_deficit", "dH", "nats", -_INF, _INF, "Haar entropy minus the mean entropy of singular vectors."),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -53,7 +54,10 @@ class Monitor:
             might_be_due=lambda step: bool(self._observers or plan.due(step)),
         )
         self._ending = Ending(self)
-        self._after_step(context.step)
+        with contextlib.ExitStack() as if_it_fails:
+            if_it_fails.callback(self.close)
+            self._after_step(context.step)
+            if_it_fails.pop_all()
 
     @property
     def records(self) -> tuple[StepRecord, ...]:
@@ -107,6 +111,9 @@ class Monitor:
             return
         self._closed = True
         self._counter.remove()
+        untold = [sentence for probe in self._plan.probes for sentence in self._budget.told(probe.name)]
+        if untold and self._team.share.rank == 0:
+            self._lane.submit(partial(self._recorder.note, self._counter.step, untold, time.time()))
         self._lane.close()
         self._recorder.close()
         self._team.close()

@@ -84,6 +84,11 @@ class Recorder:
                 self._store.log(step, numbers, wall_time=wall_time)
         self._emit(StepRecord(step, wall_time, scalars=numbers))
 
+    def note(self, step: int, events: Sequence[str], wall_time: float) -> None:
+        """Sentences without a measurement."""
+        measured = Measured(step, wall_time, ())
+        self._written(measured, [Part((), tuple(events))])
+
     def close(self) -> None:
         for sink in self._sinks:
             with self._complaints.containing(f"sink {type(sink).__name__}", []):

@@ -9,6 +9,7 @@ from htmu_diag.probes.base import DeferredProbe, LossFn, Need, ObservingProbe, P
 from htmu_diag.probes.budget import Budget
 from htmu_diag.probes.quiet import quiet
 from htmu_diag.probes.schedule import Every, Logarithmic, Schedule, ScheduleLike, Steps, schedule
+from htmu_diag.probes.trajectory import TrajectoryProbe
 from htmu_diag.probes.weights import WeightsProbe
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Share",
     "StepContext",
     "Steps",
+    "TrajectoryProbe",
     "WeightsProbe",
     "quiet",
     "registry",
@@ -34,4 +36,5 @@ __all__ = [
 
 registry: dict[str, Callable[[], Probe]] = {
     "weights": WeightsProbe,
+    "trajectory": TrajectoryProbe,
 }

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 
 from htmu_diag.errors import InputError
@@ -12,7 +14,9 @@ class Clock:
         return self.now
 
 
-def measured_steps(share: float | None, cost: float, steps: int, seconds_a_step: float = 1.0) -> tuple[list[int], Clock]:
+def measured_steps(
+    share: float | None, cost: float, steps: int, seconds_a_step: float = 1.0
+) -> tuple[list[int], Clock]:
     clock = Clock()
     budget = Budget(share, clock)
     done = []
@@ -33,7 +37,7 @@ def test_time_spent_stays_within_the_share_of_wall_time() -> None:
 
 def test_the_interval_stretches_to_cost_over_share() -> None:
     done, _ = measured_steps(0.1, cost=5.0, steps=500)
-    gaps = [later - earlier for earlier, later in zip(done[2:], done[3:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(done[2:])]
     assert {gap + 5.0 for gap in gaps} == {50.0}
 
 

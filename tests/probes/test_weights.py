@@ -10,7 +10,9 @@ from htmu_diag.probes.weights import shares
 @pytest.fixture
 def net() -> torch.nn.Module:
     torch.manual_seed(0)
-    return torch.nn.Sequential(torch.nn.Linear(12, 20), torch.nn.ReLU(), torch.nn.Linear(20, 30), torch.nn.Linear(30, 5))
+    return torch.nn.Sequential(
+        torch.nn.Linear(12, 20), torch.nn.ReLU(), torch.nn.Linear(20, 30), torch.nn.Linear(30, 5)
+    )
 
 
 @pytest.mark.parametrize("name", sorted(registry))

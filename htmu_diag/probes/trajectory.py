@@ -1,0 +1,150 @@
+"""The optimizer's path: the length of every step, and the noise of the gradients along it.
+
+Heavy-tailed step lengths |theta_{t+1} - theta_t| are a consequence of heavy-tailed spectra (upper tail: rare long
+jumps; lower tail: rare short ones), so their exponents are measured like those of a spectrum: the lengths of the last
+``window`` steps are the values, of every matrix and of the whole model.
+
+One copy of the parameters is kept (the previous step); lengths stay on the device until they are measured.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch.distributed.tensor import DTensor
+
+from htmu_diag.errors import InputError
+from htmu_diag.matrices import clean_name
+from htmu_diag.matrices.names import selected
+from htmu_diag.probes.base import Need, Pending, StepContext
+from htmu_diag.probes.noise import GradientNoise, Moments
+from htmu_diag.spectrum import Kind, Source, Spectrum
+
+__all__ = ["TrajectoryProbe"]
+
+UNIT = "length of an optimizer step, |theta_{t+1} - theta_t|"
+WHOLE = "model"
+
+
+class TrajectoryProbe:
+    """Step lengths of the last ``window`` steps, and the gradient-noise scale since the last measurement.
+
+    window: 1000 by default, which leaves about a hundred steps in a tail of one tenth.
+    coordinates: of the gradient that are looked at for its noise, see `GradientNoise`.
+    """
+
+    name = "trajectory"
+    needs: frozenset[Need] = frozenset({"model"})
+
+    def __init__(self, window: int = 1000, coordinates: int = 2**16) -> None:
+        if window < 2:
+            raise InputError(f"window={window}: a tail needs at least two steps")
+        self._window, self._coordinates = window, coordinates
+        self._path: _Path | None = None
+
+    def observe(self, context: StepContext) -> None:
+        """Add the step just taken; the first call, and one after the parameters were replaced, only begin a path."""
+        names, parameters = _trainable(context.model)
+        if not parameters:
+            return
+        if self._path is None or not self._path.is_of(parameters):
+            noise = GradientNoise([_local(parameter) for parameter in parameters], self._coordinates, context.seed)
+            self._path = _Path(names, parameters, self._window, noise)
+        else:
+            self._path.advance()
+
+    def measure(self, context: StepContext) -> Iterator[Spectrum]:
+        """The lengths seen so far; nothing before the first step."""
+        for pending in self.capture(context):
+            yield pending.compute()
+
+    def capture(self, context: StepContext) -> Iterator[Pending]:
+        """One spectrum for the whole model and one for each matrix; given out by rank 0 only."""
+        if self._path is None or not self._path.steps:
+            return
+        squares, noise = self._path.seen()
+        if context.share.rank != 0:
+            return
+        for order, (name, size, columns) in enumerate(self._path.parts(context.include)):
+            source = Source(Kind.TRAJECTORY, name, (squares.shape[0], size), context.step, UNIT)
+            yield Pending(name, order, _Lengths(squares[:, columns], source, noise if name == WHOLE else None))
+
+
+@dataclass(frozen=True)
+class _Lengths:
+    squares: torch.Tensor  # (steps, parameters), oldest first
+    source: Source
+    noise: Moments | None
+
+    def __call__(self) -> Spectrum:
+        lengths = self.squares.sum(dim=1).sqrt().cpu().numpy()
+        scalars = {"step_length": float(lengths[-1])}
+        scale = self.noise.scale() if self.noise else math.nan
+        if math.isfinite(scale):
+            scalars["noise_scale"] = scale
+        return Spectrum.exact(lengths, self.source, routine="step lengths", scalars=scalars)
+
+
+class _Path:
+    """Squared lengths of the last steps, (window, parameters), as a ring."""
+
+    def __init__(self, names: list[str], parameters: list[torch.Tensor], window: int, noise: GradientNoise) -> None:
+        self.names, self.parameters, self.noise = names, parameters, noise
+        self._previous = [_local(parameter).detach().clone() for parameter in parameters]
+        device = self._previous[0].device
+        precision = torch.float32 if device.type == "mps" else torch.float64
+        self._squares = torch.zeros(window, len(parameters), dtype=precision, device=device)
+        self.steps = 0
+
+    def is_of(self, parameters: list[torch.Tensor]) -> bool:
+        return len(parameters) == len(self.parameters) and all(map(operator.is_, parameters, self.parameters))
+
+    def advance(self) -> None:
+        now = [_local(parameter).detach() for parameter in self.parameters]
+        torch._foreach_sub_(self._previous, now)
+        norms = torch._foreach_norm(self._previous, 2, dtype=torch.float32)
+        torch._foreach_copy_(self._previous, now)
+        self._squares[self.steps % len(self._squares)] = torch.stack([n.to(self._squares) for n in norms]).square()
+        self.noise.observe([None if p.grad is None else _local(p.grad) for p in self.parameters])
+        self.steps += 1
+
+    def seen(self) -> tuple[torch.Tensor, Moments]:
+        """Squared lengths, oldest first, and the gradients' moments. Collective where parameters are sharded."""
+        n, window = self.steps, len(self._squares)
+        squares = self._squares[:n].clone() if n <= window else self._squares.roll(-(n % window), 0)
+        noise = self.noise.take()
+        if any(isinstance(parameter, DTensor) for parameter in self.parameters):
+            squares /= torch.tensor([_holders(p) for p in self.parameters]).to(squares)
+            dist.all_reduce(squares)
+            dist.all_reduce(noise.sums)
+        return squares, noise
+
+    def parts(self, include: tuple[str, ...]) -> Iterator[tuple[str, int, list[int]]]:
+        """(name, number of parameters, columns): the whole model, then every matrix that is wanted."""
+        sizes = [parameter.numel() for parameter in self.parameters]
+        yield WHOLE, sum(sizes), list(range(len(sizes)))
+        for column, (name, parameter) in enumerate(zip(self.names, self.parameters, strict=True)):
+            if parameter.ndim >= 2 and (not include or selected(name, include)):
+                yield name, sizes[column], [column]
+
+
+def _trainable(model: torch.nn.Module) -> tuple[list[str], list[torch.Tensor]]:
+    named = [(clean_name(name), p) for name, p in model.named_parameters() if p.requires_grad]
+    return [name for name, _ in named], [p for _, p in named]
+
+
+def _local(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+def _holders(parameter: torch.Tensor) -> int:
+    """How many ranks hold the same numbers."""
+    if not isinstance(parameter, DTensor):
+        return dist.get_world_size()
+    mesh, placements = parameter.device_mesh, parameter.placements
+    return math.prod(mesh.size(dim) for dim, where in enumerate(placements) if where.is_replicate())
