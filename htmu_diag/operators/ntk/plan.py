@@ -9,13 +9,13 @@ Multiply-adds for n samples and C outputs of a parameter of P = G rows columns n
 (the first term of rows is the Gram product, the second forms the per-sample gradients; e = 25 multiply-adds is the
 price of moving one number, measured on a CPU). Parameters that fit into the storage budget together share one pass
 through the model; the trace kernel takes few outputs at a time before it splits a parameter, since that repeats only
-the forward pass.
+the forward pass, and never holds more than the Jacobian of one output would.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from htmu_diag.errors import MeasurementError
@@ -24,7 +24,9 @@ from htmu_diag.operators.ntk.survey import Form, Parameter, Survey
 __all__ = ["Pass", "Plan", "Step", "make_plan"]
 
 Strategy = Literal["rows", "pairs", "sketch"]
+SMALL = 50_000_000  # bytes held without a second thought
 MOVE = 25  # multiply-adds in the time of one number read and written
+REUSED = 16_000_000  # bytes; larger arrays are fresh pages from the system at every chunk (half the time on a CNN)
 
 
 @dataclass(frozen=True)
@@ -41,18 +43,19 @@ class Step:
 
 @dataclass(frozen=True)
 class Pass:
-    """One trip of all samples through the model: outputs first to last, and the steps that they feed."""
+    """One trip of all samples through the model, ``chunk`` at a time, for outputs first to last and these steps."""
 
     steps: tuple[Step, ...]
     first: int
     last: int
+    chunk: int = 1
 
 
 @dataclass(frozen=True)
 class Plan:
     """Everything that ``empirical_ntk`` will do, printable before and after.
 
-    limit: bytes that the computation may add to the process, the kernel included. chunk: samples in one forward pass.
+    limit: bytes that the computation may add to the process, the kernel included.
     """
 
     n: int
@@ -61,7 +64,6 @@ class Plan:
     trace: bool
     limit: int
     kernel_bytes: int
-    chunk: int
     passes: tuple[Pass, ...]
 
     @property
@@ -85,10 +87,11 @@ class Plan:
                     yield step
 
     def __str__(self) -> str:
+        chunks = ", ".join(str(each.chunk) for each in self.passes)
         head = (
             f"{'trace' if self.trace else 'full'} kernel of {self.n} samples x {self.outputs} outputs, "
             f"{self.size} parameters: {self.madds:.3g} multiply-adds ({self.model_madds:.3g} in the model), "
-            f"{len(self.passes)} pass(es) of {self.chunk} samples, limit {self.limit / 1e6:.0f} MB"
+            f"{len(self.passes)} pass(es) in chunks of {chunks}, limit {self.limit / 1e6:.0f} MB"
         )
         lines = [
             f"  {step.parameter.name:40s} {step.strategy if step.parameter.covered else 'torch.func':10s} "
@@ -111,17 +114,10 @@ def make_plan(survey: Survey, n: int, *, trace: bool, limit: int, kernels: int =
         )
     steps = [_choose(parameter, n, survey.outputs, trace, item, room // 2) for parameter in survey.parameters]
     steps = [step for step in steps if not step.parameter.unused]
-    passes = tuple(_passes(steps, n, survey.outputs, trace, item, room // 2))
-    return Plan(
-        n,
-        survey.outputs,
-        survey.size,
-        trace,
-        limit,
-        kernel_bytes,
-        chunk or _chunk(survey, passes, n, room // 4),
-        passes,
-    )
+    held = min(room // 2, max(n * survey.size * item, SMALL)) if trace else room // 2
+    passes = _passes(steps, n, survey.outputs, trace, item, held)
+    sized = tuple(replace(each, chunk=chunk or _chunk(survey, each, n, room // 4)) for each in passes)
+    return Plan(n, survey.outputs, survey.size, trace, limit, kernel_bytes, sized)
 
 
 def _choose(parameter: Parameter, n: int, outputs: int, trace: bool, item: int, room: int) -> Step:
@@ -187,17 +183,26 @@ def _packed(steps: Sequence[Step], room: int) -> Iterator[tuple[Step, ...]]:
         yield tuple(group)
 
 
-def _chunk(survey: Survey, passes: Sequence[Pass], n: int, room: int) -> int:
-    outputs = max((each.last - each.first for each in passes), default=1)
-    item = max(survey.dtype.itemsize, 4)
-    forms = [step.parameter.form for each in passes for step in each.steps]
-    patches = max(
-        (f.groups * f.positions * (f.columns + outputs * f.rows) for f in forms if f and not f.one_hot), default=0
-    )
-    slices = max((outputs * (step.stop - step.start) for each in passes for step in each.steps), default=0)
-    loose = sum(outputs * p.size * item + outputs * survey.graph_bytes for p in survey.parameters if not p.covered)
-    each = 2 * survey.graph_bytes + outputs * survey.gradient_bytes + 2 * patches * item + slices * item + loose
-    return int(max(1, min(n, 128, room // each)))
+def _chunk(survey: Survey, each: Pass, n: int, room: int) -> int:
+    """Samples in one forward pass: what fits into ``room`` bytes, and on a CPU buffers that the allocator keeps."""
+    outputs = each.last - each.first
+    largest = max(_step_bytes(step, outputs, survey.dtype.itemsize) for step in each.steps)
+    largest = max(largest, outputs * survey.largest_gradient, 1)
+    loose = [step.parameter.size for step in each.steps if not step.parameter.covered]
+    unruled = outputs * sum(size * survey.dtype.itemsize + survey.graph_bytes for size in loose)
+    sample = 2 * survey.graph_bytes + outputs * survey.gradient_bytes + 2 * largest + unruled
+    fitting = room // sample
+    if survey.device.type == "cpu":
+        fitting = min(fitting, REUSED // largest)
+    return int(max(1, min(n, 128, fitting)))
+
+
+def _step_bytes(step: Step, outputs: int, item: int) -> int:
+    """Bytes of a sample's largest array in forming a step: patches and output gradients, or a slice of the Jacobian."""
+    form = step.parameter.form
+    slice_ = 0 if step.strategy == "pairs" else outputs * (step.stop - step.start)
+    sides = form.groups * form.positions * max(form.columns, outputs * form.rows) if form and not form.one_hot else 0
+    return max(slice_, sides) * item
 
 
 def _forward(parameter: Parameter) -> float:

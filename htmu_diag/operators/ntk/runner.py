@@ -49,8 +49,8 @@ class Runner:
         paths = {path for step in each.steps if step.parameter.covered for path, _ in step.parameter.uses}
         modules = {path: self.function.model.get_submodule(path) for path in paths}
         cotangents = self.cotangents[each.first : each.last]
-        for start in range(0, self.plan.n, self.plan.chunk):
-            stop = min(start + self.plan.chunk, self.plan.n)
+        for start in range(0, self.plan.n, each.chunk):
+            stop = min(start + each.chunk, self.plan.n)
             inputs = self.function.take(start, stop)
             if modules:
                 self._by_rules(stores, modules, inputs, cotangents, start, stop)

@@ -67,6 +67,7 @@ class Survey:
     parameters: tuple[Parameter, ...]
     graph_bytes: int
     gradient_bytes: int
+    largest_gradient: int
     vectorised: bool
 
     @property
@@ -109,6 +110,7 @@ def survey(function: SampleFunction, chosen: Mapping[str, nn.Parameter]) -> Surv
         parameters=parameters,
         graph_bytes=counter.total // 2 + 1,
         gradient_bytes=gradient_bytes,
+        largest_gradient=max((g.numel() // 2 for g in found), default=0) * outputs.element_size(),
         vectorised=not loose or is_vectorisable(function, loose, pair),
     )
 

@@ -1,0 +1,129 @@
+"""The neural tangent kernel beside the plain torch.func recipe, in one run, one thread, each in a fresh process.
+
+    OMP_NUM_THREADS=1 python benchmarks/ntk_speed.py   # the tables of RESULTS.md, about 15 minutes
+    OMP_NUM_THREADS=1 python benchmarks/ntk_speed.py one cnn 200 trace layers   # one row, as JSON
+
+Recipes: "dense" is vmap(jacrev) over the batch, then J J^T; "by output" is vmap(grad) for one output at a time, J_c J_c^T
+summed (its own best case: it holds n x P numbers); "layers" is empirical_ntk; "sketch" the same with 4,096 columns.
+Memory is what the call adds to the process's largest resident set, after one call on two samples has loaded everything.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import torch
+from common import peak_rss_mb, record
+from torch import Tensor, nn
+from torch.func import functional_call, grad, jacrev, vmap
+
+from htmu_diag.operators.ntk import empirical_ntk
+
+COLUMNS = ("model", "samples", "kernel", "recipe", "CPU s", "extra MB", "relative difference")
+
+
+def block(inside: int, outside: int, pool: bool = False) -> list[nn.Module]:
+    layers: list[nn.Module] = [nn.Conv2d(inside, outside, 3, padding=1, bias=False), nn.BatchNorm2d(outside), nn.ReLU()]
+    return [*layers, nn.MaxPool2d(2)] if pool else layers
+
+
+class Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(*block(width, width), *block(width, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x + self.body(x)
+        return out
+
+
+def cnn(width: int = 16) -> nn.Module:
+    """A ResNet9 of width 16 (412,954 parameters) on 32 x 32 images, in eval mode."""
+    w = width
+    stem = [*block(3, w), *block(w, 2 * w, True), Residual(2 * w), *block(2 * w, 4 * w, True)]
+    body = [*block(4 * w, 8 * w, True), Residual(8 * w), nn.MaxPool2d(4), nn.Flatten(), nn.Linear(8 * w, 10)]
+    return nn.Sequential(*stem, *body).eval()
+
+
+def mlp(width: int = 512) -> nn.Module:
+    """784-512-512-10: 669,706 parameters."""
+    layers = [nn.Linear(784, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 10)]
+    return nn.Sequential(*layers)
+
+
+def problem(name: str, n: int) -> tuple[nn.Module, Tensor]:
+    torch.manual_seed(0)
+    kind, _, width = name.partition("-")
+    make, shape, default = (cnn, (3, 32, 32), 16) if kind == "cnn" else (mlp, (784,), 512)
+    return make(int(width or default)), torch.randn(n, *shape)
+
+
+def dense(model: nn.Module, inputs: Tensor, kernel: str) -> Tensor:
+    parameters = {name: p.detach() for name, p in model.named_parameters()}
+    jacobian = vmap(jacrev(lambda p, x: functional_call(model, p, (x[None],))[0]), (None, 0))(parameters, inputs)
+    rows = torch.cat([part.flatten(2) for part in jacobian.values()], 2)
+    if kernel == "full":
+        return rows.flatten(0, 1) @ rows.flatten(0, 1).T
+    return sum((rows[:, c] @ rows[:, c].T for c in range(rows.shape[1])), torch.zeros(()))
+
+
+def by_output(model: nn.Module, inputs: Tensor, kernel: str) -> Tensor:
+    parameters = {name: p.detach() for name, p in model.named_parameters()}
+    total = torch.zeros(len(inputs), len(inputs))
+    for c in range(10):
+        one = grad(lambda p, x, c=c: functional_call(model, p, (x[None],))[0, c])
+        parts = vmap(one, (None, 0), chunk_size=50)(parameters, inputs)
+        rows = torch.cat([part.flatten(1) for part in parts.values()], 1)
+        total += rows @ rows.T
+    return total
+
+
+def measure(name: str, n: int, kernel: str, recipe: str) -> dict[str, float]:
+    """CPU seconds, extra megabytes and (for n <= 200) the relative difference from the layer-wise float32 kernel."""
+    model, inputs = problem(name, n)
+    run = {
+        "dense": lambda x: dense(model, x, kernel),
+        "by output": lambda x: by_output(model, x, kernel),
+        "layers": lambda x: empirical_ntk(model, x, outputs=kernel).matrix,
+        "sketch": lambda x: empirical_ntk(model, x, outputs=kernel, sketch=4096).matrix,
+    }[recipe]
+    run(inputs[:2])
+    before, start = peak_rss_mb(), time.process_time()
+    found = run(inputs)
+    seconds, extra = time.process_time() - start, peak_rss_mb() - before
+    exact = empirical_ntk(model, inputs, outputs=kernel).matrix if n <= 200 and recipe != "layers" else found
+    return {"seconds": seconds, "mb": extra, "difference": float((found - exact).norm() / exact.norm())}
+
+
+def row(name: str, n: int, kernel: str, recipe: str) -> tuple[object, ...]:
+    """One measurement in a fresh process."""
+    command = [sys.executable, __file__, "one", name, str(n), kernel, recipe]
+    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    print(command[3:], found, flush=True)
+    return (name, n, kernel, recipe, found["seconds"], found["mb"], found["difference"])
+
+
+def main() -> None:
+    side_by_side = [
+        *((("mlp", 200, "trace", recipe)) for recipe in ("dense", "by output", "layers")),
+        *((("mlp", 200, "full", recipe)) for recipe in ("dense", "layers")),
+        *((("cnn", 200, "trace", recipe)) for recipe in ("dense", "by output", "layers", "sketch")),
+        *((("cnn", 200, "full", recipe)) for recipe in ("dense", "layers")),
+        *((("cnn", 1000, "trace", recipe)) for recipe in ("by output", "layers", "sketch")),
+    ]
+    note = "CPU seconds of one run, one thread; dense and by output are plain torch.func. Difference: from layers."
+    record("Neural tangent kernel: layers beside torch.func", COLUMNS, [row(*case) for case in side_by_side], note)
+    growth = [("cnn", n, "trace", "layers") for n in (125, 250, 500)]
+    growth += [(name, 200, "trace", "layers") for name in ("cnn-8", "cnn-32", "mlp-1024", "mlp-2048")]
+    note = "No memory term grows with P n C: the limit is 2 GB, and less is used."
+    record("Neural tangent kernel: growth", COLUMNS[:-1], [row(*case)[:-1] for case in growth], note)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["one"]:
+        print(json.dumps(measure(sys.argv[2], int(sys.argv[3]), sys.argv[4], sys.argv[5])))
+    else:
+        main()
