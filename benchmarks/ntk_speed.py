@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/ntk_speed.py   # the tables of RESULTS.md, about 15 minutes
     OMP_NUM_THREADS=1 python benchmarks/ntk_speed.py one cnn 200 trace layers   # one row, as JSON
 
-Recipes: "dense" is vmap(jacrev) over the batch, then J J^T; "by output" is vmap(grad) for one output at a time, J_c J_c^T
-summed (its own best case: it holds n x P numbers); "layers" is empirical_ntk; "sketch" the same with 4,096 columns.
+Recipes: "dense" is vmap(jacrev) over the batch, then J J^T; "by output" is vmap(grad) for one output at a time, with
+J_c J_c^T summed (it holds n x P numbers); "layers" is empirical_ntk; "sketch" the same with 3 of 10 output directions.
 Memory is what the call adds to the process's largest resident set, after one call on two samples has loaded everything.
 """
 
@@ -14,13 +14,14 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 import torch
 from common import peak_rss_mb, record
 from torch import Tensor, nn
 from torch.func import functional_call, grad, jacrev, vmap
 
-from htmu_diag.operators.ntk import empirical_ntk
+from htmu_diag.operators.ntk import Outputs, empirical_ntk
 
 COLUMNS = ("model", "samples", "kernel", "recipe", "CPU s", "extra MB", "relative difference")
 
@@ -84,17 +85,18 @@ def by_output(model: nn.Module, inputs: Tensor, kernel: str) -> Tensor:
 def measure(name: str, n: int, kernel: str, recipe: str) -> dict[str, float]:
     """CPU seconds, extra megabytes and (for n <= 200) the relative difference from the layer-wise float32 kernel."""
     model, inputs = problem(name, n)
-    run = {
+    outputs: Outputs = "full" if kernel == "full" else "trace"
+    run: Callable[[Tensor], Tensor] = {
         "dense": lambda x: dense(model, x, kernel),
         "by output": lambda x: by_output(model, x, kernel),
-        "layers": lambda x: empirical_ntk(model, x, outputs=kernel).matrix,
-        "sketch": lambda x: empirical_ntk(model, x, outputs=kernel, sketch=4096).matrix,
+        "layers": lambda x: empirical_ntk(model, x, outputs=outputs).matrix,
+        "sketch": lambda x: empirical_ntk(model, x, outputs=outputs, sketch=3).matrix,
     }[recipe]
     run(inputs[:2])
     before, start = peak_rss_mb(), time.process_time()
     found = run(inputs)
     seconds, extra = time.process_time() - start, peak_rss_mb() - before
-    exact = empirical_ntk(model, inputs, outputs=kernel).matrix if n <= 200 and recipe != "layers" else found
+    exact = empirical_ntk(model, inputs, outputs=outputs).matrix if n <= 200 and recipe != "layers" else found
     return {"seconds": seconds, "mb": extra, "difference": float((found - exact).norm() / exact.norm())}
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from htmu_diag.errors import InputError
 from htmu_diag.operators.ntk.plan import Plan, make_plan
 from htmu_diag.operators.ntk.runner import Runner, module_of
+from htmu_diag.operators.ntk.sketch import combine, directions
 from htmu_diag.operators.ntk.survey import Survey, select, survey
 from htmu_diag.operators.sample_function import Output, SampleFunction, pick_output
 
@@ -54,6 +55,7 @@ def empirical_ntk(
     chunk: int | None = None,
     memory: int = 2 * GIGABYTE,
     pseudo: Literal["sum", "random"] = "sum",
+    sketch: int | None = None,
     seed: int = 0,
     output: Output = pick_output,
     batched: bool | None = None,
@@ -64,6 +66,8 @@ def empirical_ntk(
     outputs: "trace" sums over the C outputs, "full" keeps all of them, "pseudo" takes the gradient of one combination
         of outputs: their sum over sqrt(C) (Mohamadi, Bae & Sutherland 2023), or with pseudo="random" seeded random
         signs, whose kernel is an unbiased estimate of the trace kernel.
+    sketch: directions in output space instead of all C outputs ("trace" only): unbiased, at sketch/C of the cost, with
+        its error in ``Kernel.error``.
     parameters: globs on ``named_parameters`` names. layerwise: keep each module's part as well.
     chunk: samples in one forward pass; by default what fits. memory: bytes that may be added, the result included.
     output: picks the tensor out of what the model returns (logits by default).
@@ -74,18 +78,40 @@ def empirical_ntk(
     """
     if outputs not in ("trace", "full", "pseudo"):
         raise InputError(f"outputs={outputs!r}: must be 'trace', 'full' or 'pseudo'")
+    if sketch is not None and outputs != "trace":
+        raise InputError(f"sketch={sketch}: only the trace kernel can be projected; use outputs='trace'")
     function = SampleFunction(model, inputs, output)
     chosen = select(function.model, parameters)
     found = survey(function, chosen)
-    cotangents = _cotangents(found, outputs, pseudo, seed)
-    reduced = replace(found, outputs=len(cotangents))
     names = sorted({module_of(name) for name in chosen}) if layerwise else []
-    plan = make_plan(reduced, function.n, trace=outputs != "full", limit=memory, kernels=len(names) + 1, chunk=chunk)
     vectorise = found.device.type == "cuda" if batched is None else batched
-    kernels = Runner(function, chosen, reduced, plan, cotangents, vectorise).kernels(names)
-    matrix = torch.stack(list(kernels.values())).sum(0) if names else kernels[""]
-    layers = {name: kernels[name] for name in names}
-    return Kernel(matrix, outputs, function.n, len(cotangents), found.size, plan, layers)
+
+    def kernels(cotangents: Tensor) -> tuple[Plan, dict[str, Tensor]]:
+        reduced = replace(found, outputs=len(cotangents))
+        trace, copies = outputs != "full", (len(names) + 1) * (1 if sketch is None else 2)
+        plan = make_plan(reduced, function.n, trace=trace, limit=memory, kernels=copies, chunk=chunk)
+        return plan, Runner(function, chosen, reduced, plan, cotangents, vectorise).kernels(names)
+
+    if sketch is None:
+        plan, parts = kernels(_cotangents(found, outputs, pseudo, seed))
+        return _assembled(parts, outputs, function.n, found, plan)
+    groups = [group.to(found.device, found.dtype) for group in directions(found.outputs, sketch, seed)]
+    (plan, first), (_, second) = (kernels(group) for group in groups)
+    parts = {name: combine(first[name], second[name], sketch, found.outputs)[0] for name in first}
+    _, error = combine(_total(first), _total(second), sketch, found.outputs)
+    return replace(_assembled(parts, outputs, function.n, found, plan), error=error)
+
+
+def _assembled(parts: dict[str, Tensor], outputs: Outputs, n: int, found: Survey, plan: Plan) -> Kernel:
+    layers = {name: part for name, part in parts.items() if name}
+    count = 1 if outputs == "pseudo" else found.outputs
+    return Kernel(_total(parts), outputs, n, count, found.size, plan, layers)
+
+
+def _total(parts: dict[str, Tensor]) -> Tensor:
+    """The sum of the layers' kernels, the kernel itself where there is one part."""
+    kernels = list(parts.values())
+    return kernels[0] if len(kernels) == 1 else torch.stack(kernels).sum(0)
 
 
 def _cotangents(found: Survey, outputs: Outputs, pseudo: str, seed: int) -> Tensor:

@@ -1,0 +1,84 @@
+"""Products, projections and plans agree with the exact kernel."""
+
+import pytest
+import torch
+from torch import nn
+
+from htmu_diag.errors import InputError, MeasurementError
+from htmu_diag.operators.ntk import empirical_ntk, ntk_operator
+
+
+def mlp(outputs: int = 6) -> tuple[nn.Module, torch.Tensor]:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 16), nn.SiLU(), nn.LayerNorm(16), nn.Linear(16, outputs)).double()
+    return model, torch.randn(9, 5, dtype=torch.float64)
+
+
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm, self.head = nn.LSTM(3, 4, batch_first=True), nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.lstm(x)[0][:, -1])
+
+
+def test_products_equal_the_full_kernel_in_small_chunks() -> None:
+    model, x = mlp()
+    operator, kernel = ntk_operator(model, x, chunk=4), empirical_ntk(model, x, outputs="full").matrix
+    block = torch.randn(operator.shape[0], 3, dtype=torch.float64)
+    assert torch.allclose(operator @ block, kernel @ block, rtol=1e-10)
+    assert operator.products == 3
+    assert operator.shape == (54, 54)
+
+
+def test_a_model_without_forward_mode_falls_back_to_double_backward() -> None:
+    torch.manual_seed(0)
+    model, x = Recurrent().double(), torch.randn(4, 5, 3, dtype=torch.float64)
+    operator, kernel = ntk_operator(model, x), empirical_ntk(model, x, outputs="full").matrix
+    vector = torch.randn(8, dtype=torch.float64)
+    assert torch.allclose(operator @ vector, kernel @ vector, rtol=1e-8)
+
+
+def test_a_vector_of_the_wrong_length_is_refused() -> None:
+    model, x = mlp()
+    with pytest.raises(InputError, match="54"):
+        ntk_operator(model, x) @ torch.zeros(9, dtype=torch.float64)
+
+
+def test_the_sketch_is_unbiased_and_its_reported_error_is_its_real_one() -> None:
+    model, x = mlp()
+    exact = empirical_ntk(model, x).matrix
+    draws = [empirical_ntk(model, x, sketch=3, seed=seed) for seed in range(300)]
+    mean = torch.stack([draw.matrix for draw in draws]).mean(0)
+    real = torch.stack([((draw.matrix - exact).norm() / exact.norm()) ** 2 for draw in draws]).mean() ** 0.5
+    told = torch.tensor([draw.error**2 for draw in draws]).mean() ** 0.5
+    assert (mean - exact).norm() / exact.norm() < 3 * real / 300**0.5 * 2
+    assert told == pytest.approx(float(real), rel=0.15)
+
+
+def test_a_sketch_of_all_directions_is_exact_and_says_so() -> None:
+    model, x = mlp()
+    kernel = empirical_ntk(model, x, sketch=6)
+    assert kernel.error == 0
+    assert torch.allclose(kernel.matrix, empirical_ntk(model, x).matrix, rtol=1e-10)
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_a_sketch_outside_2_to_C_is_refused(count: int) -> None:
+    model, x = mlp()
+    with pytest.raises(InputError, match=f"sketch={count}"):
+        empirical_ntk(model, x, sketch=count)
+
+
+def test_a_kernel_that_cannot_fit_is_refused_with_what_to_do() -> None:
+    model, x = mlp()
+    with pytest.raises(MeasurementError, match="ntk_operator"):
+        empirical_ntk(model, x, outputs="full", memory=20_000)
+
+
+def test_the_plan_prints_every_parameter_with_its_cost() -> None:
+    model, x = mlp()
+    text = str(empirical_ntk(model, x).plan)
+    assert all(name in text for name, _ in model.named_parameters())
+    assert "multiply-adds" in text
