@@ -33,8 +33,8 @@ class TensorBoardSink:
     """Writes records to an event file in a folder; `tensorboard --logdir` of it or of a folder above shows them.
 
     directory: created if it does not exist.
-    figure_every: draw each layer's density with its fits at every n-th record. 0, the default, draws the last record
-        only, when the sink is closed: a figure takes about as long as analysing ten layers.
+    figure_every: draw each layer's density with its fits at every n-th record, and at the last one when the sink is
+        closed. 0, the default, draws the last only, since a figure takes as long as several analyses; None draws none.
     metrics: scalars whose last value the HParams page shows, beside the model-level ones.
 
     Raises StorageError where the folder cannot be written, InputError for steps that go back within a curve
@@ -42,7 +42,7 @@ class TensorBoardSink:
     """
 
     def __init__(
-        self, directory: str | os.PathLike[str], *, figure_every: int = 0, metrics: tuple[str, ...] = ()
+        self, directory: str | os.PathLike[str], *, figure_every: int | None = 0, metrics: tuple[str, ...] = ()
     ) -> None:
         self.directory = Path(directory)
         self._figure_every, self._metrics = figure_every, metrics
@@ -70,7 +70,7 @@ class TensorBoardSink:
         events = self._opened(record)
         events.add(self._summary(record), record.step, record.wall_time)
         if record.diagnoses:
-            self._undrawn = record
+            self._undrawn = record if self._figure_every is not None else None
             if self._figure_every and self._diagnosed % self._figure_every == 0:
                 self._draw(events)
             self._diagnosed += 1

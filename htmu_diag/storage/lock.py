@@ -47,6 +47,11 @@ class FolderLock:
                 raise
         _HELD.add(self)
 
+    @property
+    def held(self) -> bool:
+        """True until it is released; False in forked children."""
+        return self._descriptor >= 0
+
     def release(self) -> None:
         """Give the lock back; harmless when called twice."""
         if self._descriptor >= 0:

@@ -118,9 +118,16 @@ def _decode_spectrum(file: Any, index: int, entry: Mapping[str, Any], path: Path
     values = arrays[0]
     weights = arrays[1] if len(arrays) == 2 else np.full(values.shape, entry["weight"] or 0.0)
     source = dict(entry["source"])
-    source |= {"kind": Kind(source["kind"]), "shape": tuple(source["shape"])}
+    source |= {"kind": _kind(source["kind"], path), "shape": tuple(source["shape"])}
     estimator = Estimator(**entry["estimator"])
     return Spectrum(values, weights, entry["dimension"], Source(**source), estimator, entry["scalars"])
+
+
+def _kind(value: str, path: Path) -> Kind:
+    try:
+        return Kind(value)
+    except ValueError:
+        raise StorageError(f"{path}: unknown kind of spectrum {value!r}; upgrade htmu_diag") from None
 
 
 def _checksum(arrays: Any) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from htmu_diag.errors import InputError
+from htmu_diag.errors import InputError, StorageError
 from htmu_diag.spectrum import Spectrum
 from htmu_diag.storage.atomic import TEMPORARY, storage_errors, sync_folder, write_atomically
 from htmu_diag.storage.info import encode_info, run_info
@@ -67,6 +67,7 @@ class Store:
         wall_time: seconds since the epoch, now by default. A second call with the same step adds to its record.
         Raises StorageError, InputError for a negative step.
         """
+        self._require_lock()
         if step < 0:
             raise InputError(f"step {step} is negative; count optimizer steps from 0")
         when = time.time() if wall_time is None else wall_time
@@ -78,6 +79,7 @@ class Store:
 
     def log(self, step: int, scalars: Mapping[str, float], *, wall_time: float | None = None) -> None:
         """Append numbers of the training that fall between records. Raises StorageError."""
+        self._require_lock()
         when = time.time() if wall_time is None else wall_time
         append_line(self._segment.path, LogLine(step, when, {tag: float(v) for tag, v in scalars.items()}))
 
@@ -90,6 +92,10 @@ class Store:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def _require_lock(self) -> None:
+        if not self._lock.held:
+            raise StorageError(f"{self.directory}: this store is closed, or open in the parent process; open another")
 
     def _open_segment(self, info: bytes) -> Segment:
         """Make the attempt's folder appear with its run.json in it: from then on it supersedes."""

@@ -106,6 +106,11 @@ def test_every_second_record_and_the_last_are_drawn_on_request(record: Make, tmp
     assert drawn == [0, 20, 30]
 
 
+def test_no_figure_is_drawn_where_none_is_wanted(record: Make, tmp_path: Path) -> None:
+    path = written(tmp_path, [record(0)], figure_every=None)
+    assert not any(v.HasField("image") for e in raw_events(path) for v in e.summary.value)
+
+
 def test_hyperparameters_and_final_metrics_share_the_run(record: Make, read: Read, tmp_path: Path) -> None:
     written(tmp_path / "run", [record(0, scalars={"train/loss": 2.0})], metrics=("test/accuracy",))
     assert len(list((tmp_path / "run").glob("events*"))) == 1

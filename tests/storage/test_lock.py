@@ -82,3 +82,12 @@ def test_reading_needs_no_lock(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         store.write(1)
         assert load_run(tmp_path).steps == (1,)
+
+
+def test_a_closed_store_writes_no_more(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.close()
+    with pytest.raises(StorageError, match="this store is closed"):
+        store.write(1)
+    with pytest.raises(StorageError, match="this store is closed"):
+        store.log(1, {"loss": 1.0})

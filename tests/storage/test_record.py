@@ -2,6 +2,7 @@
 
 import json
 import math
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from safetensors import safe_open
+from safetensors.numpy import save
 
 from htmu_diag.errors import StorageError
 from htmu_diag.spectrum import Estimator, Kind, Source, Spectrum
@@ -115,6 +117,16 @@ def test_a_record_of_a_newer_version_is_refused_with_its_remedy(
     monkeypatch.undo()
     with pytest.raises(StorageError, match="schema 99.*upgrade htmu_diag"):
         decode_header(path)
+
+
+def test_a_kind_of_a_newer_version_is_named(one: Spectrum, tmp_path: Path) -> None:
+    path = tmp_path / "r"
+    path.write_bytes(encode(StoredStep(1, 0.0, (one,))))
+    with safe_open(str(path), framework="numpy") as file:
+        text = file.metadata()["header"].replace('"kind": "weights"', '"kind": "momentum"')
+    path.write_bytes(save({"0/values": one.values}, {"header": text, "crc32": str(zlib.crc32(text.encode()))}))
+    with pytest.raises(StorageError, match="unknown kind of spectrum 'momentum'; upgrade"):
+        decode(path, decode_header(path))
 
 
 def test_any_safetensors_reader_finds_arrays_and_header(one: Spectrum, tmp_path: Path) -> None:
