@@ -81,23 +81,20 @@ def _gradients(model: torch.nn.Module) -> Restore:
 
 
 def _buffers(model: torch.nn.Module) -> Restore:
+    """Contents are put back always: BatchNorm writes without a trace in the version counter. Through ``.data``,
+    since a graph of the user's own may hold the buffer.
+    """
     held = [(module, name, buffer) for module in model.modules() for name, buffer in module._buffers.items()]
-    copies = [(buffer, buffer.detach().clone(), _version(buffer)) for _, _, buffer in held if buffer is not None]
+    copies = [(buffer, buffer.detach().clone()) for _, _, buffer in held if buffer is not None]
 
     def restore() -> None:
         for module, name, buffer in held:
             module._buffers[name] = buffer
-        with torch.no_grad():
-            for buffer, copy, version in copies:
-                if version is None or buffer._version != version:
-                    buffer.copy_(copy)
+        for buffer, copy in copies:
+            with torch.inference_mode(buffer.is_inference()):
+                buffer.data.copy_(copy)
 
     return restore
-
-
-def _version(tensor: torch.Tensor) -> int | None:
-    """How often it was written to in place; None for inference tensors, which do not count."""
-    return None if tensor.is_inference() else int(tensor._version)
 
 
 def _modes(model: torch.nn.Module) -> Restore:
