@@ -16,7 +16,7 @@ _SHOWN = ("alpha_mean", "kappa_median", "spikes")
 
 
 class ConsoleSink:
-    """Prints the model-level numbers of each step, and every event.
+    """Prints the model-level numbers of each measured step, and every event.
 
     console: a rich console; pass the progress bar's own one, so that lines appear above the bar.
     """
@@ -28,7 +28,8 @@ class ConsoleSink:
         """Nothing to prepare."""
 
     def write(self, record: StepRecord) -> None:
-        self._console.print(_line(record), highlight=False, soft_wrap=True)
+        if record.diagnoses:
+            self._console.print(_line(record), highlight=False, soft_wrap=True)
         for event in record.events:
             self._console.print(f"  [yellow]{escape(event)}[/yellow]", highlight=False)
 

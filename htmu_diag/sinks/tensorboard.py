@@ -32,10 +32,12 @@ _COUNTS = ("_layers", "_phase_")  # model-level numbers that say nothing as a fi
 class TensorBoardSink:
     """Writes records to an event file in a folder; `tensorboard --logdir` of it or of a folder above shows them.
 
-    directory: created if it does not exist.
+    directory: created if it does not exist. Best a folder without other writers (a SummaryWriter): of two files that
+        grow in one run, TensorBoard's Python loader (--load_fast=false) follows only the newer one.
     figure_every: draw each layer's density with its fits at every n-th record, and at the last one when the sink is
         closed. 0, the default, draws the last only, since a figure takes as long as several analyses; None draws none.
-    metrics: scalars whose last value the HParams page shows, beside the model-level ones.
+    metrics: scalars whose last value the HParams page shows (also from "metrics" of the run's information), beside
+        the model-level ones and those of the training that are logged before the second measurement.
 
     Raises StorageError where the folder cannot be written, InputError for steps that go back within a curve
     (TensorBoard would drop what was logged after them).
@@ -48,6 +50,7 @@ class TensorBoardSink:
         self._figure_every, self._metrics = figure_every, metrics
         self._events: EventFile | None = None
         self._hparams: dict[str, Any] = {}
+        self._final: dict[str, None] = {}  # scalars of the HParams page, in order
         self._start = 0
         self._last: dict[str, int] = {}  # tag of the training, or kind of spectrum -> its last step
         self._diagnosed = 0  # records with spectra so far
@@ -59,6 +62,7 @@ class TensorBoardSink:
         self._events = EventFile(self.directory, start_step)
         self._start, self._last, self._diagnosed = start_step, {}, 0
         self._hparams = flattened(run.get("config") or {})
+        self._final = dict.fromkeys([*self._metrics, *run.get("metrics", ())])
         summary = Summary()
         add_text(summary, "run/config", _markdown(run))
         if self._hparams:
@@ -83,6 +87,8 @@ class TensorBoardSink:
         self._draw(events)
         if self._hparams:
             summary = Summary()
+            if self._diagnosed < 2:
+                add_experiment(summary, self._hparams, self._final)
             add_session_end(summary)
             events.add(summary, max(self._last.values(), default=self._start), time.time())
 
@@ -94,16 +100,18 @@ class TensorBoardSink:
             add_density(summary, diagnosis.spectrum)
         if record.events:
             add_text(summary, "run/events", "\n\n".join(record.events))
-        if record.diagnoses and self._diagnosed == 0:
-            self._add_pages(summary, record, metrics)
+        self._add_pages(summary, record, metrics)
         return summary
 
     def _add_pages(self, summary: Summary, record: StepRecord, metrics: Mapping[str, float]) -> None:
-        """The Custom Scalars and HParams pages, once the first record tells which layers there are."""
-        add_layout(summary, record)
-        if self._hparams:
-            averages = [t for t in metrics if t.startswith("summary/") and not any(part in t for part in _COUNTS)]
-            add_experiment(summary, self._hparams, dict.fromkeys([*averages, *record.scalars, *self._metrics]))
+        """Custom Scalars once the first record tells which layers there are; HParams with the second, when the training
+        has logged its own numbers too. TensorBoard keeps the first description of a page, so it is written once."""
+        averages = [t for t in metrics if t.startswith("summary/") and not any(part in t for part in _COUNTS)]
+        self._final |= dict.fromkeys([*averages, *record.scalars])
+        if record.diagnoses and self._diagnosed == 0:
+            add_layout(summary, record)
+        if record.diagnoses and self._diagnosed == 1 and self._hparams:
+            add_experiment(summary, self._hparams, self._final)
 
     def _draw(self, events: EventFile) -> None:
         record, self._undrawn = self._undrawn, None

@@ -16,6 +16,7 @@ from htmu_diag.errors import StorageError
 
 __all__ = ["TEMPORARY", "append", "storage_errors", "sync_folder", "write_atomically"]
 
+_APPEND = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)  # Windows opens texts without O_BINARY
 TEMPORARY = ".writing"  # suffix of files that are not there yet
 
 
@@ -54,7 +55,7 @@ def write_atomically(path: Path, data: bytes, *, fsync: bool = True) -> None:
 def append(path: Path, data: bytes, *, create: bool = True) -> None:
     """Add bytes to the end of a file, all or none. Raises StorageError; the file then ends where it ended before."""
     with storage_errors("write", path):
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | (os.O_CREAT if create else 0), 0o666)
+        descriptor = os.open(path, _APPEND | (os.O_CREAT if create else 0), 0o666)
         try:
             _append_or_cut(descriptor, data)
         finally:

@@ -112,7 +112,8 @@ def test_no_figure_is_drawn_where_none_is_wanted(record: Make, tmp_path: Path) -
 
 
 def test_hyperparameters_and_final_metrics_share_the_run(record: Make, read: Read, tmp_path: Path) -> None:
-    written(tmp_path / "run", [record(0, scalars={"train/loss": 2.0})], metrics=("test/accuracy",))
+    loss = StepRecord(50, 1.0, scalars={"train/loss": 2.0})
+    written(tmp_path / "run", [record(0), loss, record(100), record(200)], metrics=("test/accuracy",))
     assert len(list((tmp_path / "run").glob("events*"))) == 1
     found = read(tmp_path)
     tags = found.tensor_tags("hparams")
@@ -127,6 +128,11 @@ def test_hyperparameters_and_final_metrics_share_the_run(record: Make, read: Rea
     assert {"summary/weights_alpha_mean", "train/loss"} < metrics
     assert metrics - found.scalar_tags() == {"test/accuracy"}
     assert hparams.SESSION_END_INFO_TAG in tags
+
+
+def test_a_run_of_one_record_has_its_hyperparameters_too(record: Make, read: Read, tmp_path: Path) -> None:
+    written(tmp_path / "run", [record(0)])
+    assert hparams.EXPERIMENT_TAG in read(tmp_path).tensor_tags("hparams")
 
 
 def test_the_layout_names_curves_that_exist(record: Make, read: Read, tmp_path: Path) -> None:

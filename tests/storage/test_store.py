@@ -4,10 +4,13 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from htmu_diag.errors import InputError, StorageError
 from htmu_diag.spectrum import Kind, Spectrum
@@ -78,6 +81,33 @@ def test_three_attempts_leave_each_step_once(tmp_path: Path) -> None:
             for step in range(start, start + 30, 10):
                 store.write(step, scalars={"attempt": attempt})
     assert load_run(tmp_path).scalars()["attempt"] == [(0, 0), (10, 2), (20, 2), (30, 2)]
+
+
+STEPS = st.lists(st.integers(0, 6), max_size=4)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 6), STEPS, STEPS), max_size=4))
+def test_any_history_of_attempts_reads_like_a_dictionary(attempts: list[tuple[int, list[int], list[int]]]) -> None:
+    records: dict[int, float] = {}
+    logged: dict[int, float] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        Store(folder, fsync=False).close()
+        for attempt, (start, steps, lines) in enumerate(attempts):
+            with Store(folder, fsync=False, start_step=start) as store:
+                records = {step: value for step, value in records.items() if step < start}
+                logged = {step: value for step, value in logged.items() if step < start}
+                for step in steps:
+                    store.write(start + step, scalars={"record": attempt})
+                    records[start + step] = attempt
+                for step in lines:
+                    store.log(start + step, {"line": attempt})
+                    logged[start + step] = attempt
+        run = load_run(folder)
+        assert run.steps == tuple(sorted(records))
+        curves = run.scalars()
+    assert curves.get("record", []) == sorted(records.items())
+    assert curves.get("line", []) == sorted(logged.items())
 
 
 def test_a_second_write_of_a_step_adds_to_its_record(every_kind: list[Spectrum], tmp_path: Path) -> None:
