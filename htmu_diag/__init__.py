@@ -34,6 +34,9 @@ _PUBLIC = {
     "Diagnosis": "analysis",
     "load_run": "storage",
     "empirical_ntk": "operators",
+    "ntk_operator": "operators",
+    "conjugate_kernel": "operators",
+    "input_output_jacobian": "operators",
     "watch": "monitor",
     "Monitor": "monitor",
 }

@@ -49,12 +49,12 @@ def test_a_vector_of_the_wrong_length_is_refused() -> None:
 def test_the_sketch_is_unbiased_and_its_reported_error_is_its_real_one() -> None:
     model, x = mlp()
     exact = empirical_ntk(model, x).matrix
-    draws = [empirical_ntk(model, x, sketch=3, seed=seed) for seed in range(300)]
+    draws = [empirical_ntk(model, x, sketch=3, seed=seed) for seed in range(100)]
     mean = torch.stack([draw.matrix for draw in draws]).mean(0)
     real = torch.stack([((draw.matrix - exact).norm() / exact.norm()) ** 2 for draw in draws]).mean() ** 0.5
     told = torch.tensor([draw.error**2 for draw in draws]).mean() ** 0.5
-    assert (mean - exact).norm() / exact.norm() < 3 * real / 300**0.5 * 2
-    assert told == pytest.approx(float(real), rel=0.15)
+    assert (mean - exact).norm() / exact.norm() < 3 * real / 100**0.5 * 2
+    assert told == pytest.approx(float(real), rel=0.2)
 
 
 def test_a_sketch_of_all_directions_is_exact_and_says_so() -> None:

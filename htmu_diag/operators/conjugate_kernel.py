@@ -1,0 +1,146 @@
+"""The conjugate kernel: Gram matrices of a network's activations, and how its data and features are correlated.
+
+With Phi (n, d) the activations of a layer on n samples, the conjugate kernel is Phi Phi^T / d; the feature matrix Phi
+is what is returned. The covariance is that of the layer's channels over samples and positions, the one whose decay
+measures the correlation in the data as the layer sees it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from htmu_diag.errors import InputError, MeasurementError
+from htmu_diag.operators.sample_function import Output, SampleFunction, pick_output
+
+__all__ = ["Features", "conjugate_kernel"]
+
+
+@dataclass(frozen=True)
+class Features:
+    """The activations of one layer. matrix: (n, d). covariance: (channels, channels), centred, over ``count`` rows."""
+
+    name: str
+    matrix: Tensor
+    covariance: Tensor
+    count: int
+
+    @property
+    def kernel(self) -> Tensor:
+        """The conjugate kernel Phi Phi^T / d, (n, n)."""
+        return self.matrix @ self.matrix.T / self.matrix.shape[1]
+
+
+def conjugate_kernel(
+    model: nn.Module,
+    inputs: Any,
+    *,
+    layers: str | Sequence[str] = "*",
+    chunk: int = 128,
+    memory: int = 2_000_000_000,
+    output: Output = pick_output,
+) -> dict[str, Features]:
+    """The features of every layer by module name, and of the inputs under "inputs", in one forward pass.
+
+    layers: globs on the names of modules without children. A module that returns no tensor with a row for each sample
+    is left out; a module that is called twice counts with its last call. chunk: samples in one forward pass.
+    memory: bytes of activations that may be held. Raises InputError where no layer matches, MeasurementError where the
+    activations do not fit or hold NaN (naming the layer).
+    """
+    function = SampleFunction(model, inputs, output)
+    globs = (layers,) if isinstance(layers, str) else tuple(layers)
+    chosen = {
+        name: module
+        for name, module in function.model.named_modules()
+        if name and not any(module.children()) and any(fnmatchcase(name, glob) for glob in globs)
+    }
+    if not chosen:
+        names = [name for name, module in function.model.named_modules() if name and not any(module.children())]
+        raise InputError(f"layers={layers!r}: no layer has such a name; there are {', '.join(names[:8])}")
+    held = {name: _Held(function.n) for name in chosen}
+    for start in range(0, function.n, chunk):
+        stop = min(start + chunk, function.n)
+        with torch.no_grad(), _activations(chosen, stop - start) as found:
+            function(start, stop)
+        for name, activation in found.items():
+            held[name].put(name, start, activation)
+        _refuse_too_much(held, memory)
+    for name, tensor in function.tensors():
+        if tensor.is_floating_point():
+            held[name] = _Held(function.n)
+            held[name].put(name, 0, tensor)
+    return {name: part.features(name) for name, part in held.items() if part.count}
+
+
+@contextmanager
+def _activations(modules: Mapping[str, nn.Module], rows: int) -> Iterator[dict[str, Tensor]]:
+    """Outputs of the modules with one row for each sample, while the context is open."""
+    found: dict[str, Tensor] = {}
+    handles = []
+    for name, module in modules.items():
+
+        def hook(module: nn.Module, args: Any, output: Any, name: str = name) -> None:
+            if isinstance(output, Tensor) and output.ndim > 1 and len(output) == rows and output.is_floating_point():
+                found[name] = output.detach().clone()
+
+        handles.append(module.register_forward_hook(hook))
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@dataclass
+class _Held:
+    """Activations of one layer as they come in: the rows, and float64 moments of the channels."""
+
+    n: int
+    rows: list[Tensor] = field(default_factory=list)
+    count: int = 0
+    total: Tensor | None = None
+    second: Tensor | None = None
+
+    @property
+    def bytes(self) -> int:
+        return sum(row.numel() * row.element_size() for row in self.rows)
+
+    def put(self, name: str, start: int, activation: Tensor) -> None:
+        bad = (~torch.isfinite(activation.flatten(1))).any(1).nonzero().flatten()
+        if len(bad):
+            raise MeasurementError(f"{name}: activations of sample {start + int(bad[0])} are NaN or infinite")
+        self.rows.append(activation.flatten(1))
+        channels = _channels(activation).double()
+        total, second = channels.sum(0), channels.T @ channels
+        self.total = total if self.total is None else self.total + total
+        self.second = second if self.second is None else self.second + second
+        self.count += len(channels)
+
+    def features(self, name: str) -> Features:
+        assert self.total is not None
+        assert self.second is not None
+        mean = self.total / self.count
+        return Features(name, torch.cat(self.rows), self.second / self.count - torch.outer(mean, mean), self.count)
+
+
+def _channels(activation: Tensor) -> Tensor:
+    """(rows, channels): the channel is axis 1 of images (4-D and more), else the last axis."""
+    if activation.ndim > 3:
+        return activation.movedim(1, -1).flatten(0, -2)
+    return activation.flatten(0, -2)
+
+
+def _refuse_too_much(held: Mapping[str, _Held], memory: int) -> None:
+    total = sum(part.bytes for part in held.values())
+    if total > memory:
+        largest = max(held, key=lambda name: held[name].bytes)
+        raise MeasurementError(
+            f"{largest}: the activations held reach {total / 1e6:.0f} MB of {memory / 1e6:.0f} MB; choose fewer "
+            "layers= or samples, or a larger memory="
+        )
