@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from scipy.linalg import eigh_tridiagonal
 
 from htmu_diag.laws.base import require
 from htmu_diag.spectrum import Floats
 
-__all__ = ["beta_laguerre", "wishart"]
+__all__ = ["beta_laguerre", "levy", "spiked", "wishart"]
 
 
 def wishart(p: int, n: int, *, rng: np.random.Generator, scale: float = 1.0) -> Floats:
@@ -50,3 +51,38 @@ def _bidiagonal(diagonal: Floats, below: Floats) -> Floats:
     main[1:] += below
     values = eigh_tridiagonal(main, np.sqrt(diagonal[:-1] * below), eigvals_only=True, lapack_driver="sterf")
     return np.maximum(np.asarray(values, dtype=np.float64), 0.0)
+
+
+def spiked(p: int, n: int, spikes: npt.ArrayLike, *, rng: np.random.Generator, scale: float = 1.0) -> Floats:
+    """(min(p, n),) ascending eigenvalues of W W^T / max(p, n), a Wishart bulk with planted directions.
+
+    W is Gaussian with entries of variance ``scale``; the first rows of its smaller side are multiplied by
+    sqrt(spike), so that the population covariance has these eigenvalues (times scale) and 1 elsewhere. A spike shows
+    outside the Marchenko-Pastur bulk when it exceeds 1 + sqrt(gamma), then near spike (1 + gamma/(spike - 1)) (Baik,
+    Ben Arous & Peche 2005; Baik & Silverstein 2006). Dense: O(p**2 n).
+    """
+    small, large = sorted((p, n))
+    strengths = np.atleast_1d(np.asarray(spikes, dtype=np.float64))
+    require(strengths.size <= small, "spiked", f"{strengths.size} spikes in {small} rows", "pass fewer spikes")
+    require(bool((strengths >= 0).all()), "spiked", f"spikes {strengths} has a negative value", "pass variances")
+    matrix = rng.standard_normal((small, large))
+    matrix[: strengths.size] *= np.sqrt(strengths)[:, None]
+    return _gram_eigenvalues(matrix) * (scale / large)
+
+
+def levy(p: int, n: int, index: float, *, rng: np.random.Generator) -> Floats:
+    """(min(p, n),) ascending eigenvalues of W W^T / max(p, n)**(2/index), entries with tails P(|w| > t) = t**-index.
+
+    Entries are symmetric Pareto, 0 < index < 2 (infinite variance). The limit law has density exponent 1 + index/2
+    in its upper tail (Belinschi, Dembo & Guionnet 2009). Dense: O(p**2 n).
+    """
+    require(0.0 < index < 2.0, "levy", f"index = {index} is not in (0, 2)", "use wishart for finite variance")
+    small, large = sorted((p, n))
+    matrix = rng.pareto(index, (small, large)) + 1.0
+    matrix *= rng.choice([-1.0, 1.0], size=matrix.shape)
+    return np.asarray(_gram_eigenvalues(matrix) * float(large) ** (-2.0 / index))
+
+
+def _gram_eigenvalues(matrix: Floats) -> Floats:
+    """Squared singular values: small ones keep digits that the Gram matrix would lose beside huge ones."""
+    return np.asarray(np.linalg.svd(matrix, compute_uv=False)[::-1] ** 2)

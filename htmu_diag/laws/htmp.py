@@ -89,13 +89,12 @@ class HTMP(ContinuousLaw):
 
     @cached_property
     def _table(self) -> Table:
-        kappa = min(self.kappa, LARGEST_KAPPA)
-        return table(_exponent(self.gamma, kappa), 0.5 * kappa)
+        return _unit_table(self.gamma, self.kappa)
 
     @cached_property
     def _shift(self) -> float:
         """log(y/x)."""
-        return math.log(min(self.kappa, LARGEST_KAPPA) / (2.0 * self.gamma)) - math.log(self.scale)
+        return _log_unit(self.gamma, self.kappa) - math.log(self.scale)
 
 
 @dataclass(frozen=True)
@@ -132,30 +131,41 @@ class InverseHTMP(ContinuousLaw):
         return unit**2 * (1.0 + c) / (a**2 * (a - 1.0)) if a > 1.0 else math.inf
 
     def _logpdf(self, x: Floats) -> Floats:
-        return self._direct._logpdf(1.0 / x) - 2.0 * np.log(x)
+        log_x = np.log(x)
+        return self._table.log_g(self._shift - log_x) - log_x
 
     def _cdf(self, x: Floats) -> Floats:
-        return self._direct._sf(1.0 / x)
+        return np.exp(self._logcdf(x))
 
     def _sf(self, x: Floats) -> Floats:
-        return self._direct._cdf(1.0 / x)
+        return np.exp(self._logsf(x))
 
     def _logcdf(self, x: Floats) -> Floats:
-        return self._direct._logsf(1.0 / x)
+        return self._table.log_tails(self._shift - np.log(x))[1]
 
     def _logsf(self, x: Floats) -> Floats:
-        return self._direct._logcdf(1.0 / x)
+        return self._table.log_tails(self._shift - np.log(x))[0]
 
     def _ppf(self, q: Floats) -> Floats:
-        return 1.0 / self._direct._isf(q)
+        return self._exp(self._shift - self._table.quantile(np.log1p(-q), np.log(q)))
 
     def _isf(self, q: Floats) -> Floats:
-        return 1.0 / self._direct._ppf(q)
+        return self._exp(self._shift - self._table.quantile(np.log(q), np.log1p(-q)))
+
+    @staticmethod
+    def _exp(log_x: Floats) -> Floats:
+        """exp, infinite without a warning: at gamma = 1 the far quantiles exceed every float."""
+        with np.errstate(over="ignore"):
+            return np.exp(log_x)
 
     @cached_property
-    def _direct(self) -> HTMP:
-        """The law of 1/x: an HTMP law with mean 1/scale."""
-        return HTMP(self.gamma, self.kappa, 1.0 / self.scale)
+    def _table(self) -> Table:
+        return _unit_table(self.gamma, self.kappa)
+
+    @cached_property
+    def _shift(self) -> float:
+        """log(x y), y = kappa / (2 gamma) * scale / x."""
+        return _log_unit(self.gamma, self.kappa) + math.log(self.scale)
 
     @property
     def _a_and_unit(self) -> tuple[float, float]:
@@ -166,6 +176,16 @@ class InverseHTMP(ContinuousLaw):
 def _exponent(gamma: float, kappa: float) -> float:
     """a = (kappa/2)(1/gamma - 1) - 1."""
     return 0.5 * kappa * (1.0 - gamma) / gamma - 1.0
+
+
+def _unit_table(gamma: float, kappa: float) -> Table:
+    kappa = min(kappa, LARGEST_KAPPA)
+    return table(_exponent(gamma, kappa), 0.5 * kappa)
+
+
+def _log_unit(gamma: float, kappa: float) -> float:
+    """log of the mean in y, kappa/(2 gamma)."""
+    return math.log(min(kappa, LARGEST_KAPPA) / (2.0 * gamma))
 
 
 def _check(law: str, gamma: float, kappa: float, scale: float) -> None:

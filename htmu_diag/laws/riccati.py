@@ -6,12 +6,13 @@ of U(c, -a, -x) becomes
 
     dw/dt = (1 + a - x) w + x + c w**2,        d log(x f)/dt = 1 + a - x + 2 c Re w.
 
-Linearised, an error in w is multiplied by x f(x) / (x0 f(x0)) on the way from x0 to x: started near the maximum of
-x f(x), integration is stable outward both ways. w is free of the oscillations of U, so it is a short piecewise
-polynomial in t: every panel is solved by Chebyshev collocation (stiffly accurate, hence unhurt by the term -x w in the
-far tail) and Newton's method, its length doubled or halved until the last coefficients vanish. The start is at complex
-x0 exp(i phi), where the continued fraction of the resolvent converges geometrically, and is carried down to the real
-axis by the same panels in i t. Nothing here subtracts gamma functions, so integer a, a = -1 and c -> 0 are ordinary.
+Linearised, an error in w is multiplied by x f(x) / (x0 f(x0)) on the way from x0 to x: started near the maximum of x
+f(x), integration is stable outward both ways. w is free of the oscillations of U, so it is a short piecewise
+polynomial in t: every panel is solved by Chebyshev collocation (stiffly accurate, hence unhurt by the term -x w in
+the far tail) and Newton's method, its length doubled or halved until the last coefficients vanish. The start comes
+from complex x0 exp(i phi), where the continued fraction of the resolvent converges geometrically, and is carried down
+to the real axis by the same panels in i t. Nothing here subtracts gamma functions, so integer a, a = -1 and c -> 0
+are ordinary.
 """
 
 from __future__ import annotations

@@ -20,6 +20,8 @@ __all__ = ["quantile_root"]
 
 # Bisection alone halves a bracket of 1500 (all of log float64) to 1e-13 in 54 steps; Newton needs 5 to 10.
 _MOST_STEPS = 80
+# Far out log-probability is exponential in log x, where Newton crawls by one unit a step: bisect first.
+_NEWTON_WITHIN = 4.0
 
 
 class _Solvable(Protocol):
@@ -62,7 +64,7 @@ def _iterate(gap_and_slope: Callable[[Floats], tuple[Floats, Floats]], a: Floats
             step = gap / slope
         a, b = np.where(gap < 0, u, a), np.where(gap > 0, u, b)
         newton = u - step
-        safe = np.isfinite(newton) & (newton > a) & (newton < b)
+        safe = (b - a < _NEWTON_WITHIN) & (newton > a) & (newton < b)
         new = np.where(gap == 0, u, np.where(safe, newton, 0.5 * (a + b)))
         if (np.abs(new - u) <= 4e-16 * np.maximum(1.0, np.abs(u))).all():
             return new
