@@ -38,7 +38,7 @@ def esd_figure(diagnoses: Diagnosis | Sequence[Diagnosis], *, title: str = "", c
     size = _SINGLE if len(shown) <= 1 else (_PANEL[0] * width, _PANEL[1] * height + 0.5)
     figure = Figure(figsize=size, layout="constrained" if len(shown) > 1 else None, facecolor="white")
     if len(shown) <= 1:  # fixed margins take half the time of a solved layout
-        figure.subplots_adjust(left=0.1, right=0.97, bottom=0.11, top=0.86 if title else 0.92)
+        figure.subplots_adjust(left=0.1, right=0.97, bottom=0.11, top=0.83 if title else 0.89)
     FigureCanvasAgg(figure)
     panels = figure.subplots(height, width, squeeze=False).ravel()
     for panel, diagnosis in zip(panels, shown, strict=False):

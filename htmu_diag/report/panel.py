@@ -23,13 +23,13 @@ __all__ = ["draw_esd", "log_histogram"]
 BARS, INK, TAIL, LAW, EDGE = "#cfd4da", "#30363d", "#d1495b", "#1f6fb4", "#6b7280"
 _POINTS = 200  # of a drawn curve
 _KNOWN = 0x530  # matplotlib's own font covers Latin, Greek and Cyrillic, which end here
-_LONGEST = 36  # characters of a layer's name in a title
+_LONGEST = 60  # characters of a layer's name in a title
 
 
 def draw_esd(axes: Any, diagnosis: Diagnosis) -> None:
     """Draw one diagnosis; a panel without positive eigenvalues says so in words."""
     values, weights = _positive(diagnosis)
-    axes.set_title(_title(diagnosis), fontsize=10, color=INK, loc="left", parse_math=False)
+    axes.set_title(_title(diagnosis), fontsize=9.5, color=INK, loc="left", parse_math=False)
     if not values.size:
         axes.text(0.5, 0.5, "no positive eigenvalue", ha="center", va="center", transform=axes.transAxes)
         axes.set_xticks([])
@@ -88,7 +88,8 @@ def _draw_laws(axes: Any, diagnosis: Diagnosis, edges: Floats, mass: float) -> N
         _curve(axes, edges[0], edges[-1], lambda x: mass * _law_density(htmp, x), LAW, "-", _htmp_label(htmp))
     if math.isfinite(tail.alpha) and tail.n_tail > 0:
         share = mass * tail.n_tail / tail.n
-        label = f"power law, alpha {with_error(tail.alpha, tail.alpha_stderr)}"
+        verdict = " (ruled out)" if tail.status.code == "not_a_power_law" else ""
+        label = f"power law, alpha {with_error(tail.alpha, tail.alpha_stderr)}{verdict}"
         _curve(axes, tail.xmin, edges[-1], lambda x: share * _pareto(tail.alpha, tail.xmin, x), TAIL, "--", label)
 
 
@@ -110,6 +111,8 @@ def _law_density(fit: LawFit, x: Floats) -> Floats:
 
 def _htmp_label(fit: LawFit) -> str:
     name = "inverse HTMP" if "inverse" in fit.family.lower() else "HTMP"
+    if fit.status.code == "at_boundary":  # towards Marchenko-Pastur the likelihood is flat: no error is worth printing
+        return f"{name}, kappa {number(fit.kappa)} (at the boundary)"
     return f"{name}, kappa {with_error(fit.kappa, fit.kappa_stderr)}"
 
 
@@ -117,7 +120,7 @@ def _title(diagnosis: Diagnosis) -> str:
     source = diagnosis.source
     kind = "" if source.kind.value == "weights" else f" ({source.kind.value.replace('_', ' ')})"
     step = "" if source.step is None else f", step {source.step}"
-    return f"{_shortened(source.name)}{kind}, {' x '.join(map(str, source.shape))}{step}: {diagnosis.verdict}"
+    return f"{_shortened(source.name)}{kind}\n{' x '.join(map(str, source.shape))}{step}: {diagnosis.verdict}"
 
 
 def _shortened(name: str) -> str:

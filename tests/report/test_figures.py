@@ -6,12 +6,14 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from htmu_diag.analysis import Diagnosis
+from htmu_diag.fits import Status
 from htmu_diag.report import esd_figure, png
 from htmu_diag.report.panel import log_histogram
 from htmu_diag.spectrum import Kind
@@ -53,6 +55,14 @@ def test_every_fit_is_in_the_legend(heavy: Diagnosis) -> None:
         assert part in shown
 
 
+def test_a_power_law_that_is_ruled_out_says_so(heavy: Diagnosis) -> None:
+    rejected = replace(heavy, tail=replace(heavy.tail, status=Status("not_a_power_law", "p = 0.00")))
+    assert any(
+        label.startswith("power law") and label.endswith("(ruled out)") for label in labels(esd_figure(rejected))
+    )
+    assert not any("ruled out" in label for label in labels(esd_figure(heavy)))
+
+
 def test_the_edge_of_the_bulk_and_its_spikes_are_marked(noise: Diagnosis, of: Of) -> None:
     values = np.append(noise.spectrum.values[:-2], [20.0, 30.0])
     spiked = of(values)
@@ -80,7 +90,7 @@ def test_any_spectrum_can_be_drawn(values: list[float], of: Of) -> None:
 @pytest.mark.parametrize("kind", [Kind.HESSIAN, Kind.NTK, Kind.TRAJECTORY])
 def test_every_kind_can_be_drawn(kind: Kind, of: Of) -> None:
     figure = esd_figure(of(np.random.default_rng(0).pareto(2.0, 50) + 0.1, "model", kind))
-    assert f"model ({kind.value}), 50 x 50, step 100" in figure.axes[0].get_title(loc="left")
+    assert f"model ({kind.value})\n50 x 50, step 100" in figure.axes[0].get_title(loc="left")
     assert png(figure, dpi=50).startswith(b"\x89PNG")
 
 
