@@ -132,6 +132,8 @@ _ROWS = (
     Quantity("step_length", "|dtheta|", "as weights", 0, _INF, "Length of the last optimizer step."),
     Quantity("noise_scale", "B_noise", "batches", 0, _INF, "Gradient-noise scale tr(Sigma)/|G|^2 over the batch size."),
     Quantity("entropy_deficit", "dH", "nats", -_INF, _INF, "Haar entropy minus the mean entropy of singular vectors."),
+    Quantity("target_alignment", "A", "1", -1, 1, "Cosine between the centred kernel and the targets' Gram matrix."),
+    Quantity("sketch_error", "|dK|/|K|", "1", 0, _INF, "Relative Frobenius error of a projected kernel, estimated."),
 )
 
 QUANTITIES: dict[str, Quantity] = {row.name: row for row in _ROWS}

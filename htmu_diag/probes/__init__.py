@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 from htmu_diag.probes.base import DeferredProbe, LossFn, Need, ObservingProbe, Pending, Probe, Share, StepContext
 from htmu_diag.probes.budget import Budget
+from htmu_diag.probes.conjugate_kernel import ConjugateKernelProbe
+from htmu_diag.probes.jacobian import JacobianProbe
+from htmu_diag.probes.ntk import NTKProbe
 from htmu_diag.probes.quiet import quiet
 from htmu_diag.probes.schedule import Every, Logarithmic, Schedule, ScheduleLike, Steps, schedule
 from htmu_diag.probes.trajectory import TrajectoryProbe
@@ -14,10 +17,13 @@ from htmu_diag.probes.weights import WeightsProbe
 
 __all__ = [
     "Budget",
+    "ConjugateKernelProbe",
     "DeferredProbe",
     "Every",
     "Logarithmic",
+    "JacobianProbe",
     "LossFn",
+    "NTKProbe",
     "Need",
     "ObservingProbe",
     "Pending",
@@ -35,6 +41,9 @@ __all__ = [
 ]
 
 registry: dict[str, Callable[[], Probe]] = {
+    "ntk": NTKProbe,
+    "conjugate_kernel": ConjugateKernelProbe,
+    "jacobian": JacobianProbe,
     "weights": WeightsProbe,
     "trajectory": TrajectoryProbe,
 }

@@ -1,0 +1,39 @@
+"""Activations on the fixed probe batch: conjugate kernels, and the covariance of the inputs and of every layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from htmu_diag.operators import conjugate_kernel
+from htmu_diag.probes.base import Need, StepContext
+from htmu_diag.probes.probe_batch import evaluating, probe_inputs
+from htmu_diag.solvers.kernels import covariance_spectrum, feature_spectrum
+from htmu_diag.spectrum import Spectrum
+
+__all__ = ["ConjugateKernelProbe"]
+
+
+@dataclass(frozen=True)
+class ConjugateKernelProbe:
+    """Spectra of each layer's feature matrix, and of the channels' covariance where there are at least two channels.
+
+    samples: rows of the batch, chosen once by the seed. layers: globs on module names (modules without children).
+    """
+
+    samples: int = 200
+    layers: tuple[str, ...] = ("*",)
+    memory: int = 2_000_000_000
+    name: str = "conjugate_kernel"
+    needs: frozenset[Need] = frozenset({"model", "batch"})
+
+    def measure(self, context: StepContext) -> Iterator[Spectrum]:
+        """Features in eval mode, layer by layer; the inputs come last, by their covariance alone."""
+        with evaluating(context) as model:
+            inputs = probe_inputs(context, self.samples)
+            found = conjugate_kernel(model, inputs, layers=self.layers, memory=self.memory)
+        for name, features in found.items():
+            if not name.startswith("inputs"):
+                yield feature_spectrum(features, context.step)
+            if len(features.covariance) > 1:
+                yield covariance_spectrum(features, context.step)

@@ -1,0 +1,33 @@
+"""The input-output Jacobian on the fixed probe batch: how far the network is from an isometry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from htmu_diag.operators import input_output_jacobian
+from htmu_diag.probes.base import Need, StepContext
+from htmu_diag.probes.probe_batch import evaluating, probe_inputs
+from htmu_diag.solvers.kernels import jacobian_spectrum
+from htmu_diag.spectrum import Spectrum
+
+__all__ = ["JacobianProbe"]
+
+
+@dataclass(frozen=True)
+class JacobianProbe:
+    """Squared singular values of d f / d x, pooled over ``samples`` rows of the batch, in eval mode.
+
+    wrt: which input, where the model takes several (see ``input_output_jacobian``).
+    """
+
+    samples: int = 200
+    wrt: str | int | None = None
+    name: str = "jacobian"
+    needs: frozenset[Need] = frozenset({"model", "batch"})
+
+    def measure(self, context: StepContext) -> Iterator[Spectrum]:
+        """One spectrum. Raises MeasurementError for integer inputs."""
+        with evaluating(context) as model:
+            found = input_output_jacobian(model, probe_inputs(context, self.samples), wrt=self.wrt)
+        yield jacobian_spectrum(found, context.step)

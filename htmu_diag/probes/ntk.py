@@ -1,0 +1,59 @@
+"""The neural tangent kernel on the fixed probe batch: its spectrum, and how it lies to the targets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from htmu_diag.operators import Kernel, empirical_ntk, kernel_target_alignment
+from htmu_diag.operators.ntk import Outputs
+from htmu_diag.probes.base import Need, StepContext
+from htmu_diag.probes.probe_batch import evaluating, probe_inputs, probe_targets
+from htmu_diag.solvers.kernels import ntk_spectrum
+from htmu_diag.spectrum import Spectrum
+
+__all__ = ["NTKProbe"]
+
+
+@dataclass(frozen=True)
+class NTKProbe:
+    """Eigenvalues of K/n, K the empirical NTK in eval mode.
+
+    samples: rows of the batch, chosen once by the seed. 200 by default: a ResNet9 of 400 k parameters then takes about
+        5 s on one core, an MLP of 700 k parameters 0.05 s.
+    outputs, sketch, memory: as in ``empirical_ntk``. layerwise: a spectrum for each module as well.
+    """
+
+    samples: int = 200
+    outputs: Outputs = "trace"
+    sketch: int | None = None
+    layerwise: bool = False
+    memory: int = 2_000_000_000
+    name: str = "ntk"
+    needs: frozenset[Need] = frozenset({"model", "batch"})
+
+    def measure(self, context: StepContext) -> Iterator[Spectrum]:
+        """The kernel's spectrum, with the scalar ``target_alignment`` where there are targets and one row a sample."""
+        with evaluating(context) as model:
+            kernel = empirical_ntk(
+                model,
+                probe_inputs(context, self.samples),
+                outputs=self.outputs,
+                parameters=context.include or "*",
+                sketch=self.sketch,
+                seed=context.seed,
+                layerwise=self.layerwise,
+                memory=self.memory,
+            )
+        whole = ntk_spectrum(kernel, step=context.step)
+        yield replace(whole, scalars={**whole.scalars, **self._alignment(context, kernel)})
+        for layer in kernel.layers:
+            yield ntk_spectrum(kernel, layer=layer, step=context.step)
+
+    def _alignment(self, context: StepContext, kernel: Kernel) -> dict[str, float]:
+        targets = probe_targets(context, self.samples)
+        if targets is None or len(targets) != len(kernel.matrix):
+            return {}
+        value = kernel_target_alignment(kernel.matrix, targets)
+        return {"target_alignment": value} if math.isfinite(value) else {}

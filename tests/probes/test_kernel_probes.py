@@ -1,0 +1,110 @@
+"""The probes of kernels and Jacobians: the same samples at every step, and nothing left behind."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from htmu_diag.errors import MeasurementError
+from htmu_diag.operators import empirical_ntk
+from htmu_diag.probes import ConjugateKernelProbe, JacobianProbe, NTKProbe, Probe, StepContext, registry
+from htmu_diag.probes.probe_batch import chosen_rows, probe_inputs
+from htmu_diag.solvers.kernels import ntk_spectrum
+from htmu_diag.spectrum import Kind
+
+
+def context(step: int = 3, **changes: Any) -> StepContext:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Tanh(), nn.Linear(8, 3))
+    batch = (torch.randn(50, 6), torch.randint(0, 3, (50,)))
+    return StepContext(**{"step": step, "model": model, "batch": batch, "seed": 7, **changes})
+
+
+PROBES = (NTKProbe(samples=20), ConjugateKernelProbe(samples=20), JacobianProbe(samples=20))
+
+
+@pytest.mark.parametrize("probe", PROBES, ids=lambda p: p.name)
+def test_a_probe_keeps_the_protocol_and_gives_the_same_numbers_at_every_step(probe: Probe) -> None:
+    here = context()
+    first, second = list(probe.measure(here)), list(probe.measure(here.at(9)))
+    assert isinstance(probe, Probe)
+    assert type(registry[probe.name]()) is type(probe)
+    assert all(spectrum.source.step == 3 and spectrum.source.unit for spectrum in first)
+    assert all(np.array_equal(a.values, b.values) for a, b in zip(first, second, strict=True))
+    assert all((spectrum.values >= 0).all() and spectrum.values.max() > 0 for spectrum in first)
+
+
+@pytest.mark.parametrize("probe", PROBES, ids=lambda p: p.name)
+def test_a_probe_leaves_model_and_generators_as_found(probe: Probe) -> None:
+    here = context()
+    here.model.train()
+    before, rng = {k: v.clone() for k, v in here.model.state_dict().items()}, torch.get_rng_state()
+    assert list(probe.measure(here))
+    assert all(torch.equal(before[k], v) for k, v in here.model.state_dict().items())
+    assert here.model.training
+    assert here.model[2].training
+    assert torch.equal(rng, torch.get_rng_state())
+    assert all(p.grad is None for p in here.model.parameters())
+
+
+@pytest.mark.parametrize("probe", PROBES, ids=lambda p: p.name)
+def test_a_missing_batch_is_told(probe: Probe) -> None:
+    with pytest.raises(MeasurementError, match=r"watch\(batch="):
+        list(probe.measure(context(batch=None)))
+
+
+def test_the_ntk_probe_measures_the_kernel_of_the_chosen_rows_in_eval_mode() -> None:
+    here = context()
+    (found,) = NTKProbe(samples=20).measure(here)
+    kernel = empirical_ntk(here.model.eval(), here.batch[0][chosen_rows(50, 20, 7)])
+    assert np.allclose(found.values, torch.linalg.eigvalsh(kernel.matrix.double() / 20), rtol=1e-4)
+    assert found.source.shape == (20, 3 * kernel.parameters)
+    assert -1 <= found.scalars["target_alignment"] <= 1
+
+
+def test_layerwise_and_projected_kernels_are_named_and_carry_their_error() -> None:
+    spectra = list(NTKProbe(samples=10, layerwise=True, sketch=2).measure(context()))
+    assert [s.source.name for s in spectra] == ["model", "0", "1", "4"]
+    assert spectra[0].trace() == pytest.approx(sum(s.trace() for s in spectra[1:]), rel=1e-5)
+    assert spectra[0].scalars["sketch_error"] > 0
+
+
+def test_the_rows_depend_on_the_seed_alone_and_are_distinct() -> None:
+    rows = chosen_rows(1000, 100, 3)
+    assert torch.equal(rows, chosen_rows(1000, 100, 3))
+    assert not torch.equal(rows, chosen_rows(1000, 100, 4))
+    assert len(set(rows.tolist())) == 100
+    assert torch.equal(chosen_rows(5, 100, 3), torch.arange(5))
+
+
+def test_inputs_of_any_structure_are_cut_alike() -> None:
+    inputs = {"a": torch.arange(30), "b": (torch.arange(30.0), "kept")}
+    cut = probe_inputs(StepContext(0, nn.Identity(), batch=(inputs, None), seed=1), 4)
+    assert cut["b"][0].tolist() == cut["a"].tolist()
+    assert cut["b"][1] == "kept"
+
+
+def test_the_conjugate_kernel_probe_covers_layers_and_inputs() -> None:
+    spectra = list(ConjugateKernelProbe(samples=20).measure(context()))
+    kinds = {kind: [s.source.name for s in spectra if s.source.kind is kind] for kind in Kind}
+    assert kinds[Kind.CONJUGATE_KERNEL] == ["0", "1", "2", "3", "4"]
+    assert kinds[Kind.ACTIVATIONS] == ["0", "1", "2", "3", "4"]
+    assert kinds[Kind.INPUTS] == ["inputs"]
+
+
+def test_full_and_trace_spectra_say_their_aspect_ratio() -> None:
+    here = context()
+    x = here.batch[0][:4]
+    full = ntk_spectrum(empirical_ntk(here.model.eval(), x, outputs="full"))
+    trace = ntk_spectrum(empirical_ntk(here.model.eval(), x))
+    assert "gamma = n C / P" in full.source.unit
+    assert full.source.gamma == pytest.approx(12 / sum(p.numel() for p in here.model.parameters()))
+    assert full.trace() == pytest.approx(trace.trace(), rel=1e-5)
+
+
+def test_rounding_of_a_rank_deficient_kernel_is_zero_not_noise() -> None:
+    torch.manual_seed(0)
+    kernel = empirical_ntk(nn.Linear(5, 1), torch.randn(40, 5))
+    assert int((ntk_spectrum(kernel).values == 0).sum()) == 34
