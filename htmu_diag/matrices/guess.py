@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from htmu_diag.matrices.layout import Layout
 from htmu_diag.matrices.projections import INTERLEAVED, Heads, gate_parts, is_expert, projection
 
-__all__ = ["guess_layout", "interleave_of"]
+__all__ = ["component_of", "guess_layout", "interleave_of"]
 
 Shape = tuple[int, ...]
 _RECURRENT = re.compile(r"weight_(ih|hh|hr)(_l\d+)?(_reverse)?$")
@@ -28,13 +28,22 @@ def guess_layout(name: str, shape: Shape, shapes: Mapping[str, Shape], heads: He
     if _RECURRENT.search(last):
         return _recurrent(name, shape, shapes)
     if len(shape) == 2:
-        component = path.rpartition(".")[2] if last == "weight" else last
-        return _matrix(component, shape, path, heads, module=last == "weight")
+        return _matrix(component_of(name), shape, path, heads, module=last == "weight")
     if last != "weight" or (len(shape) == 3 and (is_expert(name) or shape[-1] > _LARGEST_KERNEL)):
         return Layout(
             "stack", role="expert" if is_expert(name) else "bare", item="expert" if is_expert(name) else "slice"
         )
     return Layout("conv", role="conv")
+
+
+def component_of(name: str) -> str:
+    """The part of a parameter's name that says what it does: "c_attn" of "h.0.attn.c_attn.weight".
+
+    >>> component_of("layers.0.self_attn.q_proj.base_layer.weight"), component_of("attn.in_proj_weight")
+    ('q_proj', 'in_proj_weight')
+    """
+    parts = [part for part in name.split(".") if part not in ("weight", "base_layer")]
+    return parts[-1] if parts else ""
 
 
 def _matrix(component: str, shape: Shape, path: str, heads: Heads, module: bool) -> Layout:

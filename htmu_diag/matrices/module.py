@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch.nn.utils.parametrize import ParametrizationList
@@ -13,8 +14,8 @@ from htmu_diag.matrices.layout import Conv, Layout, Splitting
 from htmu_diag.matrices.lora import with_products
 from htmu_diag.matrices.matrix import Inventory
 from htmu_diag.matrices.names import clean_paths
-from htmu_diag.matrices.owner import layout_of, weight_dtype
-from htmu_diag.matrices.tensors import identity_of, read_rows, refusal_of
+from htmu_diag.matrices.owner import layout_of
+from htmu_diag.matrices.tensors import identity_of, read_rows, refusal_of, shape_of, weight_dtype
 
 __all__ = ["matrices", "module_entries"]
 
@@ -53,24 +54,33 @@ def module_entries(module: torch.nn.Module, heads: bool | int = False) -> Iterat
     """Every parameter of a module as an entry, duplicates included, effective weights beside the parts they replace."""
     tree = dict(module.named_modules(remove_duplicate=False))
     paths = clean_paths(module)
-    shapes = {_join(paths[path], name): tuple(p.shape) for path, owner in tree.items() for name, p in _own(owner)}
+    shapes = {_join(paths[path], name): shape_of(p) for path, owner in tree.items() for name, p in _own(owner)}
     for path, owner in tree.items():
-        parent = tree.get(path.rpartition(".")[0]) if path else None
+        near = _nearest(tree, path)
         computed = effective_weights(owner)
-        weights = [(item.name, item.compute(), item) for item in computed]
-        for name, weight, item in weights:
-            full = _join(paths[path], name)
-            yield _entry(full, weight, layout_of(owner, parent, full, tuple(weight.shape), shapes, heads), item)
-        parts = {part: item.name for item in computed for part in item.parts}
+        for item in computed:
+            full, weight = _join(paths[path], item.name), item.compute()
+            yield _effective(full, weight, layout_of(near, full, shape_of(weight), shapes, heads), item)
+        parts = _parts(path, owner, computed)
         for name, parameter in _own(owner):
-            full, shape = _join(paths[path], name), tuple(parameter.shape)
-            if name in parts or isinstance(owner, ParametrizationList):
-                whole = parts.get(name, path.rpartition(".")[2])
-                yield _entry(
-                    full, parameter, Layout("none", reason=f"a part of the parametrised {whole}, measured whole")
-                )
-            else:
-                yield _entry(full, parameter, layout_of(owner, parent, full, shape, shapes, heads))
+            full, whole = _join(paths[path], name), parts.get(name)
+            reason = f"a part of the parametrised {whole}, measured whole"
+            known = Layout("none", reason=reason) if whole else None
+            yield _plain(full, parameter, known or layout_of(near, full, shape_of(parameter), shapes, heads))
+
+
+def _nearest(tree: Mapping[str, torch.nn.Module], path: str) -> list[torch.nn.Module]:
+    """A module, its parent and its grandparent: one of them knows the number of attention heads."""
+    steps = path.split(".") if path else []
+    above = [".".join(steps[:end]) for end in range(len(steps), max(len(steps) - 3, -1), -1)]
+    return [tree[name] for name in above if name in tree]
+
+
+def _parts(path: str, owner: torch.nn.Module, computed: Sequence[Effective]) -> dict[str, str]:
+    """Own parameters that only serve to compute a weight -> that weight's name."""
+    if isinstance(owner, ParametrizationList):
+        return {name: path.rpartition(".")[2] for name, _ in _own(owner)}
+    return {part: item.name for item in computed for part in item.parts}
 
 
 def _own(owner: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Parameter]]:
@@ -81,10 +91,15 @@ def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _entry(name: str, tensor: torch.Tensor, layout: Layout, computed: Effective | None = None) -> Entry:
-    """An entry that holds the tensor, or recomputes it when read where it is an effective weight."""
-    shape, dtype = tuple(tensor.shape), weight_dtype(tensor)
-    if computed is not None:
-        return Entry(name, shape, dtype, layout, lambda rows: read_rows(computed.compute(), rows))
-    refusal = refusal_of(tensor)
-    return Entry(name, shape, dtype, layout, lambda rows: read_rows(tensor, rows), identity_of(tensor), refusal)
+def _plain(name: str, tensor: torch.Tensor, layout: Layout) -> Entry:
+    load = partial(read_rows, tensor)
+    return Entry(name, shape_of(tensor), weight_dtype(tensor), layout, load, identity_of(tensor), refusal_of(tensor))
+
+
+def _effective(name: str, weight: torch.Tensor, layout: Layout, item: Effective) -> Entry:
+    """An entry that computes the weight again when it is read, so that none is kept."""
+
+    def load(rows: slice) -> torch.Tensor:
+        return read_rows(item.compute(), rows)
+
+    return Entry(name, shape_of(weight), weight_dtype(weight), layout, load, refusal=refusal_of(weight))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import nn
 
-from htmu_diag.matrices.guess import guess_layout, interleave_of
+from htmu_diag.matrices.guess import component_of, guess_layout, interleave_of
 from htmu_diag.matrices.layout import Layout, Part
 from htmu_diag.matrices.projections import Heads, gate_parts, projection
 
@@ -25,12 +24,14 @@ _KEY_HEADS = ("num_key_value_heads", "num_kv_heads", "n_kv_heads")
 
 
 def layout_of(
-    owner: nn.Module, parent: nn.Module | None, full: str, shape: Shape, shapes: Mapping[str, Shape], given: bool | int
+    near: Sequence[nn.Module], full: str, shape: Shape, shapes: Mapping[str, Shape], given: bool | int
 ) -> Layout:
-    """The layout of the parameter ``full`` of ``owner``, a child of ``parent``; ``given`` heads win over found ones."""
-    component = full.split(".")[-2] if "." in full else ""
-    local = full.rpartition(".")[2]
-    heads = heads_of([m for m in (owner, parent) if m is not None], given)
+    """The layout of the parameter called ``full``; ``near`` is its module and those above, nearest first.
+
+    ``given`` is the number of heads where the modules do not tell it (True or False: look for it there).
+    """
+    owner, heads = near[0], heads_of(near, given)
+    component, local = component_of(full), full.rpartition(".")[2]
     if isinstance(owner, _NORMS):
         return Layout("none", reason=f"an elementwise scale of {type(owner).__name__}, not a matrix")
     if len(shape) > 2 and isinstance(owner, _CONVS + _TRANSPOSED):
@@ -82,8 +83,3 @@ def heads_of(modules: Sequence[nn.Module], given: bool | int = False) -> Heads:
 def _first(holders: Sequence[object], names: Sequence[str]) -> int:
     found = (getattr(holder, name, 0) for holder in holders for name in names)
     return next((n for n in found if isinstance(n, int) and not isinstance(n, bool) and n > 0), 0)
-
-
-def weight_dtype(tensor: torch.Tensor) -> torch.dtype:
-    """The dtype of the values: float32 for a quantised tensor, whose storage holds codes."""
-    return torch.float32 if tensor.is_quantized else tensor.dtype

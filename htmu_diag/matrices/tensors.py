@@ -11,9 +11,14 @@ from collections.abc import Hashable
 import torch
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-__all__ = ["identity_of", "read_rows", "refusal_of"]
+__all__ = ["identity_of", "read_rows", "refusal_of", "shape_of", "weight_dtype"]
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer)
+
+
+def shape_of(tensor: torch.Tensor) -> tuple[int, ...]:
+    """The tensor's shape, () for a lazy module's parameter that has none yet."""
+    return () if isinstance(tensor, UninitializedBuffer | UninitializedParameter) else tuple(tensor.shape)
 
 
 def read_rows(tensor: torch.Tensor, rows: slice) -> torch.Tensor:
@@ -47,3 +52,8 @@ def identity_of(tensor: torch.Tensor) -> Hashable:
     pointer = tensor.untyped_storage().data_ptr()
     place = (str(tensor.device), pointer, tensor.storage_offset(), tuple(tensor.shape), tensor.stride())
     return place if pointer else id(tensor)
+
+
+def weight_dtype(tensor: torch.Tensor) -> torch.dtype:
+    """The dtype of the values: float32 for a quantised tensor, whose storage holds codes."""
+    return torch.float32 if tensor.is_quantized else tensor.dtype
