@@ -148,7 +148,7 @@ def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats,
     orientation = _ORIENTATION[source.kind]
     kernel = orientation == "inverse"
     tail = fit_power_law(positive, bootstrap=options.bootstrap, rng=rng)
-    bulk = fit_marchenko_pastur(spectrum.values, source.gamma, bootstrap=options.bootstrap, rng=rng)
+    bulk = fit_marchenko_pastur(spectrum.values, source.gamma, bootstrap=options.bootstrap)
     htmp = fit_htmp(positive, source.gamma, orientation=orientation)
     return Diagnosis(
         spectrum,

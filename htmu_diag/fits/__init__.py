@@ -1,7 +1,11 @@
 """Fits: values in, a frozen result out."""
 
+from htmu_diag.fits.bulk import spike_threshold
 from htmu_diag.fits.distance import ad_distance, ks_distance
 from htmu_diag.fits.gaps import gap_ratio
+from htmu_diag.fits.htmp import fit_htmp
+from htmu_diag.fits.inverse_gamma import fit_inverse_gamma
+from htmu_diag.fits.marchenko_pastur import fit_marchenko_pastur
 from htmu_diag.fits.power_law import fit_power_law
 from htmu_diag.fits.results import BulkFit, Code, GapRatio, Interval, LawFit, Status, TailFit
 
@@ -14,7 +18,11 @@ __all__ = [
     "Status",
     "TailFit",
     "ad_distance",
+    "fit_htmp",
+    "fit_inverse_gamma",
+    "fit_marchenko_pastur",
     "fit_power_law",
     "gap_ratio",
     "ks_distance",
+    "spike_threshold",
 ]

@@ -17,12 +17,16 @@ __all__ = ["ad_distance", "ks_distance", "ks_of_levels"]
 _TINY = 1e-300
 
 
-def ks_of_levels(levels: Floats, masses: Floats | None = None) -> float:
-    """KS distance of u_i = F(x_i), ascending, to the uniform law; ``masses`` are the atoms' masses (1/n without)."""
+def ks_of_levels(levels: Floats, masses: Floats | None = None, below: float = 0.0) -> float:
+    """KS distance of u_i = F(x_i), ascending, to the uniform law.
+
+    masses: (n,) of the atoms, equal ones without; below: mass known only to lie below the first value.
+    """
     if masses is None:
-        masses = np.full(levels.size, 1.0 / levels.size)
-    after = np.cumsum(masses) / masses.sum()
-    before = after - masses / masses.sum()
+        masses = np.ones(levels.size)
+    total = masses.sum() + below
+    after = (below + np.cumsum(masses)) / total
+    before = after - masses / total
     return float(max((after - levels).max(), (levels - before).max()))
 
 

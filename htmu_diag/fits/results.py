@@ -65,6 +65,11 @@ class TailFit:
     status: Status = Status()
     cross_check: float = math.nan
 
+    @property
+    def exponent(self) -> float:
+        """Power of the density in the tail: -alpha at infinity, alpha - 2 at zero for the lower tail."""
+        return -self.alpha if self.tail == "upper" else self.alpha - 2
+
 
 @dataclass(frozen=True)
 class LawFit:

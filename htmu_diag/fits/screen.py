@@ -11,7 +11,7 @@ from htmu_diag.errors import InputError
 from htmu_diag.fits.results import Status
 from htmu_diag.spectrum import Floats
 
-__all__ = ["MIN_DISTINCT", "MIN_VALUES", "Sample", "as_values", "screen"]
+__all__ = ["MIN_DISTINCT", "MIN_VALUES", "Sample", "as_values", "check_gamma", "checked_masses", "screen"]
 
 # Clauset, Shalizi & Newman 2009 (section 3.3) advise against fits to small samples; below 10 nothing is identified
 MIN_VALUES = 10
@@ -59,3 +59,20 @@ def _outcome(array: Floats, positive: bool, minimum: int) -> Status:
         )
         return Status("degenerate", message)
     return Status()
+
+
+def check_gamma(gamma: float) -> None:
+    """Raises InputError where gamma is no aspect ratio."""
+    if not 0 < gamma <= 1:
+        raise InputError(f"gamma = {gamma} is not in (0, 1]; pass the smaller side of the matrix over the larger")
+
+
+def checked_masses(values: npt.ArrayLike, weights: npt.ArrayLike | None) -> Floats:
+    """The masses in the order of the ascending values, ones without weights. Raises InputError on a mismatch."""
+    array = as_values(values)
+    if weights is None:
+        return np.ones(array.size)
+    masses = as_values(weights)
+    if masses.shape != array.shape or not (masses >= 0).all() or (masses.size and not 0 < masses.sum() < np.inf):
+        raise InputError(f"weights {masses.shape} for values {array.shape}: pass one non-negative mass for each value")
+    return masses[np.argsort(array, kind="stable")]

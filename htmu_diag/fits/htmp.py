@@ -1,0 +1,180 @@
+"""`fit_htmp`: the high-temperature Marchenko-Pastur law by maximum likelihood in (kappa, scale).
+
+Standard errors come from the curvature of the likelihood, which takes the values for independent, times the factor that
+their repulsion makes of it (``repulsion``). The interval of kappa is symmetric in log kappa.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from htmu_diag.errors import InputError
+from htmu_diag.fits.distance import ad_distance, ks_of_levels
+from htmu_diag.fits.htmp_likelihood import Likelihood, Peak
+from htmu_diag.fits.intervals import log_interval
+from htmu_diag.fits.repulsion import spread_factors
+from htmu_diag.fits.results import UNKNOWN, LawFit, Status
+from htmu_diag.fits.screen import Sample, as_values, check_gamma, checked_masses, screen
+from htmu_diag.laws import HTMP, InverseHTMP
+from htmu_diag.laws.ensembles import beta_laguerre
+from htmu_diag.spectrum import Floats
+
+__all__ = ["fit_htmp"]
+
+Orientation = Literal["direct", "inverse"]
+_FAMILY: dict[Orientation, str] = {"direct": "HTMP", "inverse": "InverseHTMP"}
+_SEED = 20250603
+
+
+def fit_htmp(
+    values: npt.ArrayLike,
+    gamma: float,
+    *,
+    orientation: Literal["direct", "inverse", "auto"] = "direct",
+    floor: float | None = None,
+    weights: npt.ArrayLike | None = None,
+    dimension: int | None = None,
+    bootstrap: int = 0,
+    rng: np.random.Generator | None = None,
+) -> LawFit:
+    """Fit HTMP ("direct": weight matrices) or inverse HTMP ("inverse": kernels) to positive values (n,).
+
+    gamma: smaller side of the matrix over the larger, in (0, 1]. "auto" fits both and returns the likelier one, both
+    log likelihoods in ``alternatives``. floor: a known shift tau (jitter, weight decay), subtracted first. weights:
+    (n,) masses of a quadrature rule, in eigenvalues: a weighted likelihood. dimension: eigenvalues in all where only
+    the largest are given: a censored likelihood. bootstrap: spectra of the fitted law's matrix model behind the
+    p-value of the KS distance, drawn by rng (a fixed seed by default); exact spectra only.
+    """
+    check_gamma(gamma)
+    if orientation not in ("direct", "inverse", "auto"):
+        raise InputError(f"orientation={orientation!r} is unknown; use 'direct', 'inverse' or 'auto'")
+    shift = 0.0 if floor is None else floor
+    masses = checked_masses(values, weights)
+    sample = _without_rounding(screen(as_values(values) - shift, positive=False))
+    if not sample.status.ok:
+        family = _FAMILY["inverse" if orientation == "inverse" else "direct"]
+        return LawFit(family, None, {}, floor=shift, n=sample.values.size, status=sample.status)
+    lost = masses.size - sample.values.size
+    unseen = _unseen(dimension, masses) + float(masses[:lost].sum())
+    problem = _Problem(sample.values, masses[lost:], gamma, unseen, weights is not None)
+    fit = _likelier(problem) if orientation == "auto" else _fit(problem, orientation)
+    if bootstrap > 0 and fit.law is not None and not problem.weighted and not problem.unseen:
+        fit = replace(fit, p_value=_p_value(problem, fit, bootstrap, rng or np.random.default_rng(_SEED)))
+    return replace(fit, floor=shift)
+
+
+def _without_rounding(sample: Sample) -> Sample:
+    """Leave out what an eigenvalue solver cannot tell from zero: those values count as unseen, below the others."""
+    if not sample.status.ok:
+        return sample
+    zero = sample.values[-1] * sample.values.size * np.finfo(np.float64).eps
+    kept = sample.values[np.searchsorted(sample.values, zero, side="right") :]
+    status = screen(kept).status
+    if kept.size < sample.values.size / 2:
+        message = (
+            f"{sample.values.size - kept.size} of {sample.values.size} values are zero to rounding; look at the rank"
+        )
+        status = Status("degenerate", message)
+    return Sample(kept, status)
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """Ascending values with masses; ``unseen`` eigenvalues lie below the smallest of them."""
+
+    values: Floats
+    masses: Floats
+    gamma: float
+    unseen: float
+    weighted: bool
+
+    @property
+    def n(self) -> int:
+        return self.values.size
+
+
+def _unseen(dimension: int | None, masses: Floats) -> float:
+    if dimension is None:
+        return 0.0
+    if dimension < masses.sum() - 1e-6 * dimension:
+        raise InputError(f"dimension = {dimension} is less than the {masses.sum():g} values; pass the operator's own")
+    return float(max(dimension - masses.sum(), 0.0))
+
+
+def _likelier(problem: _Problem) -> LawFit:
+    fits = [_fit(problem, "direct"), _fit(problem, "inverse")]
+    best = max(fits, key=lambda fit: -math.inf if math.isnan(fit.log_likelihood) else fit.log_likelihood)
+    return replace(best, alternatives={fit.family: fit.log_likelihood for fit in fits})
+
+
+def _fit(problem: _Problem, orientation: Orientation) -> LawFit:
+    inverse = orientation == "inverse"
+    data, masses = (1 / problem.values[::-1], problem.masses[::-1]) if inverse else (problem.values, problem.masses)
+    if not np.isfinite(data[-1] * data.size) or not data[0] / data[-1] > 0:
+        message = "values spread over more than 300 orders of magnitude; drop the smallest (numerical zeros)"
+        return LawFit(_FAMILY[orientation], None, {}, n=problem.n, status=Status("bad_values", message))
+    unit = float(data @ masses / masses.sum())
+    likelihood = Likelihood(data / unit, masses, problem.gamma, problem.unseen, inverse)
+    peak = likelihood.maximise(_start(data / unit, masses, problem.gamma))
+    return _result(problem, orientation, peak, -math.log(unit) - peak.v if inverse else math.log(unit) + peak.v)
+
+
+def _start(data: Floats, masses: Floats, gamma: float) -> float:
+    """log kappa from the variance, gamma (1 + 2/kappa) in units of the squared mean."""
+    variance = float((data - 1) ** 2 @ masses / masses.sum())
+    return math.log(2 * gamma / max(variance - gamma, 2e-4 * gamma))
+
+
+def _result(problem: _Problem, orientation: Orientation, peak: Peak, log_scale: float) -> LawFit:
+    kappa, scale = math.exp(peak.u), math.exp(log_scale)
+    law = (HTMP if orientation == "direct" else InverseHTMP)(problem.gamma, kappa, scale)
+    kappa_factor, scale_factor = spread_factors(problem.gamma, kappa)
+    u_stderr, v_stderr = peak.u_stderr * kappa_factor, peak.v_stderr * scale_factor
+    intervals = {"kappa": log_interval(kappa, u_stderr), "scale": log_interval(scale, v_stderr)}
+    inverse = orientation == "inverse"
+    slope = (1 - problem.gamma) / (2 * problem.gamma)
+    low, high = intervals["kappa"]
+    exact = not problem.weighted and not problem.unseen
+    unseen_log = problem.unseen * float(law.logcdf(problem.values[0])) if problem.unseen else 0.0
+    return LawFit(
+        _FAMILY[orientation],
+        law,
+        {"kappa": kappa, "scale": scale},
+        {"kappa": kappa * u_stderr, "scale": scale * v_stderr},
+        intervals,
+        tail_exponent=1 + kappa * slope if inverse else math.nan,
+        tail_exponent_interval=(1 + low * slope, 1 + high * slope) if inverse else UNKNOWN,
+        n=problem.n,
+        ks_distance=ks_of_levels(law.cdf(problem.values), problem.masses, problem.unseen),
+        ad_distance=ad_distance(problem.values, law) if exact else math.nan,
+        log_likelihood=float(law.logpdf(problem.values) @ problem.masses) + unseen_log,
+        status=_status(problem, peak),
+    )
+
+
+def _status(problem: _Problem, peak: Peak) -> Status:
+    if peak.edge:
+        end, law = (1e4, "Marchenko-Pastur") if peak.u > 0 else (1e-3, "Gamma")
+        return Status("at_boundary", f"the likelihood still rises at kappa = {end:g}; use the {law} law")
+    if not peak.settled or not math.isfinite(peak.u_stderr):
+        return Status("not_converged", "the likelihood has no clear maximum; check that gamma belongs to these values")
+    notes = ["weighted likelihood of quadrature nodes"] if problem.weighted else []
+    notes += [f"censored likelihood: {problem.unseen:g} eigenvalues unseen"] if problem.unseen else []
+    return Status("ok", "; ".join(notes))
+
+
+def _p_value(problem: _Problem, fit: LawFit, draws: int, rng: np.random.Generator) -> float:
+    """Share of spectra of the fitted matrix model that lie further from their own fits."""
+    orientation: Orientation = "inverse" if fit.family == "InverseHTMP" else "direct"
+    worse = 0
+    for _ in range(draws):
+        drawn = beta_laguerre(problem.n, problem.gamma, fit.kappa, rng=rng)
+        drawn = np.maximum(drawn, np.finfo(np.float64).tiny)
+        values = 1 / drawn[::-1] if orientation == "inverse" else drawn
+        worse += _fit(replace(problem, values=values), orientation).ks_distance >= fit.ks_distance
+    return (1 + worse) / (1 + draws)
