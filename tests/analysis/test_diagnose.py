@@ -1,0 +1,119 @@
+"""A diagnosis tells noise from signal, names its numbers, and survives any finite spectrum."""
+
+import math
+
+import numpy as np
+import pytest
+
+from htmu_diag.analysis import QUANTITIES, Options, diagnose, summarize
+from htmu_diag.spectrum import Estimator, Floats, Kind, Source, Spectrum
+from htmu_diag.theory import Phase
+
+
+def weights(values: Floats, shape: tuple[int, int], name: str = "fc1.weight") -> Spectrum:
+    return Spectrum.exact(values, Source(Kind.WEIGHTS, name, shape, step=0, unit="eigenvalues of W W^T / max(shape)"))
+
+
+def gram(matrix: Floats) -> Floats:
+    return np.linalg.svd(matrix, compute_uv=False) ** 2 / max(matrix.shape)
+
+
+def noise(seed: int, shape: tuple[int, int] = (120, 400)) -> Floats:
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def test_pure_noise_is_random_like_and_not_a_power_law() -> None:
+    readings = [diagnose(weights(gram(noise(seed)), (120, 400))) for seed in range(20)]
+    assert sum(d.phase.phase is Phase.RANDOM_LIKE for d in readings) >= 17
+    assert sum(d.tail.status.ok for d in readings) <= 4
+
+
+def test_noise_gives_on_average_the_alpha_of_the_marchenko_pastur_law() -> None:
+    readings = [diagnose(weights(gram(noise(seed)), (120, 400)), Options(bootstrap=0)) for seed in range(30)]
+    alphas = np.array([d.numbers["alpha"] for d in readings])
+    reference = readings[0].numbers["alpha_noise"]
+    assert abs(np.median(alphas) - reference) < 3 * alphas.std()
+    assert reference > 3.5
+
+
+def test_a_strong_spike_is_counted_and_turns_noise_into_bulk_and_spikes() -> None:
+    matrix = noise(3)
+    matrix[0] *= 4.0
+    diagnosis = diagnose(weights(gram(matrix), matrix.shape))
+    assert diagnosis.bulk is not None
+    assert diagnosis.bulk.n_spikes == 1
+    assert diagnosis.phase.phase is Phase.BULK_AND_SPIKES
+
+
+def test_heavy_tailed_entries_are_not_called_noise() -> None:
+    heavy = np.random.default_rng(5).standard_t(2.0, (200, 600))
+    diagnosis = diagnose(weights(gram(heavy), heavy.shape))
+    assert diagnosis.phase.phase in (Phase.HEAVY_TAILED, Phase.BULK_DECAY)
+    assert diagnosis.numbers["alpha"] < diagnosis.numbers["alpha_noise"]
+
+
+def test_a_low_rank_matrix_has_collapsed() -> None:
+    matrix = noise(6, (100, 40)) @ noise(7, (40, 300))
+    diagnosis = diagnose(weights(gram(matrix), matrix.shape))
+    assert diagnosis.phase.phase is Phase.RANK_COLLAPSE
+    assert diagnosis.numbers["zero_fraction"] == pytest.approx(0.6)
+
+
+def test_scaling_a_matrix_scales_xmin_and_leaves_every_shape_number_alone() -> None:
+    values = gram(noise(8))
+    one, tiny = (diagnose(weights(s * values, (120, 400)), Options(bootstrap=0)).numbers for s in (1.0, 1e-9))
+    assert tiny["xmin"] == pytest.approx(1e-9 * one["xmin"])
+    for name in ("alpha", "ks", "n_tail", "spikes", "stable_rank", "effective_rank", "bulk_ks"):
+        assert tiny[name] == pytest.approx(one[name], rel=1e-6), name
+    assert tiny["kappa"] == pytest.approx(one["kappa"], rel=1e-3)
+
+
+def test_the_same_spectrum_gives_the_same_numbers_again() -> None:
+    spectrum = weights(gram(noise(9)), (120, 400))
+    assert diagnose(spectrum).metrics() == diagnose(spectrum).metrics()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[], [1.0], [2.0] * 50, [0.0] * 20, [1e-310] * 5 + [1e300], list(range(9)), [0.0] * 90 + [1.0] * 10],
+    ids=["empty", "one", "constant", "zeros", "300 orders", "few", "projection"],
+)
+def test_hopeless_spectra_end_in_a_status_and_finite_metrics(values: list[float]) -> None:
+    size = max(len(values), 1)
+    diagnosis = diagnose(weights(np.array(values, dtype=float), (size, 2 * size)))
+    assert not diagnosis.tail.status.ok
+    assert diagnosis.tail.status.message
+    assert all(math.isfinite(value) for value in diagnosis.metrics().values())
+
+
+def test_every_metric_is_in_the_table_and_in_its_range() -> None:
+    matrix = noise(10)
+    matrix[0] *= 3.0
+    for kind in Kind:
+        source = Source(kind, "model", matrix.shape, step=3)
+        for name, value in diagnose(Spectrum.exact(gram(matrix), source)).numbers.items():
+            row = QUANTITIES[name]
+            assert math.isnan(value) or row.low - 1e-9 <= value <= row.high + 1e-9, (kind, name, value)
+
+
+def test_a_quadrature_spectrum_is_never_counted() -> None:
+    source = Source(Kind.HESSIAN, "model", (1000, 1000))
+    nodes = np.geomspace(1e-3, 10.0, 40)
+    diagnosis = diagnose(Spectrum(nodes, np.full(40, 1 / 40), 1000, source, Estimator("quadrature")))
+    assert math.isnan(diagnosis.numbers["alpha"])
+    assert diagnosis.numbers["trace"] == pytest.approx(1000 * nodes.mean())
+
+
+def test_an_indefinite_spectrum_reports_its_negative_share() -> None:
+    source = Source(Kind.HESSIAN, "model", (100, 100))
+    numbers = diagnose(Spectrum.exact(np.linspace(-1.0, 3.0, 100), source)).numbers
+    assert numbers["negative_mass"] == pytest.approx(0.25)
+    assert numbers["lambda_min"] == -1.0
+
+
+def test_a_summary_averages_layers_and_leaves_failed_ones_out() -> None:
+    good = [diagnose(weights(gram(noise(seed)), (120, 400), f"fc{seed}.weight")) for seed in (1, 2)]
+    failed = diagnose(weights(np.array([1.0, 2.0]), (2, 5), "tiny.weight"))
+    summary = summarize([*good, failed])
+    assert summary["summary/weights_alpha_mean"] == pytest.approx(np.mean([d.tail.alpha for d in good]))
+    assert summary["summary/weights_layers"] == 3
