@@ -46,7 +46,7 @@ _ROWS = (
     Quantity(
         "alpha", "alpha", "1", 1, _INF, "Exponent of the eigenvalue density above xmin, by maximum likelihood.", "alpha"
     ),
-    Quantity("alpha_stderr", "se(alpha)", "1", 0, _INF, "Standard error of alpha at the chosen xmin."),
+    Quantity("alpha_stderr", "se(alpha)", "1", 0, _INF, "Standard error of alpha, the choice of xmin included."),
     Quantity("alpha_low", "alpha_2.5%", "1", -_INF, _INF, "Lower end of the 95 % interval of alpha."),
     Quantity("alpha_high", "alpha_97.5%", "1", -_INF, _INF, "Upper end of the 95 % interval of alpha."),
     Quantity("xmin", "xmin", "as values", 0, _INF, "Where the tail starts: smallest KS distance.", "xmin"),
