@@ -114,7 +114,8 @@ def _likelier(problem: _Problem) -> LawFit:
 
 def _fit(problem: _Problem, orientation: Orientation) -> LawFit:
     inverse = orientation == "inverse"
-    data, masses = (1 / problem.values[::-1], problem.masses[::-1]) if inverse else (problem.values, problem.masses)
+    with np.errstate(over="ignore"):
+        data, masses = (1 / problem.values[::-1], problem.masses[::-1]) if inverse else (problem.values, problem.masses)
     if not np.isfinite(data[-1] * data.size) or not data[0] / data[-1] > 0:
         message = "values spread over more than 300 orders of magnitude; drop the smallest (numerical zeros)"
         return LawFit(_FAMILY[orientation], None, {}, n=problem.n, status=Status("bad_values", message))

@@ -9,17 +9,16 @@ spectrum (fraction = 1) has no threshold and the plain Gamma law of 1/x.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 from scipy.special import gammaincc, gammainccinv, gammaln
 
 from htmu_diag.errors import InputError
 from htmu_diag.fits.distance import ks_of_levels
 from htmu_diag.fits.intervals import log_interval
+from htmu_diag.fits.maximum import Maximum, maximise
 from htmu_diag.fits.results import LawFit, Status
 from htmu_diag.fits.screen import MIN_DISTINCT, MIN_VALUES, screen
 from htmu_diag.laws import InverseGamma
@@ -92,66 +91,38 @@ class _Part:
         return _Part(np.sort(np.asarray(y, dtype=np.float64)), self.cut)
 
 
-@dataclass(frozen=True)
-class _Optimum:
-    shape: float
-    b: float
-    log_likelihood: float
-    stderr: tuple[float, float]  # of log shape and log b
-    at_boundary: bool
-    converged: bool
+def _maximise(part: _Part) -> Maximum:
+    """In log shape and log b."""
+
+    def log_likelihood(p: Floats) -> float:
+        return part.log_likelihood(math.exp(p[0]), math.exp(p[1]))
+
+    return maximise(log_likelihood, part.y.size, (0.0, -math.log(part.y.mean())), (_BOUNDS, _BOUNDS))
 
 
-def _maximise(part: _Part) -> _Optimum:
-    def cost(p: Floats) -> float:
-        return -part.log_likelihood(math.exp(p[0]), math.exp(p[1])) / part.y.size
-
-    start = np.clip([0.0, -math.log(part.y.mean())], *_BOUNDS)
-    found = minimize(cost, start, method="L-BFGS-B", bounds=[_BOUNDS, _BOUNDS], options={"ftol": 1e-13, "gtol": 1e-9})
-    at_boundary = bool(np.any((found.x <= _BOUNDS[0] + 1e-6) | (found.x >= _BOUNDS[1] - 1e-6)))
-    shape, b = np.exp(found.x)
-    stderr = _stderr(cost, found.x, part.y.size)
-    height = -float(found.fun) * part.y.size
-    return _Optimum(float(shape), float(b), height, stderr, at_boundary, bool(found.success))
-
-
-def _stderr(cost: Callable[[Floats], float], p: Floats, n: int) -> tuple[float, float]:
-    """Standard errors of log shape and log b from the curvature of the mean cost."""
-    h, e = 1e-4, np.eye(2)
-
-    def second(i: int, j: int) -> float:
-        signs = ((1, 1, 1), (-1, -1, 1), (1, -1, -1), (-1, 1, -1))
-        return sum(s * cost(p + h * (a * e[i] + b * e[j])) for a, b, s in signs) / (4 * h * h)
-
-    xx, xy, yy = second(0, 0), second(0, 1), second(1, 1)
-    determinant = xx * yy - xy * xy
-    if not (determinant > 0 and xx > 0):
-        return math.inf, math.inf
-    return math.sqrt(yy / determinant / n), math.sqrt(xx / determinant / n)
-
-
-def _result(part: _Part, best: _Optimum, unit: float) -> LawFit:
-    estimates = {"shape": best.shape, "scale": best.b * unit}
-    errors = dict(zip(estimates, best.stderr, strict=True))
+def _result(part: _Part, best: Maximum, unit: float) -> LawFit:
+    shape, b = map(float, np.exp(best.point))
+    estimates = {"shape": shape, "scale": b * unit}
+    errors = dict(zip(estimates, map(float, best.stderr), strict=True))
     jacobian = float(2 * np.log(part.y).sum()) - part.y.size * math.log(unit)  # from y back to x
     return LawFit(
         "InverseGamma",
-        InverseGamma(best.shape, best.b * unit),
+        InverseGamma(shape, b * unit),
         estimates,
         {name: value * errors[name] for name, value in estimates.items()},
         {name: log_interval(value, errors[name]) for name, value in estimates.items()},
         n=part.y.size,
-        ks_distance=ks_of_levels(part.levels(best.shape, best.b)),
+        ks_distance=ks_of_levels(part.levels(shape, b)),
         log_likelihood=best.log_likelihood + jacobian,
         status=_status(best),
     )
 
 
-def _status(best: _Optimum) -> Status:
+def _status(best: Maximum) -> Status:
     if best.at_boundary:
         message = "the lowest values do not turn down as exp(-scale/x) does; another fraction, or a power law at zero"
         return Status("at_boundary", message)
-    if not best.converged or not math.isfinite(best.stderr[0]):
+    if not best.converged or not np.isfinite(best.stderr).all():
         return Status("not_converged", "the likelihood has no clear maximum; raise fraction")
     return Status()
 
@@ -161,8 +132,8 @@ def _p_value(part: _Part, fit: LawFit, unit: float, draws: int, rng: np.random.G
     worse = 0
     for _ in range(draws):
         drawn = part.draw(shape, b, rng)
-        best = _maximise(drawn)
-        worse += ks_of_levels(drawn.levels(best.shape, best.b)) >= fit.ks_distance
+        again = np.exp(_maximise(drawn).point)
+        worse += ks_of_levels(drawn.levels(float(again[0]), float(again[1]))) >= fit.ks_distance
     return (1 + worse) / (1 + draws)
 
 

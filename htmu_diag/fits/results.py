@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+
 from htmu_diag.laws.base import Law
 from htmu_diag.spectrum import Floats
 
-__all__ = ["BulkFit", "Code", "GapRatio", "Interval", "LawFit", "Status", "TailFit"]
+__all__ = ["BulkFit", "Code", "Comparison", "GapRatio", "HillPlot", "Interval", "LawFit", "Status", "TailFit"]
 
 Interval = tuple[float, float]
 UNKNOWN: Interval = (math.nan, math.nan)
@@ -156,3 +158,40 @@ class GapRatio:
     stderr: float
     n: int
     status: Status = Status()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two fitted tail laws. log_ratio > 0 favours the first, < 0 the second; p_value: chance of so large a |ratio|.
+
+    normalized_ratio: R/(sqrt(n) sigma), standard normal for laws apart. nested: one family contains the other.
+    """
+
+    first: LawFit
+    second: LawFit
+    log_ratio: float
+    normalized_ratio: float
+    p_value: float
+    nested: bool
+    status: Status = Status()
+
+
+@dataclass(frozen=True)
+class HillPlot:
+    """k: (m,) = 2..n-1; hill, hill_stderr (hill/sqrt k), moment, pickands: (m,) estimates of xi.
+
+    Pickands needs 4 k values and is NaN beyond; so is what repeated values make undefined.
+    """
+
+    k: Floats
+    hill: Floats
+    hill_stderr: Floats
+    moment: Floats
+    pickands: Floats
+    status: Status = Status()
+
+    @property
+    def alpha(self) -> Floats:
+        """The density exponent 1 + 1/xi that Hill's estimate stands for, (m,)."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(1 + 1 / self.hill)

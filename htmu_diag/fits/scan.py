@@ -11,6 +11,7 @@ The empirical CDF counts the values strictly below a point, as in the powerlaw p
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +53,9 @@ def tail_at(values: Floats, xmin: float) -> ScanResult | None:
     """Exponent and KS distance of the tail at a given xmin; None where it has fewer than two distinct values."""
     start = int(np.searchsorted(values, xmin, side="left"))
     tail = values[start:]
-    logs = np.log(tail / xmin) if tail.size and np.isfinite(tail[-1] / xmin) else np.log(tail) - np.log(xmin)
+    with np.errstate(over="ignore"):
+        ratio = tail / xmin
+    logs = np.where(np.isfinite(ratio), np.log(ratio), np.log(tail) - math.log(xmin))
     if tail.size < 2 or not logs[-1] > logs[0]:
         return None
     rate = tail.size / logs.sum()

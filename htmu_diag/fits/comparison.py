@@ -1,0 +1,53 @@
+"""Which tail law is likelier: Vuong's likelihood-ratio test (Vuong 1989; Clauset, Shalizi & Newman 2009, section 5).
+
+R = sum_i l_1(x_i) - l_2(x_i) with both laws at their maximum. For laws apart, R/(sqrt(n) sigma) is standard normal if
+both are equally far from the truth, sigma the standard deviation of the differences. If one family contains the other,
+R <= 0 always, and 2|R| is chi-squared with one degree of freedom (where the smaller family lies on the edge of the
+larger one, as a power law does for its truncated form, the p-value is twice the exact one: cautious).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy.typing as npt
+from scipy.special import erfc, gammaincc
+
+from htmu_diag.errors import InputError
+from htmu_diag.fits.results import Comparison, LawFit
+from htmu_diag.fits.screen import as_values
+from htmu_diag.fits.tail_laws import TailLaw, fit_tail_law
+from htmu_diag.spectrum import Floats
+
+__all__ = ["compare"]
+
+_CONTAINS: dict[str, set[str]] = {
+    "truncated_power_law": {"power_law", "exponential"},
+    "stretched_exponential": {"exponential"},
+}
+
+
+def compare(values: npt.ArrayLike, xmin: float, laws: Sequence[TailLaw]) -> tuple[Comparison, ...]:
+    """The first law against each of the others, on the values from xmin on.
+
+    Names: power_law, truncated_power_law, lognormal, exponential, stretched_exponential. Raises InputError on others.
+    """
+    if len(laws) < 2:
+        raise InputError(f"{len(laws)} laws given; name at least two to compare")
+    fits = [fit_tail_law(values, xmin, name) for name in laws]
+    array = as_values(values)
+    tail = array[array >= xmin]
+    return tuple(_compared(tail, fits[0], other) for other in fits[1:])
+
+
+def _compared(tail: Floats, first: LawFit, second: LawFit) -> Comparison:
+    if first.law is None or second.law is None:
+        status = second.status if second.law is None else first.status
+        return Comparison(first, second, math.nan, math.nan, math.nan, False, status)
+    difference = first.law.logpdf(tail) - second.law.logpdf(tail)
+    ratio, spread = float(difference.sum()), float(difference.std()) * math.sqrt(tail.size)
+    nested = second.family in _CONTAINS.get(first.family, set()) or first.family in _CONTAINS.get(second.family, set())
+    normalized = ratio / spread if spread > 0 else 0.0
+    p_value = float(gammaincc(0.5, abs(ratio))) if nested else float(erfc(abs(normalized) / math.sqrt(2)))
+    return Comparison(first, second, ratio, normalized, p_value, nested)

@@ -1,0 +1,58 @@
+"""Maximum likelihood in two or three parameters, with standard errors from the curvature at the maximum."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+
+from htmu_diag.spectrum import Floats
+
+__all__ = ["Maximum", "maximise"]
+
+_H = 1e-4  # of the difference quotients, in parameters of order one
+_WALL = 1e300
+
+
+@dataclass(frozen=True)
+class Maximum:
+    """point: (k,) parameters; stderr: (k,), inf where the likelihood is flat; log_likelihood of the whole sample."""
+
+    point: Floats
+    stderr: Floats
+    log_likelihood: float
+    at_boundary: bool
+    converged: bool
+
+
+def maximise(
+    log_likelihood: Callable[[Floats], float], n: int, start: Sequence[float], bounds: Sequence[tuple[float, float]]
+) -> Maximum:
+    """Maximise the log likelihood of n values inside a box, from ``start``."""
+
+    def cost(p: Floats) -> float:
+        value = log_likelihood(p)
+        return -value / n if math.isfinite(value) else _WALL
+
+    low, high = np.array(bounds).T
+    found = minimize(
+        cost, np.clip(start, low, high), method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-14, "gtol": 1e-9}
+    )
+    at_boundary = bool(np.any((found.x <= low + 1e-6) | (found.x >= high - 1e-6)))
+    return Maximum(found.x, _stderr(cost, found.x, n), -float(found.fun) * n, at_boundary, bool(found.fun < _WALL))
+
+
+def _stderr(cost: Callable[[Floats], float], point: Floats, n: int) -> Floats:
+    unit = np.eye(point.size) * _H
+
+    def second(i: int, j: int) -> float:
+        corners = ((1, 1, 1), (-1, -1, 1), (1, -1, -1), (-1, 1, -1))
+        return sum(sign * cost(point + a * unit[i] + b * unit[j]) for a, b, sign in corners) / (4 * _H * _H)
+
+    curvature = np.array([[second(i, j) for j in range(point.size)] for i in range(point.size)])
+    if not np.isfinite(curvature).all() or np.linalg.eigvalsh(curvature)[0] <= 0:
+        return np.full(point.size, np.inf)
+    return np.asarray(np.sqrt(np.diag(np.linalg.inv(curvature)) / n))
