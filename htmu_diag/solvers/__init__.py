@@ -1,9 +1,19 @@
 """Solvers: operator or matrix in, `Spectrum` out."""
 
+from htmu_diag.solvers.dense import dense_matrix, exact_operator_spectrum
 from htmu_diag.solvers.exact import UNIT, exact_spectra, exact_spectrum, product_spectrum
 from htmu_diag.solvers.kernels import covariance_spectrum, feature_spectrum, jacobian_spectrum, ntk_spectrum
+from htmu_diag.solvers.lanczos import Tridiagonal, lanczos, start_vector
+from htmu_diag.solvers.top_k import Eigenpairs, top_k
 
 __all__ = [
+    "top_k",
+    "Eigenpairs",
+    "start_vector",
+    "lanczos",
+    "Tridiagonal",
+    "exact_operator_spectrum",
+    "dense_matrix",
     "UNIT",
     "covariance_spectrum",
     "feature_spectrum",

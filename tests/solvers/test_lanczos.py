@@ -1,0 +1,95 @@
+"""The Lanczos process on matrices whose spectrum is known."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from htmu_diag.errors import InputError, MeasurementError
+from htmu_diag.operators.base import MatrixOperator
+from htmu_diag.solvers.lanczos import lanczos, start_vector
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def with_eigenvalues(values: torch.Tensor, dtype: torch.dtype = torch.float64) -> MatrixOperator:
+    """A matrix with these eigenvalues in a Haar basis."""
+    n = values.numel()
+    basis = torch.linalg.qr(torch.randn(n, n, generator=rng(), dtype=torch.float64))[0]
+    return MatrixOperator(((basis * values.double()) @ basis.T).to(dtype))
+
+
+def outliers(size: int = 400) -> torch.Tensor:
+    bulk = 0.3 * torch.randn(size - 8, generator=rng(1), dtype=torch.float64)
+    return torch.cat([torch.tensor([50.0, 40, 25, 20, 15, 9, 6, -4]).double(), bulk])
+
+
+@pytest.mark.parametrize("policy", ["full", "selective"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_basis_stays_orthonormal_where_ritz_values_converge(policy: str, dtype: torch.dtype) -> None:
+    operator = with_eigenvalues(outliers(), dtype)
+    run = lanczos(operator, steps=60, v0=start_vector(operator, rng()), reorthogonalize=policy)
+    assert run.basis is not None
+    gram = run.basis @ run.basis.T
+    assert (gram - torch.eye(60, dtype=dtype)).abs().max() < math.sqrt(torch.finfo(dtype).eps)
+
+
+def test_without_reorthogonalisation_the_same_matrix_gives_ghosts() -> None:
+    operator = with_eigenvalues(outliers(), torch.float32)
+    run = lanczos(operator, steps=60, v0=start_vector(operator, rng()), reorthogonalize="none")
+    assert (np.abs(run.ritz()[0] - 50) < 1e-3).sum() > 1
+
+
+def test_the_tridiagonal_matrix_is_the_projection_of_the_operator() -> None:
+    operator = with_eigenvalues(outliers())
+    run = lanczos(operator, steps=30, v0=start_vector(operator, rng()), reorthogonalize="full")
+    assert run.basis is not None
+    projected = (run.basis @ operator.matrix @ run.basis.T).numpy()
+    expected = np.diag(run.alphas) + np.diag(run.betas[:-1], 1) + np.diag(run.betas[:-1], -1)
+    assert np.abs(projected - expected).max() < 1e-10
+
+
+def test_a_semi_orthogonal_basis_gives_the_same_ritz_values_for_less_work() -> None:
+    operator = with_eigenvalues(outliers())
+    v0 = start_vector(operator, rng())
+    full = lanczos(operator, steps=60, v0=v0, reorthogonalize="full")
+    selective = lanczos(operator, steps=60, v0=v0, reorthogonalize="selective")
+    assert np.allclose(full.ritz()[0], selective.ritz()[0], atol=1e-12)
+    assert selective.reorthogonalized < full.reorthogonalized
+
+
+def test_residuals_are_those_of_the_lifted_ritz_vectors() -> None:
+    operator = with_eigenvalues(outliers())
+    run = lanczos(operator, steps=30, v0=start_vector(operator, rng()), reorthogonalize="full")
+    theta, vectors = run.ritz()
+    lifted = run.lift(vectors)
+    direct = (lifted @ operator.matrix - torch.as_tensor(theta)[:, None] * lifted).norm(dim=1)
+    assert np.allclose(direct.numpy(), run.residuals(vectors), atol=1e-9)
+
+
+def test_an_invariant_subspace_ends_the_run() -> None:
+    operator = MatrixOperator(torch.diag(torch.tensor([1.0, 1, 1, 2, 2, 2], dtype=torch.float64)))
+    run = lanczos(operator, steps=6, v0=torch.ones(6))
+    assert run.exhausted
+    assert run.steps == 2
+    assert np.allclose(run.ritz()[0], [1, 2])
+
+
+def test_deflated_directions_are_never_entered() -> None:
+    operator = MatrixOperator(torch.diag(torch.arange(1.0, 41.0)))
+    known = torch.eye(40)[-2:]
+    run = lanczos(operator, steps=38, v0=torch.ones(40), against=known, reorthogonalize="full")
+    assert run.ritz()[0].max() == pytest.approx(38, abs=1e-4)
+
+
+def test_a_nan_product_is_refused() -> None:
+    with pytest.raises(MeasurementError, match="product 1 is NaN"):
+        lanczos(MatrixOperator(torch.full((3, 3), math.nan)), steps=2, v0=torch.ones(3))
+
+
+def test_a_start_vector_of_another_length_is_refused() -> None:
+    with pytest.raises(InputError, match=r"shape \(3,\)"):
+        lanczos(MatrixOperator(torch.eye(3)), steps=2, v0=torch.ones(4))
