@@ -15,7 +15,8 @@ class Sink(Protocol):
     """Where diagnosed steps go. Calls come from one thread, in the order open, write..., close."""
 
     def open(self, run: Mapping[str, Any], *, start_step: int) -> None:
-        """Begin or resume a run; records at or after start_step written earlier are superseded."""
+        """Begin or resume a run. Records written earlier are superseded after start_step, and at it by a new one; a run
+        that starts at step 0 supersedes all."""
         ...
 
     def write(self, record: StepRecord) -> None:

@@ -25,10 +25,10 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from htmu_diag.storage.atomic import append, storage_errors
 
-__all__ = ["EventFile"]
+__all__ = ["PREFIX", "EventFile"]
 
-_PREFIX = "events.out.tfevents."
-_SECOND = re.compile(re.escape(_PREFIX) + r"(\d+)\.")
+PREFIX = "events.out.tfevents."
+_SECOND = re.compile(re.escape(PREFIX) + r"(\d+)\.")
 
 
 class EventFile:
@@ -56,7 +56,7 @@ class EventFile:
 def _next_name(folder: Path) -> str:
     matches = (_SECOND.match(name) for name in os.listdir(folder))
     latest = max((int(match[1]) for match in matches if match), default=0)
-    return f"{_PREFIX}{max(int(time.time()), latest + 1):010d}.{socket.gethostname()}.{os.getpid()}"
+    return f"{PREFIX}{max(int(time.time()), latest + 1):010d}.{socket.gethostname()}.{os.getpid()}"
 
 
 def _framed(event: Event) -> bytes:

@@ -3,7 +3,8 @@
     {"step": 1200, "wall_time": 1.7e9, "metrics": {"weights_alpha/fc1.weight": 3.1, ...},
      "verdicts": {"weights/fc1.weight": "bulk+spikes"}, "events": []}
 
-Numbers are finite: what has no value is absent. A resumed run drops the lines at or after its first step.
+Numbers are finite: what has no value is absent. A resumed run drops the lines after its first step, and a measurement
+made again at that step replaces its line.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +27,26 @@ class JSONLSink:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        self._start = 0
 
     def open(self, run: Mapping[str, Any], *, start_step: int) -> None:
         with storage_errors("create", self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            kept = [line for line, content in _lines(self.path) if content["step"] < start_step]
-            write_atomically(self.path, b"".join(kept), fsync=False)
+        self._start = start_step
+        self._keep(lambda line: line["step"] <= start_step > 0)
 
     def write(self, record: StepRecord) -> None:
+        if record.diagnoses and record.step == self._start:
+            self._keep(lambda line: line["step"] < record.step or not line["verdicts"])
         line = json.dumps(_content(record), allow_nan=False, ensure_ascii=False) + "\n"
         append(self.path, line.encode())
 
     def close(self) -> None:
         """Nothing to flush: every line is on disk when ``write`` returns."""
+
+    def _keep(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
+        kept = [line for line, content in _lines(self.path) if wanted(content)]
+        write_atomically(self.path, b"".join(kept), fsync=False)
 
 
 def _content(record: StepRecord) -> dict[str, Any]:

@@ -21,12 +21,16 @@ class MemorySink:
         self.records: list[StepRecord] = []
         self.run: dict[str, Any] = {}
         self._keep = keep
+        self._start = 0
 
     def open(self, run: Mapping[str, Any], *, start_step: int) -> None:
         self.run = dict(run)
-        self.records = [record for record in self.records if record.step < start_step]
+        self._start = start_step
+        self.records = [record for record in self.records if record.step <= start_step > 0]
 
     def write(self, record: StepRecord) -> None:
+        if record.diagnoses and record.step == self._start:
+            self.records = [old for old in self.records if old.step < record.step or not old.diagnoses]
         self.records.append(record)
         if self._keep is not None:
             del self.records[: -self._keep or None]

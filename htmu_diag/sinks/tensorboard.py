@@ -17,6 +17,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 
 from htmu_diag.analysis.record import StepRecord
 from htmu_diag.errors import InputError
+from htmu_diag.sinks.carry import scalars_at
 from htmu_diag.sinks.density import add_density
 from htmu_diag.sinks.events import EventFile
 from htmu_diag.sinks.hparams import add_experiment, add_session_end, add_session_start, flattened
@@ -55,10 +56,12 @@ class TensorBoardSink:
         self._last: dict[str, int] = {}  # tag of the training, or kind of spectrum -> its last step
         self._diagnosed = 0  # records with spectra so far
         self._undrawn: StepRecord | None = None
+        self._carried: dict[str, float] = {}  # of the step at which a resumed run starts
 
     def open(self, run: Mapping[str, Any], *, start_step: int) -> None:
-        """Begin a new event file; what earlier ones hold from start_step on disappears from the curves."""
+        """Begin a new event file; what earlier ones hold after start_step disappears from the curves."""
         self.close()
+        self._carried = scalars_at(self.directory, start_step) if start_step else {}
         self._events = EventFile(self.directory, start_step)
         self._start, self._last, self._diagnosed = start_step, {}, 0
         self._hparams = flattened(run.get("config") or {})
@@ -72,6 +75,7 @@ class TensorBoardSink:
     def write(self, record: StepRecord) -> None:
         """Everything of one step in one event; figures, where they are due, in another."""
         events = self._opened(record)
+        self._carry(events, record if record.step == self._start else None)
         events.add(self._summary(record), record.step, record.wall_time)
         if record.diagnoses:
             self._undrawn = record if self._figure_every is not None else None
@@ -84,6 +88,7 @@ class TensorBoardSink:
         if self._events is None:
             return
         events, self._events = self._events, None
+        self._carry(events, None)
         self._draw(events)
         if self._hparams:
             summary = Summary()
@@ -112,6 +117,15 @@ class TensorBoardSink:
             add_layout(summary, record)
         if record.diagnoses and self._diagnosed == 1 and self._hparams:
             add_experiment(summary, self._hparams, self._final)
+
+    def _carry(self, events: EventFile, again: StepRecord | None) -> None:
+        """Write the start step's earlier numbers once more, but for those that its new record gives again."""
+        if self._carried:
+            renewed = again.metrics() if again else {}
+            summary = Summary()
+            add_scalars(summary, {tag: value for tag, value in self._carried.items() if tag not in renewed})
+            events.add(summary, self._start, time.time())
+            self._carried = {}
 
     def _draw(self, events: EventFile) -> None:
         record, self._undrawn = self._undrawn, None

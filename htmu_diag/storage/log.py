@@ -40,7 +40,7 @@ def visible_lines(root: Path) -> list[LogLine]:
     """The lines of all attempts, oldest first, without those that a later attempt superseded."""
     lines: list[LogLine] = []
     for segment in segments(root):
-        lines = [line for line in lines if line.step < segment.start]
+        lines = [line for line in lines if not segment.supersedes(line.step)]
         lines.extend(_read(segment.path / LOG))
     return lines
 

@@ -5,11 +5,13 @@
         run.json                        its own information
         000000000100.safetensors        one record a step
         scalars.jsonl                   numbers logged between records, a line each
-    spectra/0001-from-1200/             resumed at step 1200: steps >= 1200 of segment 0000 no longer count
+    spectra/0001-from-1200/             resumed at step 1200: steps > 1200 of segment 0000 no longer count
 
-Nothing is moved or deleted on resume. One ``rename`` makes the new segment appear, and with it the old steps at or
-after its start disappear from every reading: the change is atomic, no step can be read twice, and what was superseded
-stays on disk for whoever wants it.
+Nothing is moved or deleted on resume. One ``rename`` makes the new segment appear, and with it the old steps after its
+start disappear from every reading: the change is atomic, no step can be read twice, and what was superseded stays on
+disk for whoever wants it. The start itself belongs to the past that a checkpoint keeps (it holds the state after so
+many steps); its record gives way to a new one when the resumed run measures there again. A segment from step 0 is a new
+run: it supersedes everything.
 """
 
 from __future__ import annotations
@@ -41,6 +43,10 @@ class Segment:
         number = max((segment.number for segment in segments(root)), default=-1) + 1
         return cls(number, start, root / RECORDS / f"{number:04d}-from-{start}")
 
+    def supersedes(self, step: int) -> bool:
+        """Whether a step of an earlier segment no longer counts."""
+        return step > self.start or self.start == 0
+
     def records(self) -> Mapping[int, Path]:
         """step -> file."""
         matches = (_RECORD.fullmatch(name) for name in os.listdir(self.path))
@@ -65,6 +71,6 @@ def visible_records(root: Path) -> dict[int, Path]:
     """step -> file, ascending, each step once: of the latest attempt that covers it."""
     visible: dict[int, Path] = {}
     for segment in segments(root):
-        visible = {step: path for step, path in visible.items() if step < segment.start}
+        visible = {step: path for step, path in visible.items() if not segment.supersedes(step)}
         visible.update(segment.records())
     return dict(sorted(visible.items()))

@@ -25,8 +25,8 @@ class Store:
 
     directory: created if it does not exist.
     info: content of ``run.json``, see `run_info`.
-    start_step: first step of this attempt; records at or after it from earlier attempts are superseded (kept on disk,
-        no longer read), the earlier ones stay.
+    start_step: optimizer steps taken before this attempt. Records of earlier attempts are superseded (kept on disk, no
+        longer read) after it, and at it when a new one is written; 0 starts anew and supersedes all.
     fsync: make every record survive a power loss as well as a crash of the process. On by default: it costs
         milliseconds of waiting on the caller's thread and no CPU time.
 

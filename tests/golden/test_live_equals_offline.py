@@ -50,7 +50,7 @@ def test_the_live_numbers_are_those_of_the_stored_spectra(trained: Path) -> None
     offline = {record.step: record.metrics() for record in htmu_diag.load_run(trained).records()}
     assert list(offline) == [0, 2, 4, 6]
     assert offline == live(trained)
-    assert "weights_alpha/0.weight" in offline[6]
+    assert "weights_p/0.weight" in offline[6]
 
 
 def test_another_process_without_torch_finds_the_same_numbers(trained: Path) -> None:

@@ -1,6 +1,7 @@
 """Diagnosed steps of a small model, and TensorBoard's two readers."""
 
 import functools
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,7 @@ def _rust(folder: Path) -> base_provider.DataProvider:
         binary, str(folder), reload_interval=0, channel_creds_type=grpc_util.ChannelCredsType.LOCAL
     )
     ingester.start()
+    weakref.finalize(ingester.data_provider, ingester._stdin_handle.close)  # the server ends with its standard input
     return ingester.data_provider
 
 

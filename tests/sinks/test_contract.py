@@ -47,9 +47,12 @@ def test_json_lines_hold_every_finite_number_once_and_survive_a_torn_end(record:
         sink.write(record(step, scalars={"train/loss": float("nan"), "lr": 0.1}, events=("é",)))
     path.write_bytes(path.read_bytes()[:-20])
     sink.open({}, start_step=100)
+    assert len(path.read_text(encoding="utf-8").splitlines()) == 2
+    sink.write(StepRecord(100, 1.0, scalars={"test/accuracy": 0.5}))
+    sink.write(record(100))
     sink.write(record(150))
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    assert [line["step"] for line in lines] == [0, 150]
+    assert [(line["step"], len(line["verdicts"])) for line in lines] == [(0, 2), (100, 0), (100, 2), (150, 2)]
     assert lines[0]["metrics"]["lr"] == 0.1
     assert "train/loss" not in lines[0]["metrics"]
     assert lines[0]["metrics"]["weights_alpha/blocks.2.up"] == record(0).metrics()["weights_alpha/blocks.2.up"]
@@ -79,9 +82,12 @@ def test_memory_keeps_curves_and_forgets_what_is_superseded(record: Make) -> Non
     for step in (0, 100, 200):
         sink.write(record(step, scalars={"lr": 1.0}))
     sink.open({}, start_step=100)
-    sink.write(record(150, scalars={"lr": 2.0}))
-    assert sink.curve("lr") == [(0, 1.0), (150, 2.0)]
-    assert [step for step, _ in sink.curve("weights_alpha/blocks.2.up")] == [0, 150]
+    assert sink.curve("lr") == [(0, 1.0), (100, 1.0)]
+    for step in (100, 150):
+        sink.write(record(step, scalars={"lr": 2.0}))
+    assert sink.curve("lr") == [(0, 1.0), (100, 2.0), (150, 2.0)]
+    sink.open({}, start_step=0)
+    assert sink.records == []
 
 
 def test_memory_can_be_bounded(record: Make) -> None:

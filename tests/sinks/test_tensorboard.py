@@ -75,6 +75,16 @@ def test_a_resumed_run_is_not_doubled(record: Make, read: Read, tmp_path: Path) 
     assert [step for step, _ in found.scalars(ALPHA)["run"]] == [0, 100, 200, 250]
 
 
+def test_the_step_at_which_a_run_resumes_keeps_its_numbers_once(record: Make, read: Read, tmp_path: Path) -> None:
+    for start in (0, 100, 150):  # a measurement is made again at 100, none at 150
+        records = [record(step) for step in (0, 100, 200) if step >= start]
+        losses = [StepRecord(step, 1.0, scalars={"loss": float(start)}) for step in (100, 150, 200) if step > start]
+        written(tmp_path / "run", sorted([*records, *losses], key=lambda r: r.step), start_step=start)
+    found = read(tmp_path)
+    assert found.scalars("loss") == {"run": [(100, 0.0), (150, 100.0), (200, 150.0)]}
+    assert [step for step, _ in found.scalars(ALPHA)["run"]] == [0, 100, 200]
+
+
 def test_nothing_but_finite_float32_reaches_tensorboard(record: Make, tmp_path: Path) -> None:
     scalars = {"nan": math.nan, "inf": math.inf, "too_large": 1e39, "minus": -math.inf, "good": 1.0}
     events = raw_events(written(tmp_path, [record(0, scalars=scalars)]))

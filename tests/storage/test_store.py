@@ -60,19 +60,30 @@ def test_a_resumed_run_supersedes_later_steps_and_keeps_their_files(one: Spectru
     with Store(tmp_path, fsync=False, info={"attempt": 1}) as store:
         for step in (0, 100, 200, 300):
             store.write(step, [one], scalars={"try": 1.0})
-            store.log(step + 50, {"loss": 1.0})
+            store.log(step, {"loss": 1.0})
     with Store(tmp_path, fsync=False, start_step=200, info={"attempt": 2}) as store:
         run = load_run(tmp_path)
-        assert run.steps == (0, 100)
+        assert run.steps == (0, 100, 200)
+        store.write(200, [one], scalars={"try": 2.0})
         store.write(250, [one], scalars={"try": 2.0})
         store.log(260, {"loss": 2.0})
-    assert run.steps == (0, 100, 250)
+    assert run.steps == (0, 100, 200, 250)
+    assert len(run.spectra(200)) == 1
     assert run.scalars() == {
-        "try": [(0, 1.0), (100, 1.0), (250, 2.0)],
-        "loss": [(50, 1.0), (150, 1.0), (260, 2.0)],
+        "try": [(0, 1.0), (100, 1.0), (200, 2.0), (250, 2.0)],
+        "loss": [(0, 1.0), (100, 1.0), (200, 1.0), (260, 2.0)],
     }
     assert run.info == {"attempt": 2}
-    assert len(list(tmp_path.rglob("*.safetensors"))) == 5
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 6
+
+
+def test_a_run_that_starts_at_zero_in_an_old_folder_is_a_new_run(one: Spectrum, tmp_path: Path) -> None:
+    with Store(tmp_path, fsync=False) as store:
+        store.write(0, [one])
+        store.log(0, {"loss": 1.0})
+    Store(tmp_path, fsync=False).close()
+    assert load_run(tmp_path).steps == ()
+    assert load_run(tmp_path).scalars() == {}
 
 
 def test_three_attempts_leave_each_step_once(tmp_path: Path) -> None:
@@ -95,8 +106,8 @@ def test_any_history_of_attempts_reads_like_a_dictionary(attempts: list[tuple[in
         Store(folder, fsync=False).close()
         for attempt, (start, steps, lines) in enumerate(attempts):
             with Store(folder, fsync=False, start_step=start) as store:
-                records = {step: value for step, value in records.items() if step < start}
-                logged = {step: value for step, value in logged.items() if step < start}
+                records = {step: value for step, value in records.items() if step <= start > 0}
+                logged = {step: value for step, value in logged.items() if step <= start > 0}
                 for step in steps:
                     store.write(start + step, scalars={"record": attempt})
                     records[start + step] = attempt
