@@ -116,6 +116,11 @@ class Spectrum:
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "scalars", MappingProxyType(dict(self.scalars)))
 
+    def __reduce__(self) -> tuple[type[Spectrum], tuple[object, ...]]:
+        """Copied and sent between processes by its fields (a mapping proxy cannot be pickled)."""
+        fields = (self.values, self.weights, self.dimension, self.source, self.estimator, dict(self.scalars))
+        return Spectrum, fields
+
     @classmethod
     def exact(
         cls, values: npt.ArrayLike, source: Source, *, routine: str = "", scalars: Mapping[str, float] = _NO_SCALARS

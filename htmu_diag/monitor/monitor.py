@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 import torch
+from torch.distributed.tensor import DTensor
 
 from htmu_diag.analysis import StepRecord
-from htmu_diag.errors import InputError
+from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.monitor.complaints import Complaints
 from htmu_diag.monitor.counter import StepCounter
 from htmu_diag.monitor.ending import Ending
@@ -137,7 +138,9 @@ class Monitor:
 
     def _measure(self, step: int, probes: Iterable[Probe]) -> None:
         wanted = {probe.name: probe for probe in probes}
-        agreed = [wanted[name] for name in self._team.agree(step, list(wanted)) if name in wanted]
+        agreed: list[Probe] = []
+        with self._complaints.containing("ranks", []):
+            agreed = [wanted[name] for name in self._team.agree(step, list(wanted)) if name in wanted]
         if not agreed:
             return
         self._lane.reserve()
@@ -162,9 +165,16 @@ class Monitor:
                 with torch.no_grad():
                     measured.items += [(probe.name, item.order, item) for item in probe.capture(context)]
             elif self._team.share.rank == 0:
+                _refuse_shards(context.model)
                 for order, spectrum in enumerate(probe.measure(context)):
                     measured.items.append((probe.name, order, spectrum.at_step(measured.step)))
         measured.seconds[probe.name] = time.perf_counter() - began
 
     def _at(self, step: int) -> StepContext:
         return self._context.at(step)
+
+
+def _refuse_shards(model: torch.nn.Module) -> None:
+    """Products with a sharded model are collective, and this probe runs on one rank."""
+    if any(isinstance(parameter, DTensor) for parameter in model.parameters()):
+        raise MeasurementError("it needs whole parameters, and this model's are sharded; measure a replicated model")

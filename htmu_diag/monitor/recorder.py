@@ -110,6 +110,7 @@ class Recorder:
         places = {probe: place for place, probe in enumerate(measured.probes)}
         found = sorted((f for part in parts for f in part.found), key=lambda f: (places[f.probe], f.order))
         events = [event for part in parts for event in part.events]
+        events += [self._complaints.add("a rank", part.error) for part in parts if part.error]
         if self._store:
             with self._complaints.containing("store", events):
                 spectra = [f.spectrum for f in found]

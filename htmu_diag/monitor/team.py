@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from htmu_diag.errors import HTMUError
 from htmu_diag.probes import Share
 from htmu_diag.spectrum import Spectrum
 
@@ -23,10 +24,11 @@ class Found:
 
 @dataclass(frozen=True)
 class Part:
-    """What one process measured at one step."""
+    """What one process measured at one step. error: why there is nothing of it."""
 
     found: tuple[Found, ...]
     events: tuple[str, ...]
+    error: HTMUError | None = None
 
 
 class Team(Protocol):
@@ -40,12 +42,12 @@ class Team(Protocol):
     def agree(self, step: int, probes: Sequence[str]) -> list[str]:
         """On the training thread, before a snapshot: the probes that all processes run now, rank 0's choice.
 
-        Empty where not all of them came within the time limit; never waits longer than that.
+        Raises MeasurementError where not all of them came within the time limit; never waits longer than that.
         """
         ...
 
     def collect(self, step: int, part: Part) -> list[Part]:
-        """On the worker thread: all parts on rank 0, none elsewhere; a missing one is an event."""
+        """On the worker thread: all parts on rank 0, none elsewhere; a missing one has an error."""
         ...
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 
 from htmu_diag.analysis import Options
 from htmu_diag.errors import InputError, MeasurementError, StorageError
@@ -16,6 +17,7 @@ from htmu_diag.monitor.complaints import Complaints
 from htmu_diag.monitor.counter import inner_optimizer, shares_parameters
 from htmu_diag.monitor.monitor import Monitor
 from htmu_diag.monitor.plan import Cadence, Plan, ProbeLike
+from htmu_diag.monitor.ranks import Ranks
 from htmu_diag.monitor.recorder import Recorder
 from htmu_diag.monitor.team import Solo, Team
 from htmu_diag.probes import Budget, LossFn, StepContext
@@ -43,6 +45,7 @@ def watch(
     sinks: Sequence[Sink] | None = None,
     start_step: int = 0,
     seed: int = 0,
+    team: Team | None = None,
 ) -> Monitor:
     """Measure the spectra of a model while it trains, from now until the monitor is closed or the process ends.
 
@@ -61,9 +64,14 @@ def watch(
     start_step: optimizer steps taken before; a resumed run continues its folder, and what was logged from this step
         on is superseded.
 
+    team: None for all ranks where a torch.distributed job runs (every rank calls ``watch``, rank 0 writes), `Solo()`
+        for this process alone.
+
     A folder that cannot be written is warned about and the training goes on. Raises StorageError where another process
     writes the folder; InputError for an unknown probe, a missing batch, an optimizer of another model.
     """
+    complaints = Complaints(strict)
+    team = _team() if team is None else team
     inner = inner_optimizer(optimizer)
     context = StepContext(
         step=start_step,
@@ -73,15 +81,15 @@ def watch(
         loss_fn=loss_fn,
         include=tuple(include),
         seed=seed,
+        share=team.share,
     )
     plan = Plan.of(probes, every)
     plan.require(_available(context))
-    complaints, spending = Complaints(strict), Budget(budget)
-    team: Team = Solo()
     _check_model(context, complaints)
     info = dict(default_run_info(seed=seed) if run_info is None else run_info)
     info.setdefault("options", asdict(options or Options()))  # an offline analysis then gives the same numbers
     writes = team.share.rank == 0
+    spending = Budget(budget if writes else None)  # rank 0 decides for all
     store = _store(Path(log_dir), info, start_step, complaints) if writes else None
     given = [TensorBoardSink(log_dir)] if sinks is None else sinks
     recorder = Recorder(store, given if writes else (), options, team, complaints, spending)
@@ -95,6 +103,12 @@ def unwrapped(model: torch.nn.Module) -> torch.nn.Module:
         return unwrapped(model.module)
     compiled = getattr(model, "_orig_mod", None)
     return unwrapped(compiled) if isinstance(compiled, torch.nn.Module) else model
+
+
+def _team() -> Team:
+    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+        return Ranks()
+    return Solo()
 
 
 def _available(context: StepContext) -> list[Any]:

@@ -1,0 +1,30 @@
+"""DDP and FSDP2: what `watch` does by itself in a torch.distributed job, and what can be chosen.
+
+Call ``watch`` on every rank, at the same place, with the same arguments; rank 0 writes.
+
+- Replicated weights (DDP): each rank decomposes its share of the matrices and sends the spectra to rank 0.
+- Sharded weights (``fully_shard``): one parameter at a time is gathered by all ranks, and kept by the one whose share
+  it is until it is decomposed; whole models never meet in one memory.
+- Probes that differentiate (NTK, Hessian) run on rank 0 on its own replica; sharded models are refused by name.
+- A rank that does not come to a snapshot within the time limit costs that snapshot and one warning, never a deadlock.
+"""
+
+from __future__ import annotations
+
+from htmu_diag.monitor.ranks import Ranks
+from htmu_diag.monitor.team import Solo, Team
+
+__all__ = ["alone", "all_ranks"]
+
+
+def alone() -> Team:
+    """For ``watch(team=alone())``: this process measures and writes its own model, whatever other ranks do.
+
+    Give every rank its own ``log_dir``: a folder has one writer.
+    """
+    return Solo()
+
+
+def all_ranks(limit: float = 60.0) -> Team:
+    """For ``watch(team=all_ranks(limit=300))``: the ranks of the job together, with another time limit in seconds."""
+    return Ranks(limit)

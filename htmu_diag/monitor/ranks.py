@@ -1,0 +1,114 @@
+"""Many processes that train one model (DDP, FSDP): each measures its share, rank 0 writes.
+
+They speak through the key-value store of the job, never through collectives of their own: a rank that does not come, or
+dies, costs a time limit and a clear sentence, not a deadlock. A snapshot begins with an agreement, since gathering a
+sharded weight is collective and must be done by all ranks or by none:
+
+    every rank   step/ready/rank = here
+    rank 0       waits for all of them, then  step/go = the probes to run, or none if someone is missing
+    every rank   reads step/go
+
+Later, off the training thread, every rank puts its spectra under step/part/rank, and rank 0 takes them from there.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import pickle
+import time
+from collections.abc import Sequence
+
+import torch.distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore, Store, _get_default_store
+
+from htmu_diag.errors import MeasurementError
+from htmu_diag.monitor.team import Part
+from htmu_diag.probes import Share
+
+__all__ = ["Ranks"]
+
+POLL_SECONDS = 0.005
+PATIENCE = 2  # agreements missed in a row before the ranks stop waiting for each other
+_COUNT = itertools.count()
+
+
+class Ranks:
+    """All ranks of the running torch.distributed job. Every rank must make it, in the same order as other ones.
+
+    limit: seconds to wait for the others at a step; 60 by default: no step of a healthy job lags that far behind.
+    """
+
+    def __init__(self, limit: float = 60.0) -> None:
+        self.share = Share(dist.get_rank(), dist.get_world_size())
+        self._limit = limit
+        whole = _get_default_store()
+        prefix = f"htmu_diag/{next(_COUNT)}"
+        self._here = PrefixStore(prefix, whole.clone())  # one connection a thread: a store waits under a lock
+        self._there = PrefixStore(prefix, whole.clone())
+        self._missed = 0
+
+    def agree(self, step: int, probes: Sequence[str]) -> list[str]:
+        if self._missed >= PATIENCE:
+            return []
+        return self._lead(step, probes) if self.share.rank == 0 else self._follow(step)
+
+    def collect(self, step: int, part: Part) -> list[Part]:
+        if self.share.rank:
+            self._there.set(f"{step}/part/{self.share.rank}", pickle.dumps(part))  # type: ignore[arg-type]
+            return []
+        return [part, *(self._part_of(step, rank) for rank in range(1, self.share.world))]
+
+    def close(self) -> None:
+        """Nothing to end: the store is the job's."""
+
+    def _lead(self, step: int, probes: Sequence[str]) -> list[str]:
+        missing = self._await_others(step)
+        self._missed = self._missed + 1 if missing else 0
+        self._here.set(f"{step}/go", json.dumps({"probes": [] if missing else list(probes), "missed": self._missed}))
+        if missing:
+            raise MeasurementError(
+                f"step {step}: rank {', '.join(map(str, missing))} did not come to the snapshot within "
+                f"{self._limit:g} s, so it was left out; all ranks must call watch() and take the same steps"
+                + ("; no further snapshots in this run" if self._missed == PATIENCE else "")
+            )
+        return list(probes)
+
+    def _follow(self, step: int) -> list[str]:
+        self._here.set(f"{step}/ready/{self.share.rank}", "here")
+        if not _wait(self._here, f"{step}/go", 2 * self._limit):
+            self._missed += 1
+            raise MeasurementError(
+                f"step {step}: no word from rank 0 within {2 * self._limit:g} s; the snapshot was left out"
+            )
+        answer = json.loads(self._here.get(f"{step}/go"))
+        self._missed = int(answer["missed"])
+        return list(answer["probes"])
+
+    def _await_others(self, step: int) -> list[int]:
+        """The ranks that did not come in time."""
+        deadline = time.monotonic() + self._limit
+        others = {rank: f"{step}/ready/{rank}" for rank in range(1, self.share.world)}
+        missing = [rank for rank, key in others.items() if not _wait(self._here, key, deadline - time.monotonic())]
+        for rank in others.keys() - missing:
+            self._here.delete_key(others[rank])
+        return missing
+
+    def _part_of(self, step: int, rank: int) -> Part:
+        key = f"{step}/part/{rank}"
+        if not _wait(self._there, key, self._limit):
+            late = f"step {step}: rank {rank} sent nothing within {self._limit:g} s; its spectra are missing"
+            return Part((), (), MeasurementError(late))
+        part: Part = pickle.loads(self._there.get(key))
+        self._there.delete_key(key)
+        return part
+
+
+def _wait(store: Store, key: str, seconds: float) -> bool:
+    """Whether the key is there, at the latest after so many seconds."""
+    deadline = time.monotonic() + max(seconds, 0.0)
+    while not store.check([key]):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True

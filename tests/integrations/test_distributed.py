@@ -1,0 +1,52 @@
+"""Two ranks give the spectra of one process, and never wait for each other without end."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import htmu_diag
+from htmu_diag.storage import Run, load_run
+from tests.integrations import workers
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The same training on one process with the whole batch."""
+    folder = tmp_path_factory.mktemp("alone")
+    model = workers.network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with htmu_diag.watch(model, optimizer, log_dir=folder, every=2, probes=["weights", "trajectory"]):
+        workers.train(model, optimizer, -1, 4)
+    return load_run(folder)
+
+
+@pytest.mark.parametrize("job", [workers.ddp, workers.sharded])
+def test_two_ranks_give_the_spectra_of_one_process(job: workers.Job, alone: Run, tmp_path: Path) -> None:
+    workers.launch(job, tmp_path)
+    together = load_run(tmp_path / "run")
+    assert together.steps == alone.steps == (0, 2, 4)
+    assert not together.events()
+    for step in together.steps:
+        ours, theirs = together.spectra(step), alone.spectra(step)
+        assert [s.source for s in ours] == [s.source for s in theirs]
+        for one, other in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(one.values, other.values, rtol=1e-4, atol=1e-9)
+
+
+@pytest.mark.parametrize("job", [workers.a_rank_skips_a_step, workers.a_rank_raises])
+def test_a_rank_that_does_not_come_costs_a_limit_and_a_sentence(job: workers.Job, tmp_path: Path) -> None:
+    workers.launch(job, tmp_path)
+    told = (tmp_path / "warnings-0.txt").read_text()
+    assert "rank 1 did not come to the snapshot within 1 s" in told
+    assert "all ranks must call watch() and take the same steps" in told
+    assert 0 in load_run(tmp_path / "run").steps
+
+
+def test_a_probe_that_needs_whole_parameters_is_refused_on_shards_by_name(tmp_path: Path) -> None:
+    workers.launch(workers.careless_probe_on_shards, tmp_path)
+    assert "stub" in (tmp_path / "warnings-0.txt").read_text()
+    run = load_run(tmp_path / "run")
+    assert [s.source.name for s in run.spectra(0)] == ["0.weight", "2.weight", "4.weight"]
+    assert "sharded" in run.events()[0][1]

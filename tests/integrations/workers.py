@@ -1,0 +1,132 @@
+"""What each rank of a test job runs; started by `torch.multiprocessing` with gloo on the loopback interface."""
+
+import os
+import time
+import warnings
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch.distributed.fsdp import fully_shard
+from torch.nn.parallel import DistributedDataParallel
+
+import htmu_diag
+from htmu_diag.integrations.distributed import all_ranks
+
+WORLD = 2
+Job = Callable[[int, Path], None]
+
+
+def launch(job: Job, folder: Path, seconds: float = 90.0) -> None:
+    """Run a job on two ranks; raises what a rank raised, and TimeoutError where they do not end in time."""
+    context = mp.start_processes(
+        _enter, args=(job, folder, os.getpid()), nprocs=WORLD, join=False, start_method="spawn"
+    )
+    deadline = time.monotonic() + seconds
+    try:
+        while not context.join(timeout=1.0):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{job.__name__}: the ranks did not end within {seconds:g} s")
+    finally:
+        for process in context.processes:
+            process.kill()
+
+
+def _enter(rank: int, job: Job, folder: Path, key: int) -> None:
+    torch.set_num_threads(1)
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    rendezvous = f"file://{folder}/rendezvous-{key}"
+    dist.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=WORLD, timeout=timedelta(seconds=30))
+    job(rank, folder)
+    dist.destroy_process_group()
+
+
+def network() -> torch.nn.Module:
+    torch.manual_seed(0)
+    linear = torch.nn.Linear
+    return torch.nn.Sequential(linear(16, 24), torch.nn.Tanh(), linear(24, 20), torch.nn.Tanh(), linear(20, 6))
+
+
+def train(model: torch.nn.Module, optimizer: torch.optim.Optimizer, rank: int, steps: int) -> None:
+    """Each rank has its half of the batch, so the averaged gradient is that of the whole."""
+    torch.manual_seed(1)
+    inputs, targets = torch.randn(32, 16), torch.randn(32, 6)
+    part = slice(16 * rank, 16 * (rank + 1)) if rank >= 0 else slice(None)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        torch.nn.functional.mse_loss(model(inputs[part]), targets[part]).backward()
+        optimizer.step()
+
+
+def ddp(rank: int, folder: Path) -> None:
+    model = DistributedDataParallel(network())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with htmu_diag.watch(
+        model, optimizer, log_dir=folder / "run", every=2, probes=["weights", "trajectory"]
+    ) as monitor:
+        train(model, optimizer, rank, 4)
+        monitor.flush()
+        assert bool(monitor.records) == (rank == 0)
+
+
+def sharded(rank: int, folder: Path) -> None:
+    model = network()
+    for module in model:
+        if isinstance(module, torch.nn.Linear):
+            fully_shard(module)
+    fully_shard(model)
+    with htmu_diag.watch(model, log_dir=folder / "run", every=2, probes=["weights", "trajectory"]):
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        train(model, optimizer, rank, 4)
+
+
+def a_rank_skips_a_step(rank: int, folder: Path) -> None:
+    """Rank 1 does not take the first step: later snapshots find one rank only, and the training ends all the same."""
+    model = DistributedDataParallel(network())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with _caught(folder, rank), htmu_diag.watch(model, optimizer, log_dir=folder / "run", every=2, team=all_ranks(1.0)):
+        model(torch.ones(2, 16)).sum().backward()
+        if rank == 0:
+            optimizer.step()
+        train(model, optimizer, rank, 7)
+
+
+def a_rank_raises(rank: int, folder: Path) -> None:
+    """Rank 1 stops training after three steps; rank 0 goes on (without gradient exchange) and is not held up."""
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with _caught(folder, rank), htmu_diag.watch(model, optimizer, log_dir=folder / "run", every=2, team=all_ranks(1.0)):
+        train(model, optimizer, -1, 3)
+        if rank == 1:
+            return
+        train(model, optimizer, -1, 5)
+
+
+def careless_probe_on_shards(rank: int, folder: Path) -> None:
+    from tests.monitor.helpers import StubProbe, spectrum
+
+    model = network()
+    fully_shard(model)
+    with _caught(folder, rank):
+        htmu_diag.watch(model, log_dir=folder / "run", probes=[StubProbe(lambda step: [spectrum()]), "weights"]).close()
+
+
+class _caught(warnings.catch_warnings):
+    """Writes the warnings of a block to a file of the rank."""
+
+    def __init__(self, folder: Path, rank: int) -> None:
+        super().__init__(record=True)
+        self._path = folder / f"warnings-{rank}.txt"
+
+    def __enter__(self) -> Any:
+        self._caught = super().__enter__()
+        warnings.simplefilter("always")
+        return self._caught
+
+    def __exit__(self, *exception: Any) -> None:
+        self._path.write_text("\n".join(str(warning.message) for warning in self._caught or ()))
+        super().__exit__(*exception)
