@@ -17,6 +17,9 @@ from htmu_diag.storage import Store
 from tests.monitor.helpers import StubProbe, Task, spectrum
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:htmu_diag. went wrong more than once")
+
+
 def our(caught: list[warnings.WarningMessage]) -> list[str]:
     return [str(warning.message) for warning in caught if "htmu_diag" in str(warning.message)]
 
