@@ -103,7 +103,7 @@ def test_a_kill_at_any_moment_loses_at_most_the_snapshot_in_flight(task: Task, t
     assert seen == list(run.steps)[: len(seen)]
     assert len(run.steps) - len(seen) <= 1
     assert [s.source.name for s in run.spectra()] == ["0.weight", "2.weight"]
-    htmu_diag.watch(task.model, log_dir=tmp_path, start_step=2).close()
+    htmu_diag.watch(task.model, log_dir=tmp_path, every=1, start_step=2).close()
     assert htmu_diag.load_run(tmp_path).steps == (0, 1, 2)
 
 

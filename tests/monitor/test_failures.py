@@ -16,7 +16,6 @@ from htmu_diag.sinks import MemorySink
 from htmu_diag.storage import Store
 from tests.monitor.helpers import StubProbe, Task, spectrum
 
-
 pytestmark = pytest.mark.filterwarnings("ignore:htmu_diag. went wrong more than once")
 
 
