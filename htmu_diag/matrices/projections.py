@@ -17,7 +17,7 @@ INTERLEAVED = frozenset({"query_key_value"})  # rows ordered (head, q or k or v,
 _QUERY = frozenset({"q_proj", "query", "q_lin", "wq", "to_q", "q", "q_proj_weight", "q_attn"})
 _KEY = frozenset({"k_proj", "key", "k_lin", "wk", "to_k", "k", "k_proj_weight"})
 _VALUE = frozenset({"v_proj", "value", "v_lin", "wv", "to_v", "v", "v_proj_weight"})
-_EMBEDDING = frozenset({"wte", "wpe", "embed_tokens", "tok_embeddings", "word_embeddings", "position_embeddings"})
+_EMBEDDING = frozenset({"wte", "wpe"})
 _GATES = {4: ("i", "f", "g", "o"), 3: ("r", "z", "n")}  # order of rows in torch's LSTM and GRU
 
 
@@ -46,7 +46,7 @@ def projection(component: str, outputs: int, inputs: int, heads: Heads) -> tuple
     ):
         if component in names:
             return role, (Part("", outputs, role, count),)
-    return ("embedding" if component in _EMBEDDING or component.endswith("_embeddings") else "linear"), ()
+    return ("embedding" if component in _EMBEDDING or "embed" in component else "linear"), ()
 
 
 def _fused(outputs: int, inputs: int, heads: Heads) -> tuple[Part, ...]:

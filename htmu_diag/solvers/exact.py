@@ -20,7 +20,7 @@ import torch
 
 from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.solvers.entropy import entropy_deficit
-from htmu_diag.solvers.gram import gram
+from htmu_diag.solvers.gram import eigenvalues, gram
 from htmu_diag.solvers.threads import blas_threads
 from htmu_diag.spectrum import Floats, Source, Spectrum
 
@@ -50,7 +50,7 @@ def exact_spectrum(
 
     Raises MeasurementError for NaN or infinite entries, InputError for a tensor that is not a non-empty matrix.
     """
-    _check(matrix, source)
+    matrix = _checked(matrix, source)
     dtype = _arithmetic(matrix, dtype)
     with torch.no_grad(), blas_threads(threads if matrix.device.type == "cpu" else None):
         if routine == "svdvals":
@@ -61,7 +61,7 @@ def exact_spectrum(
             values, basis = torch.linalg.eigh(product)
             scalars = {"entropy_deficit": entropy_deficit(basis)}
         else:
-            values, scalars = torch.linalg.eigvalsh(product), {}
+            values, scalars = eigenvalues(product), {}
         if routine == "auto" and not vectors and _is_unresolved(values, dtype) and len(values) <= _CHEAP_SIDE:
             return _by_svdvals(matrix, source, dtype, vectors=False)
         return _spectrum(values, source, f"gram_eig{'h' if vectors else 'valsh'} {_short(dtype)}", scalars)
@@ -78,8 +78,7 @@ def exact_spectra(
 
     Worth it for many small matrices (experts, heads), where a call costs more than its arithmetic.
     """
-    for matrix, source in zip(matrices, sources, strict=True):
-        _check(matrix, source)
+    matrices = [_checked(matrix, source) for matrix, source in zip(matrices, sources, strict=True)]
     if len({matrix.shape for matrix in matrices}) > 1:
         raise InputError("exact_spectra takes matrices of one shape; group them first")
     dtype = _arithmetic(matrices[0], dtype)
@@ -87,7 +86,7 @@ def exact_spectra(
         products = [gram(matrix, dtype) for matrix in matrices]
         for product, matrix, source in zip(products, matrices, sources, strict=True):
             _refuse_non_finite(product, matrix, source)
-        values = torch.linalg.eigvalsh(torch.stack(products))
+        values = eigenvalues(torch.stack(products))
     routine = f"gram_eigvalsh {_short(dtype)}"
     return [
         exact_spectrum(matrix, source, dtype=dtype, threads=threads)
@@ -102,8 +101,8 @@ def product_spectrum(left: torch.Tensor, right: torch.Tensor, source: Source, *,
 
     With left = Q R and right^T = P S the singular values are those of R S^T; the other min(n, m) - r are zero.
     """
+    left, right = _checked(left, source), _checked(right, source)
     for factor in (left, right):
-        _check(factor, source)
         _refuse_non_finite(factor.sum(), factor, source)
     with torch.no_grad(), blas_threads(threads if left.device.type == "cpu" else None):
         upper = torch.linalg.qr(left.double(), mode="r").R
@@ -153,9 +152,10 @@ def _short(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def _check(matrix: torch.Tensor, source: Source) -> None:
+def _checked(matrix: torch.Tensor, source: Source) -> torch.Tensor:
     if matrix.ndim != 2 or 0 in matrix.shape:
         raise InputError(f"{source.label()}: a non-empty matrix is needed, not shape {tuple(matrix.shape)}")
+    return matrix.detach()
 
 
 def _refuse_non_finite(summary: torch.Tensor, matrix: torch.Tensor, source: Source) -> None:

@@ -1,0 +1,78 @@
+"""Matrices of a checkpoint, read from disk one at a time, under the names and with the roles of the live model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from htmu_diag.matrices.entry import Entry, Filter, inventory
+from htmu_diag.matrices.files import stored_tensors
+from htmu_diag.matrices.guess import guess_layout
+from htmu_diag.matrices.layout import Conv, Layout, Splitting
+from htmu_diag.matrices.lora import with_products
+from htmu_diag.matrices.matrix import Inventory
+from htmu_diag.matrices.module import module_entries
+from htmu_diag.matrices.names import clean_name
+from htmu_diag.matrices.projections import Heads
+from htmu_diag.matrices.stored import StoredTensor
+from htmu_diag.matrices.stored_weights import with_effective_weights
+
+__all__ = ["checkpoint_matrices"]
+
+
+def checkpoint_matrices(
+    path: str | Path,
+    *,
+    like: torch.nn.Module | None = None,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    min_side: int = 1,
+    conv: Conv = "unfold",
+    heads: bool | int = False,
+    fused: bool = True,
+) -> Inventory:
+    """All matrices at a path, with the options of `matrices`; no weight is read before it is asked for.
+
+    path: ``.safetensors`` (one file, an index of shards, a folder), ``.pt``/``.pth``/``.bin`` (read without running
+        code; a nested state dict is found), or a ``torch.distributed.checkpoint`` folder.
+    like: a model with the same names (one on the meta device will do) whose module types tell what names and shapes
+        cannot: transposed and grouped convolutions, numbers of heads, unusual fused projections.
+    heads: their number is taken from ``like``, or from a ``config.json`` beside the weights.
+
+    Raises InputError for a path that is missing, damaged, or would need code to be run.
+    """
+    tensors = {clean_name(tensor.name): tensor for tensor in stored_tensors(path)}
+    layouts = {} if like is None else {entry.name: entry.layout for entry in module_entries(like, heads)}
+    known = Heads(int(heads)) if heads is not True and heads is not False else _heads_beside(Path(path))
+    entries = with_products(_entries(tensors, layouts, known))
+    return inventory(entries, Splitting(conv, heads, fused), Filter(include, exclude, min_side))
+
+
+def _entries(tensors: Mapping[str, StoredTensor], layouts: Mapping[str, Layout], heads: Heads) -> Iterator[Entry]:
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    for tensor, reason in with_effective_weights(tensors):
+        name = clean_name(tensor.name)
+        layout = layouts.get(name) or _guess(name, tensor.shape, shapes, heads)
+        if reason and len(tensor.shape) > 1:
+            layout = Layout("none", reason=reason)
+        yield Entry(name, tensor.shape, tensor.dtype, layout, tensor.load, tensor.identity, tensor.refusal)
+
+
+def _guess(name: str, shape: tuple[int, ...], shapes: Mapping[str, tuple[int, ...]], heads: Heads) -> Layout:
+    return guess_layout(name, shape, shapes, heads) if len(shape) > 1 else Layout()
+
+
+def _heads_beside(path: Path) -> Heads:
+    """Attention heads from the ``config.json`` of the folder, as transformers writes it; none where it is missing."""
+    file = (path if path.is_dir() else path.parent) / "config.json"
+    try:
+        config = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return Heads()
+    if not isinstance(config, dict):
+        return Heads()
+    query = config.get("num_attention_heads") or config.get("n_head") or 0
+    return Heads(int(query), int(config.get("num_key_value_heads") or 0))
