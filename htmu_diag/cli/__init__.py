@@ -1,0 +1,90 @@
+"""The command ``htmu``: one table of subcommands, each a module with ``run(arguments) -> int``.
+
+A subcommand is imported only when it is asked for, so that ``htmu --help`` imports neither torch nor scipy. Every error
+that htmu_diag raises on purpose becomes one line on stderr and exit code 2.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from htmu_diag._version import __version__
+from htmu_diag.errors import HTMUError
+
+__all__ = ["COMMANDS", "main"]
+
+# subcommand -> (module of cli/, what it does in one line)
+COMMANDS = {
+    "train": ("train", "train a model from a YAML file and watch its spectra"),
+    "fetch": ("fetch", "download the files of mnist or cifar10"),
+}
+
+EXAMPLES = """\
+examples:
+  htmu train configs/digits_mlp.yaml
+  htmu train configs/digits_mlp.yaml --optimizer.lr=0.05 --model.widths=[256,256]
+  htmu train configs/stdlib_char_gpt.yaml --out runs/chars
+  htmu train configs/stdlib_char_gpt.yaml --out runs/chars --resume
+  htmu fetch cifar10
+  tensorboard --logdir runs
+"""
+
+REFUSED = 2
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``htmu`` with these arguments (default: the process's own); returns the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    if given[0] == "--version":
+        print(f"htmu_diag {__version__}")
+        return 0
+    if given[0] not in COMMANDS:
+        return _refuse(_unknown(given[0]))
+    try:
+        return _command(given[0])(given[1:])
+    except HTMUError as error:
+        return _refuse(str(error))
+    except KeyboardInterrupt:
+        print("htmu: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _command(name: str) -> Callable[[Sequence[str]], int]:
+    module = importlib.import_module(f"htmu_diag.cli.{COMMANDS[name][0]}")
+    return cast(Callable[[Sequence[str]], int], module.run)
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {summary}" for name, (_, summary) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: htmu COMMAND [ARGUMENTS]",
+            "",
+            "Measure the spectra of a PyTorch model while it trains and compare them with random-matrix laws.",
+            "",
+            "commands (htmu COMMAND --help says more):",
+            *lines,
+            "",
+            EXAMPLES.rstrip(),
+        ]
+    )
+
+
+def _unknown(name: str) -> str:
+    close = difflib.get_close_matches(name, COMMANDS, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"the commands are {', '.join(COMMANDS)}"
+    return f"unknown command {name!r}; {hint}"
+
+
+def _refuse(message: str) -> int:
+    print(f"htmu: {' '.join(message.split())}", file=sys.stderr)
+    return REFUSED

@@ -1,0 +1,158 @@
+"""A YAML file and dotted overrides in, a checked ``TrainConfig`` out.
+
+Keys are compared with the dataclasses before values are parsed, so that a typo is answered with the nearest right key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import re
+import typing
+from argparse import ArgumentError
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentParser
+
+from htmu_diag.config.schema import TrainConfig
+from htmu_diag.errors import ConfigError
+
+__all__ = ["as_dict", "config_parser", "differences", "keys", "load_config", "to_yaml"]
+
+
+def config_parser() -> ArgumentParser:
+    """A parser of every key of a run as ``--section.key=value``."""
+    parser = ArgumentParser(prog="htmu train", exit_on_error=False, allow_abbrev=False, add_help=False)
+    parser.add_class_arguments(TrainConfig, None)
+    return parser
+
+
+def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -> TrainConfig:
+    """The run that a YAML file and overrides ("--optimizer.lr=0.05") describe; later overrides win.
+
+    Raises ConfigError for a missing or unreadable file, an unknown key (naming the nearest right one) or a bad value.
+    """
+    for option in overrides:
+        if not option.startswith("--") or "=" not in option:
+            raise ConfigError(f"{option!r} is not an override; write --section.key=value, such as --optimizer.lr=0.05")
+        _refuse_unknown([option[2:].split("=", 1)[0]], "the command line")
+    arguments = [*_options(path), *overrides]
+    parser = config_parser()
+    try:
+        parsed = parser.instantiate(parser.parse_args(arguments))
+    except ArgumentError as error:
+        raise ConfigError(_one_line(error)) from error
+    return TrainConfig(**{item.name: parsed[item.name] for item in dataclasses.fields(TrainConfig)})
+
+
+def keys() -> tuple[str, ...]:
+    """Every dotted key of a run, in the order of the dataclasses."""
+    return tuple(_dataclass_keys(TrainConfig))
+
+
+def as_dict(config: TrainConfig) -> dict[str, Any]:
+    """The configuration as nested dicts of plain values, as YAML and JSON hold them."""
+    plain: dict[str, Any] = yaml.safe_load(to_yaml(config))
+    return plain
+
+
+def to_yaml(config: TrainConfig) -> str:
+    """The configuration as a YAML file that ``load_config`` reads back to an equal value."""
+    return yaml.safe_dump(_lists(dataclasses.asdict(config)), sort_keys=False)
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """The dotted keys in which two nested configurations differ."""
+    flat_one, flat_other = dict(_flat_items(one)), dict(_flat_items(other))
+    return [key for key in {**flat_one, **flat_other} if flat_one.get(key) != flat_other.get(key)]
+
+
+def _options(path: str | Path | None) -> list[str]:
+    """The file's values as overrides, so that file and command line take the same way."""
+    content = {} if path is None else _read(Path(path))
+    _refuse_unknown(_flat_keys(content), str(path))
+    return [f"--{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in _flat_items(content)]
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such file; {_nearby(path)}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error}); pass a YAML file") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML ({' '.join(str(error).split())}); mend that line") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"{path}: holds a {type(content).__name__}, not keys with values; see configs/digits_mlp.yaml"
+        )
+    return content
+
+
+def _nearby(path: Path) -> str:
+    present = sorted(str(found) for found in path.parent.glob("*.yaml"))
+    close = difflib.get_close_matches(str(path), present, n=1, cutoff=0.5) or present[:4]
+    return f"did you mean {' or '.join(close)}?" if close else f"there is no YAML file in {path.parent}"
+
+
+def _refuse_unknown(given: Sequence[str], where: str) -> None:
+    known = keys()
+    for key in given:
+        inside = [name for name in known if name.startswith(f"{key}.")]
+        if inside:
+            raise ConfigError(f"{where}: {key!r} is a section, not a value; its keys are {', '.join(inside)}")
+        if key not in known:
+            raise ConfigError(f"{where}: unknown key {key!r}; {_suggestion(key, known)}")
+
+
+def _suggestion(key: str, known: Sequence[str]) -> str:
+    """The nearest right key: by its last part first ("lr" -> "optimizer.lr"), then by spelling."""
+    last = key.rpartition(".")[2]
+    same_name = [name for name in known if name.rpartition(".")[2] == last]
+    by_part = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    by_name = difflib.get_close_matches(last, [name.rpartition(".")[2] for name in known], n=1, cutoff=0.6)
+    close = same_name or by_part or [name for name in known if name.rpartition(".")[2] in by_name]
+    if close:
+        return f"did you mean {' or '.join(repr(name) for name in close)}?"
+    return "see `htmu train --help` for every key"
+
+
+def _flat_keys(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
+    return [key for key, _ in _flat_items(tree, prefix)]
+
+
+def _flat_items(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flat_items(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _dataclass_keys(kind: type, prefix: str = "") -> Iterator[str]:
+    for name, hint in typing.get_type_hints(kind).items():
+        if dataclasses.is_dataclass(hint):
+            yield from _dataclass_keys(typing.cast(type, hint), f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def _lists(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _lists(item) for key, item in value.items()}
+    return [_lists(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _one_line(error: ArgumentError) -> str:
+    """The parser's message in one plain line: 'optimizer.lr: expected a float, got abc'."""
+    text = " ".join(str(error).split())
+    text = re.sub(r"<class '(\w+)'>", r"\1", text).replace("a typing.Literal", "one of ")
+    found = re.search(r'Parser key "([\w.]+)": Expected (.*)\. Got value: (.*)', text)
+    return f"{found[1]}: expected {found[2]}, got {found[3]}" if found else text

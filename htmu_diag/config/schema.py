@@ -1,0 +1,210 @@
+"""The typed configuration of a training run: one frozen dataclass for each section of the YAML file.
+
+Field names are the file's keys and the command line's dotted overrides; the text under ``Args`` is the command's help.
+Ranges are checked when a value is built, so a bad number is refused before a folder is made.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from htmu_diag.errors import ConfigError
+
+__all__ = [
+    "CheckpointConfig",
+    "DataConfig",
+    "ModelConfig",
+    "MonitorConfig",
+    "OptimizerConfig",
+    "TrainConfig",
+]
+
+ModelName = Literal["mlp", "lenet", "resnet9", "alexnet", "char_transformer"]
+DataName = Literal["digits", "mnist", "cifar10", "stdlib_text", "noise"]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which network is trained, and its sizes.
+
+    Args:
+        name: mlp, lenet, resnet9, alexnet (miniature) or char_transformer.
+        widths: hidden widths of the mlp, from the input side.
+        activation: nonlinearity of the mlp.
+        channels: width of the convolutional networks (channels of their first layer).
+        dropout: probability of a zeroed activation (alexnet, char_transformer).
+        embedding: width of the transformer's residual stream.
+        heads: attention heads; they must divide the embedding.
+        layers: transformer blocks.
+    """
+
+    name: ModelName = "mlp"
+    widths: tuple[int, ...] = (512, 512)
+    activation: Literal["relu", "tanh", "gelu"] = "relu"
+    channels: int = 32
+    dropout: float = 0.0
+    embedding: int = 128
+    heads: int = 4
+    layers: int = 4
+
+    def __post_init__(self) -> None:
+        _require(all(width >= 1 for width in self.widths), "model.widths", self.widths, "positive integers")
+        for key in ("channels", "embedding", "heads", "layers"):
+            _at_least("model", key, getattr(self, key), 1)
+        _require(0 <= self.dropout < 1, "model.dropout", self.dropout, "in [0, 1)")
+        _require(
+            self.embedding % self.heads == 0, "model.embedding", self.embedding, f"a multiple of {self.heads} heads"
+        )
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which data it is trained on.
+
+    Args:
+        name: digits (scikit-learn), mnist or cifar10 (files under root), stdlib_text (Python's own library),
+            or noise (Gaussian images with random labels).
+        root: folder of mnist and cifar10 files; nothing is ever downloaded unless you run ``htmu fetch``.
+        batch_size: samples (text: sequences) in one step.
+        random_labels: fraction of training labels replaced by uniform random ones.
+        test_fraction: held-out share of digits, stdlib_text and noise.
+        samples: use at most this many training samples; 0 means all.
+        context: characters in one training sequence of text.
+        augment: random crops and flips of images (cifar10).
+    """
+
+    name: DataName = "digits"
+    root: str = "data"
+    batch_size: int = 64
+    random_labels: float = 0.0
+    test_fraction: float = 0.2
+    samples: int = 0
+    context: int = 64
+    augment: bool = False
+
+    def __post_init__(self) -> None:
+        for key, least in (("batch_size", 1), ("samples", 0), ("context", 2)):
+            _at_least("data", key, getattr(self, key), least)
+        _require(0 <= self.random_labels <= 1, "data.random_labels", self.random_labels, "in [0, 1]")
+        _require(0 < self.test_fraction < 1, "data.test_fraction", self.test_fraction, "in (0, 1)")
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """How weights move.
+
+    Args:
+        name: sgd (with momentum) or adamw.
+        lr: peak learning rate.
+        momentum: of sgd.
+        weight_decay: added to the gradient by sgd, decoupled in adamw.
+        schedule: constant, cosine (to zero) or linear (to zero), after the warm-up.
+        warmup: steps of linear warm-up.
+        clip: largest norm of the whole gradient; 0 means no clipping.
+    """
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "cosine", "linear"] = "cosine"
+    warmup: int = 0
+    clip: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require(math.isfinite(self.lr) and self.lr > 0, "optimizer.lr", self.lr, "positive and finite")
+        _require(0 <= self.momentum < 1, "optimizer.momentum", self.momentum, "in [0, 1)")
+        for key in ("weight_decay", "warmup", "clip"):
+            _at_least("optimizer", key, getattr(self, key), 0)
+
+
+@dataclass(frozen=True)
+class MonitorConfig:
+    """What is measured while it trains.
+
+    Args:
+        every: optimizer steps between two measurements; steps 0 and the last are always measured.
+        probes: names of probes (weights; hessian, ntk and others need the fixed probe batch).
+        include: layers by glob on parameter names; empty means all.
+        batch: samples in that batch: the first training samples.
+        budget: largest share of training time spent measuring; 0 means no limit.
+        strict: stop at the first layer that cannot be measured, instead of one warning.
+    """
+
+    every: int = 100
+    probes: tuple[str, ...] = ("weights",)
+    include: tuple[str, ...] = ()
+    batch: int = 128
+    budget: float = 0.0
+    strict: bool = False
+
+    def __post_init__(self) -> None:
+        for key in ("every", "batch"):
+            _at_least("monitor", key, getattr(self, key), 1)
+        _require(0 <= self.budget < 1, "monitor.budget", self.budget, "in [0, 1)")
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """What is kept for a later ``--resume``.
+
+    Args:
+        every: optimizer steps between checkpoints; 0 means only the last step (and an interruption).
+        keep: newest checkpoints that stay on disk.
+    """
+
+    every: int = 0
+    keep: int = 2
+
+    def __post_init__(self) -> None:
+        _at_least("checkpoint", "every", self.every, 0)
+        _at_least("checkpoint", "keep", self.keep, 1)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A whole run.
+
+    Args:
+        model: the network.
+        data: the data set.
+        optimizer: the optimizer.
+        monitor: the measurements.
+        checkpoint: what is kept.
+        steps: optimizer steps in all.
+        evaluate_every: steps between two evaluations on held-out data.
+        log_every: steps between two points of the loss curve.
+        seed: of initial weights, order of samples and augmentation.
+        device: cpu, cuda, cuda:1, mps, or auto (a GPU where there is one).
+        dtype: float32 or float64 weights; bfloat16 means float32 weights with autocast.
+        threads: CPU threads of torch; 0 leaves torch's own choice.
+    """
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    monitor: MonitorConfig = field(default_factory=MonitorConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    steps: int = 1000
+    evaluate_every: int = 200
+    log_every: int = 10
+    seed: int = 0
+    device: str = "auto"
+    dtype: Literal["float32", "float64", "bfloat16"] = "float32"
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        for key, least in (("steps", 1), ("evaluate_every", 1), ("log_every", 1), ("seed", 0), ("threads", 0)):
+            _at_least("", key, getattr(self, key), least)
+
+
+def _at_least(section: str, key: str, value: float, least: int) -> None:
+    name = f"{section}.{key}" if section else key
+    _require(math.isfinite(value) and value >= least, name, value, f"at least {least}")
+
+
+def _require(holds: bool, key: str, value: object, rule: str) -> None:
+    if not holds:
+        raise ConfigError(f"{key} is {value}; it must be {rule}")

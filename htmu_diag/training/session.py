@@ -1,0 +1,95 @@
+"""A training run as a person sees it: a progress bar, then the table, the picture and the command for the curves."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from htmu_diag.analysis import StepRecord
+from htmu_diag.config import TrainConfig
+from htmu_diag.report import esd_figure, png
+from htmu_diag.storage.atomic import write_atomically
+from htmu_diag.training.final_table import final_tables
+from htmu_diag.training.loop import Outcome, Progress, train
+from htmu_diag.training.objective import Scores
+
+__all__ = ["run_session"]
+
+INTERRUPTED = 130
+PANELS = 12  # layers in the final picture: the largest ones, more would not be readable
+
+
+def run_session(config: TrainConfig, out: Path, *, resume: bool = False, console: Console | None = None) -> int:
+    """Train and show the result; returns the exit code, 0 or 130 after an interruption."""
+    console = console or Console()
+    with _bar(console, config.steps) as report:
+        outcome = train(config, out, resume=resume, report=report)
+    if outcome.interrupted:
+        _say_interrupted(console, outcome, out)
+        return INTERRUPTED
+    _show(console, outcome, out)
+    return 0
+
+
+@contextmanager
+def _bar(console: Console, steps: int) -> Iterator[Callable[[Progress], None]]:
+    """A bar with the newest scores; where the output is no terminal, one line for each evaluation instead."""
+    if not console.is_terminal:
+        yield _lines(console, steps)
+        return
+    columns = (BarColumn(bar_width=None), MofNCompleteColumn(), TextColumn("{task.fields[scores]}"))
+    with Bar(*columns, TimeRemainingColumn(compact=True), console=console, expand=True) as bar:
+        task = bar.add_task("train", total=steps, scores="")
+        yield lambda progress: bar.update(task, completed=progress.step, scores=_scores(progress))
+
+
+def _lines(console: Console, steps: int) -> Callable[[Progress], None]:
+    shown: list[Scores] = []
+
+    def report(progress: Progress) -> None:
+        if progress.test is not None and progress.test not in shown[-1:]:
+            shown.append(progress.test)
+            _print(console, f"step {progress.step}/{steps}  {_scores(progress)}")
+
+    return report
+
+
+def _scores(progress: Progress) -> str:
+    loss = "" if progress.train is None else f"loss {progress.train.loss:.3f}  "
+    return loss if progress.test is None else f"{loss}test {100 * progress.test.accuracy:.1f} %"
+
+
+def _show(console: Console, outcome: Outcome, out: Path) -> None:
+    if outcome.record is not None and outcome.record.diagnoses:
+        for table in final_tables(outcome.record.diagnoses, console.width, f"Step {outcome.step}"):
+            console.print(table)
+        _print(console, f"picture:     {_picture(outcome.record, out)}")
+    if outcome.test is not None:
+        _print(console, f"test:        accuracy {100 * outcome.test.accuracy:.2f} %, loss {outcome.test.loss:.4f}")
+    _print(console, f"curves:      tensorboard --logdir {shlex.quote(str(out))}")
+
+
+def _picture(record: StepRecord, out: Path) -> Path:
+    """The last step's log-log densities with the fitted laws, of the largest layers in the order of the model."""
+    by_size = sorted(enumerate(record.diagnoses), key=lambda pair: -pair[1].spectrum.dimension)[:PANELS]
+    shown = [diagnosis for _, diagnosis in sorted(by_size, key=lambda pair: pair[0])]
+    path = out / "spectra.png"
+    write_atomically(path, png(esd_figure(shown, title=f"Spectra at step {record.step}")))
+    return path
+
+
+def _say_interrupted(console: Console, outcome: Outcome, out: Path) -> None:
+    _print(console, f"interrupted after step {outcome.step}; saved {outcome.checkpoint}")
+    config = shlex.quote(str(out / "config.yaml"))
+    _print(console, f"continue:    htmu train {config} --out {shlex.quote(str(out))} --resume")
+
+
+def _print(console: Console, line: str) -> None:
+    """One line as it is: a path or a command is never wrapped, coloured or read as markup."""
+    console.print(line, soft_wrap=True, markup=False, highlight=False)
