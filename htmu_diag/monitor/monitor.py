@@ -70,6 +70,16 @@ class Monitor:
         """The newest diagnosed step; None before the first one is ready, and on ranks that do not write."""
         return self._recorder.records[-1] if self._recorder.records else None
 
+    @property
+    def steps_taken(self) -> int:
+        """Real optimizer steps so far."""
+        return self._counter.step
+
+    @property
+    def closed(self) -> bool:
+        """Whether ``close()`` was called."""
+        return self._closed
+
     def step(self, step: int | None = None) -> None:
         """Count a step by hand: ``step`` steps are taken now, or one more. From then on only these calls count.
 

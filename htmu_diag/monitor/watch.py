@@ -61,8 +61,8 @@ def watch(
     strict: raise what goes wrong on the training thread at its next step; by default it is warned about once.
     run_info: content of run.json, see `htmu_diag.storage.run_info`.
     sinks: where diagnosed steps go, in place of TensorBoard in ``log_dir``.
-    start_step: optimizer steps taken before; a resumed run continues its folder, and what was logged from this step
-        on is superseded.
+    start_step: optimizer steps taken before; a resumed run continues its folder, and what was logged after
+        this step is superseded.
 
     team: None for all ranks where a torch.distributed job runs (every rank calls ``watch``, rank 0 writes), `Solo()`
         for this process alone.

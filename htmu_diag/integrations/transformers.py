@@ -1,0 +1,50 @@
+"""Hugging Face Trainer: a callback that watches the model while ``trainer.train`` runs.
+
+With Accelerate no callback is needed: ``watch(model, optimizer, ...)`` after ``accelerator.prepare`` is enough.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from htmu_diag.monitor import Monitor, watch
+
+__all__ = ["SpectraTrainerCallback"]
+
+
+class SpectraTrainerCallback(TrainerCallback):
+    """Measures spectra during training; a training resumed from a checkpoint continues the same folder.
+
+    log_dir: the run's folder; by default ``htmu`` in the Trainer's ``output_dir``.
+    choices: everything else that `htmu_diag.watch` takes (every, probes, batch, loss_fn, ...).
+    """
+
+    def __init__(self, log_dir: str | os.PathLike[str] | None = None, **choices: Any) -> None:
+        self._log_dir, self._choices = log_dir, choices
+        self.monitor: Monitor | None = None
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._close()
+        choices = {"log_dir": self._log_dir or Path(args.output_dir or ".") / "htmu", **self._choices}
+        self.monitor = watch(kwargs["model"], kwargs.get("optimizer"), start_step=state.global_step, **choices)
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """The Trainer's own numbers, beside the spectra."""
+        if self.monitor is not None and not self.monitor.closed:
+            numbers = {k: v for k, v in (kwargs.get("logs") or {}).items() if isinstance(v, (int, float))}
+            self.monitor.log({f"train/{name}": value for name, value in numbers.items()})
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self.monitor is not None:
+            self.monitor.close()

@@ -1,0 +1,75 @@
+"""Every example of docs/integrations.md runs as it is written."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import LightningModule
+from torch.utils.data import DataLoader, TensorDataset
+
+from htmu_diag import load_run
+
+TEXT = (Path(__file__).parents[2] / "docs" / "integrations.md").read_text()
+EXAMPLES = dict(re.findall(r"## (.+?)\n.*?```python\n(.*?)```", TEXT, flags=re.DOTALL))
+RUNS = {
+    "A plain loop": "plain",
+    "torch.compile": "compiled",
+    "Accelerate": "accelerate",
+    "Lightning": "lightning",
+    "Hugging Face Trainer": "trainer/htmu",
+    "DDP and FSDP2": "ddp",
+}
+
+
+class Lit(LightningModule):
+    def __init__(self, net: torch.nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def training_step(self, batch: Any, index: int) -> torch.Tensor:
+        return torch.nn.functional.cross_entropy(self.net(batch[0]), batch[1])
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+class Classifier(torch.nn.Module):
+    def __init__(self, net: torch.nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, inputs: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"loss": torch.nn.functional.cross_entropy(self.net(inputs), labels)}
+
+
+@pytest.fixture
+def names() -> dict[str, Any]:
+    """What the examples take as given."""
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(8, 12), torch.nn.ReLU(), torch.nn.Linear(12, 3))
+    data = TensorDataset(torch.randn(160, 8), torch.randint(3, (160,)))
+    rows = [{"inputs": inputs, "labels": target} for inputs, target in data]
+    loader = DataLoader(data, batch_size=8)
+    given = {"loss_fn": torch.nn.functional.cross_entropy, "lit_model": Lit(net), "hf_model": Classifier(net)}
+    return {"model": net, "loader": loader, "dataset": rows, **given}
+
+
+def test_every_example_has_its_test() -> None:
+    assert EXAMPLES.keys() == RUNS.keys()
+
+
+@pytest.mark.filterwarnings("ignore")  # of the frameworks: few workers, no accelerator
+@pytest.mark.parametrize("title", EXAMPLES)
+def test_an_example_runs_and_measures(
+    title: str, names: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    single = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+    for name, value in single.items() if "dist." in EXAMPLES[title] else ():
+        monkeypatch.setenv(name, value)
+    exec(EXAMPLES[title], names)
+    steps = load_run(tmp_path / "runs" / RUNS[title]).steps
+    assert steps[0] == 0
+    assert steps[-1] in (18, 20)

@@ -1,0 +1,51 @@
+"""SpectraTrainerCallback in a real Hugging Face Trainer."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
+
+from htmu_diag import load_run
+from htmu_diag.integrations.transformers import SpectraTrainerCallback
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # the Trainer's advice about accelerators
+
+
+def trained(folder: Path, callback: SpectraTrainerCallback, steps: int, resume: str | None = None) -> dict[str, Any]:
+    torch.manual_seed(0)
+    sizes = {"n_layer": 1, "n_head": 2, "n_embd": 16, "vocab_size": 32, "n_positions": 8}
+    model = GPT2LMHeadModel(GPT2Config(**sizes, bos_token_id=0, eos_token_id=0))
+    tokens = torch.randint(32, (64, 8))
+    rows = [{"input_ids": row, "labels": row} for row in tokens]
+    arguments = TrainingArguments(
+        str(folder),
+        max_steps=steps,
+        per_device_train_batch_size=4,
+        gradient_accumulation_steps=2,
+        report_to=[],
+        save_steps=4,
+        logging_steps=2,
+        use_cpu=True,
+        disable_tqdm=True,
+    )
+    trainer = Trainer(model, arguments, train_dataset=rows, callbacks=[callback])
+    trainer.train(resume_from_checkpoint=resume)
+    return dict(model.state_dict())
+
+
+def test_it_counts_optimizer_steps_and_a_resumed_training_continues(tmp_path: Path) -> None:
+    trained(tmp_path, SpectraTrainerCallback(every=2), 6)
+    run = load_run(tmp_path / "htmu")
+    assert run.steps == (0, 2, 4, 6)
+    assert "transformer.h.0.mlp.c_fc.weight" in run.names()
+    assert [step for step, _ in run.scalars()["train/loss"]] == [2, 4, 6]
+    trained(tmp_path, SpectraTrainerCallback(every=3), 9, resume=str(tmp_path / "checkpoint-4"))
+    assert run.steps == (0, 2, 4, 6, 9)
+
+
+def test_training_is_bit_identical_with_the_callback(tmp_path: Path) -> None:
+    watched = trained(tmp_path / "one", SpectraTrainerCallback(every=1, probes=["weights", "trajectory"]), 4)
+    plain = trained(tmp_path / "other", SpectraTrainerCallback(every=[]), 4)
+    torch.testing.assert_close(watched, plain, rtol=0, atol=0)
