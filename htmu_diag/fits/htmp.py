@@ -1,7 +1,8 @@
 """`fit_htmp`: the high-temperature Marchenko-Pastur law by maximum likelihood in (kappa, scale).
 
 Standard errors come from the curvature of the likelihood, which takes the values for independent, times the factor that
-their repulsion makes of it (``repulsion``). The interval of kappa is symmetric in log kappa.
+their repulsion makes of it (``repulsion``). The interval of kappa is normal in log kappa where it is narrow, else
+where the profile likelihood has fallen far enough: noise has a lower bound of kappa and no upper one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from htmu_diag.fits.distance import ad_distance, ks_of_levels
 from htmu_diag.fits.htmp_likelihood import Likelihood, Peak
 from htmu_diag.fits.intervals import log_interval
 from htmu_diag.fits.repulsion import spread_factors
-from htmu_diag.fits.results import UNKNOWN, LawFit, Status
+from htmu_diag.fits.results import UNKNOWN, Interval, LawFit, Status
 from htmu_diag.fits.screen import Sample, as_values, check_gamma, checked_masses, screen
 from htmu_diag.laws import HTMP, InverseHTMP
 from htmu_diag.laws.ensembles import beta_laguerre
@@ -114,15 +115,17 @@ def _likelier(problem: _Problem) -> LawFit:
 
 def _fit(problem: _Problem, orientation: Orientation) -> LawFit:
     inverse = orientation == "inverse"
-    with np.errstate(over="ignore"):
-        data, masses = (1 / problem.values[::-1], problem.masses[::-1]) if inverse else (problem.values, problem.masses)
+    data, masses = (1 / problem.values[::-1], problem.masses[::-1]) if inverse else (problem.values, problem.masses)
     if not np.isfinite(data[-1] * data.size) or not data[0] / data[-1] > 0:
         message = "values spread over more than 300 orders of magnitude; drop the smallest (numerical zeros)"
         return LawFit(_FAMILY[orientation], None, {}, n=problem.n, status=Status("bad_values", message))
     unit = float(data @ masses / masses.sum())
     likelihood = Likelihood(data / unit, masses, problem.gamma, problem.unseen, inverse)
     peak = likelihood.maximise(_start(data / unit, masses, problem.gamma))
-    return _result(problem, orientation, peak, -math.log(unit) - peak.v if inverse else math.log(unit) + peak.v)
+    log_scale = -math.log(unit) - peak.v if inverse else math.log(unit) + peak.v
+    factors = spread_factors(problem.gamma, math.exp(peak.u))
+    low, high = likelihood.interval(peak, factors[0])
+    return _result(problem, orientation, peak, log_scale, (math.exp(low), math.exp(high)), factors)
 
 
 def _start(data: Floats, masses: Floats, gamma: float) -> float:
@@ -131,15 +134,22 @@ def _start(data: Floats, masses: Floats, gamma: float) -> float:
     return math.log(2 * gamma / max(variance - gamma, 2e-4 * gamma))
 
 
-def _result(problem: _Problem, orientation: Orientation, peak: Peak, log_scale: float) -> LawFit:
+def _result(
+    problem: _Problem,
+    orientation: Orientation,
+    peak: Peak,
+    log_scale: float,
+    kappa_interval: Interval,
+    factors: tuple[float, float],
+) -> LawFit:
     kappa, scale = math.exp(peak.u), math.exp(log_scale)
     law = (HTMP if orientation == "direct" else InverseHTMP)(problem.gamma, kappa, scale)
-    kappa_factor, scale_factor = spread_factors(problem.gamma, kappa)
-    u_stderr, v_stderr = peak.u_stderr * kappa_factor, peak.v_stderr * scale_factor
-    intervals = {"kappa": log_interval(kappa, u_stderr), "scale": log_interval(scale, v_stderr)}
+    u_stderr = math.inf if peak.edge else peak.u_stderr * factors[0]
+    v_stderr = peak.v_stderr * factors[1]
+    intervals = {"kappa": kappa_interval, "scale": log_interval(scale, v_stderr)}
     inverse = orientation == "inverse"
     slope = (1 - problem.gamma) / (2 * problem.gamma)
-    low, high = intervals["kappa"]
+    low, high = kappa_interval
     exact = not problem.weighted and not problem.unseen
     unseen_log = problem.unseen * float(law.logcdf(problem.values[0])) if problem.unseen else 0.0
     return LawFit(

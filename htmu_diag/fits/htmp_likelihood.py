@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from htmu_diag.fits.intervals import Z95
 from htmu_diag.laws import HTMP
 from htmu_diag.spectrum import Floats
 
@@ -76,6 +77,28 @@ class Likelihood:
         v_var = -1 / curvature + (float(path.deriv()(u)) ** 2 * u_var if u_var < math.inf else 0.0)
         edge = top in (LOWEST, HIGHEST)
         return Peak(centre * STEP + u, v_hat, math.sqrt(u_var), math.sqrt(v_var), log_likelihood, edge, settled)
+
+    def interval(self, peak: Peak, factor: float) -> tuple[float, float]:
+        """95 % interval of u: where the profile falls by 1.92 factor**2; infinite where the grid ends before.
+
+        factor corrects the standard error for the repulsion of the values. Narrow intervals are normal ones.
+        """
+        half = Z95 * factor * peak.u_stderr
+        if half < 2 * STEP and not peak.edge:
+            return peak.u - half, peak.u + half
+        drop = 0.5 * (Z95 * factor) ** 2
+        return self._crossing(peak, -1, drop), self._crossing(peak, 1, drop)
+
+    def _crossing(self, peak: Peak, direction: int, drop: float) -> float:
+        """Where the profile crosses log L - drop, linear in the root of the fall between grid points."""
+        last_u, last = peak.u, 0.0
+        index = math.floor(peak.u / STEP) + 1 if direction > 0 else math.ceil(peak.u / STEP) - 1
+        while LOWEST <= index <= HIGHEST:
+            fall = math.sqrt(max(peak.log_likelihood - self._at_grid(index)[0], 0.0) / drop)
+            if fall >= 1:
+                return last_u + (index * STEP - last_u) * (1 - last) / (fall - last)
+            last_u, last, index = index * STEP, fall, index + direction
+        return direction * math.inf
 
     def _climb(self, index: int) -> int:
         while True:

@@ -27,6 +27,7 @@ from htmu_diag.spectrum import Floats
 __all__ = ["fit_inverse_gamma"]
 
 _SEED = 20250603
+_WIDEST = 650.0  # of log(largest/smallest): 280 orders of magnitude
 _LEVELS = 60  # of the continued fraction, at x beyond 500: far more than double precision needs
 _BOUNDS = (-6.0, 9.0)  # of log shape and log b: beyond, the law cannot be told from a power or a point
 
@@ -62,7 +63,7 @@ def _enough(values: Floats, count: int) -> Status:
         return Status("too_few_values", f"the part holds {count} values where {MIN_VALUES} are needed; raise fraction")
     if np.unique(low).size < MIN_DISTINCT:
         return Status("degenerate", f"{count} values with fewer than {MIN_DISTINCT} distinct ones; raise fraction")
-    if not low[0] / values[-1] > 0 or not np.isfinite(values[-1] / low[0] * values.size):
+    if math.log(values[-1]) - math.log(low[0]) > _WIDEST:
         return Status("bad_values", "values spread over more than 300 orders of magnitude; drop the numerical zeros")
     return Status()
 

@@ -68,9 +68,6 @@ def fit_power_law(
 def _reciprocal(sample: Sample) -> Sample:
     if not sample.status.ok:
         return sample
-    if sample.values[0] < np.finfo(np.float64).tiny:
-        message = "the smallest values are so close to zero that 1/value overflows; scale the values up"
-        return Sample(sample.values, Status("bad_values", message))
     return Sample(1.0 / sample.values[::-1], sample.status)
 
 

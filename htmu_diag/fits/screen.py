@@ -16,6 +16,7 @@ __all__ = ["MIN_DISTINCT", "MIN_VALUES", "Sample", "as_values", "check_gamma", "
 # Clauset, Shalizi & Newman 2009 (section 3.3) advise against fits to small samples; below 10 nothing is identified
 MIN_VALUES = 10
 MIN_DISTINCT = 5
+_LARGEST = 1e290  # so that sums, reciprocals and products with a sample size stay finite
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,10 @@ def _outcome(array: Floats, positive: bool, minimum: int) -> Status:
     bad = array.size - int(np.isfinite(array).sum())
     if bad:
         return Status("bad_values", f"{bad} of {array.size} values are NaN or infinite; remove or repair them")
+    sizes = np.abs(array[array != 0])
+    far = int(np.count_nonzero((sizes > _LARGEST) | (sizes < 1 / _LARGEST)))
+    if far:
+        return Status("bad_values", f"{far} of {array.size} values lie beyond 1e+-290; rescale them or drop them")
     low = int(np.count_nonzero(array <= 0)) if positive else int(np.count_nonzero(array < 0))
     if low:
         what = "zero or negative" if positive else "negative"

@@ -102,7 +102,7 @@ def _usable(tail: Floats, xmin: float) -> Status:
     if tail.size < MIN_VALUES:
         message = f"{tail.size} values from xmin = {xmin:.4g} on where {MIN_VALUES} are needed; pass a lower xmin"
         return Status("too_few_values", message)
-    if not tail[-1] / tail[0] < 1e100:
+    if math.log(tail[-1]) - math.log(tail[0]) > 230:
         return Status("bad_values", "the tail spreads over more than 100 orders of magnitude; pass a higher xmin")
     return screen(tail).status
 

@@ -1,0 +1,232 @@
+"""Do the intervals cover and the p-values tell the truth? python benchmarks/calibration.py
+
+Fits synthetic spectra whose law is known and writes docs/calibration.md: bias, standard deviation and coverage of
+alpha and kappa, uniformity of the p-values where the fitted law is true, and how often a wrong law is noticed. Fixed
+seeds, 300 replicates a cell; about ten minutes on one core.
+"""
+
+from __future__ import annotations
+
+import datetime
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from common import machine, table
+
+from htmu_diag.fits import fit_htmp, fit_inverse_gamma, fit_marchenko_pastur, fit_power_law
+from htmu_diag.laws import InverseGamma
+from htmu_diag.laws.ensembles import beta_laguerre, wishart
+from htmu_diag.spectrum import Floats
+
+PAGE = Path(__file__).parents[1] / "docs" / "calibration.md"
+REPLICATES = 300
+Draw = Callable[[np.random.Generator], Floats]
+Row = list[object]
+
+BULK = 0.25  # aspect ratio of the noise bulk; its upper edge is at 2.25
+
+
+def pareto(alpha: float, xmin: float, n: int, rng: np.random.Generator) -> Floats:
+    return xmin * rng.random(n) ** (-1 / (alpha - 1))
+
+
+def mixture(alpha: float, xmin: float, n: int, rng: np.random.Generator) -> Floats:
+    """80 % Marchenko-Pastur bulk, 20 % tail from xmin on."""
+    bulk = round(0.8 * n)
+    return np.concatenate((wishart(bulk, round(bulk / BULK), rng=rng), pareto(alpha, xmin, n - bulk, rng)))
+
+
+def generator(*key: object) -> np.random.Generator:
+    return np.random.default_rng(zlib.crc32(repr(key).encode()))
+
+
+def summary(estimates: list[float], intervals: list[tuple[float, float]], truth: float) -> Row:
+    inside = [low <= truth <= high for low, high in intervals]
+    return [f"{np.mean(estimates) - truth:+.3f}", f"{np.std(estimates):.3f}", f"{100 * np.mean(inside):.0f} %"]
+
+
+def alpha_rows() -> Iterator[Row]:
+    """Pure tails at known and scanned xmin; mixtures with the tail beyond the edge and overlapping the bulk."""
+    for alpha in (2.0, 2.5, 3.0, 4.0):
+        for n in (200, 1000, 5000):
+            rng = generator("alpha", alpha, n)
+            draws = [pareto(alpha, 1.0, n, rng) for _ in range(REPLICATES)]
+            for name, xmin in (("pure, xmin known", 1.0), ("pure, xmin scanned", None)):
+                fits = [fit_power_law(x, xmin=xmin) for x in draws]
+                refused = np.mean([not fit.status.ok for fit in fits])
+                row = summary([f.alpha for f in fits], [f.alpha_interval for f in fits], alpha)
+                yield [name, alpha, n, *row, f"{100 * refused:.0f} %"]
+            for name, xmin in (("20 % tail beyond the edge", 2.25), ("20 % tail over the bulk", 1.0)):
+                fits = [fit_power_law(mixture(alpha, xmin, n, rng)) for _ in range(REPLICATES)]
+                refused = np.mean([not fit.status.ok for fit in fits])
+                row = summary([f.alpha for f in fits], [f.alpha_interval for f in fits], alpha)
+                yield [name, alpha, n, *row, f"{100 * refused:.0f} %"]
+
+
+def bootstrap_rows() -> Iterator[Row]:
+    """The same with the bootstrap interval, xmin searched for in each of 100 replicates."""
+    for name, xmin in (
+        ("pure, xmin scanned", None),
+        ("20 % tail beyond the edge", 2.25),
+        ("20 % tail over the bulk", 1.0),
+    ):
+        for alpha in (2.5, 3.0, 4.0):
+            rng = generator("bootstrap", name, alpha)
+            fits = []
+            for _ in range(REPLICATES):
+                x = pareto(alpha, 1.0, 500, rng) if xmin is None else mixture(alpha, xmin, 500, rng)
+                fits.append(fit_power_law(x, bootstrap=100, rng=rng))
+            refused = np.mean([not fit.status.ok for fit in fits])
+            row = summary([f.alpha for f in fits], [f.alpha_interval for f in fits], alpha)
+            yield [name, alpha, 500, *row, f"{100 * refused:.0f} %"]
+
+
+def kappa_rows() -> Iterator[Row]:
+    for gamma in (0.25, 0.5, 1.0):
+        for kappa in (0.3, 1.0, 4.0, 20.0):
+            for n in (200, 1000):
+                rng = generator("kappa", gamma, kappa, n)
+                for orientation in ("direct", "inverse"):
+                    yield [orientation, gamma, kappa, n, *_kappa_cell(gamma, kappa, n, orientation, rng)]
+
+
+def _kappa_cell(gamma: float, kappa: float, n: int, orientation: str, rng: np.random.Generator) -> Row:
+    fits = []
+    for _ in range(REPLICATES):
+        x = np.maximum(beta_laguerre(n, gamma, kappa, rng=rng), 1e-300)
+        if orientation == "inverse":
+            x = 1 / x
+        fits.append(fit_htmp(x, gamma, orientation="direct" if orientation == "direct" else "inverse"))
+    kept = [fit for fit in fits if fit.law is not None]
+    if len(kept) < REPLICATES / 2:
+        return ["-", "-", "-", "-", f"{len(kept)}"]
+    logs = np.log([fit.kappa for fit in kept]) - np.log(kappa)
+    inside = np.mean([fit.kappa_interval[0] <= kappa <= fit.kappa_interval[1] for fit in kept])
+    spread = f"{100 * np.median(logs):+.1f} %", f"{100 * logs.std():.1f} %"
+    stderr = np.median([fit.kappa_stderr / fit.kappa for fit in kept])
+    return [*spread, f"{100 * stderr:.1f} %", f"{100 * inside:.1f} %", len(kept)]
+
+
+def p_rows() -> Iterator[Row]:
+    """Shares of p-values below 0.1 and below 0.5."""
+    tests: list[tuple[str, str, Callable[[Floats], float], Draw]] = [
+        ("power law", "true: alpha 2.5, n = 300", _p_tail, lambda r: pareto(2.5, 1.0, 300, r)),
+        ("power law", "wrong: lognormal, n = 1,000", _p_tail_known, lambda r: 1 + r.lognormal(size=1000)),
+        ("power law", "wrong: noise, n = 500", _p_tail, lambda r: wishart(500, 2000, rng=r)),
+        ("Marchenko-Pastur", "true: 128 x 256", _p_bulk, lambda r: wishart(128, 256, rng=r)),
+        ("Marchenko-Pastur", "true: 1,000 x 2,000", _p_bulk, lambda r: wishart(1000, 2000, rng=r)),
+        ("Marchenko-Pastur", "wrong: HTMP kappa 20, n = 128", _p_bulk, lambda r: beta_laguerre(128, 0.5, 20, rng=r)),
+        ("HTMP", "true: kappa 4, n = 100", _p_htmp, lambda r: beta_laguerre(100, 0.5, 4, rng=r)),
+        ("HTMP", "wrong: lognormal, n = 300", _p_htmp, lambda r: r.lognormal(size=300)),
+        ("inverse Gamma", "true: shape 2, n = 300", _p_inverse_gamma, lambda r: InverseGamma(2.0).rvs(300, rng=r)),
+        ("inverse Gamma", "wrong: uniform, n = 300", _p_inverse_gamma, lambda r: r.random(300) + 0.01),
+    ]
+    for family, sample, p_value, draw in tests:
+        rng = generator("p", family, sample)
+        p = np.array([p_value(draw(rng)) for _ in range(REPLICATES)])
+        p = p[np.isfinite(p)]
+        yield [family, sample, p.size, *(f"{100 * np.mean(p < level):.0f} %" for level in (0.1, 0.5))]
+
+
+def _p_tail(x: Floats) -> float:
+    return fit_power_law(x, bootstrap=99).p_value
+
+
+def _p_tail_known(x: Floats) -> float:
+    return fit_power_law(x, xmin=1.0, bootstrap=99).p_value
+
+
+def _p_bulk(x: Floats) -> float:
+    return fit_marchenko_pastur(x, 0.5, bootstrap=299).p_value
+
+
+def _p_htmp(x: Floats) -> float:
+    return fit_htmp(x, 0.5, bootstrap=39).p_value
+
+
+def _p_inverse_gamma(x: Floats) -> float:
+    return fit_inverse_gamma(x, 1.0, bootstrap=39).p_value
+
+
+def noise_rows() -> Iterator[Row]:
+    """Pure noise and pure power laws: what the power-law fit says without a bootstrap."""
+    for n in (50, 100, 300, 1000):
+        for gamma in (0.05, 0.25, 1.0):
+            rng = generator("noise", n, gamma)
+            fits = [fit_power_law(wishart(n, round(n / gamma), rng=rng)) for _ in range(REPLICATES)]
+            refused = np.mean([fit.status.code == "not_a_power_law" for fit in fits])
+            bulks = [fit_marchenko_pastur(wishart(n, round(n / gamma), rng=rng), gamma) for _ in range(REPLICATES)]
+            spikes = np.mean([bulk.n_spikes for bulk in bulks])
+            error = np.std([bulk.scale for bulk in bulks])
+            yield [
+                n,
+                gamma,
+                np.median([fit.alpha for fit in fits]),
+                f"{100 * refused:.0f} %",
+                spikes,
+                f"{100 * error:.1f} %",
+            ]
+
+
+ALPHA = ("sample", "alpha", "n", "bias", "std", "coverage", "not a power law")
+SECTIONS: dict[str, tuple[tuple[str, ...], Callable[[], Iterator[Row]]]] = {
+    "alpha, interval from the curvature": (ALPHA, alpha_rows),
+    "alpha, interval from the bootstrap": (ALPHA, bootstrap_rows),
+    "kappa": (
+        ("orientation", "gamma", "kappa", "n", "median error", "std of log", "reported", "coverage", "fits"),
+        kappa_rows,
+    ),
+    "p-values": (("law", "sample", "fits", "below 0.1", "below 0.5"), p_rows),
+    "pure noise": (
+        ("n", "gamma", "median alpha", "not a power law", "false spikes a matrix", "scale, std"),
+        noise_rows,
+    ),
+}
+
+
+INTRODUCTION = """# Calibration of the fits
+
+Written by `python benchmarks/calibration.py` ({stamp}); {replicates} replicates a row, fixed seeds.
+A 95 % interval should cover the truth in 93 to 97 % of the rows' samples (the count itself has a standard error of
+1.3 %).
+
+What the tables say:
+
+- **alpha at known xmin** is calibrated: (alpha - 1)/sqrt(n) covers as it should.
+- **alpha with xmin scanned** on the same data: the interval from the curvature takes xmin for known and is too short;
+the
+  interval from the bootstrap (`fit_power_law(..., bootstrap=100)`), which searches for xmin in every replicate, mends
+  most of it.
+- **A tail that overlaps the bulk** cannot be mended by any interval around this estimator: the scan settles inside
+the mixture
+  and the exponent is biased upwards. The last column shows how often the fit itself says so.
+- **kappa**: eigenvalues repel each other, so independent-sample errors are too large; the reported ones are corrected
+by the
+  simulated factors of `htmu_diag/fits/repulsion.py`. "std of log" is the true spread, "reported" the median standard
+  error.
+- **p-values** are uniform where the fitted law is true (10 % below 0.1, 50 % below 0.5) up to the choice of xmin, which
+  makes the power-law test slightly cautious, and small where it is wrong.
+- **Pure noise** comes out as `not_a_power_law`, with the alpha that other tools report as a success.
+"""
+
+
+def main(names: list[str]) -> None:
+    unknown = set(names) - set(SECTIONS)
+    if unknown:
+        sys.exit(f"no section {', '.join(sorted(unknown))}; sections: {', '.join(SECTIONS)}")
+    stamp = f"{datetime.date.today().isoformat()}, {machine()}"
+    page = INTRODUCTION.format(stamp=stamp, replicates=REPLICATES)
+    for name in names or SECTIONS:
+        columns, rows = SECTIONS[name]
+        text = f"\n## {name}\n\n{table(columns, list(rows()))}\n"
+        print(text, flush=True)
+        page += text
+    if not names:
+        PAGE.write_text(page)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,109 @@
+"""HTMP fits: recovery, orientation, floors, weights, censoring."""
+
+import numpy as np
+import pytest
+
+from htmu_diag.errors import InputError
+from htmu_diag.fits import fit_htmp, fit_inverse_gamma, gap_ratio
+from htmu_diag.laws import HTMP, InverseGamma
+from htmu_diag.laws.ensembles import beta_laguerre, wishart
+
+
+@pytest.mark.parametrize(("gamma", "kappa"), [(0.25, 0.3), (0.25, 4.0), (0.5, 20.0), (1.0, 1.0)])
+def test_kappa_and_scale_are_recovered(gamma, kappa):
+    fit = fit_htmp(beta_laguerre(1500, gamma, kappa, rng=np.random.default_rng(0), scale=3.0), gamma)
+    assert fit.status.ok
+    assert abs(np.log(fit.kappa / kappa)) < 4 * fit.kappa_stderr / fit.kappa
+    assert abs(np.log(fit.scale / 3.0)) < 4 * fit.stderr["scale"] / fit.scale
+    assert fit.kappa_interval[0] < fit.kappa < fit.kappa_interval[1]
+
+
+def test_no_nearby_parameters_are_likelier():
+    values = beta_laguerre(400, 0.5, 3.0, rng=np.random.default_rng(1))
+    fit = fit_htmp(values, 0.5)
+    for kappa in (0.98, 1.0, 1.02):
+        for scale in (0.995, 1.0, 1.005):
+            law = HTMP(0.5, fit.kappa * kappa, fit.scale * scale)
+            assert law.logpdf(values).sum() <= fit.log_likelihood + 1e-6
+
+
+def test_the_inverse_fit_is_the_direct_fit_of_the_reciprocals():
+    values = beta_laguerre(300, 0.5, 3.0, rng=np.random.default_rng(1))
+    direct, inverse = fit_htmp(values, 0.5), fit_htmp(1 / values, 0.5, orientation="inverse")
+    assert inverse.kappa == pytest.approx(direct.kappa, rel=1e-6)
+    assert inverse.scale == pytest.approx(1 / direct.scale, rel=1e-6)
+    assert inverse.tail_exponent == pytest.approx(1 + direct.kappa / 2)
+    assert np.isnan(direct.tail_exponent)
+
+
+@pytest.mark.parametrize("inverse", [False, True])
+def test_auto_finds_the_orientation_and_reports_both(inverse):
+    values = beta_laguerre(300, 0.5, 3.0, rng=np.random.default_rng(1))
+    fit = fit_htmp(1 / values if inverse else values, 0.5, orientation="auto")
+    assert fit.family == ("InverseHTMP" if inverse else "HTMP")
+    assert set(fit.alternatives) == {"HTMP", "InverseHTMP"}
+    assert fit.log_likelihood == max(fit.alternatives.values())
+
+
+def test_a_known_floor_is_subtracted():
+    values = beta_laguerre(300, 0.5, 3.0, rng=np.random.default_rng(1))
+    plain, shifted = fit_htmp(values, 0.5), fit_htmp(values + 0.7, 0.5, floor=0.7)
+    assert shifted.kappa == pytest.approx(plain.kappa, rel=1e-6)
+    assert shifted.floor == 0.7
+
+
+def test_equal_masses_change_nothing_but_the_note():
+    values = beta_laguerre(200, 0.5, 3.0, rng=np.random.default_rng(1))
+    plain, weighted = fit_htmp(values, 0.5), fit_htmp(values, 0.5, weights=np.ones(200))
+    assert weighted.kappa == pytest.approx(plain.kappa, rel=1e-9)
+    assert "weighted likelihood" in weighted.status.message
+
+
+def test_a_quadrature_rule_of_the_law_gives_the_law_back():
+    law = HTMP(0.5, 3.0)
+    levels = (np.arange(64) + 0.5) / 64
+    fit = fit_htmp(law.ppf(levels), 0.5, weights=np.full(64, 1000 / 64))
+    assert fit.kappa == pytest.approx(3.0, rel=0.1)
+
+
+def test_the_largest_eigenvalues_alone_are_a_censored_sample():
+    values = beta_laguerre(1500, 0.5, 3.0, rng=np.random.default_rng(2))
+    fit = fit_htmp(values[-300:], 0.5, dimension=1500)
+    assert "censored" in fit.status.message
+    assert abs(np.log(fit.kappa / 3.0)) < 4 * fit.kappa_stderr / fit.kappa
+    assert abs(np.log(fit.scale)) < 0.3
+
+
+def test_noise_runs_into_the_marchenko_pastur_end():
+    fit = fit_htmp(wishart(300, 600, rng=np.random.default_rng(0)), 0.5)
+    assert fit.kappa > 100
+    assert fit.kappa_interval[0] > 20
+
+
+def test_gamma_outside_its_domain_is_refused():
+    with pytest.raises(InputError, match="gamma"):
+        fit_htmp(np.arange(1.0, 30.0), 1.5)
+
+
+@pytest.mark.parametrize("fraction", [1.0, 0.5])
+def test_inverse_gamma_is_recovered(fraction):
+    values = InverseGamma(2.5, 3.0).rvs(5000, rng=np.random.default_rng(0))
+    fit = fit_inverse_gamma(values, fraction)
+    assert fit.status.ok
+    for name, truth in {"shape": 2.5, "scale": 3.0}.items():
+        assert abs(fit.parameters[name] - truth) < 4 * fit.stderr[name]
+
+
+def test_inverse_gamma_does_not_look_above_its_part():
+    values = np.sort(InverseGamma(2.5, 3.0).rvs(1000, rng=np.random.default_rng(0)))
+    disturbed = values.copy()
+    disturbed[600:] *= 100
+    assert fit_inverse_gamma(values, 0.5).parameters == fit_inverse_gamma(disturbed, 0.5).parameters
+
+
+def test_gap_ratio_tells_repulsion_from_independence():
+    rng = np.random.default_rng(0)
+    independent = gap_ratio(rng.random(2000))
+    repelled = gap_ratio(wishart(2000, 4000, rng=rng))
+    assert independent.mean == pytest.approx(0.3863, abs=4 * independent.stderr)
+    assert repelled.mean == pytest.approx(0.5307, abs=4 * repelled.stderr)
