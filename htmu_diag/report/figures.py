@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["esd_figure", "png"]
 
-_PANEL = (4.6, 3.4)  # inches, one of many; a single panel is larger
-_SINGLE = (7.2, 4.8)
+# inches: one panel of a single figure or of many, and what surrounds it (below: the legend)
+_SINGLE, _ONE_OF_MANY = (6.4, 3.8), (4.2, 2.7)
+_LEFT, _RIGHT, _ABOVE, _TITLE = 0.75, 0.2, 0.5, 0.4
+_BELOW, _BELOW_ONE_OF_MANY = 1.05, 1.5
 
 
 def esd_figure(diagnoses: Diagnosis | Sequence[Diagnosis], *, title: str = "", columns: int = 3) -> Figure:
@@ -35,19 +37,33 @@ def esd_figure(diagnoses: Diagnosis | Sequence[Diagnosis], *, title: str = "", c
     shown = [diagnoses] if isinstance(diagnoses, Diagnosis) else list(diagnoses)
     width = max(1, min(columns, len(shown)))
     height = max(1, math.ceil(len(shown) / width))
-    size = _SINGLE if len(shown) <= 1 else (_PANEL[0] * width, _PANEL[1] * height + 0.5)
-    figure = Figure(figsize=size, layout="constrained" if len(shown) > 1 else None, facecolor="white")
-    if len(shown) <= 1:  # fixed margins take half the time of a solved layout
-        figure.subplots_adjust(left=0.1, right=0.97, bottom=0.11, top=0.83 if title else 0.89)
+    figure = Figure(facecolor="white")
     FigureCanvasAgg(figure)
+    _arrange(figure, height, width, bool(title))
     panels = figure.subplots(height, width, squeeze=False).ravel()
     for panel, diagnosis in zip(panels, shown, strict=False):
-        draw_esd(panel, diagnosis)
+        draw_esd(panel, diagnosis, legend_columns=2 if width == 1 else 1)
     for panel in panels[len(shown) :]:
         panel.set_axis_off()
     if title:
-        figure.suptitle(title, fontsize=12, parse_math=False)
+        figure.suptitle(title, fontsize=12, parse_math=False, y=1 - 0.12 / figure.get_figheight())
     return figure
+
+
+def _arrange(figure: Figure, height: int, width: int, titled: bool) -> None:
+    """Size and margins so that every panel has the same size in inches: a solved layout takes twice the time."""
+    (across, up), below = (_SINGLE, _BELOW) if width == 1 else (_ONE_OF_MANY, _BELOW_ONE_OF_MANY)
+    top = _ABOVE + (_TITLE if titled else 0.0)
+    total = width * (across + _LEFT) + _RIGHT, height * (up + below) + (height - 1) * _ABOVE + top
+    figure.set_size_inches(total)
+    figure.subplots_adjust(
+        left=_LEFT / total[0],
+        right=1 - _RIGHT / total[0],
+        bottom=below / total[1],
+        top=1 - top / total[1],
+        wspace=_LEFT / across,
+        hspace=(below + _ABOVE) / up,
+    )
 
 
 def png(figure: Figure, *, dpi: int = 100) -> bytes:

@@ -14,22 +14,21 @@ import numpy as np
 
 from htmu_diag.analysis import Diagnosis
 from htmu_diag.analysis.shape import NUMERICAL_ZERO
-from htmu_diag.fits.results import LawFit, TailFit
+from htmu_diag.fits import LawFit
 from htmu_diag.report.cells import number, with_error
+from htmu_diag.report.labels import INK, add_legend, set_scale, title
 from htmu_diag.spectrum import Floats
 
 __all__ = ["draw_esd", "log_histogram"]
 
-BARS, INK, TAIL, LAW, EDGE = "#cfd4da", "#30363d", "#d1495b", "#1f6fb4", "#6b7280"
+BARS, TAIL, LAW, EDGE = "#cfd4da", "#d1495b", "#1f6fb4", "#6b7280"
 _POINTS = 200  # of a drawn curve
-_KNOWN = 0x530  # matplotlib's own font covers Latin, Greek and Cyrillic, which end here
-_LONGEST = 60  # characters of a layer's name in a title
 
 
-def draw_esd(axes: Any, diagnosis: Diagnosis) -> None:
-    """Draw one diagnosis; a panel without positive eigenvalues says so in words."""
+def draw_esd(axes: Any, diagnosis: Diagnosis, *, legend_columns: int = 1) -> None:
+    """Draw one diagnosis, its legend below; a panel without positive eigenvalues says so in words."""
     values, weights = _positive(diagnosis)
-    axes.set_title(_title(diagnosis), fontsize=9.5, color=INK, loc="left", parse_math=False)
+    axes.set_title(title(diagnosis), fontsize=9.5, color=INK, loc="left", parse_math=False)
     if not values.size:
         axes.text(0.5, 0.5, "no positive eigenvalue", ha="center", va="center", transform=axes.transAxes)
         axes.set_xticks([])
@@ -37,12 +36,12 @@ def draw_esd(axes: Any, diagnosis: Diagnosis) -> None:
         return
     edges, density = log_histogram(values, weights)
     axes.stairs(density, edges, fill=True, color=BARS, label=f"{values.size} eigenvalues")
-    axes.set_xscale("log")
-    axes.set_yscale("log")
     _frame(axes, edges, density)
+    set_scale(axes.xaxis, *axes.get_xlim())
+    set_scale(axes.yaxis, *axes.get_ylim())
     _draw_bulk(axes, diagnosis)
     _draw_laws(axes, diagnosis, edges, float(weights.sum()))
-    _label(axes, diagnosis)
+    add_legend(axes, diagnosis, legend_columns)
 
 
 def log_histogram(values: Floats, weights: Floats) -> tuple[Floats, Floats]:
@@ -65,6 +64,7 @@ def _positive(diagnosis: Diagnosis) -> tuple[Floats, Floats]:
 
 def _frame(axes: Any, edges: Floats, density: Floats) -> None:
     """Limits that the data set, so that a law's far tail does not squeeze them."""
+    axes.set(xscale="log", yscale="log")
     seen = density[density > 0]
     margin = max((edges[-1] / edges[0]) ** 0.04, 1.05)
     axes.set_xlim(edges[0] / margin, edges[-1] * margin)
@@ -114,31 +114,3 @@ def _htmp_label(fit: LawFit) -> str:
     if fit.status.code == "at_boundary":  # towards Marchenko-Pastur the likelihood is flat: no error is worth printing
         return f"{name}, kappa {number(fit.kappa)} (at the boundary)"
     return f"{name}, kappa {with_error(fit.kappa, fit.kappa_stderr)}"
-
-
-def _title(diagnosis: Diagnosis) -> str:
-    source = diagnosis.source
-    kind = "" if source.kind.value == "weights" else f" ({source.kind.value.replace('_', ' ')})"
-    step = "" if source.step is None else f", step {source.step}"
-    return f"{_shortened(source.name)}{kind}\n{' x '.join(map(str, source.shape))}{step}: {diagnosis.verdict}"
-
-
-def _shortened(name: str) -> str:
-    """The start and the end of a long name (layers often differ at their end), in characters that the font has."""
-    name = "".join(c if c.isprintable() and ord(c) < _KNOWN else "\u25a1" for c in name)
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST // 3]}...{name[-2 * _LONGEST // 3 :]}"
-
-
-def _label(axes: Any, diagnosis: Diagnosis) -> None:
-    axes.set_xlabel("eigenvalue", fontsize=9, color=INK)
-    axes.set_ylabel("density", fontsize=9, color=INK)
-    if math.isfinite(diagnosis.tail.alpha):
-        axes.plot([], [], " ", label=_tail_note(diagnosis.tail))
-    axes.legend(fontsize=7.5, loc="lower left", frameon=True, framealpha=0.85, edgecolor="none")
-    axes.tick_params(labelsize=8, colors=INK)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _tail_note(tail: TailFit) -> str:
-    p_value = f", p {number(tail.p_value)}" if math.isfinite(tail.p_value) else ""
-    return f"tail of {tail.n_tail} from {number(tail.xmin)}, KS {number(tail.ks_distance)}{p_value}"

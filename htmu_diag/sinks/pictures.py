@@ -10,7 +10,7 @@ from htmu_diag.sinks.summaries import add_picture
 
 __all__ = ["MOST", "add_figures"]
 
-MOST = 64  # figures of a step; a larger model shows its largest layers, so that closing a run stays short
+MOST = 32  # figures of a step; a larger model shows its largest layers, so that closing a run stays short
 _DPI = 80
 
 

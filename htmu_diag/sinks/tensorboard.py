@@ -93,7 +93,7 @@ class TensorBoardSink:
         if self._hparams:
             summary = Summary()
             if self._diagnosed < 2:
-                add_experiment(summary, self._hparams, self._final)
+                add_experiment(summary, self._hparams, self._columns())
             add_session_end(summary)
             events.add(summary, max(self._last.values(), default=self._start), time.time())
 
@@ -116,7 +116,11 @@ class TensorBoardSink:
         if record.diagnoses and self._diagnosed == 0:
             add_layout(summary, record)
         if record.diagnoses and self._diagnosed == 1 and self._hparams:
-            add_experiment(summary, self._hparams, self._final)
+            add_experiment(summary, self._hparams, self._columns())
+
+    def _columns(self) -> list[str]:
+        """Final metrics, the training's own first: the page shows the first five unasked."""
+        return sorted(self._final, key=lambda tag: tag.startswith("summary/"))
 
     def _carry(self, events: EventFile, again: StepRecord | None) -> None:
         """Write the start step's earlier numbers once more, but for those that its new record gives again."""

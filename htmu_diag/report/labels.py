@@ -1,0 +1,65 @@
+"""Titles, scales and legends of a panel."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from htmu_diag.analysis import Diagnosis
+from htmu_diag.fits import TailFit
+from htmu_diag.report.cells import number
+
+__all__ = ["INK", "add_legend", "set_scale", "title"]
+
+INK = "#30363d"  # of text
+_KNOWN = 0x530  # matplotlib's own font covers Latin, Greek and Cyrillic, which end here
+_LONGEST = 60  # characters of a layer's name in a title
+
+
+def title(diagnosis: Diagnosis) -> str:
+    """Two lines: the layer's name; shape, step and verdict."""
+    source = diagnosis.source
+    kind = "" if source.kind.value == "weights" else f" ({source.kind.value.replace('_', ' ')})"
+    step = "" if source.step is None else f", step {source.step}"
+    return f"{_shortened(source.name)}{kind}\n{' x '.join(map(str, source.shape))}{step}: {diagnosis.verdict}"
+
+
+def _shortened(name: str) -> str:
+    """The start and the end of a long name (layers often differ at their end), in characters that the font has."""
+    name = "".join(c if c.isprintable() and ord(c) < _KNOWN else "\u25a1" for c in name)
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST // 3]}...{name[-2 * _LONGEST // 3 :]}"
+
+
+def set_scale(axis: Any, low: float, high: float) -> None:
+    """Plain labels at 1, 2, 5 within a decade, at 1 and 3 within two, at powers of ten beyond."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    decades = math.log10(high / low)
+    marks = (1.0, 2.0, 5.0) if decades < 1 else (1.0, 3.0) if decades < 2 else (1.0,)
+    axis.set_major_locator(LogLocator(subs=marks, numticks=8))
+    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def add_legend(axes: Any, diagnosis: Diagnosis, columns: int) -> None:
+    """Name the axes, and everything that is drawn in a legend below them."""
+    axes.set_xlabel("eigenvalue", fontsize=9, color=INK)
+    axes.set_ylabel("density", fontsize=9, color=INK)
+    if math.isfinite(diagnosis.tail.alpha):
+        axes.plot([], [], " ", label=_tail_note(diagnosis.tail))
+    below = -0.42 / (axes.get_position().height * axes.figure.get_figheight())  # 0.42 inches: tick labels, axis label
+    axes.legend(
+        fontsize=7.5,
+        loc="upper left",
+        bbox_to_anchor=(-0.02, below),
+        ncols=columns,
+        frameon=False,
+        borderaxespad=0,
+    )
+    axes.tick_params(labelsize=8, colors=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _tail_note(tail: TailFit) -> str:
+    p_value = f", p {number(tail.p_value)}" if math.isfinite(tail.p_value) else ""
+    return f"tail of {tail.n_tail} from {number(tail.xmin)}, KS {number(tail.ks_distance)}{p_value}"
