@@ -87,11 +87,11 @@ class Plan:
                     yield step
 
     def __str__(self) -> str:
-        chunks = ", ".join(str(each.chunk) for each in self.passes)
+        chunks = " or ".join(str(chunk) for chunk in sorted({each.chunk for each in self.passes}))
         head = (
             f"{'trace' if self.trace else 'full'} kernel of {self.n} samples x {self.outputs} outputs, "
             f"{self.size} parameters: {self.madds:.3g} multiply-adds ({self.model_madds:.3g} in the model), "
-            f"{len(self.passes)} pass(es) in chunks of {chunks}, limit {self.limit / 1e6:.0f} MB"
+            f"{len(self.passes)} pass(es) in chunks of {chunks} samples, limit {self.limit / 1e6:.0f} MB"
         )
         lines = [
             f"  {step.parameter.name:40s} {step.strategy if step.parameter.covered else 'torch.func':10s} "
