@@ -4,6 +4,7 @@ from htmu_diag.solvers.dense import dense_matrix, exact_operator_spectrum
 from htmu_diag.solvers.exact import UNIT, exact_spectra, exact_spectrum, product_spectrum
 from htmu_diag.solvers.kernels import covariance_spectrum, feature_spectrum, jacobian_spectrum, ntk_spectrum
 from htmu_diag.solvers.lanczos import Tridiagonal, lanczos, start_vector
+from htmu_diag.solvers.ntk import NTKCost, full_ntk_spectrum, ntk_cost
 from htmu_diag.solvers.top_k import Eigenpairs, top_k
 
 __all__ = [
@@ -14,7 +15,10 @@ __all__ = [
     "Tridiagonal",
     "exact_operator_spectrum",
     "dense_matrix",
+    "NTKCost",
     "UNIT",
+    "full_ntk_spectrum",
+    "ntk_cost",
     "covariance_spectrum",
     "feature_spectrum",
     "jacobian_spectrum",

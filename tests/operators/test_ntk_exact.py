@@ -250,3 +250,20 @@ def test_the_model_is_left_as_found() -> None:
     assert all(p.grad is None for p in model.parameters())
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
     assert torch.equal(rng, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("outputs", ["trace", "full"])
+@pytest.mark.parametrize("name", ["wide convolutions", "windows in the batch", "used twice"])
+def test_rows_formed_late_from_inputs_and_gradients_give_the_same_kernel(name: str, outputs: Any) -> None:
+    torch.manual_seed(0)
+    if name == "wide convolutions":
+        model: nn.Module = nn.Sequential(nn.Conv2d(4, 24, 3), nn.Tanh(), nn.Conv2d(24, 24, 3), nn.Flatten())
+        inputs: Any = torch.randn(12, 4, 8, 8, dtype=torch.float64)
+        model = nn.Sequential(model.double(), nn.Linear(24 * 16, 2).double())
+    else:
+        model, inputs = made(name, torch.float64)
+    whole = empirical_ntk(model, inputs, outputs=outputs)
+    tight = empirical_ntk(model, inputs, outputs=outputs, memory=1_000_000 if name == "wide convolutions" else 10_000)
+    strategies = {step.strategy for each in tight.plan.passes for step in each.steps}
+    assert distance(tight.matrix, whole.matrix) < 1e-12
+    assert name != "wide convolutions" or "stream" in strategies

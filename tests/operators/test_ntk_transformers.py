@@ -1,4 +1,4 @@
-"""Models of the transformers library: dictionaries in, output objects out, tied embeddings, transposed linear layers."""
+"""Models of the transformers library: dictionaries in, output objects out, tied embeddings."""
 
 from typing import Any
 

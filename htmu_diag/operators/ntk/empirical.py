@@ -20,7 +20,7 @@ from htmu_diag.operators.ntk.sketch import combine, directions
 from htmu_diag.operators.ntk.survey import Survey, select, survey
 from htmu_diag.operators.sample_function import Output, SampleFunction, pick_output
 
-__all__ = ["Kernel", "Outputs", "empirical_ntk"]
+__all__ = ["Kernel", "Outputs", "empirical_ntk", "ntk_plan"]
 
 Outputs = Literal["trace", "full", "pseudo"]
 GIGABYTE = 1_000_000_000
@@ -102,6 +102,22 @@ def empirical_ntk(
     return replace(_assembled(parts, outputs, function.n, found, plan), error=error)
 
 
+def ntk_plan(
+    model: nn.Module,
+    inputs: Any,
+    *,
+    outputs: Outputs = "trace",
+    parameters: str | Sequence[str] = "*",
+    memory: int = 2 * GIGABYTE,
+    output: Output = pick_output,
+) -> Plan:
+    """What ``empirical_ntk`` would do and what it would cost, from two samples; ``print`` it."""
+    function = SampleFunction(model, inputs, output)
+    found = survey(function, select(function.model, parameters))
+    reduced = replace(found, outputs=1) if outputs == "pseudo" else found
+    return make_plan(reduced, function.n, trace=outputs != "full", limit=memory)
+
+
 def _assembled(parts: dict[str, Tensor], outputs: Outputs, n: int, found: Survey, plan: Plan) -> Kernel:
     layers = {name: part for name, part in parts.items() if name}
     count = 1 if outputs == "pseudo" else found.outputs
@@ -110,8 +126,11 @@ def _assembled(parts: dict[str, Tensor], outputs: Outputs, n: int, found: Survey
 
 def _total(parts: dict[str, Tensor]) -> Tensor:
     """The sum of the layers' kernels, the kernel itself where there is one part."""
-    kernels = list(parts.values())
-    return kernels[0] if len(kernels) == 1 else torch.stack(kernels).sum(0)
+    first, *others = parts.values()
+    total = first.clone() if others else first
+    for part in others:
+        total += part
+    return total
 
 
 def _cotangents(found: Survey, outputs: Outputs, pseudo: str, seed: int) -> Tensor:

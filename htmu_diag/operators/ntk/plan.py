@@ -9,7 +9,8 @@ Multiply-adds for n samples and C outputs of a parameter of P = G rows columns n
 (the first term of rows is the Gram product, the second forms the per-sample gradients; e = 25 multiply-adds is the
 price of moving one number, measured on a CPU). Parameters that fit into the storage budget together share one pass
 through the model; the trace kernel takes few outputs at a time before it splits a parameter, since that repeats only
-the forward pass, and never holds more than the Jacobian of one output would.
+the forward pass, and never holds more than the Jacobian of one output would. Where a layer's inputs and output
+gradients are smaller than its rows, those are held and the rows formed in slices ("stream").
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from htmu_diag.operators.ntk.survey import Form, Parameter, Survey
 
 __all__ = ["Pass", "Plan", "Step", "make_plan"]
 
-Strategy = Literal["rows", "pairs", "sketch"]
+Strategy = Literal["rows", "pairs", "stream"]
 SMALL = 50_000_000  # bytes held without a second thought
 MOVE = 25  # multiply-adds in the time of one number read and written
+PRODUCT = 6  # forward passes in the time of one product: 4.6 measured on a CNN, 8 on an MLP
 REUSED = 16_000_000  # bytes; larger arrays are fresh pages from the system at every chunk (half the time on a CNN)
 
 
@@ -71,6 +73,11 @@ class Plan:
         """Multiply-adds of the contractions and of the passes through the model (counted from its layers)."""
         unique = {(step.parameter.name, step.start): step.madds for each in self.passes for step in each.steps}
         return sum(unique.values()) + self.model_madds
+
+    @property
+    def product_madds(self) -> float:
+        """Multiply-adds of one product J (J^T v): a forward and a backward pass, and a forward-mode pass."""
+        return PRODUCT * self.n * sum(_forward(step.parameter) for step in self._first_steps())
 
     @property
     def model_madds(self) -> float:
@@ -153,12 +160,32 @@ def _passes(steps: Sequence[Step], n: int, outputs: int, trace: bool, item: int,
     rows = [step for step in steps if step.strategy == "rows"]
     at_once = outputs
     if trace:
-        per_output = n * sum(step.stop - step.start for step in rows) * item
-        at_once = min(outputs, max(1, room // max(per_output, 1)))
-    split = [part for step in rows for part in _split(step, n * at_once * item, room)]
+        at_once = max((c for c in range(1, outputs + 1) if _held(rows, n, c, item) <= room), default=1)
+    split = [part for step in rows for part in _fitted(step, n, at_once, item, room)]
     for group in _packed(split, room):
         for first in range(0, outputs, at_once):
             yield Pass(group, first, min(first + at_once, outputs))
+
+
+def _held(steps: Sequence[Step], n: int, outputs: int, item: int) -> int:
+    """Bytes held for some outputs, each step in the form that is smaller."""
+    return sum(min(n * outputs * step.parameter.size * item, _stream_bytes(step, n, outputs, item)) for step in steps)
+
+
+def _stream_bytes(step: Step, n: int, outputs: int, item: int) -> int:
+    """Bytes of a layer's inputs and output gradients; rows then are formed slice by slice. Rules only."""
+    parameter = step.parameter
+    own = n * (parameter.inputs + outputs * parameter.gradients) * item
+    return own if parameter.covered and parameter.gradients else n * outputs * parameter.size * item
+
+
+def _fitted(step: Step, n: int, outputs: int, item: int, room: int) -> Iterator[Step]:
+    """The step as rows, as a stream where that is smaller, or as slices of rows where neither fits."""
+    stream = _stream_bytes(step, n, outputs, item)
+    if stream < n * outputs * step.parameter.size * item and stream <= room:
+        yield replace(step, strategy="stream", stored=stream)
+    else:
+        yield from _split(step, n * outputs * item, room)
 
 
 def _split(step: Step, bytes_each: int, room: int) -> Iterator[Step]:
@@ -200,7 +227,7 @@ def _chunk(survey: Survey, each: Pass, n: int, room: int) -> int:
 def _step_bytes(step: Step, outputs: int, item: int) -> int:
     """Bytes of a sample's largest array in forming a step: patches and output gradients, or a slice of the Jacobian."""
     form = step.parameter.form
-    slice_ = 0 if step.strategy == "pairs" else outputs * (step.stop - step.start)
+    slice_ = 0 if step.strategy != "rows" else outputs * (step.stop - step.start)
     sides = form.groups * form.positions * max(form.columns, outputs * form.rows) if form and not form.one_hot else 0
     return max(slice_, sides) * item
 

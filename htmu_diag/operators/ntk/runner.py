@@ -15,11 +15,14 @@ from htmu_diag.operators.ntk.contract import mirror
 from htmu_diag.operators.ntk.fallback import jacobian_rows
 from htmu_diag.operators.ntk.pieces import Rows
 from htmu_diag.operators.ntk.plan import Pass, Plan, Step
-from htmu_diag.operators.ntk.stores import Store, open_store, working
+from htmu_diag.operators.ntk.stores import PieceStore, open_store, working
+from htmu_diag.operators.ntk.stream import StreamStore
 from htmu_diag.operators.ntk.survey import Survey, pieces_of
 from htmu_diag.operators.sample_function import SampleFunction
 
 __all__ = ["Runner", "module_of"]
+
+Held = PieceStore | StreamStore
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,8 @@ class Runner:
                 store.add_to(target, trace=self.plan.trace)
         return {name: mirror(kernel) for name, kernel in kernels.items()}
 
-    def _collect(self, each: Pass) -> list[tuple[Step, Store]]:
-        stores = [(step, open_store(step, self.plan.n, self._room())) for step in each.steps]
+    def _collect(self, each: Pass) -> list[tuple[Step, Held]]:
+        stores = [(step, self._opened(step)) for step in each.steps]
         paths = {path for step in each.steps if step.parameter.covered for path, _ in step.parameter.uses}
         modules = {path: self.function.model.get_submodule(path) for path in paths}
         cotangents = self.cotangents[each.first : each.last]
@@ -59,7 +62,7 @@ class Runner:
 
     def _by_rules(
         self,
-        stores: Sequence[tuple[Step, Store]],
+        stores: Sequence[tuple[Step, Held]],
         modules: Mapping[str, nn.Module],
         inputs: Any,
         cotangents: Tensor,
@@ -72,11 +75,13 @@ class Runner:
         self._refuse_late_uses(outputs)
         found = gradients(outputs, cotangents, calls, batched=self.batched)
         for step, store in stores:
-            if step.parameter.covered:
+            if isinstance(store, StreamStore):
+                store.put_calls(start, stop, calls, found)
+            elif step.parameter.covered:
                 store.put(start, stop, pieces_of(step.parameter, calls, found, stop - start))
 
     def _by_func(
-        self, stores: Sequence[tuple[Step, Store]], inputs: Any, cotangents: Tensor, start: int, stop: int
+        self, stores: Sequence[tuple[Step, Held]], inputs: Any, cotangents: Tensor, start: int, stop: int
     ) -> None:
         loose = [(step, store) for step, store in stores if not step.parameter.covered]
         if not loose:
@@ -85,6 +90,7 @@ class Runner:
         with torch.enable_grad():
             rows = jacobian_rows(self.function, parameters, inputs, cotangents, self.survey.vectorised)
         for step, store in loose:
+            assert not isinstance(store, StreamStore)
             store.put(start, stop, [Rows(rows[step.parameter.name])])
 
     def _refuse_late_uses(self, outputs: Tensor) -> None:
@@ -101,8 +107,11 @@ class Runner:
                 "put a sample that uses every branch first, or exclude it by parameters="
             )
 
-    def _room(self) -> int:
-        return (self.plan.limit - self.plan.kernel_bytes) // 8
+    def _opened(self, step: Step) -> Held:
+        room = (self.plan.limit - self.plan.kernel_bytes) // 8
+        return (
+            StreamStore(step, self.plan.n, room) if step.strategy == "stream" else open_store(step, self.plan.n, room)
+        )
 
 
 def module_of(name: str) -> str:

@@ -16,14 +16,19 @@ __all__ = ["Store", "open_store"]
 
 
 class Store(Protocol):
-    """Filled with the pieces of samples start to stop, then added to the kernel once."""
+    """Filled with samples start to stop, chunk by chunk, then added to the kernel once."""
 
-    def put(self, start: int, stop: int, pieces: Sequence[Piece]) -> None: ...
     def add_to(self, kernel: Tensor, *, trace: bool) -> None: ...
 
 
-def open_store(step: Step, n: int, room: int) -> Store:
-    """An empty store for a step; ``room`` bytes may be used by its contraction."""
+class PieceStore(Store, Protocol):
+    """A store of pieces."""
+
+    def put(self, start: int, stop: int, pieces: Sequence[Piece]) -> None: ...
+
+
+def open_store(step: Step, n: int, room: int) -> PieceStore:
+    """An empty store for a step of rows or pairs; ``room`` bytes may be used by its contraction."""
     return PairStore(step, n, room) if step.strategy == "pairs" else RowStore(step, n)
 
 

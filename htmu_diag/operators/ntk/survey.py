@@ -46,6 +46,7 @@ class Parameter:
     form: the common form of all uses with their positions added up; None where they differ or none has factors.
     covered: False where the rules do not cover it (torch.func then does).
     unused: True where the two samples did not reach it; it must then be unused by all.
+    inputs, gradients: numbers per sample in the inputs and in the outputs of the layers that use it.
     """
 
     name: str
@@ -55,6 +56,8 @@ class Parameter:
     covered: bool
     columns: int = 1
     unused: bool = False
+    inputs: int = 0
+    gradients: int = 0
 
 
 @dataclass(frozen=True)
@@ -238,7 +241,14 @@ def _judge(
     error = (total[0, 0] - own.flatten()).norm() + total[1].norm()
     if not bool(error <= tolerance * own.norm()):
         return plain
-    return Parameter(name, parameter.numel(), held, _common_form(pieces), True, columns)
+    inputs, gradients = (sum(t.numel() // 2 for t in ts) for ts in _tensors(involved))
+    form = _common_form(pieces)
+    return Parameter(name, parameter.numel(), held, form, True, columns, inputs=inputs, gradients=gradients)
+
+
+def _tensors(calls: Sequence[Call]) -> tuple[list[Tensor], list[Tensor]]:
+    """Inputs, and stand-ins for the outputs, of some calls."""
+    return [call_.inputs for call_ in calls], [torch.empty(call_.shape, device="meta") for call_ in calls]
 
 
 def _common_form(pieces: Sequence[Piece]) -> Form | None:
