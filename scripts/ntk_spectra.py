@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from htmu_diag.training.models.resnet9 import ResNet9
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
@@ -31,6 +30,7 @@ from htmu_diag.operators import empirical_ntk, kernel_target_alignment
 from htmu_diag.solvers import ntk_spectrum
 from htmu_diag.spectrum import Spectrum
 from htmu_diag.storage import Store, run_info
+from htmu_diag.training.models.resnet9 import ResNet9
 
 FRACTION = 0.2  # the lowest part that is fitted; see `fit_inverse_gamma`
 
@@ -132,7 +132,7 @@ def calibrate(model: nn.Module, images: Tensor) -> None:
     for norm in norms:
         norm.momentum = None  # a plain average over the batches
     with torch.no_grad():
-        for batch in images.split(100):
+        for batch in torch.split(images, 100):
             model.train()(batch)
     for norm, momentum in zip(norms, usual, strict=True):
         norm.momentum = momentum
@@ -157,9 +157,9 @@ def train(model: nn.Module, images: Tensor, labels: Tensor, epochs: int, size: i
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(steps, 1))
     for _ in range(epochs):
-        for chosen in torch.randperm(len(images)).split(size)[: len(images) // size]:
+        for chosen in torch.split(torch.randperm(len(images)), size)[: len(images) // size]:
             optimizer.zero_grad()
-            nn.functional.cross_entropy(model(images[chosen]), labels[chosen]).backward()
+            nn.functional.cross_entropy(model(images[chosen]), labels[chosen]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
     return steps
@@ -169,7 +169,7 @@ def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
     with torch.no_grad():
         hits = [
             (model.eval()(x).argmax(1) == y).float().mean()
-            for x, y in zip(images.split(100), labels.split(100), strict=True)
+            for x, y in zip(torch.split(images, 100), torch.split(labels, 100), strict=True)
         ]
     return float(torch.stack(hits).mean())
 
