@@ -159,7 +159,8 @@ def train(model: nn.Module, images: Tensor, labels: Tensor, epochs: int, size: i
     for _ in range(epochs):
         for chosen in torch.split(torch.randperm(len(images)), size)[: len(images) // size]:
             optimizer.zero_grad()
-            nn.functional.cross_entropy(model(images[chosen]), labels[chosen]).backward()  # type: ignore[no-untyped-call]
+            loss = nn.functional.cross_entropy(model(images[chosen]), labels[chosen])
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
     return steps
