@@ -20,8 +20,8 @@ __all__ = ["SpectraCallback"]
 class SpectraCallback(Callback):
     """Measures spectra during ``fit``.
 
-    log_dir: the run's folder; by default ``htmu`` in the logger's folder: a TensorBoard run beside the logger's own, for
-        two writers in one run starve each other.
+    log_dir: the run's folder; by default ``htmu`` in the logger's folder: a TensorBoard run beside the logger's own,
+        for two writers in one run starve each other.
     choices: everything else that `htmu_diag.watch` takes (every, probes, batch, loss_fn, ...).
     """
 
