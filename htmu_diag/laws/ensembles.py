@@ -37,6 +37,7 @@ def beta_laguerre(n: int, gamma: float, kappa: float, *, rng: np.random.Generato
         f"gamma = {gamma} is not in (0, 1]",
         "pass the smaller side over the larger",
     )
+    require(n >= 1, "beta_laguerre", f"n = {n}", "pass at least one eigenvalue")
     require(kappa > 0.0, "beta_laguerre", f"kappa = {kappa} is not positive", "pass a positive repulsion")
     repulsion = 0.5 * kappa * (n - np.arange(1, n + 1)) / n
     base = 0.5 * kappa * (1.0 - gamma) / gamma

@@ -73,7 +73,7 @@ class Table:
 
     def log_g(self, t: Floats) -> Floats:
         """log of y f(y) at t = log y, (n,)."""
-        return self._evaluate(t)[0]
+        return np.asarray(self._evaluate(t, 1)[0])
 
     def log_tails(self, t: Floats) -> tuple[Floats, Floats]:
         """(log F, log(1 - F)) at t = log y, each with relative accuracy in its own tail."""
@@ -119,22 +119,22 @@ class Table:
         t_left, log_f, t_right, log_s = self._grid
         return np.interp(log_mass, log_f, t_left) if left else np.interp(log_mass, log_s, t_right)
 
-    def _evaluate(self, t: Floats) -> tuple[Floats, Floats]:
-        """(log g, L or R) at t, the table's ends continued by their closed forms."""
+    def _evaluate(self, t: Floats, count: int = 2) -> Floats:
+        """(count, n): log g, and L or R, at t; the table's ends continued by their closed forms."""
         inner = np.clip(t, self.edges[0], self.edges[-1])
         index = np.clip(np.searchsorted(self.edges, inner, side="right") - 1, 0, self.closed.size - 1)
         left = self.edges[index]
-        log_g, ratio = _clenshaw(self.coefficients, index, 2.0 * (inner - left) / (self.edges[index + 1] - left) - 1.0)
         s = inner - left
-        log_g = log_g + self.closed[index] * ((1.0 + self.a) * s - np.exp(left) * np.expm1(s))
+        out = _clenshaw(self.coefficients[:count], index, 2.0 * s / (self.edges[index + 1] - left) - 1.0)
+        out[0] += self.closed[index] * ((1.0 + self.a) * s - np.exp(left) * np.expm1(s))
         low, high = t < self.edges[0], t > self.edges[-1]
         if low.any():
-            log_g[low], ratio[low] = self._below(t[low] - self.edges[0])
+            out[:, low] = self._below(t[low] - self.edges[0])[:count]
         if high.any():
-            log_g[high], ratio[high] = self._above(t[high] - self.edges[-1])
-        return log_g, ratio
+            out[:, high] = self._above(t[high] - self.edges[-1])[:count]
+        return out
 
-    def _below(self, s: Floats) -> tuple[Floats, Floats]:
+    def _below(self, s: Floats) -> Floats:
         """w' = (1+a) w + c w**2 from w_low, in closed form; s = t - t_low < 0."""
         e, g, u = 1.0 + self.a, math.exp(self.log_g_low), self.c * self.w_low.real
         phi = -np.expm1(e * s) / e if e > 0.0 else -s
@@ -143,15 +143,15 @@ class Table:
         size = e + u + phi * (u * u + phase * phase + e * u)
         z = phase * np.exp(e * s) / size
         slim = np.where(np.abs(z) < 1e-8, 1.0, np.arctan(z) / np.where(z == 0.0, 1.0, z))
-        return log_g, slim / size * np.exp(self.log_g_low + e * s - log_g)
+        return np.stack([log_g, slim / size * np.exp(self.log_g_low + e * s - log_g)])
 
-    def _above(self, s: Floats) -> tuple[Floats, Floats]:
+    def _above(self, s: Floats) -> Floats:
         """w = 1 + (w_high - 1) y_high / y; s = t - t_high > 0."""
         y, excess = np.exp(self.edges[-1]), 2.0 * self.c * (self.w_high.real - 1.0)
         with np.errstate(over="ignore"):
             log_g = self.log_g_high + (1.0 + self.a + 2.0 * self.c) * s - y * np.expm1(s) - excess * np.expm1(-s)
             slope = 1.0 + self.a + 2.0 * self.c + excess * np.exp(-s) - y * np.exp(s)
-        return log_g, -1.0 / slope
+        return np.stack([log_g, -1.0 / slope])
 
 
 def _log_density(a: float, c: float, panels: Panels) -> tuple[Floats, Floats, Floats]:
@@ -219,7 +219,7 @@ _INTEGRATION = _integration()
 
 def _clenshaw(coefficients: Floats, index: Indices, z: Floats) -> Floats:
     """(k, n): k Chebyshev series of each point's own panel, at z in [-1, 1]."""
-    two_z, last, before = 2.0 * z, np.zeros((2, z.size)), np.zeros((2, z.size))
+    two_z, last, before = 2.0 * z, np.zeros(1), np.zeros(1)
     for row in range(DEGREE, 0, -1):
         last, before = coefficients[:, row][:, index] + two_z * last - before, last
     return np.asarray(coefficients[:, 0][:, index] + z * last - before)

@@ -1,0 +1,81 @@
+"""Random matrices have the laws that they are said to have, and are told apart from wrong ones."""
+
+import math
+
+import numpy as np
+import pytest
+
+from htmu_diag.errors import InputError
+from htmu_diag.laws import HTMP, ContinuousLaw, MarchenkoPastur, ensembles
+
+
+def distance(law: ContinuousLaw, values: np.ndarray) -> float:
+    steps = np.arange(values.size + 1) / values.size
+    cdf = law.cdf(np.sort(values))
+    return float(max(np.abs(cdf - steps[1:]).max(), np.abs(cdf - steps[:-1]).max()))
+
+
+@pytest.mark.parametrize(("gamma", "kappa"), [(0.25, 4.0), (1.0, 1.0), (0.5, 30.0)])
+def test_beta_laguerre_follows_htmp_and_rejects_a_quarter_of_the_repulsion(gamma: float, kappa: float) -> None:
+    values = ensembles.beta_laguerre(4000, gamma, kappa, scale=2.0, rng=np.random.default_rng(0))
+    critical = 1.63 / math.sqrt(4000)  # p = 0.01 for independent samples; repulsion only makes it stricter
+    assert distance(HTMP(gamma, kappa, 2.0), values) < 0.5 * critical
+    assert distance(HTMP(gamma, kappa / 4, 2.0), values) > critical
+
+
+@pytest.mark.parametrize(("p", "n"), [(300, 600), (600, 300), (400, 400)])
+def test_wishart_follows_marchenko_pastur_closer_than_independent_samples_would(p: int, n: int) -> None:
+    values = ensembles.wishart(p, n, rng=np.random.default_rng(0), scale=3.0)
+    gamma = min(p, n) / max(p, n)
+    assert distance(MarchenkoPastur(gamma, 3.0), values) < 0.3 / math.sqrt(values.size)
+    assert distance(MarchenkoPastur(gamma, 3.3), values) > 0.03
+
+
+def test_the_bidiagonal_wishart_has_the_moments_of_the_dense_one() -> None:
+    rng = np.random.default_rng(0)
+    values = np.array([ensembles.wishart(3, 5, rng=rng) for _ in range(20_000)]) * 5
+    assert values.sum(axis=1).mean() == pytest.approx(15.0, rel=0.01)
+    assert (values**2).sum(axis=1).mean() == pytest.approx(3 * 5 * (3 + 5 + 1), rel=0.02)
+
+
+def test_spikes_leave_the_bulk_only_beyond_the_transition() -> None:
+    """Baik & Silverstein 2006: spike l > 1 + sqrt(gamma) is seen at l (1 + gamma/(l - 1))."""
+    values = ensembles.spiked(500, 1000, [10.0, 5.0, 1.3], rng=np.random.default_rng(0))
+    edge = MarchenkoPastur(0.5).edges[1]
+    assert values[-2:] == pytest.approx([5 * (1 + 0.5 / 4), 10 * (1 + 0.5 / 9)], rel=0.1)
+    assert values[-3] < 1.05 * edge
+
+
+def test_levy_matrices_have_the_tail_exponent_of_their_entries() -> None:
+    """Hill's estimate over the largest 5 %: density exponent 1 + index/2."""
+    values = ensembles.levy(500, 1000, 1.0, rng=np.random.default_rng(0))
+    top = values[-25:]
+    hill = 1 + top.size / np.log(top / values[-26]).sum()
+    assert hill == pytest.approx(1.5, abs=4 * 0.5 / math.sqrt(25))
+    assert values[-1] > 50 * np.median(values)
+
+
+def test_the_same_seed_gives_the_same_matrix() -> None:
+    first, second = (ensembles.beta_laguerre(50, 0.5, 3.0, rng=np.random.default_rng(3)) for _ in range(2))
+    assert (first == second).all()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_the_smallest_matrices_are_sampled_too(n: int) -> None:
+    rng = np.random.default_rng(0)
+    assert ensembles.beta_laguerre(n, 0.5, 3.0, rng=rng).shape == (n,)
+    assert ensembles.wishart(n, 4, rng=rng).shape == (n,)
+
+
+def test_parameters_outside_the_domain_raise_with_the_reason() -> None:
+    rng = np.random.default_rng(0)
+    for call in (
+        lambda: ensembles.beta_laguerre(10, 1.5, 1.0, rng=rng),
+        lambda: ensembles.beta_laguerre(10, 0.5, 0.0, rng=rng),
+        lambda: ensembles.beta_laguerre(0, 0.5, 1.0, rng=rng),
+        lambda: ensembles.wishart(0, 5, rng=rng),
+        lambda: ensembles.levy(5, 5, 2.0, rng=rng),
+        lambda: ensembles.spiked(2, 5, [3.0, 2.0, 1.0], rng=rng),
+    ):
+        with pytest.raises(InputError, match=";"):
+            call()

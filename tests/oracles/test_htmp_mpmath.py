@@ -1,0 +1,47 @@
+"""HTMP beyond its reference table: random and extreme points against arbitrary precision."""
+
+import numpy as np
+import pytest
+
+from htmu_diag.laws import HTMP
+from tests.oracles.htmp_exact import by_continued_fraction, by_tricomi
+
+
+def relative_error(gamma: float, kappa: float, x: float, expected: float) -> float:
+    return abs(float(HTMP(gamma, kappa).logpdf(x)) - expected) / max(1.0, abs(expected))
+
+
+def test_random_points_agree_with_tricomis_function() -> None:
+    rng = np.random.default_rng(7)
+    for _ in range(60):
+        gamma = float(rng.choice([1.0, rng.uniform(0.01, 1), 10 ** rng.uniform(-2, 0)]))
+        kappa = float(10 ** rng.uniform(-3, 2))
+        # y at most 300: beyond, the series take seconds a point
+        x = float(10 ** rng.uniform(-10, np.log10(min(30.0, 600.0 * gamma / kappa))))
+        assert relative_error(gamma, kappa, x, float(by_tricomi(gamma, kappa, x))) < 1e-10, (gamma, kappa, x)
+
+
+@pytest.mark.parametrize(("gamma", "kappa"), [(0.5, 2.0), (0.5, 4.0), (0.2, 1.0), (0.25, 8.0), (1.0, 0.001)])
+def test_integer_exponents_are_ordinary_points(gamma: float, kappa: float) -> None:
+    for x in (1e-10, 1e-3, 0.5, 3.0):
+        assert relative_error(gamma, kappa, x, float(by_tricomi(gamma, kappa, x))) < 1e-10
+
+
+@pytest.mark.parametrize(("gamma", "kappa"), [(0.25, 1e4), (0.01, 1e4), (0.5, 1e3), (0.04, 300.0)])
+def test_strong_repulsion_agrees_with_the_continued_fraction_at_the_edges(gamma: float, kappa: float) -> None:
+    low, high = (1 - gamma**0.5) ** 2, (1 + gamma**0.5) ** 2
+    for x in (0.9 * low, low, 1.01 * low, 1.0, high, 1.1 * high):
+        assert relative_error(gamma, kappa, x, float(by_continued_fraction(gamma, kappa, x))) < 1e-10
+
+
+@pytest.mark.parametrize("gamma", [0.99, 1.0])
+def test_strong_repulsion_at_a_hard_edge_agrees_with_tricomis_function(gamma: float) -> None:
+    for kappa in (1e3, 1e4):
+        for x in (1e-10, 1e-7, 1e-5, 1e-4):
+            assert relative_error(gamma, kappa, x, float(by_tricomi(gamma, kappa, x))) < 1e-10
+
+
+def test_the_two_exact_routes_agree_with_each_other_and_disagree_with_another_law() -> None:
+    exact = float(by_tricomi(0.25, 60.0, 0.8))
+    assert float(by_continued_fraction(0.25, 60.0, 0.8)) == pytest.approx(exact, abs=1e-14)
+    assert relative_error(0.25, 60.001, 0.8, exact) > 1e-8
