@@ -47,8 +47,9 @@ class SpectraCallback(Callback):
         self._close()
 
     def state_dict(self) -> dict[str, Any]:
-        """Optimizer steps taken, for the checkpoint."""
+        """Optimizer steps taken, for the checkpoint; what it follows is stored before it."""
         if self.monitor is not None:
+            self.monitor.flush()
             self._step = self.monitor.steps_taken
         return {} if self._step is None else {"step": self._step}
 

@@ -92,6 +92,7 @@ def _run(
         if state.step % config.evaluate_every == 0 or state.step == config.steps:
             progress = _evaluated(state, config, monitor, progress)
         if config.checkpoint.every and state.step % config.checkpoint.every == 0:
+            monitor.flush()  # what a checkpoint follows is stored before it, so that a resumed run has no hole
             save_checkpoint(checkpoints, state, config)
         report(progress)
     return progress
