@@ -1,4 +1,9 @@
-"""Model-level numbers: averages over the layers of one kind, failed layers left out."""
+"""Model-level numbers: averages over the layers of one kind, failed and tiny layers left out.
+
+A fit to the ten eigenvalues of a last layer has a standard error larger than its estimate; one such layer would
+move the mean of a small model more than training does. Averages of fitted numbers are therefore taken over spectra with
+at least `FEWEST` eigenvalues; their own curves show the others.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,9 @@ from htmu_diag.theory import Phase
 
 __all__ = ["summarize"]
 
+FEWEST = 30  # of noise matrices, one in five has no tail to fit at 10 eigenvalues, one in forty at 30 (200 draws)
+
+_FITTED = ("alpha", "alpha_noise", "alpha_predicted", "alpha_weighted", "kappa")
 _MEANS = ("alpha", "alpha_noise", "alpha_predicted", "alpha_weighted", "log_norm", "stable_rank", "entropy_deficit")
 _MEDIANS = ("kappa",)  # infinite for noise: a mean would be one layer's number
 
@@ -39,4 +47,6 @@ def _of_one_kind(members: Sequence[Diagnosis]) -> dict[str, float]:
 
 
 def _finite(members: Sequence[Diagnosis], name: str) -> list[float]:
-    return [d.numbers[name] for d in members if np.isfinite(d.numbers.get(name, np.nan))]
+    least = FEWEST if name in _FITTED else 0
+    numbers = (d.numbers.get(name, np.nan) for d in members if d.spectrum.dimension >= least)
+    return [number for number in numbers if np.isfinite(number)]

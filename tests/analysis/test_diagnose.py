@@ -117,3 +117,10 @@ def test_a_summary_averages_layers_and_leaves_failed_ones_out() -> None:
     summary = summarize([*good, failed])
     assert summary["summary/weights_alpha_mean"] == pytest.approx(np.mean([d.tail.alpha for d in good]))
     assert summary["summary/weights_layers"] == 3
+
+
+def test_a_tiny_layer_does_not_move_the_mean_alpha() -> None:
+    good = diagnose(weights(gram(noise(1)), (120, 400)))
+    tiny = diagnose(weights(gram(noise(2, (10, 400))), (10, 400), "head.weight"))
+    assert math.isfinite(tiny.tail.alpha)
+    assert summarize([good, tiny])["summary/weights_alpha_mean"] == good.tail.alpha
