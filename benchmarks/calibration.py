@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from common import machine, table
 
+from benchmarks.common import machine, table
 from htmu_diag.fits import fit_htmp, fit_inverse_gamma, fit_marchenko_pastur, fit_power_law
 from htmu_diag.laws import InverseGamma
 from htmu_diag.laws.ensembles import beta_laguerre, wishart

@@ -18,10 +18,10 @@ import time
 from collections.abc import Callable
 
 import torch
-from common import peak_rss_mb, record
 from torch import Tensor, nn
 from torch.func import functional_call, grad, jacrev, vmap
 
+from benchmarks.common import peak_rss_mb, record
 from htmu_diag.operators.ntk import Outputs, empirical_ntk
 
 COLUMNS = ("model", "samples", "kernel", "recipe", "CPU s", "extra MB", "relative difference")

@@ -76,7 +76,7 @@ class Diagnosis:
     def verdict(self) -> str:
         """The phase in words; for spectra without phases, whether their tail is a power law."""
         if self.phase.phase is not Phase.UNDETERMINED:
-            return self.phase.phase.value
+            return str(self.phase.phase.value)
         return "power-law tail" if self.tail.status.ok else self.tail.status.code.replace("_", " ")
 
     @property
