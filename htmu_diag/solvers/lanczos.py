@@ -116,7 +116,7 @@ class _Run:
             self.basis[:deflated] = against
         self.alphas: list[float] = []
         self.betas: list[float] = []
-        self.loss = LossEstimate(steps, float(torch.finfo(operator.dtype).eps), size)
+        self.loss = LossEstimate(steps, float(torch.finfo(operator.dtype).eps))
         self.exhausted, self.cleaned, self.again = False, 0, False
         start = v0.to(operator.device, operator.dtype)
         if deflated:

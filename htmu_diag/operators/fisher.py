@@ -1,0 +1,130 @@
+"""Fisher matrices: the second moment of the scores, per sample, averaged over the data.
+
+``true``: labels from the model's own distribution, in closed form; for softmax cross-entropy and for squared error it
+is the Gauss-Newton matrix of the negative log-likelihood. ``mc``: labels drawn from it, ``draws`` for each sample.
+``empirical``: the data's labels, that is the uncentred second moment of the per-sample gradients; it is not an estimate
+of the true Fisher matrix (Kunstner, Balles & Hennig 2019).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, final
+
+import torch
+
+from htmu_diag.errors import InputError
+from htmu_diag.operators.batches import Batch
+from htmu_diag.operators.model_operator import LossFn
+from htmu_diag.operators.output_curvature import OutputCurvature
+
+__all__ = ["FisherOperator", "Likelihood", "score_outer"]
+
+Likelihood = Literal["auto", "categorical", "bernoulli", "gaussian"]
+_OF_LOSS = {
+    "cross_entropy": "categorical",
+    "CrossEntropyLoss": "categorical",
+    "binary_cross_entropy_with_logits": "bernoulli",
+    "BCEWithLogitsLoss": "bernoulli",
+    "mse_loss": "gaussian",
+    "MSELoss": "gaussian",
+}
+
+
+@final
+class FisherOperator(OutputCurvature):
+    """The Fisher matrix of ``likelihood`` with the outputs as logits (dimension 1 holds classes) or as means.
+
+    kind: "true", "mc" or "empirical". draws: labels for each sample ("mc"). likelihood: "auto" reads it from loss_fn;
+    "gaussian" has unit variance, so that -log p is half the squared error. Other arguments: see ``ModelOperator``.
+    Raises InputError where the likelihood cannot be told.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        loss_fn: LossFn,
+        data: Any,
+        *,
+        kind: Literal["true", "mc", "empirical"] = "true",
+        likelihood: Likelihood = "auto",
+        draws: int = 1,
+        **options: Any,
+    ) -> None:
+        super().__init__(model, loss_fn, data, **options)
+        self.kind, self.draws = kind, draws
+        self.likelihood = "" if kind == "empirical" else _resolved(likelihood, loss_fn)
+
+    def _output_shape(self, outputs: torch.Tensor, batch: Batch) -> Any:
+        if self.kind == "empirical":
+            return score_outer(self.loss_fn, outputs, batch, self.reduction)
+        scale = 1.0 / batch.samples if self.reduction == "mean" else 1.0
+        if self.kind == "true":
+            return _probabilities(self.likelihood, outputs), scale
+        rng = torch.Generator(outputs.device).manual_seed(self.seed)
+        return [_score(self.likelihood, outputs, rng) for _ in range(self.draws)], scale / self.draws
+
+    def _curve(self, shape: Any, tangent: torch.Tensor) -> torch.Tensor:
+        found, scale = shape[0], float(shape[1])
+        if self.kind == "true":
+            return _CURVES[self.likelihood](found, tangent).mul(scale)
+        total = torch.zeros_like(tangent)
+        for score in found:
+            total += _along(score, tangent)
+        return total.mul(scale)
+
+
+def score_outer(
+    loss_fn: LossFn, outputs: torch.Tensor, batch: Batch, reduction: str
+) -> tuple[list[torch.Tensor], float]:
+    """The per-sample gradients of the loss in the outputs, and the weight of their outer products."""
+    point = outputs.clone().requires_grad_(True)
+    (slope,) = torch.autograd.grad(loss_fn(point, batch.targets), point)
+    if reduction == "mean":
+        return [slope.detach() * batch.samples], 1.0 / batch.samples
+    return [slope.detach()], 1.0
+
+
+def _along(score: torch.Tensor, tangent: torch.Tensor) -> torch.Tensor:
+    """s (s . t) for each sample; dimension 0 is the sample."""
+    inner = (score * tangent).flatten(1).sum(1) if score.ndim > 1 else score * tangent
+    return score * inner.view(-1, *[1] * (score.ndim - 1))
+
+
+def _resolved(likelihood: Likelihood, loss_fn: LossFn) -> str:
+    if likelihood != "auto":
+        return likelihood
+    name = getattr(loss_fn, "__name__", type(loss_fn).__name__)
+    if name not in _OF_LOSS:
+        raise InputError(
+            f"the likelihood of {name} is not known; pass likelihood='categorical', 'bernoulli' or 'gaussian'"
+        )
+    return _OF_LOSS[name]
+
+
+def _probabilities(likelihood: str, outputs: torch.Tensor) -> torch.Tensor:
+    kinds: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+        "categorical": lambda z: z.softmax(1),
+        "bernoulli": torch.sigmoid,
+        "gaussian": lambda z: z,
+    }
+    return kinds[likelihood](outputs)
+
+
+def _score(likelihood: str, outputs: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+    """The gradient of -log p(y | f) in f at a label y drawn from the model."""
+    p = _probabilities(likelihood, outputs)
+    if likelihood == "gaussian":
+        return torch.randn(p.shape, generator=rng, dtype=p.dtype, device=p.device)
+    if likelihood == "bernoulli":
+        return p - torch.bernoulli(p, generator=rng)
+    rows = p.movedim(1, -1)
+    drawn = torch.multinomial(rows.reshape(-1, rows.shape[-1]), 1, generator=rng).view(rows.shape[:-1])
+    return (rows - torch.nn.functional.one_hot(drawn, rows.shape[-1]).to(p.dtype)).movedim(-1, 1)
+
+
+_CURVES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "categorical": lambda p, t: p * (t - (p * t).sum(1, keepdim=True)),
+    "bernoulli": lambda p, t: p * (1 - p) * t,
+    "gaussian": lambda p, t: t,
+}

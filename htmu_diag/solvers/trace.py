@@ -1,0 +1,90 @@
+"""The trace of an operator from products with random vectors, with a standard error.
+
+Hutchinson (1989): the mean of v . A v. Hutch++ (Meyer et al. 2021): the trace on the range of a
+sketch exactly, Hutchinson on what is left. XTrace (Epperly, Tropp & Webber 2024): every vector is once the test
+vector and otherwise part of the sketch; the most accurate for a given number of products when eigenvalues decay.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from htmu_diag.errors import InputError
+from htmu_diag.operators.base import Operator
+
+__all__ = ["TraceEstimate", "trace"]
+
+
+@dataclass(frozen=True)
+class TraceEstimate:
+    """value: of the trace. stderr: its standard error, from the scatter of the samples. products: spent."""
+
+    value: float
+    stderr: float
+    products: int
+
+
+def trace(
+    operator: Operator,
+    *,
+    products: int = 96,
+    method: Literal["hutchinson", "hutch++", "xtrace"] = "xtrace",
+    rng: torch.Generator | None = None,
+) -> TraceEstimate:
+    """Estimate the trace from at most ``products`` products. Raises InputError for fewer than 6 (2 for Hutchinson)."""
+    least = 2 if method == "hutchinson" else 6
+    if products < least:
+        raise InputError(f"{method} needs at least {least} products for a standard error, got {products}")
+    rng = rng or torch.Generator().manual_seed(0)
+    size = operator.shape[0]
+    if method == "hutchinson":
+        return _hutchinson(operator, products, rng)
+    if method == "hutch++":
+        return _hutch_pp(operator, min(products // 3, size), products - 2 * min(products // 3, size), rng)
+    return _xtrace(operator, min(products // 2, size), rng)
+
+
+def _draws(operator: Operator, count: int, rng: torch.Generator) -> torch.Tensor:
+    """Columns uniform on the sphere of radius sqrt(N), (N, count)."""
+    draws = torch.randn(operator.shape[0], count, generator=rng, dtype=torch.float64)
+    draws *= math.sqrt(operator.shape[0]) / draws.norm(dim=0)
+    return draws.to(operator.device, operator.dtype)
+
+
+def _mean(samples: torch.Tensor, products: int, offset: float = 0.0) -> TraceEstimate:
+    stderr = float(samples.std()) / math.sqrt(samples.numel())
+    return TraceEstimate(offset + float(samples.mean()), stderr, products)
+
+
+def _hutchinson(operator: Operator, count: int, rng: torch.Generator) -> TraceEstimate:
+    draws = _draws(operator, count, rng)
+    return _mean((draws * operator.matmat(draws)).double().sum(0), count)
+
+
+def _hutch_pp(operator: Operator, rank: int, count: int, rng: torch.Generator) -> TraceEstimate:
+    basis = torch.linalg.qr(operator.matmat(_draws(operator, rank, rng)))[0]
+    inside = float((basis * operator.matmat(basis)).double().sum())
+    draws = _draws(operator, count, rng)
+    draws -= basis @ (basis.T @ draws)
+    return _mean((draws * operator.matmat(draws)).double().sum(0), 2 * rank + count, inside)
+
+
+def _xtrace(operator: Operator, count: int, rng: torch.Generator) -> TraceEstimate:
+    """Sample i: trace on the sketch without vector i, plus that vector's quadratic form on the complement."""
+    size = operator.shape[0]
+    draws = _draws(operator, count, rng)
+    basis, upper = torch.linalg.qr(operator.matmat(draws))
+    inside = (basis.T @ operator.matmat(basis)).double()
+    w, r = (basis.T @ draws).double(), upper.double()
+    s = torch.linalg.solve_triangular(r.T, torch.eye(count, dtype=torch.float64, device=r.device), upper=False)
+    s = s / s.norm(dim=0)  # column i: the direction that leaves the sketch with vector i
+    x = w - s * (s * w).sum(0)
+    left = (size - x.square().sum(0)).clamp_min(1e-12 * size)  # squared length of the vector outside the sketch
+    scale = (size - count + 1) / left
+    form = (w * r).sum(0) - 2 * (x * r).sum(0) + (x * (inside @ x)).sum(0)
+    samples = torch.trace(inside) - (s * (inside @ s)).sum(0) + scale * form
+    return _mean(samples, 2 * count)

@@ -1,0 +1,148 @@
+"""Stochastic Lanczos quadrature with exact outliers, and traces, on known spectra."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import wasserstein_distance
+
+from htmu_diag.errors import InputError
+from htmu_diag.operators.base import MatrixOperator
+from htmu_diag.solvers.density import spectral_density
+from htmu_diag.solvers.lanczos import lanczos, start_vector
+from htmu_diag.solvers.trace import trace
+from htmu_diag.spectrum import Kind, Source, Spectrum
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def operator(values: torch.Tensor, dtype: torch.dtype = torch.float64) -> MatrixOperator:
+    n = values.numel()
+    basis = torch.linalg.qr(torch.randn(n, n, generator=rng(9), dtype=torch.float64))[0]
+    return MatrixOperator(((basis * values.double()) @ basis.T).to(dtype))
+
+
+def heavy(size: int = 600) -> torch.Tensor:
+    """A small bulk and fifteen outliers that hold most of the trace."""
+    return torch.cat([0.1 * torch.rand(size - 15, generator=rng(4)), 2.0 ** torch.arange(15)])
+
+
+def density(of: MatrixOperator, **options: object) -> Spectrum:
+    return spectral_density(of, Source(Kind.HESSIAN, "model", of.shape), **options)  # type: ignore[arg-type]
+
+
+def test_mass_is_one_and_every_product_is_counted() -> None:
+    counted = operator(heavy())
+    calls = []
+    inner = counted.matvec
+    counted.matvec = lambda v: calls.append(1) or inner(v)  # type: ignore[method-assign, func-returns-value]
+    found = density(counted, steps=20, probes=3)
+    assert found.mass == pytest.approx(1)
+    assert found.estimator.products == len(calls) == 60
+
+
+def test_one_probe_has_the_moments_of_hutchinson_with_the_same_vector() -> None:
+    of = operator(heavy(200))
+    found = density(of, steps=12, probes=1, deflate="never", rng=rng(7))
+    v = start_vector(of, rng(7))
+    moments = [float(v @ torch.linalg.matrix_power(of.matrix, k) @ v) for k in (1, 2, 3)]
+    assert np.allclose([found.moment(k) for k in (1, 2, 3)], moments, rtol=1e-9)
+
+
+def test_two_clusters_carry_half_the_mass_each() -> None:
+    found = density(operator(torch.tensor([1.0, 3.0]).repeat(100)), steps=10, probes=8)
+    assert found.weights[found.values > 2].sum() == pytest.approx(0.5, abs=0.05)
+    assert "0 outliers" in found.estimator.routine
+
+
+def test_a_null_space_is_not_taken_for_one_eigenvalue() -> None:
+    values = torch.cat([torch.zeros(150), 1 + torch.rand(50, generator=rng(1))])
+    found = density(operator(values), steps=30, probes=4)
+    assert found.weights[found.values < 0.5].sum() == pytest.approx(0.75, abs=0.05)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_exact_outliers_divide_the_error_by_ten(dtype: torch.dtype) -> None:
+    values, of = heavy(), operator(heavy(), dtype)
+
+    def error(deflate: str) -> float:
+        runs = [density(of, steps=40, probes=2, deflate=deflate, rng=rng(seed)) for seed in range(5)]
+        return float(np.median([wasserstein_distance(r.values, values, r.weights) for r in runs]))
+
+    assert error("auto") < error("never") / 10
+
+
+def test_deflation_does_no_harm_where_there_are_no_outliers() -> None:
+    values = torch.randn(300, generator=rng(2), dtype=torch.float64)
+    of = operator(values)
+    errors = {
+        deflate: [
+            wasserstein_distance(r.values, values, r.weights)
+            for r in (density(of, steps=40, probes=2, deflate=deflate, rng=rng(s)) for s in range(8))
+        ]
+        for deflate in ("auto", "never")
+    }
+    assert np.mean(errors["auto"]) <= 1.05 * np.mean(errors["never"])
+
+
+def test_a_small_operator_is_resolved_exactly() -> None:
+    values = torch.linspace(-1, 5, 12)
+    found = density(operator(values), steps=30, probes=3)
+    assert np.allclose(found.values, values, atol=1e-9)
+    assert np.allclose(found.weights, 1 / 12)
+
+
+def test_trace_error_bars_cover_the_error() -> None:
+    of, exact = operator(heavy()), float(heavy().double().sum())
+    runs = [density(of, steps=30, probes=8, deflate="never", rng=rng(seed)) for seed in range(20)]
+    inside = [abs(r.trace() - exact) < 2.5 * r.scalars["trace_stderr"] for r in runs]
+    assert np.mean(inside) >= 0.8
+
+
+def test_beyond_the_memory_limit_no_basis_is_kept() -> None:
+    found = density(operator(heavy()), steps=40, probes=2, memory_limit=10_000)
+    assert "none reorthogonalisation" in found.estimator.routine
+    assert found.mass == pytest.approx(1)
+    assert found.values.max() == pytest.approx(2.0**14, rel=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e6])
+def test_scaling_the_operator_scales_the_nodes(scale: float) -> None:
+    one, other = (density(operator(heavy() * s), steps=30, probes=2) for s in (1.0, scale))
+    assert other.trace() / scale == pytest.approx(one.trace(), rel=1e-6)
+
+
+def test_no_steps_are_refused() -> None:
+    with pytest.raises(InputError, match="steps >= 1"):
+        density(operator(heavy()), steps=0)
+
+
+@pytest.mark.parametrize("method", ["hutchinson", "hutch++", "xtrace"])
+def test_trace_estimates_lie_within_their_error_bars(method: str) -> None:
+    values = 1.0 / torch.arange(1, 301, dtype=torch.float64) ** 1.5
+    of, exact = operator(values), float(values.sum())
+    runs = [trace(of, products=60, method=method, rng=rng(seed)) for seed in range(30)]  # type: ignore[arg-type]
+    assert all(run.products <= 60 for run in runs)
+    mean = np.mean([run.value for run in runs])
+    spread = np.std([run.value for run in runs], ddof=1)
+    assert abs(mean - exact) < 4 * spread / np.sqrt(30)
+    assert np.median([run.stderr for run in runs]) == pytest.approx(spread, rel=0.6)
+
+
+def test_xtrace_is_the_most_accurate_on_decaying_eigenvalues() -> None:
+    values = torch.exp(-0.1 * torch.arange(300, dtype=torch.float64))
+    of = operator(values)
+    error = {m: abs(trace(of, products=96, method=m).value - float(values.sum())) for m in ("hutchinson", "xtrace")}  # type: ignore[arg-type]
+    assert error["xtrace"] < error["hutchinson"] / 10
+
+
+def test_xtrace_is_exact_when_the_sketch_spans_the_space() -> None:
+    values = torch.linspace(1, 2, 20, dtype=torch.float64)
+    assert trace(operator(values), products=40).value == pytest.approx(float(values.sum()), rel=1e-6)
+
+
+def test_the_quadrature_of_a_full_run_is_the_spectral_measure_of_its_start() -> None:
+    of = operator(torch.linspace(1, 2, 8))
+    run = lanczos(of, steps=8, v0=start_vector(of, rng()), reorthogonalize="full")
+    assert np.allclose(run.ritz()[0], np.linspace(1, 2, 8), atol=1e-7)
