@@ -78,6 +78,6 @@ def self_check(operator: HessianOperator) -> SelfCheck:
     where = failing_modules(operator.stage, operator.batches[0]) or [type(operator.stage.model).__name__]
     what = f"asymmetric by {symmetry:.1e}" if not symmetric else f"{difference:.1e} off a finite difference"
     raise MeasurementError(
-        f"{', '.join(where)}: wrong second derivative, the Hessian is {what}; look for a custom function that detaches, "
-        "is differentiable once or is random, and write its backward with differentiable operations"
+        f"{', '.join(where)}: wrong second derivative, the Hessian is {what}; look for a custom function that detaches,"
+        " is differentiable once or random, and write its backward with differentiable operations"
     )
