@@ -1,4 +1,4 @@
-"""Do the intervals cover and the p-values tell the truth? python benchmarks/calibration.py
+"""Do the intervals cover and the p-values tell the truth? python -m benchmarks.calibration
 
 Fits synthetic spectra whose law is known and writes docs/calibration.md: bias, standard deviation and coverage of
 alpha and kappa, uniformity of the p-values where the fitted law is true, and how often a wrong law is noticed. Fixed
@@ -189,7 +189,7 @@ SECTIONS: dict[str, tuple[tuple[str, ...], Callable[[], Iterator[Row]]]] = {
 
 INTRODUCTION = """# Calibration of the fits
 
-Written by `python benchmarks/calibration.py` ({stamp}); {replicates} replicates a row, fixed seeds.
+Written by `python -m benchmarks.calibration` ({stamp}); {replicates} replicates a row, fixed seeds.
 A 95 % interval should cover the truth in 93 to 97 % of the rows' samples (the count itself has a standard error of
 1.3 %).
 

@@ -1,7 +1,7 @@
 """The neural tangent kernel beside the plain torch.func recipe, in one run, one thread, each in a fresh process.
 
-    OMP_NUM_THREADS=1 python benchmarks/ntk_speed.py   # the tables of RESULTS.md, about 15 minutes
-    OMP_NUM_THREADS=1 python benchmarks/ntk_speed.py one cnn 200 trace layers   # one row, as JSON
+    OMP_NUM_THREADS=1 python -m benchmarks.ntk_speed   # the tables of RESULTS.md, about 15 minutes
+    OMP_NUM_THREADS=1 python -m benchmarks.ntk_speed one cnn 200 trace layers   # one row, as JSON
 
 Recipes: "dense" is vmap(jacrev) over the batch, then J J^T; "by output" is vmap(grad) for one output at a time, with
 J_c J_c^T summed (it holds n x P numbers); "layers" is empirical_ntk; "sketch" the same with 3 of 10 output directions.
@@ -108,7 +108,7 @@ def measure(name: str, n: int, kernel: str, recipe: str) -> dict[str, float]:
 
 def row(name: str, n: int, kernel: str, recipe: str) -> tuple[object, ...]:
     """One measurement in a fresh process."""
-    command = [sys.executable, __file__, "one", name, str(n), kernel, recipe]
+    command = [sys.executable, "-m", "benchmarks.ntk_speed", "one", name, str(n), kernel, recipe]
     found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
     print(command[3:], found, flush=True)
     return (name, n, kernel, recipe, found["seconds"], found["mb"], found["difference"])

@@ -1,4 +1,4 @@
-"""Tabulate what repulsion does to the standard errors of HTMP fits: python benchmarks/repulsion_factors.py
+"""Tabulate what repulsion does to the standard errors of HTMP fits: python -m benchmarks.repulsion_factors
 
 Prints the rows of the table in htmu_diag/fits/repulsion.py. With S the score of the likelihood at the true (log kappa,
 log scale) and H the Fisher information, the estimator's covariance is H**-1 Cov(S) H**-1, where independent values
