@@ -76,7 +76,7 @@ def _without_rounding(sample: Sample) -> Sample:
     zero = sample.values[-1] * sample.values.size * np.finfo(np.float64).eps
     kept = sample.values[np.searchsorted(sample.values, zero, side="right") :]
     status = screen(kept).status
-    if kept.size < sample.values.size / 2:
+    if kept.size < sample.values.size / 4:
         message = (
             f"{sample.values.size - kept.size} of {sample.values.size} values are zero to rounding; look at the rank"
         )
