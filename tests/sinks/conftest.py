@@ -24,9 +24,9 @@ LAYERS = ("blocks.2.up", "blocks.10.up")
 @functools.cache
 def diagnosis(name: str, step: int) -> Diagnosis:
     rng = np.random.default_rng([step, len(name)])
-    matrix = rng.standard_normal((24, 48))
-    values = np.linalg.eigvalsh(matrix @ matrix.T / 48)
-    return diagnose(Spectrum.exact(values, Source(Kind.WEIGHTS, name, (24, 48), step)), Options(bootstrap=0))
+    matrix = rng.standard_normal((36, 72))
+    values = np.linalg.eigvalsh(matrix @ matrix.T / 72)
+    return diagnose(Spectrum.exact(values, Source(Kind.WEIGHTS, name, (36, 72), step)), Options(bootstrap=0))
 
 
 def record(step: int, names: tuple[str, ...] = LAYERS, **more: Any) -> StepRecord:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import warnings
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from htmu_diag.analysis import Options
 from htmu_diag.errors import InputError, StorageError
 from htmu_diag.spectrum import Kind, Spectrum
 from htmu_diag.storage import Store, load_run, run_info
@@ -26,6 +28,36 @@ def test_steps_read_back_while_the_store_is_still_open(one: Spectrum, tmp_path: 
             assert run.steps[-1] == step
             assert run.spectra()[0].values.tobytes() == one.values.tobytes()
     assert load_run(tmp_path / "run").steps == (0, 100, 200)
+
+
+def test_a_reader_beside_a_writer_sees_only_complete_steps(every_kind: list[Spectrum], tmp_path: Path) -> None:
+    store = Store(tmp_path, fsync=False)
+
+    def write() -> None:
+        for step in range(200):
+            store.write(step, every_kind, scalars={"step": step})
+            store.log(step, {"line": step})
+
+    writer, run, seen = threading.Thread(target=write), load_run(tmp_path), 0
+    writer.start()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        while writer.is_alive():
+            steps, lines = run.steps, run.scalars().get("line", [])
+            assert steps == tuple(range(len(steps)))
+            assert len(steps) >= seen
+            assert lines == [(step, step) for step in range(len(lines))]
+            assert not steps or len(run.spectra(steps[-1])) == len(every_kind)
+            seen = len(steps)
+    store.close()
+    assert run.steps == tuple(range(200))
+
+
+def test_options_of_the_live_analysis_come_back(tmp_path: Path) -> None:
+    Store(tmp_path, info={"options": {"bootstrap": 7, "seed": 3, "of_a_newer_version": 1}}).close()
+    assert load_run(tmp_path).options == Options(bootstrap=7, seed=3)
+    Store(tmp_path, info={}).close()
+    assert load_run(tmp_path).options == Options()
 
 
 def test_run_json_holds_config_versions_commit_command_and_seed(tmp_path: Path) -> None:
