@@ -16,7 +16,7 @@ from htmu_diag.training import Progress, train
 CONFIGS = Path(__file__).parents[2] / "configs"
 SMALL = [
     "--data.samples=256",
-    "--model.widths=[40,30]",
+    "--model.widths=[40,30,20]",
     "--steps=12",
     "--monitor.every=6",
     "--evaluate_every=6",
