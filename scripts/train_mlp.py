@@ -47,9 +47,9 @@ for step in range(1, chosen.steps + 1):
     batch = training[torch.randint(len(training), (chosen.batch_size,))]
     loss = F.cross_entropy(model(inputs[batch]), targets[batch])
     optimizer.zero_grad()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
-    monitor.log({"train/loss": loss})  # optional: your own numbers beside the spectra
+    monitor.log({"train/loss": loss}, step)  # optional: your own numbers beside the spectra
 
 with torch.no_grad():
     right = model(inputs[held_out]).argmax(1) == targets[held_out]

@@ -1,0 +1,34 @@
+"""python scripts/readme_quantities.py: write the README's list of numbers again from htmu_diag.analysis.QUANTITIES."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from htmu_diag.analysis import QUANTITIES
+
+README = Path(__file__).parents[1] / "README.md"
+BEGIN, END = "<!-- quantities: begin -->", "<!-- quantities: end -->"
+
+
+def quantities_table() -> str:
+    """The table in Markdown: the name in tags, its symbol, its range, what it means."""
+    rows = [(f"`{q.name}`", f"{q.symbol}", _range(q.low, q.high), q.meaning) for q in QUANTITIES.values()]
+    lines = [("name", "symbol", "range", "meaning"), ("---",) * 4, *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def with_table(readme: str) -> str:
+    """The README with its list replaced."""
+    before, _, rest = readme.partition(BEGIN)
+    return f"{before}{BEGIN}\n{quantities_table()}\n{END}{rest.partition(END)[2]}"
+
+
+def _range(low: float, high: float) -> str:
+    if math.isinf(low) and math.isinf(high):
+        return "any"
+    return f"{low:g} to {high:g}" if math.isfinite(high) else f"from {low:g}"
+
+
+if __name__ == "__main__":
+    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")

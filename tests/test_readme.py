@@ -1,0 +1,55 @@
+"""The README says what is so: its list of numbers is the package's, its examples run, its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from htmu_diag.cli import COMMANDS
+from htmu_diag.config import load_config
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+ELSEWHERE = (ROOT / "docs" / "integrations.md").read_text(encoding="utf-8")  # its examples have tests of their own
+
+
+def test_the_list_of_numbers_is_the_package_s() -> None:
+    script = runpy.run_path(str(ROOT / "scripts" / "readme_quantities.py"))
+    assert script["with_table"](TEXT) == TEXT, "run: python scripts/readme_quantities.py"
+
+
+def test_the_examples_run_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    own = [example for example in EXAMPLES if example not in ELSEWHERE]
+    names: dict[str, object] = {}
+    for example in own:
+        exec(example, names)
+    assert len(own) >= 3
+    assert (tmp_path / "spectra.png").stat().st_size > 1000
+    assert "0.weight" in capsys.readouterr().out
+
+
+def test_examples_that_are_not_run_here_are_run_with_the_integrations() -> None:
+    framework = [example for example in EXAMPLES if "integrations" in example]
+    assert framework
+    assert all(example in ELSEWHERE for example in framework)
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", TEXT))))
+def test_a_link_leads_to_a_file(target: str) -> None:
+    assert (ROOT / target).is_file()
+
+
+def test_every_shown_command_is_accepted() -> None:
+    shown = re.findall(r"^\$ htmu (\w+) (\S+)(.*)$", TEXT, flags=re.MULTILINE)
+    assert shown
+    for command, config, rest in shown:
+        assert command in COMMANDS
+        overrides = [word for word in rest.split() if "=" in word]
+        assert load_config(ROOT / config, overrides)
