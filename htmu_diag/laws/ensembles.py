@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import eigh_tridiagonal
 
 from htmu_diag.laws.base import require
+from htmu_diag.laws.bidiagonal import squared_singular_values
 from htmu_diag.spectrum import Floats
 
 __all__ = ["beta_laguerre", "levy", "spiked", "wishart"]
@@ -22,14 +22,16 @@ def wishart(p: int, n: int, *, rng: np.random.Generator, scale: float = 1.0) -> 
     require(small >= 1, "wishart", f"p = {p}, n = {n}", "pass a matrix with at least one row and column")
     diagonal = rng.chisquare(large - np.arange(small))
     below = rng.chisquare(small - 1 - np.arange(small - 1)) if small > 1 else np.empty(0)
-    return _bidiagonal(diagonal, below) * (scale / large)
+    return squared_singular_values(diagonal, below) * (scale / large)
 
 
 def beta_laguerre(n: int, gamma: float, kappa: float, *, rng: np.random.Generator, scale: float = 1.0) -> Floats:
     """(n,) ascending eigenvalues whose law tends to HTMP(gamma, kappa, scale), repulsion kappa/n between any two.
 
     Bidiagonal model: squared diagonal Gamma(a + 1 + (kappa/2)(n - i)/n), squared subdiagonal Gamma((kappa/2)(n - i)/n),
-    i = 1..n (Trinh & Trinh 2021). O(n) memory; n = 10**5 takes seconds.
+    i = 1..n (Trinh & Trinh 2021). O(n) memory; 10 ms at n = 1,000, 3 s at n = 10**5 and
+    kappa = 3. Beyond kappa of about 30, and at gamma = 1, the time grows like n**2 (0.8 s at 10**4). Small values keep
+    their relative accuracy (see ``bidiagonal``).
     """
     require(
         0.0 < gamma <= 1.0,
@@ -43,15 +45,7 @@ def beta_laguerre(n: int, gamma: float, kappa: float, *, rng: np.random.Generato
     base = 0.5 * kappa * (1.0 - gamma) / gamma
     diagonal = rng.standard_gamma(base + repulsion)
     below = rng.standard_gamma(repulsion[:-1])
-    return _bidiagonal(diagonal, below) * (scale * 2.0 * gamma / kappa)
-
-
-def _bidiagonal(diagonal: Floats, below: Floats) -> Floats:
-    """Eigenvalues of B B^T from the squares of the diagonal and the subdiagonal of B."""
-    main = diagonal.copy()
-    main[1:] += below
-    values = eigh_tridiagonal(main, np.sqrt(diagonal[:-1] * below), eigvals_only=True, lapack_driver="sterf")
-    return np.maximum(np.asarray(values, dtype=np.float64), 0.0)
+    return squared_singular_values(diagonal, below) * (scale * 2.0 * gamma / kappa)
 
 
 def spiked(p: int, n: int, spikes: npt.ArrayLike, *, rng: np.random.Generator, scale: float = 1.0) -> Floats:

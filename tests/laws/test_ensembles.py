@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from htmu_diag.errors import InputError
-from htmu_diag.laws import HTMP, ContinuousLaw, MarchenkoPastur, ensembles
+from htmu_diag.laws import HTMP, ContinuousLaw, MarchenkoPastur, bidiagonal, ensembles
 
 
 def distance(law: ContinuousLaw, values: np.ndarray) -> float:
@@ -58,6 +58,40 @@ def test_levy_matrices_have_the_tail_exponent_of_their_entries() -> None:
 def test_the_same_seed_gives_the_same_matrix() -> None:
     first, second = (ensembles.beta_laguerre(50, 0.5, 3.0, rng=np.random.default_rng(3)) for _ in range(2))
     assert (first == second).all()
+
+
+def test_tiny_eigenvalues_keep_their_digits_where_the_law_has_mass_near_zero() -> None:
+    """At gamma = 1, kappa = 0.3 a third of the values lies below 1e-16; products of them are determinants."""
+    values = ensembles.beta_laguerre(2000, 1.0, 0.3, rng=np.random.default_rng(0))
+    law = HTMP(1.0, 0.3)
+    for x in (1e-200, 1e-100, 1e-30, 1e-16, 1e-4):
+        share = (values <= x).mean()
+        assert share == pytest.approx(law.cdf(x), abs=2.6 * math.sqrt(0.25 / 2000))
+
+
+def test_bidiagonal_singular_values_have_the_product_of_the_diagonal() -> None:
+    rng = np.random.default_rng(0)
+    diagonal, below = np.exp(rng.uniform(-60, 3, 40)), np.exp(rng.uniform(-60, 3, 39))
+    values = bidiagonal.squared_singular_values(diagonal, below)
+    assert np.log(values).sum() == pytest.approx(np.log(diagonal).sum(), rel=1e-13)
+    dense = np.diag(np.sqrt(diagonal)) + np.diag(np.sqrt(below), -1)
+    assert values[-5:] == pytest.approx(np.sort(np.linalg.svd(dense, compute_uv=False))[-5:] ** 2, rel=1e-12)
+
+
+def random_chain(n: int, kappa: float) -> tuple[np.ndarray, np.ndarray]:
+    rng, repulsion = np.random.default_rng(5), kappa / 2 * np.arange(n - 1, -1, -1) / n
+    return rng.standard_gamma(kappa / 2 + repulsion), rng.standard_gamma(repulsion[:-1])
+
+
+def test_windows_of_a_localised_chain_give_the_eigenvalues_of_the_whole() -> None:
+    diagonal, below = random_chain(5000, 3.0)
+    values = bidiagonal._by_windows(diagonal, below, 250)
+    assert values is not None
+    assert np.allclose(values, bidiagonal._dqds(diagonal, below), rtol=1e-11)
+
+
+def test_windows_refuse_a_chain_whose_states_are_long() -> None:
+    assert bidiagonal._by_windows(*random_chain(3000, 1000.0), 250) is None
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
