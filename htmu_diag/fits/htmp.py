@@ -8,11 +8,13 @@ where the profile likelihood has fallen far enough: noise has a lower bound of k
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import minimize_scalar
 
 from htmu_diag.errors import InputError
 from htmu_diag.fits.distance import ad_distance, ks_of_levels
@@ -30,6 +32,8 @@ __all__ = ["fit_htmp"]
 Orientation = Literal["direct", "inverse"]
 _FAMILY: dict[Orientation, str] = {"direct": "HTMP", "inverse": "InverseHTMP"}
 _SEED = 20250603
+_FLOORS = 10  # first guesses of a floor to be fitted
+_NOTHING = 1e-290  # such values count as zeros
 
 
 def fit_htmp(
@@ -37,7 +41,7 @@ def fit_htmp(
     gamma: float,
     *,
     orientation: Literal["direct", "inverse", "auto"] = "direct",
-    floor: float | None = None,
+    floor: float | Literal["fit"] | None = None,
     weights: npt.ArrayLike | None = None,
     dimension: int | None = None,
     bootstrap: int = 0,
@@ -46,31 +50,55 @@ def fit_htmp(
     """Fit HTMP ("direct": weight matrices) or inverse HTMP ("inverse": kernels) to positive values (n,).
 
     gamma: smaller side of the matrix over the larger, in (0, 1]. "auto" fits both and returns the likelier one, both
-    log likelihoods in ``alternatives``. floor: a known shift tau (jitter, weight decay), subtracted first. weights:
-    (n,) masses of a quadrature rule, in eigenvalues: a weighted likelihood. dimension: eigenvalues in all where only
-    the largest are given: a censored likelihood. bootstrap: spectra of the fitted law's matrix model behind the
-    p-value of the KS distance, drawn by rng (a fixed seed by default); exact spectra only.
+    log likelihoods in ``alternatives``. floor: a shift tau (jitter, weight decay), subtracted first; "fit" searches
+    for the likeliest. weights: (n,) masses of a quadrature rule, in eigenvalues: a weighted likelihood. dimension:
+    eigenvalues in all where only the largest are given: a censored likelihood. bootstrap: spectra of the fitted law's
+    matrix model behind the p-value of the KS distance, drawn by rng (a fixed seed by default); exact spectra only.
     """
     check_gamma(gamma)
     if orientation not in ("direct", "inverse", "auto"):
         raise InputError(f"orientation={orientation!r} is unknown; use 'direct', 'inverse' or 'auto'")
-    shift = 0.0 if floor is None else floor
-    masses = checked_masses(values, weights)
-    sample = _without_rounding(screen(as_values(values) - shift, positive=False))
-    if not sample.status.ok:
+    masses, array = checked_masses(values, weights), as_values(values)
+
+    def fit_above(shift: float) -> tuple[_Problem, LawFit]:
+        sample = _without_rounding(array - shift)
+        lost = masses.size - sample.values.size
+        unseen = _unseen(dimension, masses) + float(masses[:lost].sum())
+        problem = _Problem(sample.values, masses[lost:], gamma, unseen, weights is not None)
+        if sample.status.ok:
+            return problem, _likelier(problem) if orientation == "auto" else _fit(problem, orientation)
         family = _FAMILY["inverse" if orientation == "inverse" else "direct"]
-        return LawFit(family, None, {}, floor=shift, n=sample.values.size, status=sample.status)
-    lost = masses.size - sample.values.size
-    unseen = _unseen(dimension, masses) + float(masses[:lost].sum())
-    problem = _Problem(sample.values, masses[lost:], gamma, unseen, weights is not None)
-    fit = _likelier(problem) if orientation == "auto" else _fit(problem, orientation)
+        return problem, LawFit(family, None, {}, n=problem.n, status=sample.status)
+
+    shift = _likeliest(array, lambda tau: fit_above(tau)[1].log_likelihood) if floor == "fit" else float(floor or 0)
+    problem, fit = fit_above(shift)
     if bootstrap > 0 and fit.law is not None and not problem.weighted and not problem.unseen:
         fit = replace(fit, p_value=_p_value(problem, fit, bootstrap, rng or np.random.default_rng(_SEED)))
     return replace(fit, floor=shift)
 
 
-def _without_rounding(sample: Sample) -> Sample:
+def _likeliest(array: Floats, log_likelihood: Callable[[float], float]) -> float:
+    """The likeliest floor, by its distance below the smallest value: a mean gap at least, where a density that
+    diverges at zero would take over, and all the way to a floor of zero at most."""
+    low = np.sort(array)[:6]
+    gap = (low[-1] - low[0]) / 5 if low.size == 6 and np.isfinite(low).all() else 0.0
+    if not gap > 0 or low[0] <= 2 * gap:
+        return 0.0
+
+    def cost(log_distance: float) -> float:
+        value = log_likelihood(float(low[0]) - math.exp(log_distance))
+        return -value if math.isfinite(value) else math.inf
+
+    grid = np.linspace(math.log(gap), math.log(low[0]), _FLOORS)
+    best = int(np.argmin([cost(w) for w in grid]))
+    around = float(grid[max(best - 1, 0)]), float(grid[min(best + 1, _FLOORS - 1)])
+    found = minimize_scalar(cost, bounds=around, method="bounded", options={"xatol": 1e-2})
+    return max(float(low[0]) - math.exp(float(found.x)), 0.0) if found.fun < cost(float(grid[-1])) else 0.0
+
+
+def _without_rounding(array: Floats) -> Sample:
     """Leave out what an eigenvalue solver cannot tell from zero: those values count as unseen, below the others."""
+    sample = screen(np.where(np.abs(array) < _NOTHING, 0.0, array), positive=False)
     if not sample.status.ok:
         return sample
     zero = sample.values[-1] * sample.values.size * np.finfo(np.float64).eps

@@ -33,7 +33,7 @@ _NEAR = 1e-17  # the table starts at this multiple of 1/(1 + c) or of the mean
 _NEWTON_STEPS = 40
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=1024)
 def table(a: float, c: float) -> Table:
     """The table of the law with parameters (a, c), built in 1 to 10 ms and kept for the next call."""
     mean = a + c + 1.0

@@ -52,6 +52,13 @@ def test_a_known_floor_is_subtracted():
     assert shifted.floor == 0.7
 
 
+def test_the_fitted_floor_is_no_less_likely_than_the_true_one():
+    values = beta_laguerre(400, 0.5, 8.0, rng=np.random.default_rng(1)) + 0.7
+    fit = fit_htmp(values, 0.5, floor="fit")
+    assert 0 < fit.floor < values.min()
+    assert fit.log_likelihood >= fit_htmp(values, 0.5, floor=0.7).log_likelihood - 1e-3
+
+
 def test_equal_masses_change_nothing_but_the_note():
     values = beta_laguerre(200, 0.5, 3.0, rng=np.random.default_rng(1))
     plain, weighted = fit_htmp(values, 0.5), fit_htmp(values, 0.5, weights=np.ones(200))
