@@ -38,7 +38,7 @@ def problem(activation: str, trained: bool) -> tuple[nn.Module, tuple[torch.Tens
     optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
     for _ in range(300 if trained else 0):
         optimizer.zero_grad()
-        nn.functional.cross_entropy(net(inputs), targets).backward()
+        nn.functional.cross_entropy(net(inputs), targets).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return net, (inputs, targets)
 

@@ -1,0 +1,82 @@
+"""Two processes with different data compute what one process computes on all of it."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from htmu_diag.errors import InputError, MeasurementError
+from htmu_diag.operators.allreduce import AllReduced
+from htmu_diag.operators.covariance import gradient_covariance
+from htmu_diag.operators.hessian import HessianOperator
+from htmu_diag.solvers.density import spectral_density
+from htmu_diag.solvers.top_k import top_k
+from htmu_diag.spectrum import Kind, Source
+
+
+def model() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 3)).double()
+
+
+def data() -> tuple[torch.Tensor, torch.Tensor]:
+    rng = torch.Generator().manual_seed(1)
+    return torch.randn(50, 5, generator=rng, dtype=torch.float64), torch.randint(0, 3, (50,), generator=rng)
+
+
+def measured(operator: Any) -> dict[str, torch.Tensor]:
+    source = Source(Kind.HESSIAN, "model", operator.shape)
+    density = spectral_density(operator, source, steps=10, probes=2)
+    return {"top": torch.tensor(top_k(operator, 3).values), "trace": torch.tensor([density.trace()])}
+
+
+def worker(rank: int, port: int, folder: str) -> None:
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    x, y = data()
+    rows = slice(0, 30) if rank == 0 else slice(30, 50)
+    ddp = nn.parallel.DistributedDataParallel(model())
+    operator = AllReduced(HessianOperator(ddp, cross_entropy, (x[rows], y[rows])))
+    found = measured(operator)
+    try:
+        operator.matvec(torch.full((operator.shape[0],), 1.0).double() * torch.randn(operator.shape[0]).double().add(rank))
+        found["differs"] = torch.zeros(1)
+    except MeasurementError:
+        found["differs"] = torch.ones(1)
+    torch.save(found, Path(folder) / f"{rank}.pt")
+    dist.destroy_process_group()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_two_ranks_equal_one_process_and_each_other(tmp_path: Path) -> None:
+    mp.spawn(worker, args=(free_port(), str(tmp_path)), nprocs=2)  # type: ignore[no-untyped-call]
+    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    alone = measured(HessianOperator(model(), cross_entropy, data()))
+    for name, value in alone.items():
+        assert torch.equal(first[name], second[name])
+        assert torch.allclose(first[name], value, rtol=1e-6)
+    assert first["differs"] == second["differs"] == 1
+
+
+def test_without_a_process_group_it_says_so() -> None:
+    with pytest.raises(InputError, match="init_process_group"):
+        AllReduced(HessianOperator(model(), cross_entropy, data()))
+
+
+def test_a_centred_covariance_is_refused(tmp_path: Path) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        with pytest.raises(InputError, match="no mean over samples"):
+            AllReduced(gradient_covariance(model(), cross_entropy, data()))  # type: ignore[arg-type]
+    finally:
+        dist.destroy_process_group()
