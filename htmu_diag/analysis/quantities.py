@@ -37,6 +37,7 @@ _ROWS = (
     Quantity("lambda_max", "lambda_max", "as values", -_INF, _INF, "Largest eigenvalue."),
     Quantity("lambda_min", "lambda_min", "as values", -_INF, _INF, "Smallest eigenvalue known."),
     Quantity("trace", "tr", "as values", -_INF, _INF, "Sum of the eigenvalues."),
+    Quantity("trace_stderr", "se(tr)", "as values", 0, _INF, "Standard error of the trace, from its probes."),
     Quantity("log_norm", "log10 lambda_max", "decades", -_INF, _INF, "Decimal logarithm of the largest eigenvalue."),
     Quantity("stable_rank", "tr / lambda_max", "1", 0, _INF, "Sum of the eigenvalues over the largest one."),
     Quantity("effective_rank", "exp H", "1", 0, _INF, "Exponential of the entropy of the normalised eigenvalues."),
@@ -130,6 +131,7 @@ _ROWS = (
     ),
     # companions measured with a spectrum
     Quantity("step_length", "|dtheta|", "as weights", 0, _INF, "Length of the last optimizer step."),
+    Quantity("noise_tail_index", "alpha_S", "1", 0, 2, "Stable-law index of gradient noise; 2 is Gaussian."),
     Quantity("noise_scale", "B_noise", "batches", 0, _INF, "Gradient-noise scale tr(Sigma)/|G|^2 over the batch size."),
     Quantity("entropy_deficit", "dH", "nats", -_INF, _INF, "Haar entropy minus the mean entropy of singular vectors."),
     Quantity("target_alignment", "A", "1", -1, 1, "Cosine between the centred kernel and the targets' Gram matrix."),

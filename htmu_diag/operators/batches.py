@@ -15,7 +15,7 @@ import torch
 
 from htmu_diag.errors import InputError
 
-__all__ = ["Batch", "Reduction", "cached", "head"]
+__all__ = ["Batch", "Reduction", "cached", "rows"]
 
 Reduction = Literal["mean", "sum"]
 
@@ -54,11 +54,11 @@ def cached(data: Any, *, device: torch.device, dtype: torch.dtype, reduction: Re
     return tuple(Batch(b.inputs, b.targets, b.samples, share(b.samples)) for b in found)
 
 
-def head(batch: Batch, samples: int) -> tuple[Any, Any]:
-    """The first rows of a batch, as (inputs, targets)."""
+def rows(batch: Batch, first: int, last: int) -> tuple[Any, Any]:
+    """Rows first to last (excluded) of a batch, as (inputs, targets)."""
 
     def cut(x: torch.Tensor) -> torch.Tensor:
-        return x[:samples] if x.ndim and x.shape[0] == batch.samples else x
+        return x[first:last] if x.ndim and x.shape[0] == batch.samples else x
 
     return _mapped(batch.inputs, cut), _mapped(batch.targets, cut)
 

@@ -11,7 +11,7 @@ from typing import Any, final
 import torch
 
 from htmu_diag.errors import MeasurementError
-from htmu_diag.operators.batches import Batch, head
+from htmu_diag.operators.batches import Batch, rows
 from htmu_diag.operators.model_operator import ModelOperator, Tensors
 
 __all__ = ["HessianOperator"]
@@ -26,7 +26,7 @@ class HessianOperator(ModelOperator):
         return HessianOperator(
             self.stage.model,
             self.loss_fn,
-            head(self.batches[0], samples),
+            rows(self.batches[0], 0, samples),
             include=self.names,
             dtype=torch.float64,
             output=self.output,

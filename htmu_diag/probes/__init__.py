@@ -8,6 +8,8 @@ from collections.abc import Callable
 from htmu_diag.probes.base import DeferredProbe, LossFn, Need, ObservingProbe, Pending, Probe, Share, StepContext
 from htmu_diag.probes.budget import Budget
 from htmu_diag.probes.conjugate_kernel import ConjugateKernelProbe
+from htmu_diag.probes.gradient_noise import GradientNoiseProbe
+from htmu_diag.probes.hessian import CurvatureProbe, fisher_probe, ggn_probe, hessian_probe
 from htmu_diag.probes.jacobian import JacobianProbe
 from htmu_diag.probes.ntk import NTKProbe
 from htmu_diag.probes.quiet import quiet
@@ -18,9 +20,11 @@ from htmu_diag.probes.weights import WeightsProbe
 __all__ = [
     "Budget",
     "ConjugateKernelProbe",
+    "CurvatureProbe",
     "DeferredProbe",
     "Every",
     "Logarithmic",
+    "GradientNoiseProbe",
     "JacobianProbe",
     "LossFn",
     "NTKProbe",
@@ -43,6 +47,10 @@ __all__ = [
 registry: dict[str, Callable[[], Probe]] = {
     "ntk": NTKProbe,
     "conjugate_kernel": ConjugateKernelProbe,
+    "fisher": fisher_probe,
+    "ggn": ggn_probe,
+    "gradient_noise": GradientNoiseProbe,
+    "hessian": hessian_probe,
     "jacobian": JacobianProbe,
     "weights": WeightsProbe,
     "trajectory": TrajectoryProbe,

@@ -44,7 +44,9 @@ def worker(rank: int, port: int, folder: str) -> None:
     operator = AllReduced(HessianOperator(ddp, cross_entropy, (x[rows], y[rows])))
     found = measured(operator)
     try:
-        operator.matvec(torch.full((operator.shape[0],), 1.0).double() * torch.randn(operator.shape[0]).double().add(rank))
+        operator.matvec(
+            torch.full((operator.shape[0],), 1.0).double() * torch.randn(operator.shape[0]).double().add(rank)
+        )
         found["differs"] = torch.zeros(1)
     except MeasurementError:
         found["differs"] = torch.ones(1)

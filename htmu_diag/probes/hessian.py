@@ -1,0 +1,100 @@
+"""Curvature of the loss on the fixed probe batch: Hessian, Gauss-Newton and Fisher spectra.
+
+Measured in eval mode, so that a step depends on the parameters alone. The first snapshot checks the Hessian itself
+(symmetry and a float64 finite difference); a model without a right second derivative is reported by the module's name.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from htmu_diag.errors import MeasurementError
+from htmu_diag.operators.checks import self_check
+from htmu_diag.operators.fisher import FisherOperator
+from htmu_diag.operators.ggn import GGNOperator
+from htmu_diag.operators.hessian import HessianOperator
+from htmu_diag.operators.model_operator import ModelOperator
+from htmu_diag.probes.base import Need, StepContext
+from htmu_diag.probes.probe_batch import evaluating
+from htmu_diag.solvers.density import spectral_density
+from htmu_diag.solvers.top_k import top_k
+from htmu_diag.solvers.trace import trace
+from htmu_diag.spectrum import Kind, Source, Spectrum
+
+__all__ = ["CurvatureProbe", "fisher_probe", "ggn_probe", "hessian_probe"]
+
+_OPERATORS: dict[str, Callable[..., ModelOperator]] = {
+    "hessian": HessianOperator,
+    "ggn": GGNOperator,
+    "fisher": FisherOperator,
+}
+
+
+@dataclass
+class CurvatureProbe:
+    """Spectra of one curvature operator.
+
+    name: "hessian", "ggn" or "fisher". steps, probes: of the density of the whole model (64 x 1 products by default:
+    0.05 of mean |lambda| off on networks of 2,500 parameters); steps=0 leaves it out, it is the dear part.
+    outliers: how many of the largest eigenvalues to find as well, as "model.outliers": their tail can be fitted.
+    layers: the largest eigenvalue and the trace of every parameter's own block, cheap.
+    options: passed to the operator (``weight_decay``, ``dtype``, ``likelihood``, ``memory_limit``, ...).
+    """
+
+    name: str = "hessian"
+    steps: int = 64
+    probes: int = 1
+    outliers: int = 0
+    layers: bool = False
+    layer_products: int = 12
+    options: dict[str, Any] = field(default_factory=dict)
+    needs: frozenset[Need] = frozenset({"model", "batch", "loss_fn"})
+    checked: bool = False
+
+    def measure(self, context: StepContext) -> Iterator[Spectrum]:
+        """The density, then outliers, then blocks. Raises MeasurementError where there is no second derivative."""
+        if context.batch is None or context.loss_fn is None:
+            raise MeasurementError(f"{self.name}: needs a batch and a loss; pass watch(batch=..., loss_fn=...)")
+        with evaluating(context) as model:
+            found = list(self._spectra(self._operator(model, context), context))
+        yield from found
+
+    def _operator(self, model: torch.nn.Module, context: StepContext) -> ModelOperator:
+        build = _OPERATORS[self.name]
+        operator = build(model, context.loss_fn, context.batch, include=context.include, **self.options)
+        if isinstance(operator, HessianOperator) and not self.checked:
+            self_check(operator)
+            self.checked = True
+        return operator
+
+    def _spectra(self, operator: ModelOperator, context: StepContext) -> Iterator[Spectrum]:
+        def source(name: str, part: ModelOperator) -> Source:
+            return Source(Kind(self.name), name, part.shape, context.step, f"eigenvalues of the {self.name}")
+
+        rng = torch.Generator().manual_seed(context.seed)
+        if self.steps:
+            whole = source("model", operator)
+            yield spectral_density(operator, whole, steps=self.steps, probes=self.probes, rng=rng)
+        if self.outliers:
+            pairs = top_k(operator, min(self.outliers, operator.shape[0]), rng=rng)
+            yield pairs.spectrum(source("model.outliers", operator))
+        for name in operator.names if self.layers else ():
+            block = operator.block(name)
+            yield self._of_block(block, source(name, block), rng)
+
+    def _of_block(self, block: ModelOperator, source: Source, rng: torch.Generator) -> Spectrum:
+        top = top_k(block, 1, rng=rng, tolerance=1e-2).spectrum(source)
+        total = trace(block, products=self.layer_products, method="hutchinson", rng=rng)
+        products = top.estimator.products + total.products
+        scalars = {"trace": total.value, "trace_stderr": total.stderr}
+        return replace(top, estimator=replace(top.estimator, products=products), scalars=scalars)
+
+
+hessian_probe = functools.partial(CurvatureProbe, "hessian")
+ggn_probe = functools.partial(CurvatureProbe, "ggn")
+fisher_probe = functools.partial(CurvatureProbe, "fisher")
