@@ -9,6 +9,8 @@ compute, without their smoothing), and PyHessian, curvlinops and hessian-eigenth
 from __future__ import annotations
 
 import argparse
+import copy
+import importlib.util
 from collections.abc import Callable
 
 import numpy as np
@@ -59,24 +61,48 @@ def _rule(operator: HessianOperator, steps: int, probes: int, seed: int, deflate
 
 
 def peers() -> dict[str, Rule]:
-    """Public tools that are installed here, each by its own density or Lanczos routine."""
-    found: dict[str, Rule] = {}
-    try:
-        from pyhessian import hessian
-    except ImportError:
-        return found
+    """Public tools that are installed here, by the nodes and weights of their own Lanczos routine."""
+    known = {"pyhessian": pyhessian_rule, "curvlinops": curvlinops_rule, "hessian_eigenthings": eigenthings_rule}
+    return {name: rule for name, rule in known.items() if importlib.util.find_spec(name)}
 
-    def pyhessian_rule(operator: HessianOperator, steps: int, probes: int, seed: int) -> tuple[Floats, Floats]:
-        torch.manual_seed(seed)
-        batch = operator.batches[0]
-        tool = hessian(
-            operator.stage.model, nn.functional.cross_entropy, data=(batch.inputs, batch.targets), cuda=False
-        )
-        nodes, weights = tool.density(iter=steps, n_v=probes)
-        return np.concatenate(nodes), np.concatenate(weights) / probes
 
-    found["PyHessian"] = pyhessian_rule
-    return found
+def pyhessian_rule(operator: HessianOperator, steps: int, probes: int, seed: int) -> tuple[Floats, Floats]:
+    """Its density calls torch.eig, which PyTorch removed; an equivalent is put in its place here."""
+    from pyhessian import hessian
+
+    def eig(matrix: torch.Tensor, eigenvectors: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        values, vectors = torch.linalg.eigh(matrix)
+        return torch.stack([values, torch.zeros_like(values)], 1), vectors
+
+    torch.eig = eig  # type: ignore[assignment]
+    torch.manual_seed(seed)
+    batch, net = operator.batches[0], copy.deepcopy(operator.stage.model)
+    tool = hessian(net, nn.functional.cross_entropy, data=(batch.inputs, batch.targets), cuda=False)
+    nodes, weights = tool.density(iter=steps, n_v=probes)
+    return np.concatenate(nodes).astype(np.float64), np.concatenate(weights).astype(np.float64) / probes
+
+
+def curvlinops_rule(operator: HessianOperator, steps: int, probes: int, seed: int) -> tuple[Floats, Floats]:
+    from curvlinops import HessianLinearOperator
+    from curvlinops.papyan2020traces.spectrum import fast_lanczos
+
+    torch.manual_seed(seed)
+    batch, net = operator.batches[0], operator.stage.model
+    data = [(batch.inputs, batch.targets)]
+    tool = HessianLinearOperator(net, nn.CrossEntropyLoss(), dict(net.named_parameters()), data)
+    runs = [fast_lanczos(tool, steps) for _ in range(probes)]
+    nodes = np.concatenate([values.double().cpu().numpy() for values, _ in runs])
+    return nodes, np.concatenate([vectors[0].double().cpu().numpy() ** 2 for _, vectors in runs]) / probes
+
+
+def eigenthings_rule(operator: HessianOperator, steps: int, probes: int, seed: int) -> tuple[Floats, Floats]:
+    import hessian_eigenthings as tool
+
+    batch = operator.batches[0]
+    loss = tool.supervised_loss(nn.functional.cross_entropy)
+    theirs = tool.HessianOperator(operator.stage.model, [(batch.inputs, batch.targets)], loss)
+    found = tool.spectral_density(theirs, num_runs=probes, lanczos_steps=steps, num_grid_points=16, seed=seed)
+    return found.raw_eigenvalues.double().numpy().ravel(), found.raw_weights.double().numpy().ravel() / probes
 
 
 def main() -> None:

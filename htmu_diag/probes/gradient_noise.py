@@ -3,7 +3,7 @@
 The batch of N samples is cut into M groups of b = N / M; their gradients g_1 .. g_M have covariance Sigma / b about G.
 With D the matrix of deviations (M, P), the M - 1 non-zero eigenvalues of b D D^T / (M - 1) are those of the estimated
 Sigma. Noise scale: tr(Sigma) / |G|^2 (McCandlish et al. 2018), in units of the probe batch. Tail index of the entries
-of D as an alpha-stable law: 2 for Gaussian noise, below for heavy tails (Mohammadi, Mohammadpour & Ogata 2015, cor. 2.4;
+of D as an alpha-stable law: 2 for Gaussian noise, below for heavy tails (Mohammadi et al. 2015, cor. 2.4;
 Simsekli, Sagun & Gurbuzbalaban 2019).
 """
 
