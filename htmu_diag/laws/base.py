@@ -94,8 +94,9 @@ class ContinuousLaw(abc.ABC):
         return _on(x, inside, self._logpdf, lambda x: np.full_like(x, -np.inf))
 
     def pdf(self, x: npt.ArrayLike) -> Floats:
-        """Density, 0 outside the support; the atom is not part of it."""
-        return np.exp(self.logpdf(x))
+        """Density, 0 outside the support; the atom is not part of it. Infinite where it exceeds every float."""
+        with np.errstate(over="ignore"):
+            return np.exp(self.logpdf(x))
 
     def cdf(self, x: npt.ArrayLike) -> Floats:
         """Mass of (-inf, x], the atom included."""

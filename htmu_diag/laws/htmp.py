@@ -29,14 +29,16 @@ __all__ = ["HTMP", "LARGEST_KAPPA", "InverseHTMP"]
 # Beyond it the law is evaluated at this kappa, where it differs from Marchenko-Pastur by O(1/kappa) = 1e-6, below what
 # 10**9 eigenvalues could show; the table's own error grows like 1e-16 kappa and reaches 1e-10 there.
 LARGEST_KAPPA = 1e6
+# The ends of what was tried: below them rounding takes more than the last eight digits of the table.
+_LEAST_GAMMA, _LEAST_KAPPA = 1e-8, 1e-12
 
 
 @dataclass(frozen=True)
 class HTMP(ContinuousLaw):
     """High-temperature Marchenko-Pastur law with mean ``scale``.
 
-    gamma: aspect ratio of the matrix, the smaller side over the larger, in (0, 1].
-    kappa: eigenvalue repulsion, > 0. Beyond 1e6 (inf included) the law at 1e6 is taken: continuous in kappa.
+    gamma: aspect ratio of the matrix, the smaller side over the larger, in [1e-8, 1].
+    kappa: eigenvalue repulsion, at least 1e-12. Beyond 1e6 (inf included) the law at 1e6 is taken: continuous in kappa.
     scale: mean of the law, > 0.
 
     The first call at a new (gamma, kappa) builds a table in 1 to 10 ms, shared by all scales; log f then has a relative
@@ -190,5 +192,9 @@ def _log_unit(gamma: float, kappa: float) -> float:
 
 def _check(law: str, gamma: float, kappa: float, scale: float) -> None:
     require(0.0 < gamma <= 1.0, law, f"gamma = {gamma} is not in (0, 1]", "pass the smaller side over the larger one")
+    require(
+        gamma >= _LEAST_GAMMA, law, f"gamma = {gamma} is not at least {_LEAST_GAMMA:g}", "use MarchenkoPastur there"
+    )
     require(kappa > 0.0, law, f"kappa = {kappa} is not positive", "use a Gamma law for vanishing repulsion")
+    require(kappa >= _LEAST_KAPPA, law, f"kappa = {kappa} is not at least {_LEAST_KAPPA:g}", "use a Gamma law there")
     require(0.0 < scale < math.inf, law, f"scale = {scale} is not positive and finite", "pass the law's mean")

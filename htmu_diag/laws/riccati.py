@@ -136,11 +136,17 @@ class _Equation:
             change, size = float(np.abs(new - w).max()), float(np.abs(new).max())
             w = new
             if change <= (1e-7 if step else 1e-14) * size:  # the next step would be quadratically smaller
-                return _with_excess(np.concatenate([[w0], w]))
+                return self._with_excess(np.concatenate([[w0], w]))
             if not change < math.inf or (step > 4 and change > last):
                 break
             last = change
         return w, math.inf
+
+    def _with_excess(self, w: Complexes) -> tuple[Complexes, float]:
+        """1 + a - x loses digits like 1/sqrt(gamma), gamma = c/(a+c+1); the tolerance gives way below gamma = 0.01."""
+        size = np.abs(TO_COEFFICIENTS @ w)
+        tolerance = _TOLERANCE * max(1.0, 0.1 * math.sqrt((self.a + self.c + 1.0) / self.c))
+        return w, float(size[-3:].max() / (tolerance * size.max()))
 
 
 def _factor(excess: float) -> float:
@@ -149,8 +155,3 @@ def _factor(excess: float) -> float:
         return _GROWTH
     wanted = _SAFETY * math.pow(excess, -1.0 / DEGREE)
     return max(_SHRINK, wanted if excess <= 1.0 else min(wanted, _RETRY))
-
-
-def _with_excess(w: Complexes) -> tuple[Complexes, float]:
-    size = np.abs(TO_COEFFICIENTS @ w)
-    return w, float(size[-3:].max() / (_TOLERANCE * size.max()))

@@ -131,3 +131,18 @@ def test_the_two_halves_of_the_table_meet_with_total_mass_one(gamma: float, kapp
     middle = unit.edges[unit.middle]
     left, right = unit.log_tails(np.array([np.nextafter(middle, -np.inf), middle]))
     assert math.exp(left[0]) + math.exp(right[1]) == pytest.approx(1.0, abs=2e-11)
+
+
+@pytest.mark.parametrize(("gamma", "kappa"), [(1e-8, 1.0), (1e-6, 1e4), (1e-8, np.inf), (0.5, 1e-12), (1.0, 1e-12)])
+def test_beyond_the_measured_domain_the_law_still_has_mass_one(gamma: float, kappa: float) -> None:
+    law = HTMP(gamma, kappa)
+    x = np.concatenate([np.geomspace(1e-10, 30.0, 200), 1 + np.sqrt(gamma) * np.linspace(-3, 3, 99)])
+    assert np.abs(law.cdf(x) + law.sf(x) - 1.0).max() < 1e-12
+    assert not np.isnan(law.logpdf(x)).any()
+
+
+def test_a_gamma_or_kappa_too_small_to_compute_is_refused_with_the_law_to_use() -> None:
+    with pytest.raises(InputError, match="use MarchenkoPastur"):
+        HTMP(1e-9, 1.0)
+    with pytest.raises(InputError, match="use a Gamma law"):
+        HTMP(0.5, 1e-13)
