@@ -1,5 +1,7 @@
 """HTMP beyond its reference table: random and extreme points against arbitrary precision."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -45,3 +47,10 @@ def test_the_two_exact_routes_agree_with_each_other_and_disagree_with_another_la
     exact = float(by_tricomi(0.25, 60.0, 0.8))
     assert float(by_continued_fraction(0.25, 60.0, 0.8)) == pytest.approx(exact, abs=1e-14)
     assert relative_error(0.25, 60.001, 0.8, exact) > 1e-8
+
+
+def test_rows_of_the_reference_table_come_out_of_the_closed_formula_again() -> None:
+    rows = np.loadtxt(Path(__file__).parents[1] / "laws" / "htmp_logpdf.csv", delimiter=",", skiprows=1)
+    cheap = rows[rows[:, 1] * rows[:, 2] / rows[:, 0] < 400]
+    for gamma, kappa, x, logpdf in cheap[::9]:
+        assert float(by_tricomi(gamma, kappa, x)) == pytest.approx(logpdf, rel=1e-14, abs=1e-14)
