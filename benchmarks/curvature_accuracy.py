@@ -31,7 +31,7 @@ Rule = Callable[[HessianOperator, int, int, int], tuple[Floats, Floats]]
 
 
 def problem(activation: str, trained: bool) -> tuple[nn.Module, tuple[torch.Tensor, torch.Tensor]]:
-    """A 20-32-32-16-10 network on Gaussian classes, 2,554 parameters, and its batch of 256."""
+    """A 20-32-32-16-10 network on Gaussian classes, 2,426 parameters, and its batch of 256."""
     torch.manual_seed(0)
     act = nn.ReLU if activation == "relu" else nn.Tanh
     net = nn.Sequential(nn.Linear(20, 32), act(), nn.Linear(32, 32), act(), nn.Linear(32, 16), act(), nn.Linear(16, 10))
@@ -74,7 +74,7 @@ def pyhessian_rule(operator: HessianOperator, steps: int, probes: int, seed: int
         values, vectors = torch.linalg.eigh(matrix)
         return torch.stack([values, torch.zeros_like(values)], 1), vectors
 
-    torch.eig = eig  # type: ignore[assignment]
+    setattr(torch, "eig", eig)  # noqa: B010
     torch.manual_seed(seed)
     batch, net = operator.batches[0], copy.deepcopy(operator.stage.model)
     tool = hessian(net, nn.functional.cross_entropy, data=(batch.inputs, batch.targets), cuda=False)
@@ -89,7 +89,7 @@ def curvlinops_rule(operator: HessianOperator, steps: int, probes: int, seed: in
     torch.manual_seed(seed)
     batch, net = operator.batches[0], operator.stage.model
     data = [(batch.inputs, batch.targets)]
-    tool = HessianLinearOperator(net, nn.CrossEntropyLoss(), dict(net.named_parameters()), data)
+    tool = HessianLinearOperator(net, nn.CrossEntropyLoss(), list(net.parameters()), data)
     runs = [fast_lanczos(tool, steps) for _ in range(probes)]
     nodes = np.concatenate([values.double().cpu().numpy() for values, _ in runs])
     return nodes, np.concatenate([vectors[0].double().cpu().numpy() ** 2 for _, vectors in runs]) / probes
@@ -117,13 +117,12 @@ def main() -> None:
             matrix = dense_matrix(HessianOperator(net, nn.functional.cross_entropy, batch, dtype=torch.float64))
             exact = torch.linalg.eigvalsh((matrix + matrix.T) / 2).numpy()
             fast = MatrixOperator(matrix.float())
-            for steps, probes in ((64, 1), (64, 4), (256, 1)):
+            for steps, probes in ((64, 1), (64, 4)):
                 for name, rule in {"htmu_diag": ours, "plain SLQ": plain, **peers()}.items():
                     which = fast if name in ("htmu_diag", "plain SLQ") else operator
-                    errors = np.median(
-                        [_errors(*rule(which, steps, probes, seed), exact) for seed in range(seeds)],  # type: ignore[arg-type]
-                        axis=0,
-                    )
+                    runs = range(seeds if name in ("htmu_diag", "plain SLQ") else seeds // 4)
+                    found = [rule(which, steps, probes, seed) for seed in runs]  # type: ignore[arg-type]
+                    errors = np.median([_errors(*rule_found, exact) for rule_found in found], axis=0)
                     case = f"{activation}, {'trained' if trained else 'initial'}"
                     rows.append([case, f"{steps} x {probes}", name, *map(float, errors)])
                     print(*rows[-1])
@@ -136,7 +135,10 @@ def main() -> None:
         "lambda_max error",
     ]
     record(
-        "Curvature: accuracy per product", columns, rows, f"Median of {seeds} seeds, exact Hessian of 2,554 parameters."
+        "Curvature: accuracy per product",
+        columns,
+        rows,
+        f"Median of {seeds} seeds ({seeds // 4} for the public tools), exact Hessian of 2,426 parameters.",
     )
 
 

@@ -64,7 +64,7 @@ def spectral_density(
         deflate, reorthogonalize = "never", "none"
     if reorthogonalize == "none":
         deflate = "never"
-    outliers = _Outliers(size)
+    outliers = _Outliers(size, keep=probes > 1)
     measures = [_probe(operator, outliers, steps, reorthogonalize, deflate == "auto", rng) for _ in range(probes)]
     rules = [measure.completed(outliers) for measure in measures]
     values = np.concatenate([values for values, _ in rules])
@@ -81,15 +81,18 @@ def spectral_density(
 
 
 class _Outliers:
-    """Eigenvalues known to be single, with their vectors."""
+    """Eigenvalues known to be single, with their vectors where other probes need them (``keep``)."""
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self, size: int, *, keep: bool) -> None:
+        self.size, self.keep = size, keep
         self.values: list[float] = []
         self.vectors: torch.Tensor | None = None
 
-    def add(self, values: Floats, vectors: torch.Tensor) -> None:
-        for value, vector in zip(values, vectors, strict=True):
+    def add(self, values: Floats, run: Tridiagonal, columns: Floats) -> None:
+        if not self.keep:
+            self.values += [float(value) for value in values]
+            return
+        for value, vector in zip(values, run.lift(columns), strict=True):
             row = vector.clone()
             if self.vectors is not None:
                 project_out(self.vectors, row, passes=2)
@@ -149,7 +152,7 @@ def _probe(
     plain = (theta, vectors[0] ** 2)
     single = _single(run, theta, vectors, weights * operator.shape[0]) if deflate else np.zeros(theta.size, bool)
     if single.any():
-        outliers.add(theta[single], run.lift(vectors[:, single]))
+        outliers.add(theta[single], run, vectors[:, single])
     return _Measure(theta[~single], weights[~single], start, run.steps, len(outliers.values), plain)
 
 
