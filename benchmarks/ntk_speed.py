@@ -110,7 +110,7 @@ def row(name: str, n: int, kernel: str, recipe: str) -> tuple[object, ...]:
     """One measurement in a fresh process."""
     command = [sys.executable, "-m", "benchmarks.ntk_speed", "one", name, str(n), kernel, recipe]
     found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
-    print(command[3:], found, flush=True)
+    print(command[4:], found, flush=True)
     return (name, n, kernel, recipe, found["seconds"], found["mb"], found["difference"])
 
 
