@@ -203,6 +203,7 @@ def _htmp_numbers(fit: LawFit) -> dict[str, float]:
     low, high = fit.kappa_interval
     return {
         "kappa": fit.kappa,
+        "log_kappa": float(np.log10(fit.kappa)),
         "kappa_stderr": fit.kappa_stderr,
         "kappa_low": low,
         "kappa_high": high,

@@ -86,6 +86,9 @@ _ROWS = (
         "Eigenvalue repulsion of the fitted HTMP law; infinite for Marchenko-Pastur noise, small for heavy tails.",
         "kappa",
     ),
+    Quantity(
+        "log_kappa", "log10 kappa", "decades", -_INF, _INF, "Decimal logarithm of kappa: four and more for noise."
+    ),
     Quantity("kappa_stderr", "se(kappa)", "1", 0, _INF, "Standard error of kappa."),
     Quantity("kappa_low", "kappa_2.5%", "1", 0, _INF, "Lower end of the 95 % interval of kappa."),
     Quantity("kappa_high", "kappa_97.5%", "1", 0, _INF, "Upper end of the 95 % interval of kappa."),

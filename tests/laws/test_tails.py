@@ -31,7 +31,7 @@ X = np.geomspace(1.01, 50.0, 20)
         (StretchedExponential(0.5, 0.7), stats.weibull_min(0.7, scale=2.0)),
         (InverseGamma(2.5, 3.0), stats.invgamma(2.5, scale=3.0)),
     ],
-    ids=repr,
+    ids=["power law", "exponential", "lognormal", "stretched exponential", "inverse Gamma"],
 )
 def test_density_and_survival_agree_with_scipy(law: PowerLaw, oracle: stats.rv_continuous) -> None:
     assert np.allclose(law.logpdf(X), oracle.logpdf(X), rtol=1e-11, atol=1e-12)
