@@ -1,4 +1,6 @@
-"""Times fits beside the powerlaw package in one run: python benchmarks/fit_speed.py [FOLDER WITH ANOTHER powerlaw]
+"""Times fits beside the powerlaw package in one run.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.fit_speed [FOLDER WITH ANOTHER powerlaw]
 
 The folder holds a second version of the peer: pip install --no-deps --target FOLDER powerlaw==1.5. CPU time, medians.
 """
@@ -11,8 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from common import cpu_seconds, record
 
+from benchmarks.common import cpu_seconds, record
 from htmu_diag.fits import fit_htmp, fit_inverse_gamma, fit_marchenko_pastur, fit_power_law
 from htmu_diag.fits.cross_check import powerlaw_fit
 from htmu_diag.fits.scan import scan

@@ -65,14 +65,15 @@ def test_every_shipped_config_runs_and_is_measured_at_its_ends(
 
 
 def test_the_digits_are_learned(tmp_path: Path) -> None:
-    outcome = train(small("--steps=60", "--data.samples=1000"), tmp_path / "run")
+    outcome = train(small("--steps=200", "--data.samples=1000"), tmp_path / "run")
     assert outcome.test is not None
-    assert outcome.test.accuracy > 0.85
+    assert outcome.test.accuracy > 0.9
 
 
-@pytest.mark.parametrize(
-    "extra", [(), ("--model.name=alexnet", "--model.channels=4", "--model.dropout=0.5", "--optimizer.name=adamw")]
-)
+ALEXNET = ("--model.name=alexnet", "--model.channels=4", "--model.dropout=0.5", "--optimizer.name=adamw")
+
+
+@pytest.mark.parametrize("extra", [(), (*ALEXNET, "--monitor.include=[]")])
 def test_a_resumed_run_is_bit_identical_to_an_uninterrupted_one(extra: tuple[str, ...], tmp_path: Path) -> None:
     config = small("--checkpoint.every=5", *extra)
     whole = train(config, tmp_path / "whole")
