@@ -129,8 +129,9 @@ def _flat_keys(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
 
 
 def _flat_items(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    known = keys()
     for key, value in tree.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and f"{prefix}{key}" not in known:  # a value may be a mapping too
             yield from _flat_items(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
@@ -155,4 +156,8 @@ def _one_line(error: ArgumentError) -> str:
     text = " ".join(str(error).split())
     text = re.sub(r"<class '(\w+)'>", r"\1", text).replace("a typing.Literal", "one of ")
     found = re.search(r'Parser key "([\w.]+)": Expected (.*)\. Got value: (.*)', text)
-    return f"{found[1]}: expected {found[2]}, got {found[3]}" if found else text
+    if found:
+        return f"{found[1]}: expected {found[2]}, got {found[3]}"
+    choices = re.findall(r"- Expected (.*?)(?= - Expected| Given value)", text)
+    union = re.search(r'Parser key "([\w.]+)".* Given value: (.*)', text)
+    return f"{union[1]}: expected {' or '.join(choices)}, got {union[2]}" if union and choices else text

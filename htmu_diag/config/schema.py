@@ -7,6 +7,7 @@ Ranges are checked when a value is built, so a bad number is refused before a fo
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -23,6 +24,8 @@ __all__ = [
 
 ModelName = Literal["mlp", "lenet", "resnet9", "alexnet", "char_transformer"]
 DataName = Literal["digits", "mnist", "cifar10", "stdlib_text", "noise"]
+When = int | Literal["log"] | list[int]
+Cadence = When | dict[str, When]
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,8 @@ class MonitorConfig:
     """What is measured while it trains.
 
     Args:
-        every: optimizer steps between two measurements; steps 0 and the last are always measured.
+        every: steps between two measurements, "log", a list of steps, or one of these for each probe by name
+            ({weights: 100, hessian: log}; 100 where a probe is not named). The last step is always measured.
         probes: names of probes (weights; hessian, ntk and others need the fixed probe batch).
         include: layers by glob on parameter names; empty means all.
         batch: samples in that batch: the first training samples.
@@ -133,7 +137,7 @@ class MonitorConfig:
         strict: stop at the first layer that cannot be measured, instead of one warning.
     """
 
-    every: int = 100
+    every: Cadence = 100
     probes: tuple[str, ...] = ("weights",)
     include: tuple[str, ...] = ()
     batch: int = 128
@@ -141,8 +145,9 @@ class MonitorConfig:
     strict: bool = False
 
     def __post_init__(self) -> None:
-        for key in ("every", "batch"):
-            _at_least("monitor", key, getattr(self, key), 1)
+        _at_least("monitor", "batch", self.batch, 1)
+        for name, interval in _intervals(self.every):
+            _at_least("monitor", name, interval, 1)
         _require(0 <= self.budget < 1, "monitor.budget", self.budget, "in [0, 1)")
 
 
@@ -198,6 +203,12 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for key, least in (("steps", 1), ("evaluate_every", 1), ("log_every", 1), ("seed", 0), ("threads", 0)):
             _at_least("", key, getattr(self, key), least)
+
+
+def _intervals(every: Cadence) -> Iterator[tuple[str, int]]:
+    """The numbers of steps in a cadence, by their keys."""
+    named = {f"every.{probe}": when for probe, when in every.items()} if isinstance(every, dict) else {"every": every}
+    return ((name, when) for name, when in named.items() if isinstance(when, int))
 
 
 def _at_least(section: str, key: str, value: float, least: int) -> None:

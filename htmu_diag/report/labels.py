@@ -31,12 +31,12 @@ def _shortened(name: str) -> str:
 
 
 def set_scale(axis: Any, low: float, high: float) -> None:
-    """Plain labels at 1, 2, 5 within a decade, at 1 and 3 within two, at powers of ten beyond."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    """Plain labels: up to five at equal steps within a decade, at 1 and 3 within two, at powers of ten beyond."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     decades = math.log10(high / low)
-    marks = (1.0, 2.0, 5.0) if decades < 1 else (1.0, 3.0) if decades < 2 else (1.0,)
-    axis.set_major_locator(LogLocator(subs=marks, numticks=8))
+    marks = (1.0, 3.0) if decades < 2 else (1.0,)
+    axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]) if decades < 1 else LogLocator(subs=marks, numticks=8))
     axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axis.set_minor_formatter(NullFormatter())
 

@@ -21,7 +21,7 @@ from htmu_diag.sinks.summaries import plugin_metadata, text_tensor
 
 __all__ = ["add_layout", "layout"]
 
-_OVERVIEW = ("alpha", "kappa", "alpha_predicted", "spikes", "ks", "stable_rank", "log_norm", "gap_ratio", "phase")
+_OVERVIEW = ("alpha", "log_kappa", "alpha_predicted", "spikes", "ks", "stable_rank", "log_norm", "gap_ratio", "phase")
 _MODEL = ("alpha_mean", "alpha_noise_mean", "alpha_predicted_mean")
 _OPEN = 24  # charts of a category that start unfolded; more would take the browser long to draw
 

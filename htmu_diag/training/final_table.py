@@ -18,22 +18,26 @@ PADDING = 3  # a border and a blank on each side, for each column
 def final_tables(diagnoses: Sequence[Diagnosis], width: int, title: str) -> list[Table]:
     """Tables, each at most ``width`` characters wide where a layer's name and one column fit into it.
 
-    All columns of `report.diagnosis_table` appear once; each table starts with the layer.
+    All columns of `report.diagnosis_table` appear once; each table starts with the layer (and the kind).
     """
-    layer, *others = columns(diagnoses)
+    shown = columns(diagnoses)
+    fixed = [column for column in shown if column.heading in ("layer", "kind")]
+    others = [column for column in shown if column not in fixed]
     tables = []
-    for number, group in enumerate(_groups(layer, others, diagnoses, width)):
+    for number, group in enumerate(_groups(fixed, others, diagnoses, width)):
         table = Table(title=title if number == 0 else None, header_style="bold")
-        for column in (layer, *group):
+        for column in (*fixed, *group):
             table.add_column(column.heading, justify="right" if column.numeric else "left", overflow="fold")
         for diagnosis in diagnoses:
-            table.add_row(*[escape(column.text(diagnosis)) for column in (layer, *group)])
+            table.add_row(*[escape(column.text(diagnosis)) for column in (*fixed, *group)])
         tables.append(table)
     return tables
 
 
-def _groups(layer: Column, others: Sequence[Column], diagnoses: Sequence[Diagnosis], width: int) -> list[list[Column]]:
-    start = _width(layer, diagnoses) + 1
+def _groups(
+    fixed: Sequence[Column], others: Sequence[Column], diagnoses: Sequence[Diagnosis], width: int
+) -> list[list[Column]]:
+    start = sum(_width(column, diagnoses) for column in fixed) + 1
     groups: list[list[Column]] = [[]]
     used = start
     for column in others:

@@ -16,6 +16,7 @@ from htmu_diag.analysis import StepRecord
 from htmu_diag.config import TrainConfig, as_dict, to_yaml
 from htmu_diag.errors import StorageError
 from htmu_diag.monitor import Monitor, watch
+from htmu_diag.monitor.plan import Plan
 from htmu_diag.storage import run_info
 from htmu_diag.storage.atomic import storage_errors, write_atomically
 from htmu_diag.training.checkpoints import latest_checkpoint, load_checkpoint, save_checkpoint
@@ -61,6 +62,7 @@ def train(
     """
     if config.threads:
         torch.set_num_threads(config.threads)
+    Plan.of(config.monitor.probes, config.monitor.every)  # a wrong probe is refused before a folder is made
     state = initial_state(config)
     checkpoints = out / "checkpoints"
     if resume:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from htmu_diag.analysis import StepRecord
+from htmu_diag.analysis import Diagnosis, StepRecord
 from htmu_diag.config import TrainConfig
 from htmu_diag.report import esd_figure, png
+from htmu_diag.storage import load_run
 from htmu_diag.storage.atomic import write_atomically
 from htmu_diag.training.final_table import final_tables
 from htmu_diag.training.loop import Outcome, Progress, train
@@ -22,7 +23,8 @@ from htmu_diag.training.objective import Scores
 __all__ = ["run_session"]
 
 INTERRUPTED = 130
-PANELS = 12  # layers in the final picture: the largest ones, more would not be readable
+PANELS = 12  # layers in the final picture: the largest ones, in the order of the model; more would not be readable
+ROW = 4  # layers at most for which the first step is shown as well
 
 
 def run_session(config: TrainConfig, out: Path, *, resume: bool = False, console: Console | None = None) -> int:
@@ -76,12 +78,27 @@ def _show(console: Console, outcome: Outcome, out: Path) -> None:
 
 
 def _picture(record: StepRecord, out: Path) -> Path:
-    """The last step's log-log densities with the fitted laws, of the largest layers in the order of the model."""
-    by_size = sorted(enumerate(record.diagnoses), key=lambda pair: -pair[1].spectrum.dimension)[:PANELS]
-    shown = [diagnosis for _, diagnosis in sorted(by_size, key=lambda pair: pair[0])]
+    """Log-log densities with the fitted laws at the last step; where they fit into one row, the first step's above."""
+    shown, first = _largest(record.diagnoses), _first_record(out, record.step)
+    steps, columns = f"step {record.step}", 3
+    if first is not None and len(shown) <= ROW:
+        before = _largest(first.diagnoses)
+        if len(before) == len(shown):
+            shown, columns, steps = [*before, *shown], len(shown), f"steps {first.step} and {record.step}"
     path = out / "spectra.png"
-    write_atomically(path, png(esd_figure(shown, title=f"Spectra at step {record.step}")))
+    write_atomically(path, png(esd_figure(shown, title=f"Spectra at {steps}", columns=columns)))
     return path
+
+
+def _first_record(out: Path, end: int) -> StepRecord | None:
+    """The earliest stored step before the end, diagnosed; None where nothing could be stored."""
+    run = load_run(out)
+    return next((run.diagnose(step) for step in run.steps if step < end), None)
+
+
+def _largest(diagnoses: Sequence[Diagnosis]) -> list[Diagnosis]:
+    by_size = sorted(enumerate(diagnoses), key=lambda pair: -pair[1].spectrum.dimension)[:PANELS]
+    return [diagnosis for _, diagnosis in sorted(by_size, key=lambda pair: pair[0])]
 
 
 def _say_interrupted(console: Console, outcome: Outcome, out: Path) -> None:

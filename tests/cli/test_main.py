@@ -105,3 +105,12 @@ def test_a_device_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str
     said = refusal(["train", CONFIG, "--device=abacus", "--out", str(tmp_path / "run")], capsys)
     assert "device: abacus cannot be used here" in said
     assert not (tmp_path / "run").exists()
+
+
+def test_a_mistyped_probe_is_refused_before_a_folder_is_made(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    said = refusal(["train", CONFIG, "--monitor.probes=[wieghts]", "--out", str(out)], capsys)
+    assert "did you mean 'weights'?" in said
+    assert not out.exists()

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from htmu_diag.config import OptimizerConfig, TrainConfig, as_dict, differences, keys, load_config, to_yaml
 from htmu_diag.errors import ConfigError
@@ -114,3 +115,16 @@ def test_the_keys_are_the_leaves_of_the_written_file() -> None:
 def test_differences_names_the_keys_that_changed() -> None:
     other = replace(TrainConfig(), seed=1, optimizer=OptimizerConfig(lr=0.5))
     assert differences(as_dict(TrainConfig()), as_dict(other)) == ["optimizer.lr", "seed"]
+
+
+@pytest.mark.parametrize("every", ["7", "log", "[0,5]", '{"weights":50,"hessian":"log"}'])
+def test_a_cadence_is_a_number_a_name_a_list_or_one_for_each_probe(every: str, tmp_path: Path) -> None:
+    config = load_config(None, [f"--monitor.every={every}"])
+    assert config.monitor.every == yaml.safe_load(every)
+    assert load_config(write(tmp_path, to_yaml(config))) == config
+
+
+@pytest.mark.parametrize("every", ["0", "often", "2.5", '{"weights":0}', "[0.5]"])
+def test_a_cadence_without_meaning_is_refused(every: str) -> None:
+    with pytest.raises(ConfigError, match=r"^monitor\.every.* (expected|must be) .{1,80}$"):
+        load_config(None, [f"--monitor.every={every}"])
