@@ -108,13 +108,11 @@ class ContinuousLaw(abc.ABC):
 
     def logcdf(self, x: npt.ArrayLike) -> Floats:
         """Log of ``cdf``, accurate in the lower tail where the law has a formula for it."""
-        with np.errstate(divide="ignore"):
-            return _on(x, self._within, self._logcdf, lambda x: np.log(self._outside(x, 0.0, self.atom, 1.0)))
+        return _on(x, self._within, self._logcdf, lambda x: np.log(self._outside(x, 0.0, self.atom, 1.0)))
 
     def logsf(self, x: npt.ArrayLike) -> Floats:
         """Log of ``sf``, accurate in the upper tail where the law has a formula for it."""
-        with np.errstate(divide="ignore"):
-            return _on(x, self._within, self._logsf, lambda x: np.log(self._outside(x, 1.0, 1.0 - self.atom, 0.0)))
+        return _on(x, self._within, self._logsf, lambda x: np.log(self._outside(x, 1.0, 1.0 - self.atom, 0.0)))
 
     def ppf(self, q: npt.ArrayLike) -> Floats:
         """Quantile: the smallest x with cdf(x) >= q; NaN for q outside [0, 1]."""
@@ -139,12 +137,10 @@ class ContinuousLaw(abc.ABC):
         return self.ppf(rng.random(size))
 
     def _logcdf(self, x: Floats) -> Floats:
-        with np.errstate(divide="ignore"):
-            return np.log(self._cdf(x))
+        return np.log(self._cdf(x))
 
     def _logsf(self, x: Floats) -> Floats:
-        with np.errstate(divide="ignore"):
-            return np.log(self._sf(x))
+        return np.log(self._sf(x))
 
     def _ppf(self, q: Floats) -> Floats:
         return quantile_root(self, np.log(q), np.log1p(-q))
@@ -173,16 +169,20 @@ def _on(
     formula: Callable[[Floats], Floats],
     elsewhere: Callable[[Floats], Floats],
 ) -> Floats:
-    """formula(x) where inside(x), elsewhere(x) at the other points, NaN where x is NaN; the shape of x."""
+    """formula(x) where inside(x), elsewhere(x) at the other points, NaN where x is NaN; the shape of x.
+
+    Far out, powers overflow and logarithms meet 0, both to the right limit: silently. Invalid operations still warn.
+    """
     points = np.asarray(x, dtype=np.float64)
     flat = points.ravel()
     mask = inside(flat)
-    if mask.all():
-        return _like(points, formula(flat))
-    out = elsewhere(flat)
-    out[np.isnan(flat)] = np.nan
-    out[mask] = formula(flat[mask])
-    return _like(points, out)
+    with np.errstate(over="ignore", divide="ignore"):
+        if mask.all():
+            return _like(points, formula(flat))
+        out = elsewhere(flat)
+        out[np.isnan(flat)] = np.nan
+        out[mask] = formula(flat[mask])
+        return _like(points, out)
 
 
 def _like(points: Floats, values: Floats) -> Floats:

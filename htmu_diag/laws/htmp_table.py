@@ -7,7 +7,8 @@ polynomial. The ratios L = F/g on the left and R = (1-F)/g on the right of the m
     L' = 1 - L (log g)',        R' = -1 - R (log g)',
 
 stably towards the maximum; they are smooth where F and g fall over thousands of orders of magnitude, so
-cdf and sf keep relative accuracy in their tails, and F + (1-F) = 1 at the junction is a check of the whole table.
+cdf and sf keep relative accuracy in their tails. At the junction F + (1-F) is 1 to 2e-11 or better, which checks the
+whole table; both are divided by it, so that F does not step back there.
 Below the table y is negligible beside 1 and w' = (1+a) w + c w**2 is solved in closed form; above it w = 1 + O(1/y).
 """
 
@@ -78,20 +79,18 @@ class Table:
     def log_tails(self, t: Floats) -> tuple[Floats, Floats]:
         """(log F, log(1 - F)) at t = log y, each with relative accuracy in its own tail."""
         log_g, ratio = self._evaluate(t)
+        small = np.minimum(log_g + np.log(ratio) - self._log_mass, 0.0)
+        rest = np.log(-np.expm1(small))
         below = t < self.edges[self.middle]
-        with np.errstate(divide="ignore"):
-            small = np.minimum(log_g + np.log(ratio), 0.0)
-            rest = np.log(-np.expm1(small))
         return np.where(below, small, rest), np.where(below, rest, small)
 
     def quantile(self, log_q: Floats, log_p: Floats) -> Floats:
         """t = log y with F = q or 1 - F = p = 1 - q, solved on the side where the tail is the small one."""
-        log_low, _ = self._middle_tails
-        left = log_q < log_low
-        target = np.where(left, log_q, log_p)
+        top = self.edges[self.middle]
+        left = log_q < self.log_tails(np.array([top]))[0]
+        target = np.where(left, log_q, log_p) + self._log_mass
         sign = np.where(left, 1.0, -1.0)
         t = np.where(left, self._guess(log_q, left=True), self._guess(log_p, left=False))
-        top = self.edges[self.middle]
         for _ in range(_NEWTON_STEPS):
             log_g, ratio = self._evaluate(np.where(left, np.minimum(t, np.nextafter(top, -np.inf)), np.maximum(t, top)))
             step = sign * (log_g + np.log(ratio) - target) * ratio
@@ -101,11 +100,11 @@ class Table:
         return t
 
     @functools.cached_property
-    def _middle_tails(self) -> tuple[float, float]:
-        t = np.array([self.edges[self.middle]])
-        log_g, ratio = self._evaluate(t)
-        log_high = float((log_g + np.log(ratio))[0])
-        return math.log(-math.expm1(log_high)), log_high
+    def _log_mass(self) -> float:
+        """log of F + (1 - F) at the middle: 0 but for the table's error, and both tails are divided by the mass."""
+        top = self.edges[self.middle]
+        log_g, ratio = self._evaluate(np.array([np.nextafter(top, -np.inf), top]))
+        return math.log(float((np.exp(log_g) * ratio).sum()))
 
     @functools.cached_property
     def _grid(self) -> tuple[Floats, Floats, Floats, Floats]:
@@ -148,9 +147,8 @@ class Table:
     def _above(self, s: Floats) -> Floats:
         """w = 1 + (w_high - 1) y_high / y; s = t - t_high > 0."""
         y, excess = np.exp(self.edges[-1]), 2.0 * self.c * (self.w_high.real - 1.0)
-        with np.errstate(over="ignore"):
-            log_g = self.log_g_high + (1.0 + self.a + 2.0 * self.c) * s - y * np.expm1(s) - excess * np.expm1(-s)
-            slope = 1.0 + self.a + 2.0 * self.c + excess * np.exp(-s) - y * np.exp(s)
+        log_g = self.log_g_high + (1.0 + self.a + 2.0 * self.c) * s - y * np.expm1(s) - excess * np.expm1(-s)
+        slope = 1.0 + self.a + 2.0 * self.c + excess * np.exp(-s) - y * np.exp(s)
         return np.stack([log_g, -1.0 / slope])
 
 

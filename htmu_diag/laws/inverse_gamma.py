@@ -45,8 +45,8 @@ class InverseGamma(ContinuousLaw):
         return self.scale**2 / ((self.shape - 1.0) ** 2 * (self.shape - 2.0))
 
     def _logpdf(self, x: Floats) -> Floats:
-        z = self.scale / x
-        return self.shape * np.log(z) - z - np.log(x) - float(gammaln(self.shape))
+        norm = self.shape * math.log(self.scale) - float(gammaln(self.shape))
+        return norm - (self.shape + 1.0) * np.log(x) - self.scale / x
 
     def _cdf(self, x: Floats) -> Floats:
         return np.asarray(gammaincc(self.shape, self.scale / x))

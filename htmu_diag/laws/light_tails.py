@@ -67,8 +67,7 @@ class Lognormal(ContinuousLaw):
 
     def _logcdf(self, x: Floats) -> Floats:
         if self.xmin > 0.0:
-            with np.errstate(divide="ignore"):
-                return np.log(-np.expm1(self._logsf(x)))
+            return np.log(-np.expm1(self._logsf(x)))
         return np.asarray(log_ndtr((np.log(x) - self.mu) / self.sigma))
 
     def _logsf(self, x: Floats) -> Floats:

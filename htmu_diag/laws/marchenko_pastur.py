@@ -72,8 +72,7 @@ class MarchenkoPastur(ContinuousLaw):
 
     def _logpdf(self, x: Floats) -> Floats:
         low, high = self.edges
-        with np.errstate(divide="ignore", invalid="ignore"):
-            log_root = 0.5 * (np.log(np.maximum(high - x, 0.0)) + np.log(np.maximum(x - low, 0.0)))
+        log_root = 0.5 * (np.log(np.maximum(high - x, 0.0)) + np.log(np.maximum(x - low, 0.0)))
         return log_root - np.log(2.0 * math.pi * self.gamma * self.scale * x)
 
     def _cdf(self, x: Floats) -> Floats:

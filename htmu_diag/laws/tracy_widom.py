@@ -36,6 +36,7 @@ _VARIANCE = {1: 1.6077810345810, 2: 0.8131947928329, 4: 0.5177237207726}
 # unchanged to 1e-12.
 _LOW, _HIGH, _DEGREE = -7.0, 30.0, 80
 _NODES = 50
+_FURTHEST = 1e100  # its cube is a float, and the logarithm of a tail there exceeds every float
 _ZETA = -0.16542114370045092921  # zeta'(-1)
 # q(s) = sqrt(r/2) sum of these times r**(-3k), r = -s
 _HASTINGS_MCLEOD = np.array([1.0, -1 / 8, -73 / 128, -10657 / 1024, -13912277 / 32768])
@@ -67,8 +68,7 @@ class TracyWidom(ContinuousLaw):
     def _logpdf(self, x: Floats) -> Floats:
         """f = -F log F * d log(-log F)/ds * ds/dx."""
         height, slope = _log_minus_log(self.beta, x * self._stretch)
-        with np.errstate(over="ignore"):
-            return height - np.exp(height) + np.log(-slope * self._stretch)
+        return height - np.exp(height) + np.log(-slope * self._stretch)
 
     def _cdf(self, x: Floats) -> Floats:
         return np.exp(self._logcdf(x))
@@ -77,14 +77,12 @@ class TracyWidom(ContinuousLaw):
         return -np.expm1(self._logcdf(x))
 
     def _logcdf(self, x: Floats) -> Floats:
-        with np.errstate(over="ignore"):
-            return -np.exp(_log_minus_log(self.beta, x * self._stretch)[0])
+        return -np.exp(_log_minus_log(self.beta, x * self._stretch)[0])
 
     def _logsf(self, x: Floats) -> Floats:
         """log(1 - exp(-m)) with log m known: log m itself where m is tiny."""
         height = _log_minus_log(self.beta, x * self._stretch)[0]
-        with np.errstate(divide="ignore", over="ignore"):
-            return np.where(height < -37.0, height, np.log(-np.expm1(-np.exp(height))))
+        return np.where(height < -37.0, height, np.log(-np.expm1(-np.exp(height))))
 
     @property
     def _stretch(self) -> float:
@@ -94,6 +92,7 @@ class TracyWidom(ContinuousLaw):
 def _log_minus_log(beta: int, s: Floats) -> tuple[Floats, Floats]:
     """log(-log F) and its derivative in s; the table, the series on its left, the Airy tail on its right."""
     coefficients, derivative = _table(beta)
+    s = np.clip(s, -_FURTHEST, _FURTHEST)
     z = 2.0 * (np.clip(s, _LOW, _HIGH) - _LOW) / (_HIGH - _LOW) - 1.0
     height = np.asarray(chebyshev.chebval(z, coefficients), np.float64)
     slope = np.asarray(chebyshev.chebval(z, derivative) * 2.0 / (_HIGH - _LOW), np.float64)

@@ -1,6 +1,7 @@
 """What every law promises, tested once for all of them; quadrature is scipy's, never the law's own."""
 
 import math
+import warnings
 from itertools import pairwise
 
 import numpy as np
@@ -117,6 +118,33 @@ def test_shapes_pass_through_and_an_empty_array_stays_empty(law: ContinuousLaw) 
     assert law.pdf(grid).shape == law.cdf(grid).shape == law.ppf(np.full((2, 3), 0.5)).shape == (2, 3)
     assert law.logpdf([]).shape == law.sf([]).shape == law.ppf([]).shape == (0,)
     assert np.ndim(law.pdf(1.0)) == 0
+
+
+@every_law
+def test_the_far_ends_of_float64_have_the_right_limits_and_no_warning(law: ContinuousLaw) -> None:
+    x = np.array([-1e308, -1.0, 5e-324, 1e-308, 1e-100, 1.0, 1e100, 1e308])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        values = [f(x) for f in (law.pdf, law.logpdf, law.logcdf, law.logsf, law.cdf, law.sf)]
+    assert not np.isnan(values).any()
+    assert (np.diff(values[-2]) >= 0).all()
+    assert (np.diff(values[-1]) <= 0).all()
+    assert (law.cdf(-1e308), law.sf(1e308)) == (0, pytest.approx(0, abs=0.01))  # HTMP at gamma = 1 falls like 1/log x
+
+
+@every_law
+@pytest.mark.parametrize("number", [1, True, np.int64(1), np.float32(1), np.array(1)], ids=lambda x: type(x).__name__)
+def test_any_type_of_number_gives_a_float64_scalar(law: ContinuousLaw, number: object) -> None:
+    for f in (law.pdf, law.logpdf, law.cdf, law.sf, law.logsf, law.ppf, law.isf):
+        assert type(f(number)) is np.float64
+        assert f(number) == f(1.0)
+
+
+@every_law
+def test_samples_have_the_shape_asked_for(law: ContinuousLaw) -> None:
+    rng = np.random.default_rng(0)
+    assert law.rvs((2, 3), rng=rng).shape == (2, 3)
+    assert law.rvs(0, rng=rng).shape == (0,)
 
 
 @every_law

@@ -130,7 +130,19 @@ def test_the_two_halves_of_the_table_meet_with_total_mass_one(gamma: float, kapp
     unit = table(a, c)
     middle = unit.edges[unit.middle]
     left, right = unit.log_tails(np.array([np.nextafter(middle, -np.inf), middle]))
-    assert math.exp(left[0]) + math.exp(right[1]) == pytest.approx(1.0, abs=2e-11)
+    assert math.exp(left[0]) + math.exp(right[1]) == pytest.approx(1.0, abs=1e-14)
+    assert abs(unit._log_mass) < 2e-11  # before both halves were divided by it: the error of the table
+
+
+@pytest.mark.parametrize(("gamma", "kappa"), [(0.01, 1e4), (0.3, 1e4), (0.01, 50.0), (1.0, 1e-3)])
+def test_the_distribution_function_never_steps_back_by_more_than_rounding(gamma: float, kappa: float) -> None:
+    a, c, _ = parameters(gamma, kappa)
+    unit = table(a, c)
+    for edge in (*unit.edges[1:-1:4], unit.edges[unit.middle]):
+        for step in (1e-14, 1e-12, 1e-9, 1e-6):
+            cdf, sf = np.exp(unit.log_tails(edge + step * np.arange(-50, 51)))
+            assert np.diff(cdf).min() > -1e-14
+            assert np.diff(sf).max() < 1e-14
 
 
 @pytest.mark.parametrize(("gamma", "kappa"), [(1e-8, 1.0), (1e-6, 1e4), (1e-8, np.inf), (0.5, 1e-12), (1.0, 1e-12)])

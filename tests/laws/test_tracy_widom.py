@@ -2,6 +2,7 @@
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 from scipy.integrate import quad, solve_ivp
@@ -60,6 +61,19 @@ def test_the_table_continues_the_series_of_the_left_tail(beta: int) -> None:
     assert np.allclose(height, series, atol=1e-8)
     assert np.allclose(slope, series_slope, atol=1e-6)
     assert TracyWidom(beta).logpdf(-60.0) < -5e3
+
+
+def test_right_tails_agree_with_the_first_terms_of_the_determinants() -> None:
+    """1 - F_1 ~ tr B = (1/2) integral of Ai; 1 - F_2 ~ tr B**2; 1 - F_4 ~ (tr B**2 - (tr B)**2)/2."""
+    for s in (8.0, 15.0, 20.0):
+        with mpmath.workdps(30):
+            ai, slope = mpmath.airyai(s), mpmath.airyai(s, derivative=1)
+            trace = mpmath.quad(mpmath.airyai, [s, s + 1, s + 4, s + 20]) / 2
+            square = (2 * mpmath.mpf(s) ** 2 * ai**2 - 2 * s * slope**2 - ai * slope) / 3
+            tails = {1: trace, 2: square, 4: (square - trace**2) / 2}
+        for beta, tail in tails.items():
+            x = s / math.sqrt(2) if beta == 4 else s
+            assert TracyWidom(beta).logsf(x) == pytest.approx(float(mpmath.log(tail)), rel=1e-8)
 
 
 def test_the_largest_eigenvalue_of_real_wishart_matrices_follows_beta_one() -> None:

@@ -1,9 +1,10 @@
-"""Two slow, exact routes to the HTMP log density in arbitrary precision, neither of them the one that the package uses.
+"""Slow, exact routes to the HTMP law in arbitrary precision, none of them the one that the package uses.
 
 ``by_tricomi``: the closed formula with Kummer's connection of U(c, -a, y e**(-i pi)) to two 1F1 series, the digits
 raised until two precisions agree. ``by_continued_fraction``: the resolvent's continued fraction at real y, ended far
 out by its own fixed point, which is corrected by differences along the levels; for large kappa, where the series need
-10**4 digits.
+10**4 digits. ``by_asymptotic_series``: U(c, -a, z) ~ z**-c 2F0(c, c + a + 1; -1/z) far above the mean, where z = -y
+makes all terms positive and the imaginary part is exponentially small. ``phase``: the distribution function.
 
     python tests/oracles/htmp_exact.py GAMMA KAPPA X [X ...]      prints gamma,kappa,x,logpdf rows as in htmp_logpdf.csv
 """
@@ -33,11 +34,44 @@ def _tricomi(gamma: mpf, kappa: mpf, x: mpf, digits: int) -> mpf:
     if a == mpmath.floor(a):
         a += mpf(10) ** (-digits // 3)  # integer a: the limit of the connection formula
     y = x * c / gamma
+    return _log_norm(gamma, a, c) + a * mpmath.log(y) - y - 2 * mpmath.log(abs(_u(a, c, y)))
+
+
+def _u(a: mpf, c: mpf, y: mpf) -> mpmath.mpc:
+    """U(c, -a, y exp(-i pi))."""
     first = mpmath.gammaprod([1 + a], [c + a + 1]) * mpmath.hyp1f1(c, -a, -y, **_LIMITS)
     second = mpmath.gammaprod([-a - 1], [c]) * y ** (1 + a) * mpmath.hyp1f1(c + a + 1, 2 + a, -y, **_LIMITS)
-    modulus = abs(first + second * mpmath.expjpi(-(1 + a)))
-    norm = mpmath.log(c / gamma) - mpmath.loggamma(c + 1) - mpmath.loggamma(a + c + 1)
-    return norm + a * mpmath.log(y) - y - 2 * mpmath.log(modulus)
+    return first + second * mpmath.expjpi(-(1 + a))
+
+
+def _log_norm(gamma: mpf, a: mpf, c: mpf) -> mpf:
+    return mpmath.log(c / gamma) - mpmath.loggamma(c + 1) - mpmath.loggamma(a + c + 1)
+
+
+def phase(gamma: float, kappa: float, x: float, *, digits: int = 60) -> float:
+    """|arg U|/(pi c) at mean 1: F(x) up to a sign and a multiple of 2/c, since the argument is known modulo 2 pi."""
+    with mpmath.workdps(digits):
+        c = mpf(kappa) / 2
+        a = c * (1 / mpf(gamma) - 1) - 1
+        if a == mpmath.floor(a):
+            a += mpf(10) ** (-digits // 3)
+        return float(mpmath.arg(_u(a, c, mpf(x) * c / mpf(gamma))) / (mpmath.pi * c))
+
+
+def by_asymptotic_series(gamma: float, kappa: float, x: float) -> mpf:
+    """log f(x) at mean 1, for x well above the upper edge and y beyond 100."""
+    with mpmath.workdps(40):
+        c = mpf(kappa) / 2
+        a = c * (1 / mpf(gamma) - 1) - 1
+        y = mpf(x) * c / mpf(gamma)
+        term = total = mpf(1)
+        n = 0
+        while n < y / 2 and (n < 10 or term > total * mpf(10) ** -25):
+            term *= (c + n) * (c + a + 1 + n) / ((n + 1) * y)
+            total += term
+            n += 1
+        log_u = mpmath.log(total) - c * mpmath.log(y)
+        return _log_norm(mpf(gamma), a, c) + a * mpmath.log(y) - y - 2 * log_u
 
 
 def by_continued_fraction(gamma: float, kappa: float, x: float, *, digits: int = 200, order: int = 14) -> mpf:

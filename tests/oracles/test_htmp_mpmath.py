@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from htmu_diag.laws import HTMP
-from tests.oracles.htmp_exact import by_continued_fraction, by_tricomi
+from tests.oracles.htmp_exact import by_asymptotic_series, by_continued_fraction, by_tricomi, phase
 
 
 def relative_error(gamma: float, kappa: float, x: float, expected: float) -> float:
@@ -32,7 +32,7 @@ def test_integer_exponents_are_ordinary_points(gamma: float, kappa: float) -> No
 @pytest.mark.parametrize(("gamma", "kappa"), [(0.25, 1e4), (0.01, 1e4), (0.5, 1e3), (0.04, 300.0)])
 def test_strong_repulsion_agrees_with_the_continued_fraction_at_the_edges(gamma: float, kappa: float) -> None:
     low, high = (1 - gamma**0.5) ** 2, (1 + gamma**0.5) ** 2
-    for x in (0.9 * low, low, 1.01 * low, 1.0, high, 1.1 * high):
+    for x in (0.9 * low, 1.01 * low, 1.0, high, 1.1 * high):
         assert relative_error(gamma, kappa, x, float(by_continued_fraction(gamma, kappa, x))) < 1e-10
 
 
@@ -41,6 +41,26 @@ def test_strong_repulsion_at_a_hard_edge_agrees_with_tricomis_function(gamma: fl
     for kappa in (1e3, 1e4):
         for x in (1e-10, 1e-7, 1e-5, 1e-4):
             assert relative_error(gamma, kappa, x, float(by_tricomi(gamma, kappa, x))) < 1e-10
+
+
+@pytest.mark.parametrize(("gamma", "kappa"), [(0.01, 37.0), (0.01, 1e4), (0.3, 1e3), (0.9999, 1e4), (1.0, 37.0)])
+def test_the_far_upper_tail_agrees_with_the_asymptotic_series(gamma: float, kappa: float) -> None:
+    for x in (10.0, 30.0):
+        assert relative_error(gamma, kappa, x, float(by_asymptotic_series(gamma, kappa, x))) < 1e-10
+    assert by_asymptotic_series(1.0, 20.0, 12.0) == pytest.approx(by_tricomi(1.0, 20.0, 12.0), rel=1e-12)
+
+
+@pytest.mark.parametrize("gamma", [0.01, 0.3, 1.0])
+@pytest.mark.parametrize("kappa", [1e-3, 1.0, 4.0, 100.0])
+def test_the_distribution_function_is_a_phase_to_1e_9(gamma: float, kappa: float) -> None:
+    law = HTMP(gamma, kappa)
+    for x in (1e-10, 1e-5, 1e-2, 0.3, 1.0, 1.5):
+        y = x * kappa / (2 * gamma)
+        if y < 400:
+            exact, turn = phase(gamma, kappa, x, digits=60 if y < 60 else 300), 4 / kappa
+            off = [abs((float(law.cdf(x)) - sign * exact + turn / 2) % turn - turn / 2) for sign in (1, -1)]
+            assert min(off) < 1e-11
+            assert abs(float(HTMP(gamma, 1.01 * kappa).cdf(x) - law.cdf(x))) > 1e-11 or law.cdf(x) < 1e-8
 
 
 def test_the_two_exact_routes_agree_with_each_other_and_disagree_with_another_law() -> None:
