@@ -2,7 +2,7 @@
 
 Prints the rows of the table in htmu_diag/fits/repulsion.py. With S the score of the likelihood at the true (log kappa,
 log scale) and H the Fisher information, the estimator's covariance is H**-1 Cov(S) H**-1, where independent values
-would give H**-1. Cov(S) is measured on spectra of the matrix model; a minute on one core.
+would give H**-1. Cov(S) is measured on spectra of the matrix model; six minutes on one core.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from htmu_diag.laws import HTMP
 from htmu_diag.laws.ensembles import beta_laguerre
 from htmu_diag.spectrum import Floats
 
-N, REPLICATES, CURVATURES, POINTS = 400, 600, 100, 4000
+N, REPLICATES, CURVATURES, POINTS = 400, 2000, 400, 4000
 H = 0.05
 SMALL = 20.0  # kappa below which quantiles at gamma = 1 lie below the smallest float
 
