@@ -44,6 +44,7 @@ def fit_htmp(
     floor: float | Literal["fit"] | None = None,
     weights: npt.ArrayLike | None = None,
     dimension: int | None = None,
+    resolution: float | None = None,
     bootstrap: int = 0,
     rng: np.random.Generator | None = None,
 ) -> LawFit:
@@ -52,8 +53,10 @@ def fit_htmp(
     gamma: smaller side of the matrix over the larger, in (0, 1]. "auto" fits both and returns the likelier one, both
     log likelihoods in ``alternatives``. floor: a shift tau (jitter, weight decay), subtracted first; "fit" searches
     for the likeliest. weights: (n,) masses of a quadrature rule, in eigenvalues: a weighted likelihood. dimension:
-    eigenvalues in all where only the largest are given: a censored likelihood. bootstrap: spectra of the fitted law's
-    matrix model behind the p-value of the KS distance, drawn by rng (a fixed seed by default); exact spectra only.
+    eigenvalues in all where only the largest are given: a censored likelihood. resolution: values below this share of
+    the largest are rounding and count as unseen too; by default n times the spacing of float64, which is what an
+    eigenvalue solver leaves; 0 for values known to relative accuracy. bootstrap: spectra of the fitted law's matrix
+    model behind the p-value of the KS distance, drawn by rng (a fixed seed by default); weights have none.
     """
     check_gamma(gamma)
     if orientation not in ("direct", "inverse", "auto"):
@@ -61,7 +64,7 @@ def fit_htmp(
     masses, array = checked_masses(values, weights), as_values(values)
 
     def fit_above(shift: float) -> tuple[_Problem, LawFit]:
-        sample = _without_rounding(array - shift)
+        sample = _without_rounding(array - shift, resolution)
         lost = masses.size - sample.values.size
         unseen = _unseen(dimension, masses) + float(masses[:lost].sum())
         problem = _Problem(sample.values, masses[lost:], gamma, unseen, weights is not None)
@@ -72,7 +75,7 @@ def fit_htmp(
 
     shift = _likeliest(array, lambda tau: fit_above(tau)[1].log_likelihood) if floor == "fit" else float(floor or 0)
     problem, fit = fit_above(shift)
-    if bootstrap > 0 and fit.law is not None and not problem.weighted and not problem.unseen:
+    if bootstrap > 0 and fit.law is not None and not problem.weighted:
         fit = replace(fit, p_value=_p_value(problem, fit, bootstrap, rng or np.random.default_rng(_SEED)))
     return replace(fit, floor=shift)
 
@@ -96,12 +99,13 @@ def _likeliest(array: Floats, log_likelihood: Callable[[float], float]) -> float
     return max(float(low[0]) - math.exp(float(found.x)), 0.0) if found.fun < cost(float(grid[-1])) else 0.0
 
 
-def _without_rounding(array: Floats) -> Sample:
+def _without_rounding(array: Floats, resolution: float | None) -> Sample:
     """Leave out what an eigenvalue solver cannot tell from zero: those values count as unseen, below the others."""
     sample = screen(np.where(np.abs(array) < _NOTHING, 0.0, array), positive=False)
     if not sample.status.ok:
         return sample
-    zero = sample.values[-1] * sample.values.size * np.finfo(np.float64).eps
+    share = sample.values.size * np.finfo(np.float64).eps if resolution is None else resolution
+    zero = sample.values[-1] * share
     kept = sample.values[np.searchsorted(sample.values, zero, side="right") :]
     status = screen(kept).status
     if kept.size < sample.values.size / 4:
@@ -149,17 +153,21 @@ def _fit(problem: _Problem, orientation: Orientation) -> LawFit:
         return LawFit(_FAMILY[orientation], None, {}, n=problem.n, status=Status("bad_values", message))
     unit = float(data @ masses / masses.sum())
     likelihood = Likelihood(data / unit, masses, problem.gamma, problem.unseen, inverse)
-    peak = likelihood.maximise(_start(data / unit, masses, problem.gamma))
+    peak = likelihood.maximise(_start(data / unit, masses, problem))
     log_scale = -math.log(unit) - peak.v if inverse else math.log(unit) + peak.v
     factors = spread_factors(problem.gamma, math.exp(peak.u))
     low, high = likelihood.interval(peak, factors[0])
     return _result(problem, orientation, peak, log_scale, (math.exp(low), math.exp(high)), factors)
 
 
-def _start(data: Floats, masses: Floats, gamma: float) -> float:
-    """log kappa from the variance, gamma (1 + 2/kappa) in units of the squared mean."""
-    variance = float((data - 1) ** 2 @ masses / masses.sum())
-    return math.log(2 * gamma / max(variance - gamma, 2e-4 * gamma))
+def _start(data: Floats, masses: Floats, problem: _Problem) -> float:
+    """log kappa from the variance, gamma (1 + 2/kappa) in units of the squared mean; what is unseen counts as zero.
+
+    That errs towards a small kappa, from where the search climbs safely: at a large one the likelihood is a spike.
+    """
+    gamma, total = problem.gamma, masses.sum() + problem.unseen
+    mean, square = float(data @ masses / total), float(data**2 @ masses / total)
+    return math.log(2 * gamma / max(square / mean**2 - 1 - gamma, 2e-4 * gamma))
 
 
 def _result(
@@ -208,12 +216,12 @@ def _status(problem: _Problem, peak: Peak) -> Status:
 
 
 def _p_value(problem: _Problem, fit: LawFit, draws: int, rng: np.random.Generator) -> float:
-    """Share of spectra of the fitted matrix model that lie further from their own fits."""
+    """Share of spectra of the fitted matrix model, the same number unseen, that lie further from their own fits."""
     orientation: Orientation = "inverse" if fit.family == "InverseHTMP" else "direct"
     worse = 0
     for _ in range(draws):
-        drawn = beta_laguerre(problem.n, problem.gamma, fit.kappa, rng=rng)
+        drawn = beta_laguerre(problem.n + round(problem.unseen), problem.gamma, fit.kappa, rng=rng)
         drawn = np.maximum(drawn, np.finfo(np.float64).tiny)
-        values = 1 / drawn[::-1] if orientation == "inverse" else drawn
-        worse += _fit(replace(problem, values=values), orientation).ks_distance >= fit.ks_distance
+        seen = (1 / drawn[::-1] if orientation == "inverse" else drawn)[-problem.n :]
+        worse += _fit(replace(problem, values=seen), orientation).ks_distance >= fit.ks_distance
     return (1 + worse) / (1 + draws)

@@ -14,7 +14,7 @@ from htmu_diag.fits.cross_check import powerlaw_difference
 from htmu_diag.fits.intervals import normal_interval
 from htmu_diag.fits.results import Status, TailFit
 from htmu_diag.fits.scan import ScanResult, scan, tail_at
-from htmu_diag.fits.screen import Sample, screen
+from htmu_diag.fits.screen import Sample, check_xmin, screen
 from htmu_diag.fits.tail_bootstrap import TailBootstrap, bootstrap_tail
 from htmu_diag.fits.tail_end import REJECT_ABOVE, end_statistic, largest_end_statistic
 from htmu_diag.spectrum import Floats
@@ -41,16 +41,20 @@ def fit_power_law(
     """Fit a density proportional to x**-alpha above xmin; see ``TailFit`` for what comes back.
 
     values: (n,) positive, in any order. xmin: start of the tail; None tries every value and takes the one with the
-    smallest KS distance. tail: "lower" fits the upper tail of 1/values (``exponent`` is that of the density at zero).
+    smallest KS distance. tail: "lower" fits the upper tail of 1/values, and xmin is one of them (``exponent`` is that
+    of the density at zero).
     bootstrap: replicates for the p-value; from 30 on they also give stderr and interval, with xmin searched for in
     each. rng: draws them; a fixed seed by default. cross_check: refit with the powerlaw package and report the
     difference.
 
     The status is not_a_power_law where the p-value is below 0.1 or a tail with a finite end is far likelier
-    (``tail_end``); the numbers are given all the same. Raises InputError for arrays that are not one-dimensional.
+    (``tail_end``); the numbers are given all the same. Raises InputError for anything but a flat array of real numbers
+    and an xmin > 0.
     """
     if tail not in ("upper", "lower"):
         raise InputError(f"tail={tail!r} is unknown; use 'upper' or 'lower'")
+    if xmin is not None:
+        check_xmin(xmin)
     sample = screen(values) if tail == "upper" else _reciprocal(screen(values))
     if not sample.status.ok:
         return _failed(sample.values.size, tail, sample.status)

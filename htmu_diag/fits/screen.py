@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from htmu_diag.errors import InputError
 from htmu_diag.fits.results import Status
 from htmu_diag.spectrum import Floats
 
-__all__ = ["MIN_DISTINCT", "MIN_VALUES", "Sample", "as_values", "check_gamma", "checked_masses", "screen"]
+__all__ = ["MIN_DISTINCT", "MIN_VALUES", "Sample", "as_values", "check_gamma", "check_xmin", "checked_masses", "screen"]
 
 # Clauset, Shalizi & Newman 2009 (section 3.3) advise against fits to small samples; below 10 nothing is identified
 MIN_VALUES = 10
@@ -29,7 +30,10 @@ class Sample:
 
 def as_values(values: npt.ArrayLike) -> Floats:
     """A one-dimensional float64 array, (n,). Raises InputError for anything that is not one."""
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"values are no array ({error}); pass a flat list of real numbers") from None
     if array.dtype.kind not in "fiub" and array.size:
         raise InputError(f"values of type {array.dtype} cannot be fitted; pass real numbers")
     if array.ndim != 1:
@@ -70,6 +74,12 @@ def check_gamma(gamma: float) -> None:
     """Raises InputError where gamma is no aspect ratio."""
     if not 0 < gamma <= 1:
         raise InputError(f"gamma = {gamma} is not in (0, 1]; pass the smaller side of the matrix over the larger")
+
+
+def check_xmin(xmin: float) -> None:
+    """Raises InputError where no tail can start."""
+    if not 0 < xmin < math.inf:
+        raise InputError(f"xmin = {xmin} is not positive and finite; pass the start of the tail")
 
 
 def checked_masses(values: npt.ArrayLike, weights: npt.ArrayLike | None) -> Floats:

@@ -20,7 +20,7 @@ from htmu_diag.fits.intervals import normal_interval
 from htmu_diag.fits.maximum import Maximum, maximise
 from htmu_diag.fits.results import LawFit, Status
 from htmu_diag.fits.scan import scan
-from htmu_diag.fits.screen import MIN_VALUES, screen
+from htmu_diag.fits.screen import MIN_VALUES, check_xmin, screen
 from htmu_diag.laws import Exponential, Lognormal, PowerLaw, StretchedExponential, TruncatedPowerLaw
 from htmu_diag.laws.base import ContinuousLaw
 from htmu_diag.spectrum import Floats
@@ -88,8 +88,7 @@ def fit_tail_law(values: npt.ArrayLike, xmin: float, name: TailLaw) -> LawFit:
     """Fit one of ``TAIL_LAWS`` to the values from xmin on; ``LawFit.n`` counts them."""
     if name not in TAIL_LAWS:
         raise InputError(f"no tail law {name!r}; choose from {', '.join(TAIL_LAWS)}")
-    if not 0 < xmin < math.inf:
-        raise InputError(f"xmin = {xmin} is not positive and finite; pass the start of the tail")
+    check_xmin(xmin)
     sample = screen(values)
     tail = sample.values[np.searchsorted(sample.values, xmin) :]
     status = sample.status if not sample.status.ok else _usable(tail, xmin)
@@ -102,8 +101,8 @@ def _usable(tail: Floats, xmin: float) -> Status:
     if tail.size < MIN_VALUES:
         message = f"{tail.size} values from xmin = {xmin:.4g} on where {MIN_VALUES} are needed; pass a lower xmin"
         return Status("too_few_values", message)
-    if math.log(tail[-1]) - math.log(tail[0]) > 230:
-        return Status("bad_values", "the tail spreads over more than 100 orders of magnitude; pass a higher xmin")
+    if math.log(tail[-1]) - math.log(xmin) > 230:
+        return Status("bad_values", "the tail reaches over 100 orders of magnitude above xmin; pass a higher xmin")
     return screen(tail).status
 
 

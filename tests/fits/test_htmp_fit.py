@@ -81,6 +81,25 @@ def test_the_largest_eigenvalues_alone_are_a_censored_sample():
     assert abs(np.log(fit.scale)) < 0.3
 
 
+def test_the_p_value_of_a_censored_sample_keeps_its_law_and_rejects_a_wrong_one():
+    true = beta_laguerre(120, 0.5, 3.0, rng=np.random.default_rng(2))
+    assert fit_htmp(true[-80:], 0.5, dimension=120, bootstrap=19).p_value > 0.05
+    wrong = np.sort(np.random.default_rng(0).lognormal(0, 1, 400))
+    assert fit_htmp(wrong[-300:], 0.5, dimension=400, bootstrap=19).p_value == 0.05
+
+
+def test_resolution_says_which_small_values_are_rounding():
+    """Square matrices have values far below what an eigenvalue solver resolves; exact ones carry information."""
+    values = beta_laguerre(400, 1.0, 2.0, rng=np.random.default_rng(0))
+    rounded = values + 1e-17 * values[-1] * np.random.default_rng(1).random(400)
+    exact, default = fit_htmp(values, 1.0, resolution=0.0), fit_htmp(rounded, 1.0)
+    assert default.n < exact.n == 400
+    assert abs(np.log(exact.kappa / 2.0)) < 4 * exact.kappa_stderr / exact.kappa
+    assert abs(np.log(default.kappa / 2.0)) < 4 * default.kappa_stderr / default.kappa
+    fooled = fit_htmp(rounded, 1.0, resolution=0.0)
+    assert fooled.ks_distance > 1.3 * default.ks_distance
+
+
 def test_noise_runs_into_the_marchenko_pastur_end():
     fit = fit_htmp(wishart(300, 600, rng=np.random.default_rng(0)), 0.5)
     assert fit.kappa > 100
