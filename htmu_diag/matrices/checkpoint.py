@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -11,12 +10,12 @@ import torch
 from htmu_diag.matrices.entry import Entry, Filter, inventory
 from htmu_diag.matrices.files import stored_tensors
 from htmu_diag.matrices.guess import guess_layout
+from htmu_diag.matrices.heads import Heads, heads_beside
 from htmu_diag.matrices.layout import Conv, Layout, Splitting
 from htmu_diag.matrices.lora import with_products
 from htmu_diag.matrices.matrix import Inventory
 from htmu_diag.matrices.module import module_entries
 from htmu_diag.matrices.names import clean_name
-from htmu_diag.matrices.projections import Heads
 from htmu_diag.matrices.stored import StoredTensor
 from htmu_diag.matrices.stored_weights import with_effective_weights
 
@@ -46,7 +45,7 @@ def checkpoint_matrices(
     """
     tensors = {clean_name(tensor.name): tensor for tensor in stored_tensors(path)}
     layouts = {} if like is None else {entry.name: entry.layout for entry in module_entries(like, heads)}
-    known = Heads(int(heads)) if heads is not True and heads is not False else _heads_beside(Path(path))
+    known = Heads(int(heads)) if heads is not True and heads is not False else heads_beside(Path(path))
     entries = with_products(_entries(tensors, layouts, known))
     return inventory(entries, Splitting(conv, heads, fused), Filter(include, exclude, min_side))
 
@@ -63,16 +62,3 @@ def _entries(tensors: Mapping[str, StoredTensor], layouts: Mapping[str, Layout],
 
 def _guess(name: str, shape: tuple[int, ...], shapes: Mapping[str, tuple[int, ...]], heads: Heads) -> Layout:
     return guess_layout(name, shape, shapes, heads) if len(shape) > 1 else Layout()
-
-
-def _heads_beside(path: Path) -> Heads:
-    """Attention heads from the ``config.json`` of the folder, as transformers writes it; none where it is missing."""
-    file = (path if path.is_dir() else path.parent) / "config.json"
-    try:
-        config = json.loads(file.read_text())
-    except (OSError, ValueError):
-        return Heads()
-    if not isinstance(config, dict):
-        return Heads()
-    query = config.get("num_attention_heads") or config.get("n_head") or 0
-    return Heads(int(query), int(config.get("num_key_value_heads") or 0))

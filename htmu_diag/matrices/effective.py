@@ -1,8 +1,9 @@
-"""Effective weights: what a parametrised module multiplies with, in place of the tensors that it is computed from.
+"""Effective weights: what a module multiplies with, in place of the tensors that it is computed from.
 
-Covers ``torch.nn.utils.parametrize`` (weight_norm, spectral_norm, orthogonal, and users' own) and the older hooks of
-``torch.nn.utils.weight_norm`` and ``spectral_norm``. Computing a weight changes nothing: the power iteration of
-spectral_norm is switched off while it is read, and the random state is kept.
+Covers ``torch.nn.utils.parametrize`` (weight_norm, spectral_norm, orthogonal, and users' own), the older hooks of
+``torch.nn.utils.weight_norm`` and ``spectral_norm``, pruning, the packed weights of torch.ao's quantised modules, and
+8-bit weights beside their scales. Computing a weight changes nothing: the power iteration of spectral_norm is switched
+off while it is read, and the random state is kept.
 """
 
 from __future__ import annotations
@@ -10,12 +11,19 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch.nn.utils import parametrize
+from torch.nn.utils.prune import BasePruningMethod
 
-__all__ = ["Effective", "effective_weights"]
+from htmu_diag.matrices.scales import CODES, SCALES, scaled
+
+__all__ = ["UNCOMPUTABLE", "Effective", "effective_weights"]
+
+# what a parametrisation, which is the user's code, may raise when it is run outside a forward pass
+UNCOMPUTABLE = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError)
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,7 @@ class Effective:
 
 def effective_weights(owner: torch.nn.Module) -> list[Effective]:
     """The computed weights of one module (not of its children); an empty list for an ordinary module."""
-    return [*_parametrized(owner), *_hooked(owner)]
+    return [*_parametrized(owner), *_hooked(owner), *_packed(owner), *_scaled(owner)]
 
 
 def _parametrized(owner: torch.nn.Module) -> Iterator[Effective]:
@@ -41,12 +49,33 @@ def _parametrized(owner: torch.nn.Module) -> Iterator[Effective]:
 
 def _hooked(owner: torch.nn.Module) -> Iterator[Effective]:
     for hook in owner._forward_pre_hooks.values():
-        kind, name = type(hook).__name__, getattr(hook, "name", "")
+        kind, name = type(hook).__name__, str(getattr(hook, "name", ""))
         if kind == "WeightNorm":
             yield Effective(name, _no_grad(hook.compute_weight, owner), frozenset({f"{name}_g", f"{name}_v"}))  # type: ignore[attr-defined]
         elif kind == "SpectralNorm":
             compute = _no_grad(hook.compute_weight, owner, do_power_iteration=False)  # type: ignore[attr-defined]
             yield Effective(name, compute, frozenset({f"{name}_orig"}))
+        elif isinstance(hook, BasePruningMethod):
+            name = hook._tensor_name
+            yield Effective(name, _no_grad(hook.apply_mask, owner), frozenset({f"{name}_orig", f"{name}_mask"}))
+
+
+def _packed(owner: torch.nn.Module) -> Iterator[Effective]:
+    """Modules of torch.ao keep their quantised weight in a packed object, which a method takes out."""
+    if not type(owner).__module__.startswith("torch.ao.nn.quantized"):
+        return
+    if hasattr(owner, "get_weight"):  # a recurrent module
+        yield from (Effective(name, lambda name=name: owner.get_weight()[name]) for name in owner.get_weight())  # type: ignore[misc, operator]
+    elif callable(getattr(owner, "weight", None)):
+        yield Effective("weight", owner.weight)  # type: ignore[arg-type]
+
+
+def _scaled(owner: torch.nn.Module) -> Iterator[Effective]:
+    own = {**owner._parameters, **owner._buffers}
+    codes = own.get("weight")
+    scale = next((name for name in SCALES if own.get(name) is not None), "")
+    if scale and codes is not None and codes.dtype in CODES:
+        yield Effective("weight", partial(scaled, codes, own[scale]), frozenset({"weight", scale}))  # type: ignore[arg-type]
 
 
 def _no_grad(compute: Callable[..., torch.Tensor], *args: Any, **options: Any) -> Callable[[], torch.Tensor]:

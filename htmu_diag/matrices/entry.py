@@ -81,10 +81,10 @@ def _refusal(entry: Entry, owners: dict[Hashable, str]) -> str:
         return "one-dimensional: a bias, a scale or a single vector"
     if 0 in entry.shape:
         return f"empty: shape {entry.shape}"
-    if not (entry.dtype.is_floating_point or entry.dtype.is_complex):
-        return f"{entry.dtype} values are codes or indices, not weights; dequantise them first"
     if entry.layout.form == "none":
         return entry.layout.reason
+    if not (entry.dtype.is_floating_point or entry.dtype.is_complex) or "float4" in str(entry.dtype):
+        return f"{entry.dtype} values are codes or indices, not weights; dequantise them first"
     owner = owners.get(entry.identity) if entry.identity is not None else None
     return f"tied to {owner}, which is measured once under that name" if owner else ""
 
@@ -110,9 +110,15 @@ def upcast(tensor: torch.Tensor) -> torch.Tensor:
 
 def _plain_stack(entry: Entry) -> Entry:
     """A bare tensor without dimensions of 1, as one matrix or a stack of them: (1, tokens, width) is one matrix."""
+    if entry.layout.form == "flat":
+        return _reshaped(entry, (entry.shape[0], math.prod(entry.shape[1:])), replace(entry.layout, form="matrix"))
     if entry.layout.form != "stack" or (1 not in entry.shape and len(entry.shape) == 3):
         return entry
     sides = tuple(side for side in entry.shape if side != 1)
     shape = (math.prod(sides[:-2]), *sides[-2:]) if len(sides) > 3 else sides
     layout = replace(entry.layout, form="matrix") if len(shape) == 2 else entry.layout
+    return _reshaped(entry, shape, layout)
+
+
+def _reshaped(entry: Entry, shape: tuple[int, ...], layout: Layout) -> Entry:
     return replace(entry, shape=shape, layout=layout, load=lambda rows: entry.load(slice(None)).reshape(shape)[rows])

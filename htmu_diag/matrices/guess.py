@@ -9,31 +9,57 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from htmu_diag.matrices.heads import Heads
 from htmu_diag.matrices.layout import Layout
-from htmu_diag.matrices.projections import INTERLEAVED, Heads, gate_parts, is_expert, projection
+from htmu_diag.matrices.projections import gate_parts, is_expert, projection
 
-__all__ = ["component_of", "guess_layout", "interleave_of"]
+__all__ = ["component_of", "guess_layout"]
 
 Shape = tuple[int, ...]
 _RECURRENT = re.compile(r"weight_(ih|hh|hr)(_l\d+)?(_reverse)?$")
 _LARGEST_KERNEL = 31  # a last dimension up to this is read as a kernel: wider 1-D kernels are rare, and experts wider
 _CAUSAL_MASK = re.compile(r"(attn|attention)\.(masked_)?bias$")
+_BY_HEAD = frozenset({"q", "k", "v", "o", "r"})  # XLNet's (width, heads, size): one linear map each
+# scales of quantised weights -> the tensor of codes beside them
+_SCALES = {"scales": "qweight", "weight_scale": "weight", "weight_scale_inv": "weight", "weight_scale_2": "weight"}
 
 
 def guess_layout(name: str, shape: Shape, shapes: Mapping[str, Shape], heads: Heads) -> Layout:
     """The layout of the tensor called ``name``, of two or more dimensions; ``shapes`` holds its neighbours' by name."""
     path, _, last = name.rpartition(".")
-    if _CAUSAL_MASK.search(name):
-        return Layout("none", reason="a causal mask, not a weight")
+    reason = _no_matrix(name, shape, shapes)
+    if reason:
+        return Layout("none", reason=reason)
     if _RECURRENT.search(last):
         return _recurrent(name, shape, shapes)
     if len(shape) == 2:
-        return _matrix(component_of(name), shape, path, heads, module=last == "weight")
-    if last != "weight" or (len(shape) == 3 and (is_expert(name) or shape[-1] > _LARGEST_KERNEL)):
-        return Layout(
-            "stack", role="expert" if is_expert(name) else "bare", item="expert" if is_expert(name) else "slice"
-        )
-    return Layout("conv", role="conv")
+        return _matrix(name, shape, path, heads, module=last == "weight")
+    if len(shape) == 3 and last in _BY_HEAD:
+        return Layout("flat", projection(name, last, shape[0], shape[0], heads).role)
+    return Layout("conv", "conv") if _is_kernel(name, shape) else _stack(name)
+
+
+def _no_matrix(name: str, shape: Shape, shapes: Mapping[str, Shape]) -> str:
+    """Why a tensor of two or more dimensions is no weight, "" where it may be one."""
+    path, _, last = name.rpartition(".")
+    if _CAUSAL_MASK.search(name):
+        return "a causal mask, not a weight"
+    codes = f"{path}.{_SCALES.get(last, '')}".lstrip(".")
+    if last in _SCALES and codes in shapes:
+        return f"scales of the quantised {codes}"
+    return "biases of the experts, one row each" if is_expert(name) and len(shape) == 2 and "bias" in last else ""
+
+
+def _is_kernel(name: str, shape: Shape) -> bool:
+    """True for a convolution's kernel; three dimensions may also be a stack of experts."""
+    if name.rpartition(".")[2] != "weight" or (len(shape) == 3 and is_expert(name)):
+        return False
+    return len(shape) > 3 or shape[-1] <= _LARGEST_KERNEL or "conv" in name
+
+
+def _stack(name: str) -> Layout:
+    kind = "expert" if is_expert(name) else "bare"
+    return Layout("stack", kind, item="expert" if kind == "expert" else "slice")
 
 
 def component_of(name: str) -> str:
@@ -46,27 +72,18 @@ def component_of(name: str) -> str:
     return parts[-1] if parts else ""
 
 
-def _matrix(component: str, shape: Shape, path: str, heads: Heads, module: bool) -> Layout:
+def _matrix(name: str, shape: Shape, path: str, heads: Heads, module: bool) -> Layout:
     """A 2-D tensor. GPT-2's linear maps are stored (in, out); their shapes show it except where they are square."""
-    rows, columns = shape
+    (rows, columns), component = shape, component_of(name)
     mlp = path.split(".")[-2:-1] == ["mlp"]
     stored_transposed = (component in ("c_attn", "c_fc") and rows < columns) or (
         component == "c_proj" and mlp and rows > columns
     )
     outputs, inputs = (columns, rows) if stored_transposed else (rows, columns)
-    role, parts = projection(component, outputs, inputs, heads)
-    known = module or role != "linear"
-    return Layout(
-        "transposed" if stored_transposed else "matrix",
-        role if known else "bare",
-        parts=parts,
-        interleave=interleave_of(component, heads, bool(parts)),
-    )
-
-
-def interleave_of(component: str, heads: Heads, split: bool) -> int:
-    """Heads by which a fused projection interleaves q, k and v; 0 where it does not."""
-    return heads.query if component in INTERLEAVED and split else 0
+    found = projection(name, component, outputs, inputs, heads)
+    role = found.role if module or found.role != "linear" else "bare"
+    form = "transposed" if stored_transposed else "matrix"
+    return Layout(form, role, parts=found.parts, interleave=found.interleave)
 
 
 def _recurrent(name: str, shape: Shape, shapes: Mapping[str, Shape]) -> Layout:

@@ -28,13 +28,14 @@ class Layout:
     """The meaning of a tensor's dimensions.
 
     form: "matrix" (out, in), "transposed" (in, out), "conv" (out, in/groups, kernel...), "conv_transposed"
-        (in, out/groups, kernel...), "stack" (count, rows, columns) or "none" (not a matrix; ``reason`` says why).
+        (in, out/groups, kernel...), "stack" (count, rows, columns), "flat" (rows, the rest as columns) or "none" (not a
+        matrix; ``reason`` says why).
     role: what it does. groups: of a convolution. parts: named blocks of output rows, in order; empty for one block.
-    interleave: heads by which the rows of the parts alternate, (head, part, position); 0 where each part is one block.
+    interleave: groups of rows in which the parts alternate, (group, part, position); 0 where each part is one block.
     item: name of one member of a stack ("expert", "slice").
     """
 
-    form: Literal["matrix", "transposed", "conv", "conv_transposed", "stack", "none"] = "matrix"
+    form: Literal["matrix", "transposed", "conv", "conv_transposed", "stack", "flat", "none"] = "matrix"
     role: str = "bare"
     groups: int = 1
     parts: tuple[Part, ...] = ()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import torch
 from torch.nn.utils.parametrize import ParametrizationList
 
-from htmu_diag.matrices.effective import Effective, effective_weights
+from htmu_diag.matrices.effective import UNCOMPUTABLE, Effective, effective_weights
 from htmu_diag.matrices.entry import Entry, Filter, inventory
 from htmu_diag.matrices.layout import Conv, Layout, Splitting
 from htmu_diag.matrices.lora import with_products
@@ -18,6 +18,8 @@ from htmu_diag.matrices.owner import layout_of
 from htmu_diag.matrices.tensors import identity_of, read_rows, refusal_of, shape_of, weight_dtype
 
 __all__ = ["matrices", "module_entries"]
+
+_BUFFER = Layout("none", reason="a buffer, which is not trained")
 
 
 def matrices(
@@ -51,7 +53,7 @@ def matrices(
 
 
 def module_entries(module: torch.nn.Module, heads: bool | int = False) -> Iterator[Entry]:
-    """Every parameter of a module as an entry, duplicates included, effective weights beside the parts they replace."""
+    """Every parameter as an entry, duplicates included, effective weights beside their parts, buffers with a reason."""
     tree = dict(module.named_modules(remove_duplicate=False))
     paths = clean_paths(module)
     shapes = {_join(paths[path], name): shape_of(p) for path, owner in tree.items() for name, p in _own(owner)}
@@ -59,20 +61,20 @@ def module_entries(module: torch.nn.Module, heads: bool | int = False) -> Iterat
         near = _nearest(tree, path)
         computed = effective_weights(owner)
         for item in computed:
-            full, weight = _join(paths[path], item.name), item.compute()
-            yield _effective(full, weight, layout_of(near, full, shape_of(weight), shapes, heads), item)
+            full = _join(paths[path], item.name)
+            yield _effective(full, item, partial(layout_of, near, full, shapes=shapes, given=heads))
         parts = _parts(path, owner, computed)
-        for name, parameter in _own(owner):
+        for name, tensor in _own(owner):
             full, whole = _join(paths[path], name), parts.get(name)
-            reason = f"a part of the parametrised {whole}, measured whole"
-            known = Layout("none", reason=reason) if whole else None
-            yield _plain(full, parameter, known or layout_of(near, full, shape_of(parameter), shapes, heads))
+            known = Layout("none", reason=f"a part of the parametrised {whole}, measured whole") if whole else None
+            yield _plain(full, tensor, known or layout_of(near, full, shape_of(tensor), shapes, heads))
+        yield from (_plain(_join(paths[path], name), tensor, _BUFFER) for name, tensor in _saved_buffers(owner))
 
 
 def _nearest(tree: Mapping[str, torch.nn.Module], path: str) -> list[torch.nn.Module]:
-    """A module, its parent and its grandparent: one of them knows the number of attention heads."""
+    """A module and those above it, nearest first: one of them knows the number of attention heads."""
     steps = path.split(".") if path else []
-    above = [".".join(steps[:end]) for end in range(len(steps), max(len(steps) - 3, -1), -1)]
+    above = [".".join(steps[:end]) for end in range(len(steps), -1, -1)]
     return [tree[name] for name in above if name in tree]
 
 
@@ -87,6 +89,13 @@ def _own(owner: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Parameter]]:
     return owner.named_parameters(recurse=False, remove_duplicate=False)
 
 
+def _saved_buffers(owner: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """Buffers of two or more dimensions that a checkpoint of the module would hold."""
+    for name, buffer in owner.named_buffers(recurse=False):
+        if name not in owner._non_persistent_buffers_set and len(shape_of(buffer)) > 1:
+            yield name, buffer
+
+
 def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
@@ -96,10 +105,16 @@ def _plain(name: str, tensor: torch.Tensor, layout: Layout) -> Entry:
     return Entry(name, shape_of(tensor), weight_dtype(tensor), layout, load, identity_of(tensor), refusal_of(tensor))
 
 
-def _effective(name: str, weight: torch.Tensor, layout: Layout, item: Effective) -> Entry:
+def _effective(name: str, item: Effective, layout: Callable[..., Layout]) -> Entry:
     """An entry that computes the weight again when it is read, so that none is kept."""
 
     def load(rows: slice) -> torch.Tensor:
         return read_rows(item.compute(), rows)
 
-    return Entry(name, shape_of(weight), weight_dtype(weight), layout, load, refusal=refusal_of(weight))
+    try:
+        weight = item.compute()
+    except UNCOMPUTABLE as error:
+        refusal = f"its parametrisation fails outside the model ({type(error).__name__}: {error})"
+        return Entry(name, (), torch.float32, Layout(), load, refusal=refusal)
+    shape = shape_of(weight)
+    return Entry(name, shape, weight_dtype(weight), layout(shape=shape), load, refusal=refusal_of(weight))

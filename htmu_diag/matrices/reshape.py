@@ -59,22 +59,27 @@ def _blocks(shape: Shape, layout: Layout, splitting: Splitting) -> Iterator[Cut]
 
 
 def _interleaved(shape: Shape, layout: Layout, by_head: bool) -> Iterator[Cut]:
-    """Parts whose rows alternate head by head: (heads, parts, size) flattened into the leading dimension."""
-    heads, count = layout.interleave, len(layout.parts)
-    size, width = shape[0] // (heads * count), len(str(heads - 1))
-    for index, part in enumerate(layout.parts):
-        if not by_head:
-            view: View = lambda t, i=index: t.unflatten(0, (heads, count, size))[:, i].flatten(0, 1)  # type: ignore[misc]  # noqa: E731
-            yield Cut(part.suffix, (heads * size, shape[1]), part.role, slice(0, shape[0]), view)
-        for head in range(heads) if by_head else ():
-            start = (head * count + index) * size
-            yield Cut(
-                f"{part.suffix}.head{head:0{width}d}",
-                (size, shape[1]),
-                part.role,
-                slice(start, start + size),
-                lambda t: t,
-            )
+    """Parts whose rows alternate: the leading dimension is (groups, rows of each part in a group)."""
+    groups, offset = layout.interleave, 0
+    block = shape[0] // groups
+    for part in layout.parts:
+        rows = slice(offset, offset + part.rows // groups)
+        if by_head and part.heads and part.heads % groups == 0:
+            yield from _alternating_heads(part, rows, block, groups, shape[1])
+        else:
+            view: View = lambda t, rows=rows: t.unflatten(0, (groups, block))[:, rows].flatten(0, 1)  # type: ignore[misc]  # noqa: E731
+            yield Cut(part.suffix, (part.rows, shape[1]), part.role, slice(0, shape[0]), view)
+        offset = rows.stop
+
+
+def _alternating_heads(part: Part, rows: slice, block: int, groups: int, columns: int) -> Iterator[Cut]:
+    """The heads of one part, a few in each group: ``rows`` is the part's place in a group of ``block`` rows."""
+    size, width = part.rows // part.heads, len(str(part.heads - 1))
+    for head in range(part.heads):
+        group, place = divmod(head, part.heads // groups)
+        start = group * block + rows.start + place * size
+        suffix = f"{part.suffix}.head{head:0{width}d}"
+        yield Cut(suffix, (size, columns), part.role, slice(start, start + size), lambda t: t)
 
 
 def _heads(layout: Layout) -> int:

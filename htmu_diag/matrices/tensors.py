@@ -14,11 +14,12 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 __all__ = ["identity_of", "read_rows", "refusal_of", "shape_of", "weight_dtype"]
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer)
+_LAZY = UninitializedBuffer | UninitializedParameter
 
 
 def shape_of(tensor: torch.Tensor) -> tuple[int, ...]:
-    """The tensor's shape, () for a lazy module's parameter that has none yet."""
-    return () if isinstance(tensor, UninitializedBuffer | UninitializedParameter) else tuple(tensor.shape)
+    """The tensor's shape, () where it has none: a lazy module's parameter, a nested tensor."""
+    return () if isinstance(tensor, _LAZY) or tensor.is_nested else tuple(tensor.shape)
 
 
 def read_rows(tensor: torch.Tensor, rows: slice) -> torch.Tensor:
@@ -34,23 +35,28 @@ def read_rows(tensor: torch.Tensor, rows: slice) -> torch.Tensor:
 
 def refusal_of(tensor: torch.Tensor) -> str:
     """Why a parameter cannot be read, "" where it can."""
-    if isinstance(tensor, UninitializedBuffer | UninitializedParameter):
+    if isinstance(tensor, _LAZY):
         return "uninitialised: run the lazy module once"
+    if tensor.is_nested:
+        return "nested (ragged): it has no one shape; pass its members"
     if tensor.is_meta:
         return "on the meta device, without values; materialise it or load a checkpoint"
     if tensor.layout is not torch.strided:
-        return f"sparse ({tensor.layout}); pass it dense, a dense copy may not fit in memory"
+        kind = "sparse" if "sparse" in str(tensor.layout) else "not strided"
+        return f"{kind} ({tensor.layout}); pass it dense, a dense copy may not fit in memory"
     if type(tensor).__name__ == "FlatParameter" or getattr(tensor, "_is_flat_param", False):
         return "an FSDP1 flat parameter; use fully_shard (FSDP2), or call inside FSDP.summon_full_params"
     return ""
 
 
 def identity_of(tensor: torch.Tensor) -> Hashable:
-    """Equal for two names of the same values in memory: same storage, offset, shape and strides."""
-    if type(tensor) not in _PLAIN or tensor.is_meta or tensor.layout is not torch.strided or tensor.is_quantized:
+    """Equal for two names of the same values in memory, transposed or not: same storage, offset, sides and strides."""
+    unusual = tensor.is_meta or tensor.is_nested or tensor.is_quantized or tensor.layout is not torch.strided
+    if unusual or type(tensor) not in _PLAIN:
         return id(tensor)
     pointer = tensor.untyped_storage().data_ptr()
-    place = (str(tensor.device), pointer, tensor.storage_offset(), tuple(tensor.shape), tensor.stride())
+    sides = sorted(pair for pair in zip(tensor.shape, tensor.stride(), strict=True) if pair[0] != 1)
+    place = (str(tensor.device), tensor.dtype, pointer, tensor.storage_offset(), tuple(sides))
     return place if pointer else id(tensor)
 
 
