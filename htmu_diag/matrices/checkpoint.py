@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,11 +15,13 @@ from htmu_diag.matrices.guess import guess_layout
 from htmu_diag.matrices.heads import Heads, heads_beside
 from htmu_diag.matrices.layout import Conv, Layout, Splitting
 from htmu_diag.matrices.lora import with_products
+from htmu_diag.matrices.lora_scale import stored_scale
 from htmu_diag.matrices.matrix import Inventory
 from htmu_diag.matrices.module import module_entries
 from htmu_diag.matrices.names import clean_name
 from htmu_diag.matrices.stored import StoredTensor
 from htmu_diag.matrices.stored_weights import with_effective_weights
+from htmu_diag.matrices.ties import with_ties
 
 __all__ = ["checkpoint_matrices"]
 
@@ -41,19 +45,29 @@ def checkpoint_matrices(
         cannot: transposed and grouped convolutions, numbers of heads, unusual fused projections.
     heads: their number is taken from ``like``, or from a ``config.json`` beside the weights.
 
+    Tensors of equal values are taken for one tied tensor where the format cannot tell ties. Scales of LoRA pairs come
+    from ``adapter_config.json`` or from ``alpha`` beside the factors.
+
     Raises InputError for a path that is missing, damaged, or would need code to be run.
     """
-    tensors = {clean_name(tensor.name): tensor for tensor in stored_tensors(path)}
+    tensors = _by_name(with_ties(stored_tensors(path)))
     layouts = {} if like is None else {entry.name: entry.layout for entry in module_entries(like, heads)}
     known = Heads(int(heads)) if heads is not True and heads is not False else heads_beside(Path(path))
-    entries = with_products(_entries(tensors, layouts, known))
+    entries = with_products(_entries(tensors, layouts, known), stored_scale(Path(path), tensors))
     return inventory(entries, Splitting(conv, heads, fused), Filter(include, exclude, min_side))
+
+
+def _by_name(tensors: Sequence[StoredTensor]) -> dict[str, StoredTensor]:
+    """Tensors under clean names; names that differ only by what is cleaned away are kept as they are."""
+    uses = Counter(clean_name(tensor.name) for tensor in tensors)
+    renamed = (replace(t, name=clean_name(t.name)) if uses[clean_name(t.name)] == 1 else t for t in tensors)
+    return {tensor.name: tensor for tensor in renamed}
 
 
 def _entries(tensors: Mapping[str, StoredTensor], layouts: Mapping[str, Layout], heads: Heads) -> Iterator[Entry]:
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     for tensor, reason in with_effective_weights(tensors):
-        name = clean_name(tensor.name)
+        name = tensor.name
         layout = layouts.get(name) or _guess(name, tensor.shape, shapes, heads)
         if reason and len(tensor.shape) > 1:
             layout = Layout("none", reason=reason)

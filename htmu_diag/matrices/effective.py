@@ -12,13 +12,14 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from types import SimpleNamespace
 
 import torch
 from torch.nn.utils import parametrize
 from torch.nn.utils.prune import BasePruningMethod
 
 from htmu_diag.matrices.scales import CODES, SCALES, scaled
+from htmu_diag.matrices.tensors import gathered
 
 __all__ = ["UNCOMPUTABLE", "Effective", "effective_weights"]
 
@@ -44,20 +45,22 @@ def _parametrized(owner: torch.nn.Module) -> Iterator[Effective]:
     if not parametrize.is_parametrized(owner):
         return
     for name, steps in owner.parametrizations.items():  # type: ignore[union-attr, operator]
-        yield Effective(name, lambda name=name, steps=steps: _frozen(steps, lambda: getattr(owner, name)))  # type: ignore[misc]
+        yield Effective(name, partial(_frozen, steps))
 
 
 def _hooked(owner: torch.nn.Module) -> Iterator[Effective]:
     for hook in owner._forward_pre_hooks.values():
         kind, name = type(hook).__name__, str(getattr(hook, "name", ""))
         if kind == "WeightNorm":
-            yield Effective(name, _no_grad(hook.compute_weight, owner), frozenset({f"{name}_g", f"{name}_v"}))  # type: ignore[attr-defined]
+            yield Effective(name, partial(_by_hook, hook.compute_weight, owner), frozenset({f"{name}_g", f"{name}_v"}))  # type: ignore[attr-defined]
         elif kind == "SpectralNorm":
-            compute = _no_grad(hook.compute_weight, owner, do_power_iteration=False)  # type: ignore[attr-defined]
+            compute = partial(_by_hook, hook.compute_weight, owner, do_power_iteration=False)  # type: ignore[attr-defined]
             yield Effective(name, compute, frozenset({f"{name}_orig"}))
         elif isinstance(hook, BasePruningMethod):
             name = hook._tensor_name
-            yield Effective(name, _no_grad(hook.apply_mask, owner), frozenset({f"{name}_orig", f"{name}_mask"}))
+            yield Effective(
+                name, partial(_by_hook, hook.apply_mask, owner), frozenset({f"{name}_orig", f"{name}_mask"})
+            )
 
 
 def _packed(owner: torch.nn.Module) -> Iterator[Effective]:
@@ -75,25 +78,30 @@ def _scaled(owner: torch.nn.Module) -> Iterator[Effective]:
     codes = own.get("weight")
     scale = next((name for name in SCALES if own.get(name) is not None), "")
     if scale and codes is not None and codes.dtype in CODES:
-        yield Effective("weight", partial(scaled, codes, own[scale]), frozenset({"weight", scale}))  # type: ignore[arg-type]
+        yield Effective("weight", partial(_scaled_weight, codes, own[scale]), frozenset({"weight", scale}))  # type: ignore[arg-type]
 
 
-def _no_grad(compute: Callable[..., torch.Tensor], *args: Any, **options: Any) -> Callable[[], torch.Tensor]:
-    def call() -> torch.Tensor:
-        with torch.no_grad():
-            return compute(*args, **options)
-
-    return call
+def _scaled_weight(codes: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    return scaled(gathered(codes.detach()), gathered(scale.detach()))
 
 
-def _frozen(steps: torch.nn.Module, compute: Callable[[], torch.Tensor]) -> torch.Tensor:
+def _by_hook(rule: Callable[..., torch.Tensor], owner: torch.nn.Module, **options: bool) -> torch.Tensor:
+    """What a hook would set as the weight. It reads attributes only, so it is given gathered copies of them."""
+    own = {name: tensor for name, tensor in {**owner._parameters, **owner._buffers}.items() if tensor is not None}
+    with torch.no_grad():
+        return rule(SimpleNamespace(**{name: gathered(tensor) for name, tensor in own.items()}), **options)
+
+
+def _frozen(steps: torch.nn.Module) -> torch.Tensor:
     """The parametrised weight with its steps in eval mode, their mode and the random state restored afterwards."""
     modes = [(module, module.training) for module in steps.modules()]
     with torch.no_grad(), torch.random.fork_rng(devices=_cuda_devices(steps)), contextlib.ExitStack() as stack:
         for module, mode in modes:
             module.training = False
             stack.callback(setattr, module, "training", mode)
-        return compute()
+        whole = {name: gathered(parameter) for name, parameter in steps.named_parameters()}
+        weight: torch.Tensor = torch.func.functional_call(steps, whole, ())
+        return weight
 
 
 def _cuda_devices(module: torch.nn.Module) -> list[int]:

@@ -82,8 +82,7 @@ def _matrix(name: str, shape: Shape, path: str, heads: Heads, module: bool) -> L
     outputs, inputs = (columns, rows) if stored_transposed else (rows, columns)
     found = projection(name, component, outputs, inputs, heads)
     role = found.role if module or found.role != "linear" else "bare"
-    form = "transposed" if stored_transposed else "matrix"
-    return Layout(form, role, parts=found.parts, interleave=found.interleave)
+    return Layout("transposed" if stored_transposed else "matrix", role, parts=found.parts, interleave=found.interleave)
 
 
 def _recurrent(name: str, shape: Shape, shapes: Mapping[str, Shape]) -> Layout:

@@ -41,7 +41,7 @@ def heads_of(modules: Sequence[nn.Module], given: bool | int = False) -> Heads:
     configs = [getattr(module, "config", None) for module in modules]
     pairs = zip(modules[:_LEVELS], configs, strict=False)
     holders = [_fields(holder) for pair in pairs for holder in pair if holder is not None]
-    family = next((str(config.model_type) for config in configs if hasattr(config, "model_type")), "")
+    family = next((str(found) for config in configs if (found := getattr(config, "model_type", None))), "")
     query = _first(holders, _QUERY) if isinstance(given, bool) else given
     return Heads(query, _first(holders, _KEY), _first(holders, _SIZE), family)
 

@@ -12,6 +12,7 @@ from htmu_diag.matrices.effective import UNCOMPUTABLE, Effective, effective_weig
 from htmu_diag.matrices.entry import Entry, Filter, inventory
 from htmu_diag.matrices.layout import Conv, Layout, Splitting
 from htmu_diag.matrices.lora import with_products
+from htmu_diag.matrices.lora_scale import live_scale
 from htmu_diag.matrices.matrix import Inventory
 from htmu_diag.matrices.names import clean_paths
 from htmu_diag.matrices.owner import layout_of
@@ -49,7 +50,7 @@ def matrices(
     [('0.weight', (3, 8))]
     """
     splitting, wanted = Splitting(conv, heads, fused), Filter(include, exclude, min_side)
-    return inventory(with_products(module_entries(module, heads)), splitting, wanted)
+    return inventory(with_products(module_entries(module, heads), live_scale(module)), splitting, wanted)
 
 
 def module_entries(module: torch.nn.Module, heads: bool | int = False) -> Iterator[Entry]:
@@ -65,6 +66,8 @@ def module_entries(module: torch.nn.Module, heads: bool | int = False) -> Iterat
             yield _effective(full, item, partial(layout_of, near, full, shapes=shapes, given=heads))
         parts = _parts(path, owner, computed)
         for name, tensor in _own(owner):
+            if any(item.name == name for item in computed):
+                continue  # codes, measured as the weight they stand for
             full, whole = _join(paths[path], name), parts.get(name)
             known = Layout("none", reason=f"a part of the parametrised {whole}, measured whole") if whole else None
             yield _plain(full, tensor, known or layout_of(near, full, shape_of(tensor), shapes, heads))

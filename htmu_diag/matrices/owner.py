@@ -9,14 +9,14 @@ from torch import nn
 
 from htmu_diag.matrices.guess import component_of, guess_layout
 from htmu_diag.matrices.heads import Heads, heads_of
-from htmu_diag.matrices.layout import Layout, Part
+from htmu_diag.matrices.layout import Layout
 from htmu_diag.matrices.projections import gate_parts, projection
 
 __all__ = ["layout_of"]
 
 Shape = tuple[int, ...]
 _NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
-_GATES: tuple[tuple[type[nn.Module], int], ...] = ((nn.LSTM, 4), (nn.LSTMCell, 4), (nn.GRU, 3), (nn.GRUCell, 3))
+_GATES = {"LSTM": 4, "LSTMCell": 4, "GRU": 3, "GRUCell": 3, "RNN": 1, "RNNBase": 1, "RNNCell": 1, "RNNCellBase": 1}
 
 
 def layout_of(
@@ -41,8 +41,9 @@ def layout_of(
         return Layout(role="embedding")
     if isinstance(owner, nn.MultiheadAttention):
         return Layout(role="qkv", parts=projection(full, local, shape[0], shape[1], heads).parts)
-    if isinstance(owner, nn.RNNBase | nn.RNNCellBase):
-        return _recurrent(owner, local, shape)
+    gates = next((_GATES[kind.__name__] for kind in type(owner).__mro__ if kind.__name__ in _GATES), 0)
+    if gates and local.startswith("weight_"):
+        return _recurrent(gates, local, shape)
     if _is_transposed(owner):
         return _linear("transposed", full, shape[1], shape[0], heads)
     if isinstance(owner, nn.Linear):
@@ -60,12 +61,10 @@ def _linear(form: Any, full: str, outputs: int, inputs: int, heads: Heads) -> La
     return Layout(form, found.role, parts=found.parts, interleave=found.interleave)
 
 
-def _recurrent(owner: nn.Module, name: str, shape: Shape) -> Layout:
+def _recurrent(gates: int, name: str, shape: Shape) -> Layout:
     if name.startswith("weight_hr"):
         return Layout(role="recurrent projection")
-    gates = next((count for kind, count in _GATES if isinstance(owner, kind)), 1)
-    parts: tuple[Part, ...] = gate_parts(gates, shape[0])
-    return Layout(role="recurrent", parts=parts)
+    return Layout(role="recurrent", parts=gate_parts(gates, shape[0]))
 
 
 def _is_transposed(owner: nn.Module) -> bool:

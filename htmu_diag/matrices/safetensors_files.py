@@ -1,13 +1,14 @@
 """Tensors of ``.safetensors`` files, one file or several shards.
 
-The file is opened anew for each tensor: its pages are mapped, and would stay resident as long as it is open. Opening
-reads the header only (about a millisecond for some hundred tensors).
+The file is mapped anew for each tensor: its pages are counted as resident as long as it is open. Opening reads the
+header only (about a millisecond for some hundred tensors); a tensor is a view of the map, so that it is not held twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -18,34 +19,58 @@ from htmu_diag.matrices.stored import StoredTensor, unreadable
 __all__ = ["safetensors_tensors"]
 
 _DTYPES = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "F8_E4M3": torch.float8_e4m3fn,
-    "F8_E5M2": torch.float8_e5m2,
-    "C64": torch.complex64,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "I16": torch.int16,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-    "BOOL": torch.bool,
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+    "F8_E8M0": "float8_e8m0fnu",
+    "C64": "complex64",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U64": "uint64",
+    "U32": "uint32",
+    "U16": "uint16",
+    "U8": "uint8",
+    "BOOL": "bool",
 }
+_ERRORS = (SafetensorError, OSError, ValueError, RuntimeError)  # the last two: sizes that no tensor can have
 
 
 def safetensors_tensors(path: Path) -> Iterator[StoredTensor]:
-    """The tensors of one file in its own order. Raises InputError for a file that is truncated or of another kind."""
+    """The tensors of one file in its own order, names of dropped ties last. Raises InputError for a damaged file."""
     try:
         with safe_open(path, framework="pt") as file:
-            found = [(name, file.get_slice(name)) for name in file.keys()]  # noqa: SIM118 (not a mapping)
-            described = [(name, tuple(part.get_shape()), part.get_dtype()) for name, part in found]
-    except (SafetensorError, OSError) as error:
+            found = [_described(path, name, file.get_slice(name)) for name in file.keys()]  # noqa: SIM118 (not a mapping)
+            dropped = dict(file.metadata() or {})
+    except _ERRORS as error:
         raise _damaged(path, error) from error
-    for name, shape, kind in described:
-        dtype = _DTYPES.get(kind, torch.uint8)
-        refusal = "" if kind in _DTYPES else f"stored as {kind}, which cannot be read; convert it to a wider type"
-        yield StoredTensor(name, shape, dtype, _Load(path, name), refusal=refusal)
+    yield from found
+    yield from _dropped_ties(found, dropped)
+
+
+def _described(path: Path, name: str, part: Any) -> StoredTensor:
+    shape, kind = tuple(part.get_shape()), part.get_dtype()
+    dtype = getattr(torch, _DTYPES.get(kind, ""), None)
+    if dtype is None:
+        refusal = f"stored as {kind}, which this torch cannot read; convert it to a wider type"
+        return StoredTensor(name, shape, torch.uint8, _Load(path, name), refusal=refusal)
+    several = len(shape) > 1 and 0 not in shape
+    sample = bytes(part[0:1].contiguous().view(torch.uint8).numpy()) if several else None
+    return StoredTensor(name, shape, dtype, _Load(path, name), sample=sample)
+
+
+def _dropped_ties(found: list[StoredTensor], metadata: dict[str, str]) -> Iterator[StoredTensor]:
+    """``save_model`` of safetensors keeps one name of a tied tensor and notes the others in the file's metadata."""
+    kept = {tensor.name: tensor for tensor in found}
+    for name, other in metadata.items():
+        if other in kept and name not in kept:
+            tensor = kept[other]
+            refusal = f"tied to {other}, which is measured once under that name"
+            yield StoredTensor(name, tensor.shape, tensor.dtype, tensor.load, refusal=refusal)
 
 
 class _Load:
@@ -55,10 +80,10 @@ class _Load:
     def __call__(self, rows: slice) -> torch.Tensor:
         try:
             with safe_open(self.path, framework="pt") as file:
-                part: torch.Tensor = file.get_slice(self.name)[rows.start or 0 : rows.stop]
-        except (SafetensorError, OSError) as error:
+                whole: torch.Tensor = file.get_tensor(self.name)
+        except _ERRORS as error:
             raise _damaged(self.path, error) from error
-        return part
+        return whole[rows] if whole.ndim else whole
 
 
 def _damaged(path: Path, error: Exception) -> InputError:

@@ -18,7 +18,7 @@ def scaled(codes: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
     """The weight, float32, of the codes' shape; ``scale`` has one entry, one a row, or one a block of each side."""
     factor = scale.detach().float()
     if factor.ndim == 1 and factor.numel() > 1:
-        factor = factor.unflatten(0, (-1, *[1] * (codes.ndim - 1)))
+        factor = factor.reshape(-1, *[1] * (codes.ndim - 1))
     for dim in range(factor.ndim if factor.numel() > 1 else 0):
         side, blocks = codes.shape[dim], factor.shape[dim]
         factor = factor.repeat_interleave(_block(side, blocks), dim).narrow(dim, 0, side) if blocks > 1 else factor

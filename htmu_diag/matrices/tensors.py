@@ -11,7 +11,7 @@ from collections.abc import Hashable
 import torch
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-__all__ = ["identity_of", "read_rows", "refusal_of", "shape_of", "weight_dtype"]
+__all__ = ["gathered", "identity_of", "read_rows", "refusal_of", "shape_of", "weight_dtype"]
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer)
 _LAZY = UninitializedBuffer | UninitializedParameter
@@ -24,13 +24,16 @@ def shape_of(tensor: torch.Tensor) -> tuple[int, ...]:
 
 def read_rows(tensor: torch.Tensor, rows: slice) -> torch.Tensor:
     """A range of the leading dimension, detached; gathers a sharded tensor, dequantises a quantised one."""
-    tensor = tensor.detach()
-    gather = getattr(tensor, "full_tensor", None)  # of a DTensor; torch may be built without torch.distributed
-    if gather is not None:
-        tensor = gather()
+    tensor = gathered(tensor.detach())
     if tensor.is_quantized or type(tensor) not in _PLAIN:
         tensor = tensor.dequantize()
-    return tensor[rows]
+    return tensor[rows] if tensor.ndim else tensor
+
+
+def gathered(tensor: torch.Tensor) -> torch.Tensor:
+    """The whole of a sharded tensor, a collective; any other tensor as it is."""
+    gather = getattr(tensor, "full_tensor", None)  # of a DTensor; torch may be built without torch.distributed
+    return tensor if gather is None else gather()
 
 
 def refusal_of(tensor: torch.Tensor) -> str:

@@ -1,0 +1,71 @@
+"""The factor s = alpha / r with which a low-rank adapter enters the weight; alpha / sqrt(r) if rank-stabilised.
+
+A live layer tells it in ``scaling`` (peft: a number for each adapter; loralib: one number). A checkpoint tells it by a
+scalar ``alpha`` beside the factors (image models), or by the ``adapter_config.json`` beside the weights (peft).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from htmu_diag.matrices.names import clean_paths
+from htmu_diag.matrices.stored import StoredTensor
+
+__all__ = ["Scale", "live_scale", "stored_scale", "unknown_scale"]
+
+Scale = Callable[[str, str, int], float | None]  # (layer, adapter, rank) -> s, None where it is not known
+
+
+def unknown_scale(layer: str, adapter: str, rank: int) -> float | None:
+    """No scale is known."""
+    return None
+
+
+def live_scale(module: torch.nn.Module) -> Scale:
+    """The scales that the layers of a module tell."""
+    paths = clean_paths(module)
+    told = {paths[path]: getattr(m, "scaling", None) for path, m in module.named_modules(remove_duplicate=False)}
+
+    def scale(layer: str, adapter: str, rank: int) -> float | None:
+        found = told.get(layer)
+        found = found.get(adapter) if isinstance(found, Mapping) else found
+        return float(found) if isinstance(found, int | float) else None
+
+    return scale
+
+
+def stored_scale(path: Path, tensors: Mapping[str, StoredTensor]) -> Scale:
+    """The scales that a checkpoint tells."""
+    config = _config_beside(path)
+
+    def scale(layer: str, adapter: str, rank: int) -> float | None:
+        stored = tensors.get(f"{layer}.alpha")
+        if stored is not None and not stored.shape:
+            return float(stored.load(slice(None))) / rank
+        alpha = _alpha(config, layer)
+        return None if alpha is None else alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+
+    return scale
+
+
+def _alpha(config: Mapping[str, Any], layer: str) -> float | None:
+    patterns = config.get("alpha_pattern") or {}
+    special = (alpha for pattern, alpha in patterns.items() if re.fullmatch(rf"(.*\.)?({pattern})", layer))
+    alpha = next(special, config.get("lora_alpha"))
+    return float(alpha) if isinstance(alpha, int | float) else None
+
+
+def _config_beside(path: Path) -> Mapping[str, Any]:
+    file = (path if path.is_dir() else path.parent) / "adapter_config.json"
+    try:
+        config = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return config if isinstance(config, dict) else {}
