@@ -6,7 +6,7 @@ import warnings
 import pytest
 import torch
 from torch import nn
-from torch.nn.utils import parametrizations, parametrize
+from torch.nn.utils import parametrizations, parametrize, prune
 
 from htmu_diag.matrices import Inventory, matrices
 
@@ -269,6 +269,89 @@ def test_sparse_meta_and_empty_tensors_are_refused_by_name() -> None:
     assert "on the meta device" in reason(inventory, "meta.weight")
     assert reason(inventory, "empty") == "empty: shape (0, 5)"
     assert "run the lazy module once" in reason(inventory, "lazy.weight")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+def test_packed_quantised_modules_give_their_dequantised_weights() -> None:
+    quantized = torch.ao.nn.quantized
+    net = nn.Module()
+    net.linear, net.conv = quantized.dynamic.Linear(8, 4), quantized.Conv2d(3, 4, 2)
+    net.transposed, net.embedding = quantized.ConvTranspose2d(4, 6, 2), quantized.Embedding(20, 5)
+    net.lstm = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.LSTM(4, 3)), {nn.LSTM})[0]
+    inventory = matrices(net)
+    shapes = {m.name: (m.shape, m.role) for m in inventory if "lstm" not in m.name}
+    assert shapes == {
+        "linear.weight": ((4, 8), "linear"),
+        "conv.weight": ((4, 12), "conv"),
+        "transposed.weight": ((6, 16), "conv"),
+        "embedding.weight": ((20, 5), "embedding"),
+    }
+    close(inventory["linear.weight"].read(), net.linear.weight().dequantize())
+    close(inventory["lstm.weight_hh_l0.g"].read(), net.lstm.get_weight()["weight_hh_l0"].dequantize()[6:9])
+
+
+@pytest.mark.parametrize(("scales", "block"), [((1, 1), (256, 384)), ((256, 1), (1, 384)), ((2, 3), (128, 128))])
+def test_eight_bit_weights_are_multiplied_with_their_scales(scales: tuple[int, int], block: tuple[int, int]) -> None:
+    net = nn.Module()
+    net.weight = nn.Parameter(torch.randn(256, 384).to(torch.float8_e4m3fn), requires_grad=False)
+    net.weight_scale_inv = nn.Parameter(torch.rand(scales) + 0.5, requires_grad=False)
+    full = torch.kron(net.weight_scale_inv.detach(), torch.ones(block))
+    inventory = matrices(net)
+    close(inventory["weight"].read(), net.weight.float() * full)
+    assert inventory.names == ("weight",)
+    assert reason(inventory, "weight_scale_inv") == "a part of the parametrised weight, measured whole"
+
+
+def test_a_pruned_weight_is_the_one_that_is_left() -> None:
+    layer = prune.l1_unstructured(nn.Linear(6, 4), "weight", 0.5)
+    inventory = matrices(layer)
+    assert int((inventory["weight"].read() == 0).sum()) == 12
+    assert reason(inventory, "weight_orig") == "a part of the parametrised weight, measured whole"
+
+
+class Broken(nn.Module):
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        raise ValueError("needs a batch")
+
+
+def test_a_parametrisation_that_fails_loses_its_own_layer_only() -> None:
+    net = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
+    parametrize.register_parametrization(net[0], "weight", Broken(), unsafe=True)
+    inventory = matrices(net)
+    assert inventory.names == ("1.weight",)
+    assert "fails outside the model (ValueError: needs a batch)" in reason(inventory, "0.weight")
+
+
+def test_saved_buffers_have_a_reason_and_scratch_ones_are_left_out() -> None:
+    net = nn.Linear(4, 3)
+    net.register_buffer("mask", torch.ones(3, 3))
+    net.register_buffer("cache", torch.ones(3, 3), persistent=False)
+    inventory = matrices(net)
+    assert reason(inventory, "mask") == "a buffer, which is not trained"
+    assert all(skip.name != "cache" for skip in inventory.skipped)
+
+
+def test_a_weight_tied_to_its_transpose_is_counted_once() -> None:
+    net = nn.Sequential(nn.Linear(8, 4, bias=False), nn.Linear(4, 8, bias=False))
+    net[1].weight = nn.Parameter(net[0].weight.t())
+    assert matrices(net).names == ("0.weight",)
+    assert reason(matrices(net), "1.weight").startswith("tied to 0.weight")
+
+
+def test_ragged_and_packed_tensors_are_refused_by_name() -> None:
+    net = nn.Module()
+    members = [torch.randn(2, 3), torch.randn(4, 3)]
+    net.ragged = nn.Parameter(torch.nested.nested_tensor(members, layout=torch.jagged))
+    net.pairs = nn.Parameter(torch.ones(4, 4, dtype=torch.uint8).view(torch.float4_e2m1fn_x2), requires_grad=False)
+    inventory = matrices(net)
+    assert inventory.names == ()
+    assert "nested (ragged)" in reason(inventory, "ragged")
+    assert "dequantise them first" in reason(inventory, "pairs")
+
+
+def test_a_bilinear_form_is_outputs_by_pairs_of_inputs() -> None:
+    layer = nn.Bilinear(40, 50, 6)
+    assert [(m.shape, m.role) for m in matrices(layer)] == [((6, 2000), "bilinear")]
 
 
 def test_filters_select_by_glob_and_size_and_say_what_they_left_out() -> None:
