@@ -100,12 +100,7 @@ class _Reader:
     cut: Cut
 
     def __call__(self) -> torch.Tensor:
-        return upcast(self.cut.view(self.load(self.cut.rows).detach()))
-
-
-def upcast(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor itself in single, double or complex precision; anything narrower as float32."""
-    return tensor if tensor.dtype.is_complex or tensor.dtype.itemsize >= 4 else tensor.float()
+        return self.cut.view(self.load(self.cut.rows).detach())
 
 
 def _plain_stack(entry: Entry) -> Entry:

@@ -24,11 +24,16 @@ class Matrix:
     shape: tuple[int, int]
     role: str
     parameter: str
-    load: Callable[[], torch.Tensor] = field(repr=False, compare=False)
+    load: Callable[[], torch.Tensor] = field(repr=False, compare=False)  # as `stored`
     factors: Callable[[], tuple[torch.Tensor, torch.Tensor]] | None = field(default=None, repr=False, compare=False)
 
     def read(self) -> torch.Tensor:
         """The matrix, (rows, columns), detached, where the tensor lives; half and eighth precision as float32."""
+        tensor = self.load()
+        return tensor if tensor.dtype.is_complex or tensor.dtype.itemsize >= 4 else tensor.float()
+
+    def stored(self) -> torch.Tensor:
+        """The matrix in the precision it is stored in: the solvers widen it block by block, which saves a copy."""
         return self.load()
 
     @property

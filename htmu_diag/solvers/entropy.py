@@ -12,7 +12,7 @@ __all__ = ["entropy_deficit"]
 
 
 def entropy_deficit(vectors: torch.Tensor) -> float:
-    """Haar entropy minus the mean entropy of the orthonormal columns of ``vectors`` (n, k), in nats."""
+    """Haar entropy minus the mean entropy of the orthonormal columns of ``vectors`` (n, k), k > 0, in nats."""
     squares = vectors.abs().double() ** 2
     measured = -torch.xlogy(squares, squares).sum(dim=0).mean()
     half = torch.tensor(vectors.shape[0] / 2.0, dtype=torch.float64)

@@ -6,8 +6,9 @@ Gram matrix is never formed, and the smaller one is summed over blocks of W: hal
 
 Policy (``routine="auto"``): the eigenvalues of the Gram matrix in float64. Forming it squares the condition number: an
 eigenvalue is known to about eps * N * lambda_max (Golub & Van Loan, section 8.6), 1e-6 of the smallest one of a 2048 x
-2048 noise matrix. Where some eigenvalues fall below that and the matrix is small enough to be cheap, they are computed
-again as squares of singular values (``svdvals``), which are known to eps * sigma_max.
+2048 noise matrix. Where some eigenvalues fall below that and the smaller side is at most 1024, they are computed again
+as squares of singular values (``svdvals``), which are known to eps * sigma_max; for larger matrices the result says how
+many are unresolved. What ran is written in ``Spectrum.estimator.routine``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import torch
 from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.solvers.entropy import entropy_deficit
 from htmu_diag.solvers.gram import eigenvalues, gram
+from htmu_diag.solvers.singular import core, singular_values
 from htmu_diag.solvers.threads import blas_threads
 from htmu_diag.spectrum import Floats, Source, Spectrum
 
@@ -28,7 +30,7 @@ __all__ = ["UNIT", "Routine", "exact_spectra", "exact_spectrum", "product_spectr
 
 UNIT = "eigenvalues of W W^T / max(shape)"
 Routine = Literal["auto", "gram", "svdvals"]
-_CHEAP_SIDE = 512  # svdvals of 512 x 512 takes 0.1 s on one thread, a few times the Gram route
+_CHEAP_SIDE = 1024  # svdvals of 1024 x 1024 takes 0.2 s on one thread, twice the Gram route
 
 
 def exact_spectrum(
@@ -44,7 +46,8 @@ def exact_spectrum(
 
     routine: "gram", "svdvals", or "auto" (the policy above); the one that ran is in ``Spectrum.estimator.routine``.
     vectors: also the eigenvector entropy, as the scalar ``entropy_deficit`` (see `entropy`).
-    dtype: of the arithmetic; float32 is faster on a GPU and moves exponents by up to 1e-4.
+    dtype: of the products of the Gram matrix, whose blocks are summed in float64 and whose eigenvalues are taken in
+        float64; float32 is faster on a GPU and moves exponents by up to 1e-4.
     threads: BLAS threads on a CPU, restored afterwards; None leaves them as they are. One is the default since a
         training loop uses the other cores, and since the result then does not depend on the machine's load.
 
@@ -59,12 +62,12 @@ def exact_spectrum(
         _refuse_non_finite(product, matrix, source)
         if vectors:
             values, basis = torch.linalg.eigh(product)
-            scalars = {"entropy_deficit": entropy_deficit(basis)}
+            scalars = _entropy(basis[:, _unresolved(values, dtype) :])
         else:
             values, scalars = eigenvalues(product), {}
-        if routine == "auto" and not vectors and _is_unresolved(values, dtype) and len(values) <= _CHEAP_SIDE:
+        if routine == "auto" and not vectors and len(values) <= _CHEAP_SIDE and _unresolved(values, dtype):
             return _by_svdvals(matrix, source, dtype, vectors=False)
-        return _spectrum(values, source, f"gram_eig{'h' if vectors else 'valsh'} {_short(dtype)}", scalars)
+        return _spectrum(values, source, _gram_routine(values, dtype, "eigh" if vectors else "eigvalsh"), scalars)
 
 
 def exact_spectra(
@@ -87,11 +90,10 @@ def exact_spectra(
         for product, matrix, source in zip(products, matrices, sources, strict=True):
             _refuse_non_finite(product, matrix, source)
         values = eigenvalues(torch.stack(products))
-    routine = f"gram_eigvalsh {_short(dtype)}"
     return [
         exact_spectrum(matrix, source, dtype=dtype, threads=threads)
-        if _is_unresolved(own, dtype) and len(own) <= _CHEAP_SIDE
-        else _spectrum(own, source, routine, {})
+        if len(own) <= _CHEAP_SIDE and _unresolved(own, dtype)
+        else _spectrum(own, source, _gram_routine(own, dtype, "eigvalsh"), {})
         for own, matrix, source in zip(values, matrices, sources, strict=True)
     ]
 
@@ -101,12 +103,12 @@ def product_spectrum(left: torch.Tensor, right: torch.Tensor, source: Source, *,
 
     With left = Q R and right^T = P S the singular values are those of R S^T; the other min(n, m) - r are zero.
     """
-    left, right = _checked(left, source), _checked(right, source)
+    left, right = _checked(left, source).double(), _checked(right, source).double()
     for factor in (left, right):
         _refuse_non_finite(factor.sum(), factor, source)
     with torch.no_grad(), blas_threads(threads if left.device.type == "cpu" else None):
-        upper = torch.linalg.qr(left.double(), mode="r").R
-        other = torch.linalg.qr(right.double().mT, mode="r").R
+        upper = torch.linalg.qr(left, mode="r").R
+        other = torch.linalg.qr(right.mT, mode="r").R
         squares = torch.linalg.svdvals(upper @ other.mT) ** 2 / max(source.shape)
     values = np.zeros(min(source.shape))
     nonzero = _numpy(squares)[: len(values)]
@@ -115,16 +117,16 @@ def product_spectrum(left: torch.Tensor, right: torch.Tensor, source: Source, *,
 
 
 def _by_svdvals(matrix: torch.Tensor, source: Source, dtype: torch.dtype, vectors: bool) -> Spectrum:
-    wide = matrix.to(dtype) if matrix.shape[0] <= matrix.shape[1] else matrix.to(dtype).mT
-    _refuse_non_finite(wide.sum(), matrix, source)
+    reduced = core(matrix, dtype)  # (k, m), m the smaller side
+    _refuse_non_finite(reduced.sum(), matrix, source)
     if vectors:
-        basis, singular, _ = torch.linalg.svd(wide, full_matrices=False)
-        scalars = {"entropy_deficit": entropy_deficit(basis)}
+        _, singular, basis = torch.linalg.svd(reduced, full_matrices=False)
+        known = int((singular > torch.finfo(dtype).eps * max(reduced.shape) * singular[0]).sum())
+        scalars = _entropy(basis.mH[:, :known])
     else:
-        singular, scalars = torch.linalg.svdvals(wide), {}
-    return _spectrum(
-        singular**2 / max(matrix.shape), source, f"svd{'' if vectors else 'vals'} {_short(dtype)}", scalars
-    )
+        singular, scalars = singular_values(reduced), {}
+    routine = f"svd{'' if vectors else 'vals'} {_short(dtype)}"
+    return _spectrum(singular**2 / max(matrix.shape), source, routine, scalars)
 
 
 def _spectrum(values: torch.Tensor, source: Source, routine: str, scalars: dict[str, float]) -> Spectrum:
@@ -137,9 +139,19 @@ def _numpy(values: torch.Tensor) -> Floats:
     return array
 
 
-def _is_unresolved(values: torch.Tensor, dtype: torch.dtype) -> bool:
-    """Some eigenvalue is below what the Gram route knows: eps N lambda_max."""
-    return bool(values[0] <= torch.finfo(dtype).eps * len(values) * values[-1])
+def _unresolved(values: torch.Tensor, dtype: torch.dtype) -> int:
+    """How many ascending eigenvalues are below what the Gram route knows: eps N lambda_max."""
+    return int((values <= torch.finfo(dtype).eps * len(values) * values[-1]).sum())
+
+
+def _gram_routine(values: torch.Tensor, dtype: torch.dtype, solver: str) -> str:
+    lost = _unresolved(values, dtype)
+    return f"gram_{solver} {_short(dtype)}" + (f", {lost} unresolved" if lost else "")
+
+
+def _entropy(resolved: torch.Tensor) -> dict[str, float]:
+    """Of the vectors whose values are known: a basis of the null space is the solver's choice, not the matrix's."""
+    return {"entropy_deficit": entropy_deficit(resolved)} if resolved.shape[1] else {}
 
 
 def _arithmetic(matrix: torch.Tensor, dtype: torch.dtype) -> torch.dtype:

@@ -13,30 +13,41 @@ import torch
 __all__ = ["eigenvalues", "gram"]
 
 _BLOCK = 8 * 1024 * 1024  # entries of a block: 64 MB in float64
+_SHORT = 1024  # rows of a block whose products are summed in single precision
 
 
 def gram(matrix: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """W W^H / columns for rows <= columns, else W^H W / rows: (m, m) with m the smaller side, in ``dtype``."""
+    """W W^H / columns for rows <= columns, else W^H W / rows: (m, m) with m the smaller side.
+
+    dtype: of the products. Blocks of single-precision products are summed in double precision where the device has it.
+    """
     tall = matrix if matrix.shape[0] > matrix.shape[1] else matrix.mH  # (larger, smaller)
     larger, smaller = tall.shape
     step = max(_BLOCK // smaller, 1)
-    total = torch.zeros(smaller, smaller, dtype=dtype, device=matrix.device)
+    wide = matrix.device.type != "mps"
+    if dtype.itemsize < 8:
+        step = min(step, _SHORT)
+    total: torch.Tensor | None = None
     for start in range(0, larger, step):
-        _add_gram(total, tall[start : start + step].to(dtype))
+        product = _product(tall[start : start + step].to(dtype))
+        product = product.to(torch.promote_types(dtype, torch.float64)) if wide else product
+        total = product if total is None else total.add_(product)
+    assert total is not None  # the matrix is not empty
     return total.div_(larger)
 
 
-def _add_gram(total: torch.Tensor, block: torch.Tensor) -> None:
-    if _numpy_serves(total):
-        array = block.numpy()
-        with np.errstate(all="ignore"):  # NaN and infinite weights are reported by the caller, by name
-            total += torch.from_numpy(array.T @ array)
-    else:
-        total.addmm_(block.mH, block)
+def _product(block: torch.Tensor) -> torch.Tensor:
+    if not _numpy_serves(block):
+        return block.mH @ block
+    array = block.numpy()
+    with np.errstate(all="ignore"):  # NaN and infinite weights are reported by the caller, by name
+        return torch.from_numpy(array.T @ array)
 
 
 def eigenvalues(symmetric: torch.Tensor) -> torch.Tensor:
-    """Ascending eigenvalues of Hermitian matrices (..., m, m)."""
+    """Ascending eigenvalues of Hermitian matrices (..., m, m); on the CPU where the device has no solver."""
+    if symmetric.device.type == "mps":
+        symmetric = symmetric.cpu()
     if _numpy_serves(symmetric):
         return torch.from_numpy(np.linalg.eigvalsh(symmetric.numpy()))
     values: torch.Tensor = torch.linalg.eigvalsh(symmetric)

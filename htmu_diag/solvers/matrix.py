@@ -1,0 +1,30 @@
+"""From a matrix of a model to its spectrum, by the route that needs the least: factors where it has them."""
+
+from __future__ import annotations
+
+import torch
+
+from htmu_diag.matrices import Matrix
+from htmu_diag.solvers.exact import UNIT, Routine, exact_spectrum, product_spectrum
+from htmu_diag.spectrum import Kind, Source, Spectrum
+
+__all__ = ["matrix_spectrum"]
+
+
+def matrix_spectrum(
+    matrix: Matrix,
+    *,
+    step: int | None = None,
+    routine: Routine = "auto",
+    vectors: bool = False,
+    dtype: torch.dtype = torch.float64,
+    threads: int | None = 1,
+) -> Spectrum:
+    """Read a matrix, in the precision it is stored in, and decompose it; options and errors as in `exact_spectrum`.
+
+    A low-rank product is solved from its factors, r x r, unless its vectors are asked for.
+    """
+    source = Source(Kind.WEIGHTS, matrix.name, matrix.shape, step, UNIT)
+    if matrix.factors is not None and not vectors:
+        return product_spectrum(*matrix.factors(), source, threads=threads)
+    return exact_spectrum(matrix.stored(), source, routine=routine, vectors=vectors, dtype=dtype, threads=threads)
