@@ -162,3 +162,8 @@ def _refuse_mixed_samples(model: nn.Module) -> None:
             )
         if isinstance(module, _DropoutNd) and module.training and module.p > 0:
             raise MeasurementError(f"{name or 'model'}: live dropout makes the outputs random; call model.eval()")
+        if getattr(module, "scale_grad_by_freq", False):
+            raise MeasurementError(
+                f"{name or 'model'}: scale_grad_by_freq divides gradients by counts over the whole batch, so they are "
+                "no per-sample derivatives; set it to False while measuring"
+            )

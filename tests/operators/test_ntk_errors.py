@@ -57,7 +57,12 @@ def test_inputs_that_disagree_about_the_number_of_samples_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "words"), [(Labels, "not differentiable"), (Detached, "no gradient"), (Mean, "one row for each sample")]
+    ("kind", "words"),
+    [
+        (Labels, "not differentiable"),
+        (Detached, "no gradient.*last module whose output has one is 2"),
+        (Mean, "one row for each sample"),
+    ],
 )
 def test_an_output_without_a_per_sample_gradient_is_refused(kind: Any, words: str) -> None:
     with pytest.raises(MeasurementError, match=words):
@@ -84,6 +89,21 @@ def test_batch_norm_in_train_mode_and_live_dropout_are_refused_by_name() -> None
     with pytest.raises(MeasurementError, match="dropout"):
         empirical_ntk(nn.Sequential(nn.Linear(4, 5), nn.Dropout(0.1)), torch.randn(3, 4))
     assert empirical_ntk(normed.eval(), torch.randn(3, 4)).matrix.shape == (3, 3)
+
+
+def test_gradients_scaled_by_counts_over_the_batch_are_refused_by_name() -> None:
+    model = nn.Sequential(nn.Embedding(5, 3, scale_grad_by_freq=True), nn.Flatten(), nn.Linear(6, 2))
+    with pytest.raises(MeasurementError, match="^0: scale_grad_by_freq"):
+        empirical_ntk(model, torch.tensor([[0, 1], [2, 1]]))
+
+
+def test_an_output_that_the_parameters_do_not_reach_is_refused() -> None:
+    class Passing(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.requires_grad_() * 2
+
+    with pytest.raises(MeasurementError, match="does not depend on any of the chosen parameters"):
+        empirical_ntk(Passing(3, 2), torch.randn(4, 3))
 
 
 def test_parameters_that_do_not_exist_or_are_unused_or_frozen_are_named() -> None:

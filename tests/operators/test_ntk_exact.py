@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+from torch.utils.checkpoint import checkpoint
 
 from htmu_diag.operators.ntk import empirical_ntk
 from htmu_diag.operators.sample_function import SampleFunction
@@ -28,15 +30,15 @@ class TiedTransformer(nn.Module):
 
 
 class UsedTwice(nn.Module):
-    """One linear layer applied twice, one of its weights once more by hand, and a raw parameter."""
+    """One linear layer applied twice, one of its weights once more by hand, and two raw parameters, one a scalar."""
 
     def __init__(self) -> None:
         super().__init__()
         self.shared, self.last = nn.Linear(4, 4), nn.Linear(4, 3)
-        self.gain = nn.Parameter(torch.randn(4))
+        self.gain, self.scale = nn.Parameter(torch.randn(4)), nn.Parameter(torch.tensor(1.5))
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden = self.shared(torch.tanh(self.shared(x))) * self.gain
+        hidden = self.shared(torch.tanh(self.shared(x))) * self.gain * self.scale
         return self.last(torch.tanh(nn.functional.linear(hidden, self.last.weight[:, :4].T[:, :3] @ self.last.weight)))
 
 
@@ -88,6 +90,34 @@ class Windows(nn.Module):
         return self.head(hidden.unflatten(0, (x.shape[0], -1)).mean((1, 2)))
 
 
+class Siamese(nn.Module):
+    """Both members of a pair go through the layer in one batch; its activations are computed again in the backward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = nn.Linear(3, 4), nn.Linear(4, 2)
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        both = checkpoint(lambda x: torch.tanh(self.body(x)), torch.cat([a, b]), use_reentrant=False)
+        left, right = both.chunk(2)
+        return self.head(left * right)
+
+
+class Routed(nn.Module):
+    """Samples go to one of two experts, a weight-normalised one and a sparse embedding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = nn.utils.parametrizations.weight_norm(nn.Linear(3, 4))
+        self.table, self.head = nn.Embedding(2, 4, sparse=True), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        chosen = x[:, 0] > 0
+        hidden = x.new_zeros(len(x), 4)
+        hidden[chosen] = self.dense(x[chosen])
+        return self.head(torch.tanh(hidden + self.table((x[:, 1] > 0).long())))
+
+
 def frozen() -> nn.Module:
     model = nn.Sequential(nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, 3))
     model[0].weight.requires_grad_(False)
@@ -137,14 +167,15 @@ CASES: dict[str, Case] = {
     "frozen": (frozen, lambda: torch.randn(5, 5)),
     "two inputs, dict output": (TwoInputs, lambda: {"a": torch.randn(5, 3), "b": torch.randn(5, 2)}),
     "windows in the batch": (Windows, lambda: torch.randn(5, 2, 10)),
+    "pairs in the batch, checkpointed": (Siamese, lambda: (torch.randn(5, 3), torch.randn(5, 3))),
+    "routed, sparse embedding": (Routed, lambda: torch.tensor([[1.0, -1], [-1, 1], [2, 1], [3, -1]])[:, [0, 1, 0]]),
 }
 
 
 def made(name: str, dtype: torch.dtype) -> tuple[nn.Module, Any]:
     torch.manual_seed(0)
     model, inputs = CASES[name][0]().to(dtype).eval(), CASES[name][1]()
-    cast = lambda t: t.to(dtype) if t.is_floating_point() else t  # noqa: E731
-    return model, {k: cast(v) for k, v in inputs.items()} if isinstance(inputs, dict) else cast(inputs)
+    return model, tree_map(lambda t: t.to(dtype) if t.is_floating_point() else t, inputs)
 
 
 def dense_jacobian(model: nn.Module, inputs: Any) -> Tensor:
@@ -156,7 +187,7 @@ def dense_jacobian(model: nn.Module, inputs: Any) -> Tensor:
         outputs = function(i, i + 1)[0]
         grads = [torch.autograd.grad(o, parameters, retain_graph=True, allow_unused=True) for o in outputs]
         flat = [[torch.zeros_like(p) if g is None else g for g, p in zip(gs, parameters, strict=True)] for gs in grads]
-        rows.append(torch.stack([torch.cat([g.flatten() for g in gs]) for gs in flat]))
+        rows.append(torch.stack([torch.cat([g.to_dense().flatten() for g in gs]) for gs in flat]))
     return torch.stack(rows)
 
 
@@ -175,6 +206,16 @@ def test_kernels_equal_the_dense_construction(name: str, dtype: torch.dtype, tol
     assert distance(empirical_ntk(model, inputs).matrix, trace) < tolerance
     summed = jacobian.sum(1) / jacobian.shape[1] ** 0.5
     assert distance(empirical_ntk(model, inputs, outputs="pseudo").matrix, summed @ summed.T) < tolerance
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn with stride, groups, dilation", "residual block", "used twice"])
+def test_the_dense_construction_is_that_of_jacrev_and_vmap(name: str) -> None:
+    model, inputs = made(name, torch.float64)
+    parameters = {key: p.detach() for key, p in model.named_parameters()}
+    one = lambda p, x: torch.func.functional_call(model, p, (x[None],))[0]  # noqa: E731
+    found = torch.func.vmap(torch.func.jacrev(one), (None, 0))(parameters, inputs)
+    rows = torch.cat([part.reshape(*part.shape[:2], -1) for part in found.values()], 2)
+    assert distance(rows, dense_jacobian(model, inputs)) < 1e-12
 
 
 @pytest.mark.parametrize("name", CASES)

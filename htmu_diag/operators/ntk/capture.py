@@ -59,12 +59,11 @@ def gradients(outputs: Tensor, cotangents: Tensor, calls: Sequence[Call], *, bat
         wanted = cotangents[:, None, :].expand(-1, outputs.shape[0], -1)
         found = torch.autograd.grad(outputs, edges, wanted, retain_graph=True, is_grads_batched=True, allow_unused=True)
         return [_filled(gradient, call, outputs, len(cotangents)) for gradient, call in zip(found, calls, strict=True)]
-    result = [outputs.new_zeros(call.shape[0], len(cotangents), *call.shape[1:]) for call in calls]
+    result = [outputs.new_empty(call.shape[0], len(cotangents), *call.shape[1:]) for call in calls]
     for index, row in enumerate(cotangents):
         found = torch.autograd.grad(outputs, edges, row.expand_as(outputs), retain_graph=True, allow_unused=True)
         for target, gradient in zip(result, found, strict=True):
-            if gradient is not None:
-                target[:, index] = gradient
+            target[:, index] = 0 if gradient is None else gradient
     return result
 
 

@@ -6,8 +6,9 @@ summing over columns). Pairs: with J = sum_t shared_t (x) varying_t, the Jacobia
     K[(i, c), (j, d)] = sum_{t, s} <shared_it, shared_js> <varying_ict, varying_jds>,
 
 which for one position is the elementwise product of two Gram matrices. For several positions and outputs the sum over s
-is done first (Y = S varying), which is cheaper by about the number of positions. Only blocks on and above the diagonal
-are computed; ``mirror`` fills the rest.
+is done first (Y = S varying), which is cheaper by about the number of positions, in blocks whose Y stays in the cache
+(three times faster than with hundreds of megabytes). Only blocks on and above the diagonal are computed; ``mirror``
+fills the rest.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["add_pairs", "add_rows", "mirror"]
+__all__ = ["BLOCK", "add_pairs", "add_rows", "mirror"]
 
 BLOCK = 64  # rows of a block: smallest with full matrix-product speed, so that nearly half of the products are saved
 
@@ -35,7 +36,7 @@ def add_pairs(kernel: Tensor, shared: Tensor, varying: Tensor, *, trace: bool, b
     """
     n, outputs = varying.shape[:2]
     width = 1 if trace else outputs
-    product = _trace_block if trace else _full_block
+    product = _trace_block if trace else _outer_block if varying.shape[3] == 1 else _full_block
     for start in range(0, n, block):
         for other in range(start, n, block):
             i, j = slice(start, min(start + block, n)), slice(other, min(other + block, n))
@@ -73,13 +74,26 @@ def _trace_block(gram: Tensor, left: Tensor, right: Tensor) -> Tensor:
     return product.view(left.shape[0], positions, -1).sum(1).view(left.shape[0], -1, positions).sum(-1)
 
 
+def _outer_block(gram: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """gram * <left_ic, right_jd> at one position, (bi * C, bj * C)."""
+    bi, bj, outputs = left.shape[0], right.shape[0], left.shape[1]
+    products = left.flatten(0, 2) @ right.flatten(0, 2).T
+    products.view(bi, outputs, bj, outputs).mul_(gram[:, None, :, None])
+    return products
+
+
 def _full_block(gram: Tensor, left: Tensor, right: Tensor) -> Tensor:
-    """sum_{t, s} gram * <left_ict, right_jds>, (bi * C, bj * C)."""
+    """sum_{t, s} gram * <left_ict, right_jds>, (bi * C, bj * C).
+
+    Y[it, (j d r)] is written with j inside, so that the second product reads it in place, one position at a time.
+    """
     bi, outputs, positions, size = left.shape
     bj = right.shape[0]
-    if positions == 1:
-        products = left.flatten(0, 2) @ right.flatten(0, 2).T
-        return (products.view(bi, outputs, bj, outputs) * gram[:, None, :, None]).view(bi * outputs, bj * outputs)
-    summed = gram.view(bi * positions, bj, positions).transpose(0, 1) @ right.transpose(1, 2).flatten(2)
-    ordered = summed.view(bj, bi, positions, outputs, size).permute(1, 0, 3, 2, 4).reshape(bi, bj * outputs, -1)
-    return torch.bmm(left.flatten(2), ordered.transpose(1, 2)).view(bi * outputs, bj * outputs)
+    summed = left.new_empty(bi * positions, bj, outputs * size)
+    weights = gram.view(bi * positions, bj, positions).transpose(0, 1)
+    torch.bmm(weights, right.transpose(1, 2).flatten(2), out=summed.transpose(0, 1))
+    ordered = summed.view(bi, positions, bj * outputs, size).transpose(2, 3)
+    total = torch.bmm(left[:, :, 0], ordered[:, 0])
+    for t in range(1, positions):
+        total.baddbmm_(left[:, :, t], ordered[:, t])
+    return total.view(bi * outputs, bj * outputs)

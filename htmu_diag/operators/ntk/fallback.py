@@ -53,7 +53,7 @@ def _vectorised(
     with warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH), eager():
         warnings.filterwarnings("ignore", message=".*batching rule.*")
         found = vmap(jacrev(single), in_dims=(None, 0))(values, inputs)
-    return {name: jacobian.detach().flatten(2) for name, jacobian in found.items()}
+    return {name: rows.detach().reshape(*rows.shape[:2], values[name].numel()) for name, rows in found.items()}
 
 
 def _looped(
@@ -67,7 +67,7 @@ def _looped(
             found = torch.autograd.grad(outputs[sample] @ row, tensors, retain_graph=True, allow_unused=True)
             for name, gradient in zip(names, found, strict=True):
                 if gradient is not None:
-                    rows[name][sample, index] = gradient.flatten()
+                    rows[name][sample, index] = gradient.to_dense().flatten()
     return rows
 
 

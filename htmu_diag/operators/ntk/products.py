@@ -93,7 +93,8 @@ class NTKOperator:
             found = torch.autograd.grad(
                 outputs, list(self.parameters.values()), rows, create_graph=graph, allow_unused=True
             )
-        return {name: gradient for name, gradient in zip(self.parameters, found, strict=True) if gradient is not None}
+        pairs = zip(self.parameters, found, strict=True)
+        return {name: gradient.to_dense() for name, gradient in pairs if gradient is not None}
 
     def _by_forward_mode(self, start: int, stop: int, direction: Tangents) -> Tensor:
         inputs = self.function.take(start, stop)

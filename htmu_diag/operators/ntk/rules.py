@@ -49,7 +49,7 @@ def _merge_positions(side: Tensor, n: int) -> Tensor:
 def _linear(module: nn.Module, attribute: str, inputs: Tensor, gradients: Tensor) -> Piece:
     at_positions = gradients.flatten(2, -2) if gradients.ndim > 3 else torch.unflatten(gradients, 2, (1, -1))
     if attribute == "bias":
-        return Rows(at_positions.sum(2))
+        return Rows(at_positions.squeeze(2) if at_positions.shape[2] == 1 else at_positions.sum(2))
     return Factors(at_positions[:, :, None], inputs.reshape(inputs.shape[0], 1, 1, -1, inputs.shape[-1]))
 
 

@@ -8,11 +8,14 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from htmu_diag.operators.ntk.contract import add_pairs, add_rows
-from htmu_diag.operators.ntk.pieces import Factors, Piece, rows_of
+from htmu_diag.operators.ntk.contract import BLOCK, add_pairs, add_rows
+from htmu_diag.operators.ntk.pieces import Factors, Piece, Rows, outputs_of, write_rows
 from htmu_diag.operators.ntk.plan import Step
 
 __all__ = ["Store", "open_store"]
+
+
+CACHE = 16_000_000  # bytes; four times more or less is as fast on a CPU
 
 
 class Store(Protocol):
@@ -40,12 +43,11 @@ class RowStore:
         self.values: Tensor | None = None
 
     def put(self, start: int, stop: int, pieces: Sequence[Piece]) -> None:
-        for index, piece in enumerate(pieces):
-            part = rows_of(piece, self.step.start, self.step.stop)
-            if self.values is None:
-                self.values = part.new_zeros(self.n, *part.shape[1:], dtype=working(part.dtype))
-            target = self.values[start:stop]
-            target.add_(part) if index else target.copy_(part)
+        if self.values is None:
+            like = pieces[0].values if isinstance(pieces[0], Rows) else pieces[0].right
+            shape = (self.n, outputs_of(pieces[0]), self.step.stop - self.step.start)
+            self.values = like.new_zeros(shape, dtype=working(like.dtype))
+        write_rows(pieces, self.step.start, self.step.stop, self.values[start:stop])
 
     def add_to(self, kernel: Tensor, *, trace: bool) -> None:
         if self.values is not None:
@@ -90,10 +92,11 @@ def _sides(piece: Factors) -> tuple[Tensor, Tensor]:
 
 
 def _block(varying: Tensor, trace: bool, room: int) -> int:
-    """Samples of a block whose temporaries fit into ``room`` bytes, 64 at most where positions are shared."""
+    """Samples of a block: temporaries in the cache and within ``room`` bytes, and small enough to use the symmetry."""
     n, outputs, _, positions, size = varying.shape
+    rows = positions * (1 if trace else outputs)
     pairs = 2 * positions**2
     if not trace:
         pairs += 2 * outputs**2 if positions == 1 else 2 * outputs * positions * size
-    fitting = int((room / (pairs * varying.element_size())) ** 0.5)
-    return max(1, min(n, fitting, 64 if positions > 1 else 512))
+    fitting = int((min(room, CACHE) / (pairs * varying.element_size())) ** 0.5)
+    return max(1, min(n, fitting, max(BLOCK // rows, n // 16)))

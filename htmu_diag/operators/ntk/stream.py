@@ -13,7 +13,7 @@ from torch import Tensor
 
 from htmu_diag.operators.ntk.capture import Call
 from htmu_diag.operators.ntk.contract import add_rows
-from htmu_diag.operators.ntk.pieces import rows_of
+from htmu_diag.operators.ntk.pieces import Piece, write_rows
 from htmu_diag.operators.ntk.plan import Step
 from htmu_diag.operators.ntk.stores import working
 from htmu_diag.operators.ntk.survey import pieces_of
@@ -55,17 +55,13 @@ class StreamStore:
             rows = self.gradients[0].new_empty(self.n, outputs, last - first, dtype=dtype)
             for start in range(0, self.n, CHUNK):
                 stop = min(start + CHUNK, self.n)
-                rows[start:stop] = self._formed(start, stop, first, last)
+                write_rows(self._pieces(start, stop), first, last, rows[start:stop])
             add_rows(kernel, rows, trace=trace)
 
-    def _formed(self, start: int, stop: int, first: int, last: int) -> Tensor:
+    def _pieces(self, start: int, stop: int) -> list[Piece]:
         calls, gradients = [], []
         for call, gradient in zip(self.calls, self.gradients, strict=True):
             each = len(gradient) // self.n
             calls.append(replace(call, inputs=call.inputs[start * each : stop * each]))
             gradients.append(gradient[start * each : stop * each])
-        pieces = pieces_of(self.step.parameter, calls, gradients, stop - start)
-        total = rows_of(pieces[0], first, last)
-        for piece in pieces[1:]:
-            total = total + rows_of(piece, first, last)
-        return total
+        return pieces_of(self.step.parameter, calls, gradients, stop - start)

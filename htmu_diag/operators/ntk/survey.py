@@ -21,7 +21,8 @@ from htmu_diag.operators.ntk.capture import Call, captured
 from htmu_diag.operators.ntk.fallback import is_vectorisable
 from htmu_diag.operators.ntk.pieces import Piece, Rows, outer
 from htmu_diag.operators.ntk.rules import regroup, rule_for
-from htmu_diag.operators.sample_function import SampleFunction, call
+from htmu_diag.operators.ntk.trial import SavedBytes, watched_outputs
+from htmu_diag.operators.sample_function import SampleFunction
 
 __all__ = ["Form", "Parameter", "Survey", "pieces_of", "select", "survey"]
 
@@ -97,9 +98,9 @@ def survey(function: SampleFunction, chosen: Mapping[str, nn.Parameter]) -> Surv
     uses = _uses(function.model, chosen)
     pair = _pair(function)
     modules = {name: module for found in uses.values() for name, _, module in found}
-    counter = _Bytes(function.model)
+    counter = SavedBytes(function.model)
     with torch.enable_grad(), captured(modules) as calls, counter:
-        outputs = _forward(function, pair)
+        outputs = watched_outputs(function, pair, 2)
     own, found = _check_gradients(outputs, calls, chosen)
     parameters = tuple(
         _judge(name, parameter, uses[name], calls, found, own[name]) for name, parameter in chosen.items()
@@ -155,43 +156,6 @@ def _doubled(inputs: Any) -> Any:
     return tuple(_doubled(item) for item in inputs) if isinstance(inputs, tuple | list) else inputs
 
 
-def _forward(function: SampleFunction, pair: Any) -> Tensor:
-    """Outputs of the two samples; every failure is told with the module in which it happened."""
-    path: list[str] = []
-    trouble: list[str] = []
-    handles = []
-    for name, module in function.model.named_modules():
-
-        def enter(module: nn.Module, args: Any, name: str = name or "model") -> None:
-            path.append(name)
-
-        def leave(module: nn.Module, args: Any, output: Any, name: str = name or "model") -> None:
-            path.pop()
-            if isinstance(output, Tensor) and output.is_floating_point() and not torch.isfinite(output).all():
-                trouble.append(name)
-
-        handles += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
-    try:
-        result = call(function.model, pair)
-    except (RuntimeError, TypeError, ValueError, IndexError) as error:
-        raise MeasurementError(
-            f"{path[-1] if path else 'model'}: the forward pass failed on two samples: {error}; check the inputs' "
-            "dtype and shape against what this module expects"
-        ) from error
-    finally:
-        for handle in handles:
-            handle.remove()
-    if trouble:
-        raise MeasurementError(f"{trouble[0]}: output is NaN or infinite; look for a diverged weight or a bad input")
-    outputs = function.flat(result, 2)
-    if not outputs.requires_grad:
-        raise MeasurementError(
-            "model: its output carries no gradient with respect to the chosen parameters (they are unused, or the "
-            "output was detached or rounded on the way); return a differentiable output or choose other parameters"
-        )
-    return outputs
-
-
 def _check_gradients(
     outputs: Tensor, calls: Sequence[Call], chosen: Mapping[str, nn.Parameter]
 ) -> tuple[dict[str, Tensor | None], list[Tensor]]:
@@ -202,7 +166,8 @@ def _check_gradients(
     first[0] = cotangent[0]
     targets: list[Any] = [*(call_.edge for call_ in calls), *chosen.values()]
     everything = torch.autograd.grad(outputs, targets, first, allow_unused=True)
-    own: dict[str, Tensor | None] = dict(zip(chosen, everything[len(calls) :], strict=True))
+    dense = [None if gradient is None else gradient.to_dense() for gradient in everything[len(calls) :]]
+    own: dict[str, Tensor | None] = dict(zip(chosen, dense, strict=True))
     if all(gradient is None for gradient in own.values()):
         raise MeasurementError(
             f"model: its output does not depend on any of the chosen parameters ({', '.join(list(chosen)[:4])}); "
@@ -271,22 +236,3 @@ def _forms(pieces: Sequence[Piece]) -> Iterator[Form]:
 
 def _without_positions(form: Form) -> Form:
     return Form(form.groups, 0, form.rows, form.columns, form.left_varies, form.one_hot)
-
-
-class _Bytes(torch.autograd.graph.saved_tensors_hooks):
-    """Counts the bytes of distinct tensors that autograd saves for the backward pass."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.held = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
-        self.seen: dict[int, int] = {}
-        super().__init__(self._count, lambda tensor: tensor)
-
-    @property
-    def total(self) -> int:
-        return sum(self.seen.values())
-
-    def _count(self, tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in self.held:
-            self.seen[storage.data_ptr()] = storage.nbytes()
-        return tensor
