@@ -17,10 +17,11 @@ from htmu_diag.monitor.complaints import Complaints
 from htmu_diag.monitor.counter import inner_optimizer, shares_parameters
 from htmu_diag.monitor.monitor import Monitor
 from htmu_diag.monitor.plan import Cadence, Plan, ProbeLike
+from htmu_diag.monitor.probe_batch import copied, keep_samples
 from htmu_diag.monitor.ranks import Ranks
 from htmu_diag.monitor.recorder import Recorder
 from htmu_diag.monitor.team import Solo, Team
-from htmu_diag.probes import Budget, LossFn, StepContext
+from htmu_diag.probes import Budget, LossFn, StepContext, stored_samples
 from htmu_diag.sinks import Sink, TensorBoardSink
 from htmu_diag.storage import FolderLocked, Store
 from htmu_diag.storage import run_info as default_run_info
@@ -54,7 +55,8 @@ def watch(
     every: when to measure: k (every k steps, also at step 0), "log", a list of steps, a callable of the step, or a
         mapping from probe to one of these (100 for probes it does not name: well below the noise of most curves).
     probes: names in `htmu_diag.probes.registry`, or objects.
-    batch, loss_fn: fixed (inputs, targets) and ``loss_fn(outputs, targets) -> scalar`` for probes that need them.
+    batch, loss_fn: fixed (inputs, targets) and ``loss_fn(outputs, targets) -> scalar`` for probes that need them. The
+        batch is copied; the samples of it that kernel probes look at are stored with the run (`Run.probe_batch`).
     include: globs on parameter names; empty means every matrix.
     options: of the diagnosis. seed: of the probes' own random numbers.
     budget: largest share of wall time spent measuring, such as 0.05; intervals stretch to keep it.
@@ -77,7 +79,7 @@ def watch(
         step=start_step,
         model=unwrapped(model),
         optimizer=inner,
-        batch=batch,
+        batch=copied(batch),
         loss_fn=loss_fn,
         include=tuple(include),
         seed=seed,
@@ -86,11 +88,14 @@ def watch(
     plan = Plan.of(probes, every)
     plan.require(_available(context))
     _check_model(context, complaints)
+    samples = stored_samples(context, plan.probes)
     info = dict(default_run_info(seed=seed) if run_info is None else run_info)
     info.setdefault("options", asdict(options or Options()))  # an offline analysis then gives the same numbers
     writes = team.share.rank == 0
     spending = Budget(budget if writes else None)  # rank 0 decides for all
     store = _store(Path(log_dir), info, start_step, complaints) if writes else None
+    if store is not None:
+        keep_samples(store, samples, complaints)
     given = [TensorBoardSink(log_dir)] if sinks is None else sinks
     recorder = Recorder(store, given if writes else (), options, team, complaints, spending)
     recorder.open(info, start_step)

@@ -19,7 +19,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from htmu_diag.errors import InputError, MeasurementError
 
-__all__ = ["Output", "SampleFunction", "pick_output", "unwrap"]
+__all__ = ["Output", "SampleFunction", "leaves", "pick_output", "unwrap"]
 
 Output = Callable[[Any], Tensor]
 _WRAPPERS = ("_orig_mod", "_fsdp_wrapped_module")
@@ -98,7 +98,7 @@ class SampleFunction:
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         """The input tensors with a name each."""
-        yield from _leaves(self.inputs, "inputs")
+        yield from leaves(self.inputs, "inputs")
 
 
 def call(model: nn.Module, inputs: Any) -> Any:
@@ -119,15 +119,16 @@ def eager() -> Iterator[None]:
         yield
 
 
-def _leaves(inputs: Any, name: str) -> Iterator[tuple[str, Tensor]]:
+def leaves(inputs: Any, name: str) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor in a tuple, list or mapping, with the path to it: ``inputs['a']``, ``inputs[0]``."""
     if isinstance(inputs, Tensor):
         yield name, inputs
     elif isinstance(inputs, Mapping):
         for key in inputs:
-            yield from _leaves(inputs[key], f"{name}[{key!r}]")
+            yield from leaves(inputs[key], f"{name}[{key!r}]")
     elif isinstance(inputs, tuple | list):
         for index, item in enumerate(inputs):
-            yield from _leaves(item, f"{name}[{index}]")
+            yield from leaves(item, f"{name}[{index}]")
 
 
 def _map(function: Callable[[Tensor], Tensor], inputs: Any) -> Any:
@@ -141,12 +142,12 @@ def _map(function: Callable[[Tensor], Tensor], inputs: Any) -> Any:
 
 
 def _count(inputs: Any) -> int:
-    sizes = {name: (tensor.shape[0] if tensor.ndim else 0) for name, tensor in _leaves(inputs, "inputs")}
+    sizes = {name: (tensor.shape[0] if tensor.ndim else 0) for name, tensor in leaves(inputs, "inputs")}
     if not sizes or set(sizes.values()) == {0}:
         raise InputError("inputs: zero samples; pass at least one row in every input tensor")
     if len(set(sizes.values())) > 1:
         raise InputError(f"inputs: tensors disagree about the number of samples: {sizes}; give each the same rows")
-    for name, tensor in _leaves(inputs, "inputs"):
+    for name, tensor in leaves(inputs, "inputs"):
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             bad = int((~torch.isfinite(tensor.reshape(tensor.shape[0], -1))).any(1).sum())
             raise InputError(f"{name}: {bad} of {tensor.shape[0]} samples hold NaN or infinite values; drop them")

@@ -12,6 +12,7 @@ from htmu_diag.probes.gradient_noise import GradientNoiseProbe
 from htmu_diag.probes.hessian import CurvatureProbe, fisher_probe, ggn_probe, hessian_probe
 from htmu_diag.probes.jacobian import JacobianProbe
 from htmu_diag.probes.ntk import NTKProbe
+from htmu_diag.probes.probe_batch import SamplingProbe, stored_samples
 from htmu_diag.probes.quiet import quiet
 from htmu_diag.probes.schedule import Every, Logarithmic, Schedule, ScheduleLike, Steps, schedule
 from htmu_diag.probes.trajectory import TrajectoryProbe
@@ -32,6 +33,7 @@ __all__ = [
     "ObservingProbe",
     "Pending",
     "Probe",
+    "SamplingProbe",
     "Schedule",
     "ScheduleLike",
     "Share",
@@ -42,6 +44,7 @@ __all__ = [
     "quiet",
     "registry",
     "schedule",
+    "stored_samples",
 ]
 
 registry: dict[str, Callable[[], Probe]] = {

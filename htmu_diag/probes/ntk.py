@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from htmu_diag.operators import Kernel, empirical_ntk, kernel_target_alignment
 from htmu_diag.operators.ntk import Outputs
+from htmu_diag.operators.sample_function import Output, pick_output
 from htmu_diag.probes.base import Need, StepContext
 from htmu_diag.probes.probe_batch import evaluating, probe_inputs, probe_targets
 from htmu_diag.solvers.kernels import ntk_spectrum
@@ -22,7 +23,8 @@ class NTKProbe:
 
     samples: rows of the batch, chosen once by the seed. 200 by default: a ResNet9 of 400 k parameters then takes about
         5 s on one core, an MLP of 700 k parameters 0.05 s.
-    outputs, sketch, memory: as in ``empirical_ntk``. layerwise: a spectrum for each module as well.
+    outputs, sketch, memory, output: as in ``empirical_ntk``; a language model has positions x vocabulary outputs, so
+        pass output=lambda result: result[:, -1] or a sketch. layerwise: a spectrum for each module as well.
     """
 
     samples: int = 200
@@ -30,11 +32,12 @@ class NTKProbe:
     sketch: int | None = None
     layerwise: bool = False
     memory: int = 2_000_000_000
+    output: Output = pick_output
     name: str = "ntk"
     needs: frozenset[Need] = frozenset({"model", "batch"})
 
     def measure(self, context: StepContext) -> Iterator[Spectrum]:
-        """The kernel's spectrum, with the scalar ``target_alignment`` where there are targets and one row a sample."""
+        """The kernel's spectrum, with the scalar ``target_alignment`` where targets are classes (n,) or numbers."""
         with evaluating(context) as model:
             kernel = empirical_ntk(
                 model,
@@ -45,6 +48,7 @@ class NTKProbe:
                 seed=context.seed,
                 layerwise=self.layerwise,
                 memory=self.memory,
+                output=self.output,
             )
         whole = ntk_spectrum(kernel, step=context.step)
         yield replace(whole, scalars={**whole.scalars, **self._alignment(context, kernel)})
@@ -53,7 +57,11 @@ class NTKProbe:
 
     def _alignment(self, context: StepContext, kernel: Kernel) -> dict[str, float]:
         targets = probe_targets(context, self.samples)
-        if targets is None or len(targets) != len(kernel.matrix):
+        if (
+            targets is None
+            or len(targets) != len(kernel.matrix)
+            or not (targets.ndim == 1 or targets.is_floating_point())
+        ):
             return {}
         value = kernel_target_alignment(kernel.matrix, targets)
         return {"target_alignment": value} if math.isfinite(value) else {}

@@ -1,24 +1,34 @@
 """The samples that kernel probes look at: a seeded choice from the fixed batch, the same at every step.
 
-The choice depends on the run's seed and the size of the batch alone, and uses a generator of its own: it can be made
-again from the run's information, and draws nothing from the training's generators.
+The choice depends on the run's seed and the size of the batch alone, and uses a generator of its own: it draws nothing
+from the training's generators. Fewer samples are a part of more (the first of one permutation), so that one set of
+samples, the largest, is stored with the run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from htmu_diag.errors import MeasurementError
-from htmu_diag.operators.sample_function import SampleFunction
-from htmu_diag.probes.base import StepContext
+from htmu_diag.operators.sample_function import SampleFunction, leaves
+from htmu_diag.probes.base import Probe, StepContext
 from htmu_diag.probes.quiet import quiet
 
-__all__ = ["chosen_rows", "evaluating", "probe_inputs", "probe_targets"]
+__all__ = ["SamplingProbe", "chosen_rows", "evaluating", "probe_inputs", "probe_targets", "stored_samples"]
+
+
+@runtime_checkable
+class SamplingProbe(Probe, Protocol):
+    """A probe that looks at ``samples`` rows of the batch, the same at every step."""
+
+    @property
+    def samples(self) -> int: ...
 
 
 def probe_inputs(context: StepContext, samples: int) -> Any:
@@ -30,11 +40,27 @@ def probe_inputs(context: StepContext, samples: int) -> Any:
 
 
 def probe_targets(context: StepContext, samples: int) -> Tensor | None:
-    """Targets of the same rows, None where the batch has none."""
-    targets = context.batch[1] if context.batch is not None else None
-    if not isinstance(targets, Tensor):
+    """Targets of the same rows, None where the batch has no tensor with one for each input."""
+    inputs, targets = context.batch if context.batch is not None else (None, None)
+    if not isinstance(targets, Tensor) or targets.shape[:1] != (_length(inputs),):
         return None
-    return targets[chosen_rows(len(targets), samples, context.seed)]
+    return targets[chosen_rows(len(targets), samples, context.seed).to(targets.device)]
+
+
+def stored_samples(context: StepContext, probes: Iterable[Probe]) -> dict[str, npt.NDArray[Any]]:
+    """What these probes look at, as arrays to store: ``rows`` (k,) of the batch, and ``inputs`` and ``targets`` there.
+
+    Several inputs have a name each, such as ``inputs['a']``. k is the largest number of samples of the probes that
+    sample; empty where none does.
+    """
+    counts = [probe.samples for probe in probes if isinstance(probe, SamplingProbe)]
+    if context.batch is None or not counts:
+        return {}
+    total = _length(context.batch[0])
+    rows = chosen_rows(total, max(counts), context.seed)
+    whole = [*leaves(context.batch[0], "inputs"), *leaves(context.batch[1], "targets")]
+    kept = {name: _as_array(tensor[rows.to(tensor.device)]) for name, tensor in whole if tensor.shape[:1] == (total,)}
+    return {"rows": rows.numpy(), **kept}
 
 
 def chosen_rows(total: int, samples: int, seed: int) -> Tensor:
@@ -48,6 +74,14 @@ def evaluating(context: StepContext) -> Iterator[torch.nn.Module]:
     """The model in eval mode, everything as found afterwards: per-sample Jacobians need fixed batch statistics."""
     with quiet(context.model):
         yield context.model.eval()
+
+
+def _as_array(tensor: Tensor) -> npt.NDArray[Any]:
+    """On the host; types that numpy does not know (bfloat16) as float32."""
+    host = tensor.detach().cpu()
+    known = not host.is_floating_point() or host.dtype in (torch.float16, torch.float32, torch.float64)
+    array: npt.NDArray[Any] = (host if known else host.float()).numpy()
+    return array
 
 
 def _length(inputs: Any) -> int:

@@ -1,9 +1,10 @@
 """Storage: the spectra of each step on disk, append-only and crash-safe."""
 
 from htmu_diag.storage.info import run_info
+from htmu_diag.storage.kept import PROBE_BATCH
 from htmu_diag.storage.lock import FolderLocked
 from htmu_diag.storage.record import SCHEMA, StoredStep
 from htmu_diag.storage.run import Run, load_run
 from htmu_diag.storage.store import Store
 
-__all__ = ["SCHEMA", "FolderLocked", "Run", "Store", "StoredStep", "load_run", "run_info"]
+__all__ = ["PROBE_BATCH", "SCHEMA", "FolderLocked", "Run", "Store", "StoredStep", "load_run", "run_info"]

@@ -10,9 +10,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy.typing as npt
+
 from htmu_diag.analysis import Options, StepRecord, diagnose
 from htmu_diag.errors import StorageError
 from htmu_diag.spectrum import Kind, Spectrum
+from htmu_diag.storage.kept import PROBE_BATCH, latest_arrays
 from htmu_diag.storage.log import visible_lines
 from htmu_diag.storage.record import DamagedRecord, Header, decode, decode_header
 from htmu_diag.storage.segments import RECORDS, visible_records
@@ -55,6 +58,11 @@ class Run:
         """The options of the live analysis, from ``run.json``; the defaults where it has none."""
         known = {field.name for field in fields(Options)}
         return Options(**{name: value for name, value in self.info.get("options", {}).items() if name in known})
+
+    @property
+    def probe_batch(self) -> dict[str, npt.NDArray[Any]]:
+        """The samples that the kernel probes look at: ``rows`` of the batch, ``inputs`` and ``targets``; else empty."""
+        return latest_arrays(self.directory, PROBE_BATCH)
 
     @property
     def steps(self) -> tuple[int, ...]:

@@ -5,6 +5,7 @@
         run.json                        its own information
         000000000100.safetensors        one record a step
         scalars.jsonl                   numbers logged between records, a line each
+        probe_batch.safetensors         the samples that kernel probes look at
     spectra/0001-from-1200/             resumed at step 1200: steps > 1200 of segment 0000 no longer count
 
 Nothing is moved or deleted on resume. One ``rename`` makes the new segment appear, and with it the old steps after its

@@ -8,10 +8,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy.typing as npt
+
 from htmu_diag.errors import InputError, StorageError
 from htmu_diag.spectrum import Spectrum
 from htmu_diag.storage.atomic import TEMPORARY, storage_errors, sync_folder, write_atomically
 from htmu_diag.storage.info import encode_info, run_info
+from htmu_diag.storage.kept import write_arrays
 from htmu_diag.storage.lock import FolderLock
 from htmu_diag.storage.log import LogLine, append_line
 from htmu_diag.storage.record import StoredStep, decode, decode_header, encode
@@ -82,6 +85,11 @@ class Store:
         self._require_lock()
         when = time.time() if wall_time is None else wall_time
         append_line(self._segment.path, LogLine(step, when, {tag: float(v) for tag, v in scalars.items()}))
+
+    def keep(self, name: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Keep arrays that belong to this whole attempt, such as the probe batch. Raises StorageError."""
+        self._require_lock()
+        write_arrays(self._segment.path, name, arrays, fsync=self._fsync)
 
     def close(self) -> None:
         """Give the folder free; harmless when called twice."""
