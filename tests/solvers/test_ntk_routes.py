@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from htmu_diag.errors import InputError
+from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.solvers.ntk import NTKCost, full_ntk_spectrum, ntk_cost
 
 
@@ -35,10 +35,36 @@ def test_the_cost_model_takes_products_where_the_kernel_is_large_and_is_printed(
     assert ntk_cost(model, x, None).choice == "exact"
 
 
-@pytest.mark.parametrize(("exact", "products", "choice"), [(1.0, 2.0, "exact"), (2.0, 1.0, "top_k")])
-def test_the_cheaper_route_is_chosen(exact: float, products: float, choice: str) -> None:
-    assert NTKCost(100, 5, exact, products, 35).choice == choice
-    assert choice in str(NTKCost(100, 5, exact, products, 35))
+@pytest.mark.parametrize(
+    ("exact", "products", "k", "choice"),
+    [(1.0, 2.0, 5, "exact"), (2.0, 1.0, 5, "top_k"), (1.0, 2.0, None, "exact"), (2.0, 1.0, None, "slq")],
+)
+def test_the_cheaper_route_is_chosen(exact: float, products: float, k: int | None, choice: str) -> None:
+    cost = NTKCost(100, k, exact, products, 35)
+    assert cost.choice == choice
+    assert f"chosen: {choice}" in str(cost)
+
+
+def test_the_density_by_products_has_the_moments_and_the_outlier_of_the_kernel() -> None:
+    model, x = problem(60)
+    exact = full_ntk_spectrum(model, x, method="exact")
+    density = full_ntk_spectrum(model, x, method="slq")
+    assert density.estimator.method == "quadrature"
+    assert density.dimension == exact.dimension == 180
+    assert density.values[-1] == pytest.approx(exact.values[-1], rel=1e-6)
+    assert abs(density.trace() - exact.trace()) < 4 * density.scalars["trace_stderr"] + 1e-9
+    grid = np.geomspace(exact.values[-1] / 1e3, exact.values[-1], 50)
+    mass = [density.weights[density.values <= level].sum() for level in grid]
+    assert np.abs(np.array(mass) - np.searchsorted(exact.values, grid, side="right") / 180).max() < 0.08
+
+
+def test_a_kernel_that_does_not_fit_is_replaced_by_products() -> None:
+    model, x = problem()
+    found = full_ntk_spectrum(model, x, memory=20_000)
+    assert found.estimator.method == "quadrature"
+    assert found.trace() == pytest.approx(full_ntk_spectrum(model, x).trace(), rel=0.3)
+    with pytest.raises(MeasurementError, match="ntk_operator"):
+        full_ntk_spectrum(model, x, method="exact", memory=20_000)
 
 
 def test_top_k_without_k_is_refused() -> None:
