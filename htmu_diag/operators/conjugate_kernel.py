@@ -7,7 +7,7 @@ measures the correlation in the data as the layer sees it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -15,6 +15,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.conv import _ConvNd
 
 from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.operators.sample_function import Output, SampleFunction, pick_output
@@ -48,46 +50,70 @@ def conjugate_kernel(
 ) -> dict[str, Features]:
     """The features of every layer by module name, and of the inputs under "inputs", in one forward pass.
 
-    layers: globs on the names of modules without children. A module that returns no tensor with a row for each sample
-    is left out; a module that is called twice counts with its last call. chunk: samples in one forward pass.
-    memory: bytes of activations that may be held. Raises InputError where no layer matches, MeasurementError where the
-    activations do not fit or hold NaN (naming the layer).
+    layers: globs on the names of modules without children ("model" where the model itself is one). A module that
+    returns no tensor with a row for each sample is left out; a module that is called twice counts with its last call.
+    chunk: samples in one forward pass. memory: bytes of activations that may be held. Raises InputError where no layer
+    matches, MeasurementError where the activations do not fit or hold NaN (naming the layer).
     """
     function = SampleFunction(model, inputs, output)
     globs = (layers,) if isinstance(layers, str) else tuple(layers)
-    chosen = {
-        name: module
-        for name, module in function.model.named_modules()
-        if name and not any(module.children()) and any(fnmatchcase(name, glob) for glob in globs)
-    }
+    leaves = {name or "model": m for name, m in function.model.named_modules() if not any(m.children())}
+    chosen = {name: module for name, module in leaves.items() if any(fnmatchcase(name, glob) for glob in globs)}
     if not chosen:
-        names = [name for name, module in function.model.named_modules() if name and not any(module.children())]
-        raise InputError(f"layers={layers!r}: no layer has such a name; there are {', '.join(names[:8])}")
-    held = {name: _Held(function.n) for name in chosen}
+        raise InputError(f"layers={layers!r}: no layer has such a name; there are {', '.join(list(leaves)[:8])}")
+    held, axes = {name: _Held() for name in chosen}, _Axes()
     for start in range(0, function.n, chunk):
         stop = min(start + chunk, function.n)
-        with torch.no_grad(), _activations(chosen, stop - start) as found:
+        with torch.no_grad(), _activations(leaves, chosen, stop - start, axes) as found:
             function(start, stop)
-        for name, activation in found.items():
-            held[name].put(name, start, activation)
+        for name, (activation, axis) in found.items():
+            held[name].put(name, start, activation, axis)
         _refuse_too_much(held, memory)
     for name, tensor in function.tensors():
-        if tensor.is_floating_point():
-            held[name] = _Held(function.n)
-            held[name].put(name, 0, tensor)
+        if tensor.is_floating_point() and tensor.ndim > 1:
+            held[name] = _Held()
+            held[name].put(name, 0, tensor, axes.of(tensor))
     return {name: part.features(name) for name, part in held.items() if part.count}
 
 
+class _Axes:
+    """Which axis of an activation is the channel: told by the modules that know, and by shape for those that do not.
+
+    Convolutions and norms of images take and give channels at axis 1; what has the shape of such an input or output
+    (ReLU, dropout, the input itself) is read alike. Else: axis 1 from four axes on, the last one below.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[torch.Size, int] = {}
+
+    def see(self, module: nn.Module, *tensors: Any) -> None:
+        """Learn from a module's input and output."""
+        kinds = (_ConvNd, _NormBase, nn.GroupNorm, nn.Linear, nn.LayerNorm, nn.RMSNorm, nn.Embedding)
+        if isinstance(module, kinds):
+            axis = 1 if isinstance(module, kinds[:3]) else -1
+            self._known |= {tensor.shape[1:]: axis for tensor in tensors if isinstance(tensor, Tensor)}
+
+    def of(self, activation: Tensor) -> int:
+        """The channel axis."""
+        return self._known.get(activation.shape[1:], 1 if activation.ndim > 3 else -1)
+
+
 @contextmanager
-def _activations(modules: Mapping[str, nn.Module], rows: int) -> Iterator[dict[str, Tensor]]:
-    """Outputs of the modules with one row for each sample, while the context is open."""
-    found: dict[str, Tensor] = {}
+def _activations(
+    modules: Mapping[str, nn.Module], chosen: Container[str], rows: int, axes: _Axes
+) -> Iterator[dict[str, tuple[Tensor, int]]]:
+    """Outputs of the chosen modules with one row for each sample and their channel axes, while the context is open."""
+    found: dict[str, tuple[Tensor, int]] = {}
     handles = []
     for name, module in modules.items():
 
         def hook(module: nn.Module, args: Any, output: Any, name: str = name) -> None:
-            if isinstance(output, Tensor) and output.ndim > 1 and len(output) == rows and output.is_floating_point():
-                found[name] = output.detach().clone()
+            axes.see(module, *args[:1], output)
+            usable = (
+                isinstance(output, Tensor) and output.ndim > 1 and len(output) == rows and output.is_floating_point()
+            )
+            if name in chosen and usable:
+                found[name] = output.detach().clone(), axes.of(output)
 
         handles.append(module.register_forward_hook(hook))
     try:
@@ -101,7 +127,6 @@ def _activations(modules: Mapping[str, nn.Module], rows: int) -> Iterator[dict[s
 class _Held:
     """Activations of one layer as they come in: the rows, and float64 moments of the channels."""
 
-    n: int
     rows: list[Tensor] = field(default_factory=list)
     count: int = 0
     total: Tensor | None = None
@@ -111,12 +136,12 @@ class _Held:
     def bytes(self) -> int:
         return sum(row.numel() * row.element_size() for row in self.rows)
 
-    def put(self, name: str, start: int, activation: Tensor) -> None:
+    def put(self, name: str, start: int, activation: Tensor, axis: int) -> None:
         bad = (~torch.isfinite(activation.flatten(1))).any(1).nonzero().flatten()
         if len(bad):
             raise MeasurementError(f"{name}: activations of sample {start + int(bad[0])} are NaN or infinite")
         self.rows.append(activation.flatten(1))
-        channels = _channels(activation).double()
+        channels = activation.movedim(axis, -1).flatten(0, -2).double()
         total, second = channels.sum(0), channels.T @ channels
         self.total = total if self.total is None else self.total + total
         self.second = second if self.second is None else self.second + second
@@ -127,13 +152,6 @@ class _Held:
         assert self.second is not None
         mean = self.total / self.count
         return Features(name, torch.cat(self.rows), self.second / self.count - torch.outer(mean, mean), self.count)
-
-
-def _channels(activation: Tensor) -> Tensor:
-    """(rows, channels): the channel is axis 1 of images (4-D and more), else the last axis."""
-    if activation.ndim > 3:
-        return activation.movedim(1, -1).flatten(0, -2)
-    return activation.flatten(0, -2)
 
 
 def _refuse_too_much(held: Mapping[str, _Held], memory: int) -> None:

@@ -42,6 +42,26 @@ def test_covariances_are_those_of_channels_over_samples_and_positions() -> None:
     assert found["0"].count == 7 * 4
 
 
+def test_the_channel_axis_is_that_of_the_layer_also_for_signals_and_images_with_channels_last() -> None:
+    torch.manual_seed(0)
+    signal = nn.Sequential(nn.Conv1d(2, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(12, 2)).double()
+    x = torch.randn(6, 2, 5, dtype=torch.float64)
+    found = conjugate_kernel(signal, x)
+    after = signal[:2](x).transpose(1, 2).flatten(0, 1)
+    assert torch.allclose(found["1"].covariance, torch.cov(after.T, correction=0))
+    assert torch.allclose(found["inputs"].covariance, torch.cov(x.transpose(1, 2).flatten(0, 1).T, correction=0))
+    images = torch.randn(4, 3, 3, 5, dtype=torch.float64)
+    assert conjugate_kernel(nn.Sequential(nn.LayerNorm(5).double()), images)["0"].covariance.shape == (5, 5)
+
+
+def test_a_model_that_is_one_layer_is_called_model() -> None:
+    torch.manual_seed(0)
+    linear, x = nn.Linear(4, 3), torch.randn(5, 4)
+    found = conjugate_kernel(linear, x)
+    assert list(found) == ["model", "inputs"]
+    assert torch.allclose(found["model"].kernel, linear(x) @ linear(x).T / 3)
+
+
 def test_activations_that_do_not_fit_or_are_nan_are_refused_by_layer() -> None:
     model, x = small()
     with pytest.raises(MeasurementError, match="0: the activations held"):
