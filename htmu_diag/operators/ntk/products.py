@@ -7,6 +7,7 @@ a model is decided once, on two samples, by the identity <J w, u> = <w, J^T u>.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -105,7 +106,8 @@ class NTKOperator:
             return self.function.flat(result, stop - start)
 
         values = {name: parameter.detach() for name, parameter in self.parameters.items()}
-        with sdpa_kernel(SDPBackend.MATH), eager():
+        with sdpa_kernel(SDPBackend.MATH), eager(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)  # torch's own rules
             tangent: Tensor = jvp(outputs, (values,), (direction,))[1]
         return tangent.detach()
 
