@@ -19,18 +19,23 @@ __all__ = ["covariance_spectrum", "feature_spectrum", "jacobian_spectrum", "ntk_
 
 
 def ntk_spectrum(kernel: Kernel, *, layer: str | None = None, step: int | None = None) -> Spectrum:
-    """All eigenvalues of K/n; of one layer's part with ``layer``.
+    """All eigenvalues of K/n; of one layer's part, with its own P, for ``layer``.
 
-    The matrix behind the kernel is J (n C x P), gamma = n C / P or its inverse, for "full"; the outputs side by side
-    (n x C P) for "trace"; and one combination of outputs (n x P) for "pseudo".
+    The aspect ratio is that of the Jacobian J (n C x P), gamma = n C / P or its inverse, for "full" and for "trace",
+    whose kernel is the partial trace of J J^T over outputs (in the limit of infinite width both have one spectrum, up
+    to C and multiplicity); "pseudo" has one combination of outputs (n x P), gamma = n / P.
     """
-    n, outputs, size = kernel.samples, kernel.outputs, kernel.parameters
-    shapes = {"full": (n * outputs, size), "trace": (n, outputs * size), "pseudo": (n, size)}
-    sides = {"full": "J (n C x P)", "trace": "J (n x C P, outputs side by side)", "pseudo": "J (n x P)"}
-    gammas = {"full": "n C / P", "trace": "n / (C P)", "pseudo": "n / P"}
-    shape = shapes[kernel.mode]
-    inverse = "" if shape[0] <= shape[1] else ", inverted"
-    unit = f"eigenvalues of J J^T / n, {sides[kernel.mode]}, gamma = {gammas[kernel.mode]}{inverse}"
+    n, size = kernel.samples, kernel.parameters if layer is None else kernel.sizes[layer]
+    count = 1 if kernel.mode == "pseudo" else kernel.outputs
+    kernels = {
+        "full": "J J^T / n",
+        "trace": "the sum over outputs of J J^T / n",
+        "pseudo": "J J^T / n, outputs combined",
+    }
+    shape = (n * count, size)
+    sides = ("n", "P") if kernel.mode == "pseudo" else ("n C", "P")
+    over, under = sides if shape[0] <= shape[1] else sides[::-1]
+    unit = f"eigenvalues of {kernels[kernel.mode]}, J ({sides[0]} x P), gamma = {over} / {under}"
     matrix = kernel.matrix if layer is None else kernel.layers[layer]
     scalars = {"sketch_error": kernel.error} if kernel.error else {}
     source = Source(Kind.NTK, layer or "model", shape, step, unit)

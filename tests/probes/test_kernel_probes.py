@@ -60,7 +60,7 @@ def test_the_ntk_probe_measures_the_kernel_of_the_chosen_rows_in_eval_mode() -> 
     (found,) = NTKProbe(samples=20).measure(here)
     kernel = empirical_ntk(here.model.eval(), here.batch[0][chosen_rows(50, 20, 7)])
     assert np.allclose(found.values, torch.linalg.eigvalsh(kernel.matrix.double() / 20), rtol=1e-4)
-    assert found.source.shape == (20, 3 * kernel.parameters)
+    assert found.source.shape == (20 * 3, kernel.parameters)
     assert -1 <= found.scalars["target_alignment"] <= 1
 
 
@@ -69,6 +69,7 @@ def test_layerwise_and_projected_kernels_are_named_and_carry_their_error() -> No
     assert [s.source.name for s in spectra] == ["model", "0", "1", "4"]
     assert spectra[0].trace() == pytest.approx(sum(s.trace() for s in spectra[1:]), rel=1e-5)
     assert spectra[0].scalars["sketch_error"] > 0
+    assert [s.source.shape[1] for s in spectra] == [56 + 16 + 27, 56, 16, 27]
 
 
 def test_the_rows_depend_on_the_seed_alone_and_are_distinct() -> None:
@@ -99,8 +100,15 @@ def test_full_and_trace_spectra_say_their_aspect_ratio() -> None:
     x = here.batch[0][:4]
     full = ntk_spectrum(empirical_ntk(here.model.eval(), x, outputs="full"))
     trace = ntk_spectrum(empirical_ntk(here.model.eval(), x))
+    size = sum(p.numel() for p in here.model.parameters())
     assert "gamma = n C / P" in full.source.unit
-    assert full.source.gamma == pytest.approx(12 / sum(p.numel() for p in here.model.parameters()))
+    assert "gamma = n C / P" in trace.source.unit
+    assert full.source.gamma == trace.source.gamma == pytest.approx(12 / size)
+    many = ntk_spectrum(empirical_ntk(here.model.eval(), torch.randn(size, 6)))
+    assert many.source.gamma == pytest.approx(1 / 3)
+    assert "gamma = P / n C" in many.source.unit
+    pseudo = ntk_spectrum(empirical_ntk(here.model.eval(), x, outputs="pseudo"))
+    assert pseudo.source.shape == (4, size)
     assert full.trace() == pytest.approx(trace.trace(), rel=1e-5)
 
 

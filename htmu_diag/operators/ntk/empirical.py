@@ -6,6 +6,7 @@ layer's input and its output gradients suffice to build that part (``rules``), b
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -32,6 +33,7 @@ class Kernel:
 
     matrix: (n, n) for "trace" and "pseudo", (n C, n C) for "full" (row i C + c: output c of sample i).
     samples, outputs, parameters: n, C and P. layers: module -> its part, where asked for; they add up to ``matrix``.
+    sizes: module -> its number of parameters; they add up to P.
     plan: how it was computed. error: relative Frobenius error estimated by a sketch, 0 for an exact kernel.
     """
 
@@ -42,6 +44,7 @@ class Kernel:
     parameters: int
     plan: Plan
     layers: Mapping[str, Tensor] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
     error: float = 0.0
 
 
@@ -121,7 +124,10 @@ def ntk_plan(
 def _assembled(parts: dict[str, Tensor], outputs: Outputs, n: int, found: Survey, plan: Plan) -> Kernel:
     layers = {name: part for name, part in parts.items() if name}
     count = 1 if outputs == "pseudo" else found.outputs
-    return Kernel(_total(parts), outputs, n, count, found.size, plan, layers)
+    sizes: Counter[str] = Counter()
+    for parameter in found.parameters:
+        sizes[module_of(parameter.name)] += parameter.size
+    return Kernel(_total(parts), outputs, n, count, found.size, plan, layers, sizes)
 
 
 def _total(parts: dict[str, Tensor]) -> Tensor:
