@@ -30,6 +30,8 @@ _PUBLIC = {
     "fit_power_law": "fits",
     "fit_htmp": "fits",
     "fit_marchenko_pastur": "fits",
+    "analyze": "model_analysis",
+    "Analysis": "report",
     "diagnose": "analysis",
     "Diagnosis": "analysis",
     "load_run": "storage",

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from htmu_diag.analysis.norms import weight_norms
 from htmu_diag.analysis.options import Options
 from htmu_diag.analysis.quantities import tag
 from htmu_diag.analysis.shape import NUMERICAL_ZERO, SpectrumShape, shape_of
@@ -94,6 +95,7 @@ class Diagnosis:
         return {
             **self.shape.numbers(),
             **_tail_numbers(self.tail, self.shape.log_norm),
+            **weight_norms(self.spectrum, self.tail.alpha),
             "lower_exponent": self.lower.alpha - 2.0 if self.lower else np.nan,
             "alpha_noise": self.alpha_noise,
             "alpha_predicted": self.alpha_predicted,
@@ -136,6 +138,8 @@ def diagnose(spectrum: Spectrum, options: Options | None = None) -> Diagnosis:
     if spectrum.estimator.method == "quadrature":
         return _diagnose_quadrature(spectrum, shape)
     positive = spectrum.values[spectrum.values > NUMERICAL_ZERO * spectrum.dimension * max(shape.lambda_max, 0.0)]
+    if options.tail_only:
+        return Diagnosis(spectrum, shape, fit_power_law(positive))
     if spectrum.source.kind in _ORIENTATION and not spectrum.is_censored:
         return _diagnose_matrix(spectrum, shape, positive, options)
     tail = fit_power_law(positive, bootstrap=options.bootstrap, rng=options.rng(spectrum.source))

@@ -20,10 +20,13 @@ class Options:
         and 0.1, at 50 fits a layer (a millisecond each at n = 1,000); use 1,000 for a published number.
     seed: of the bootstraps. The stream also depends on the layer and the step, so that an offline analysis of a stored
         spectrum gives exactly the number that was logged live.
+    tail_only: fit the power law of the upper tail and nothing else: alpha, xmin, KS and norms of a large model at
+        little more than the cost of its linear algebra; p-values, kappa, bulk and phases stay without a number.
     """
 
     bootstrap: int = 50
     seed: int = 0
+    tail_only: bool = False
 
     def rng(self, source: Source) -> np.random.Generator:
         """The generator of this source's bootstraps."""

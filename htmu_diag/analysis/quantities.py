@@ -43,6 +43,21 @@ _ROWS = (
     Quantity("effective_rank", "exp H", "1", 0, _INF, "Exponential of the entropy of the normalised eigenvalues."),
     Quantity("zero_fraction", "f_0", "1", 0, 1, "Share of eigenvalues that are zero to rounding."),
     Quantity("negative_mass", "f_-", "1", 0, 1, "Share of the spectrum below zero (indefinite operators)."),
+    # norms of a weight matrix, whatever its eigenvalues were divided by
+    Quantity(
+        "log_frobenius_norm", "log10 ||W||_F^2", "decades", -_INF, _INF, "Logarithm of the squared Frobenius norm of W."
+    ),
+    Quantity(
+        "log_spectral_norm", "log10 ||W||_2^2", "decades", -_INF, _INF, "Logarithm of the squared spectral norm of W."
+    ),
+    Quantity(
+        "log_alpha_norm",
+        "log10 ||W^T W||_alpha^alpha",
+        "decades",
+        -_INF,
+        _INF,
+        "Logarithm of the sum of the eigenvalues of W^T W to the power alpha.",
+    ),
     # the upper tail as a power law
     Quantity(
         "alpha", "alpha", "1", 1, _INF, "Exponent of the eigenvalue density above xmin, by maximum likelihood.", "alpha"
@@ -71,7 +86,12 @@ _ROWS = (
         "What the same estimator gives on pure noise of this shape (the Marchenko-Pastur law's own quantiles).",
     ),
     Quantity(
-        "alpha_weighted", "alpha log10 lambda_max", "1", -_INF, _INF, "Alpha weighted by the log norm (alpha-hat)."
+        "alpha_weighted",
+        "alpha log10 ||W||_2^2",
+        "1",
+        -_INF,
+        _INF,
+        "Alpha times the logarithm of the squared spectral norm (alpha-hat); of lambda_max where there is no W.",
     ),
     Quantity(
         "lower_exponent", "a", "1", -_INF, _INF, "Exponent of the eigenvalue density at zero, from the lower tail."

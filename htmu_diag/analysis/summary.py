@@ -19,13 +19,16 @@ __all__ = ["summarize"]
 
 FEWEST = 30  # of noise matrices, one in five has no tail to fit at 10 eigenvalues, one in forty at 30 (200 draws)
 
-_FITTED = ("alpha", "alpha_noise", "alpha_predicted", "alpha_weighted", "kappa", "log_kappa")
+_FITTED = ("alpha", "alpha_noise", "alpha_predicted", "alpha_weighted", "log_alpha_norm", "kappa", "log_kappa")
 _MEANS = (
     "alpha",
     "alpha_noise",
     "alpha_predicted",
     "alpha_weighted",
     "log_norm",
+    "log_frobenius_norm",
+    "log_spectral_norm",
+    "log_alpha_norm",
     "log_kappa",
     "stable_rank",
     "entropy_deficit",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import cast
@@ -20,6 +21,7 @@ __all__ = ["COMMANDS", "main"]
 # subcommand -> (module of cli/, what it does in one line)
 COMMANDS = {
     "train": ("train", "train a model from a YAML file and watch its spectra"),
+    "analyze": ("analyze", "spectra of every layer of a checkpoint, a model, or a folder of checkpoints"),
     "fetch": ("fetch", "download the files of mnist or cifar10"),
 }
 
@@ -29,12 +31,15 @@ examples:
   htmu train configs/digits_mlp.yaml --optimizer.lr=0.05 --model.widths=[256,256]
   htmu train configs/stdlib_char_gpt.yaml --out runs/chars
   htmu train configs/stdlib_char_gpt.yaml --out runs/chars --resume
+  htmu analyze model.safetensors --out report
+  htmu analyze runs/chars/checkpoints --out runs/chars-curves
   htmu fetch cifar10
   tensorboard --logdir runs
 """
 
 REFUSED = 2
 INTERRUPTED = 130
+READER_LEFT = 141  # what shells report when `| head` has seen enough: 128 + SIGPIPE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,7 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given[0] not in COMMANDS:
         return _refuse(_unknown(given[0]))
     try:
-        return _command(given[0])(given[1:])
+        code = _command(given[0])(given[1:])
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more is written at exit
+        return READER_LEFT
     except HTMUError as error:
         return _refuse(str(error))
     except KeyboardInterrupt:

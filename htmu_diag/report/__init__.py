@@ -1,6 +1,18 @@
 """Report: figures and tables of a run. matplotlib is imported when the first figure is drawn."""
 
 from htmu_diag.report.figures import esd_figure, png
+from htmu_diag.report.fitted_tables import fitted_tables
+from htmu_diag.report.model import Analysis, Layer, SkippedTensor
 from htmu_diag.report.tables import diagnosis_table, markdown_table, plain_table
 
-__all__ = ["diagnosis_table", "esd_figure", "markdown_table", "plain_table", "png"]
+__all__ = [
+    "Analysis",
+    "Layer",
+    "SkippedTensor",
+    "diagnosis_table",
+    "esd_figure",
+    "fitted_tables",
+    "markdown_table",
+    "plain_table",
+    "png",
+]

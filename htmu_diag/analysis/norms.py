@@ -1,0 +1,33 @@
+"""Norms of a weight matrix as the literature on weight spectra reports them, from its eigenvalues.
+
+They are norms of W itself, whatever the eigenvalues were divided by: with l_i the eigenvalues of W W^T / N, N the
+larger side, ||W||_F^2 = N sum l_i, ||W||_2^2 = N max l_i, and the alpha-norm of Martin, Peng & Mahoney (Nature
+Communications 2021) is sum (N l_i)^alpha. Their "weighted alpha" (alpha-hat) is alpha log10 ||W||_2^2.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from htmu_diag.spectrum import Kind, Spectrum
+
+__all__ = ["weight_norms"]
+
+_OF_MATRICES = (Kind.WEIGHTS, Kind.UPDATES)
+
+
+def weight_norms(spectrum: Spectrum, alpha: float) -> dict[str, float]:
+    """Decimal logarithms by their names in `quantities`; empty for other spectra than those of weight matrices."""
+    source, values = spectrum.source, spectrum.values
+    if source.kind not in _OF_MATRICES or not values.size or not values[-1] > 0:
+        return {}
+    spectral = math.log10(values[-1]) + math.log10(max(source.shape))
+    relative = values / values[-1]  # no power of these overflows
+    return {
+        "log_frobenius_norm": spectral + math.log10(relative.sum()),
+        "log_spectral_norm": spectral,
+        "log_alpha_norm": alpha * spectral + float(np.log10((np.maximum(relative, 0.0) ** alpha).sum())),
+        "alpha_weighted": alpha * spectral,
+    }

@@ -1,0 +1,123 @@
+"""``htmu analyze PATH [--include GLOB] [--exclude GLOB] [--out DIR] [--json | --csv] ...``.
+
+Under ``torchrun`` the matrices are shared among the ranks, and rank 0 shows the result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from htmu_diag.analysis import Options
+from htmu_diag.cli.arguments import Arguments
+from htmu_diag.errors import HTMUError, InputError, StorageError
+
+__all__ = ["run"]
+
+EPILOG = """\
+examples:
+  htmu analyze model.safetensors
+  htmu analyze runs/mine/checkpoints --out runs/mine-curves       (a time series; then tensorboard --logdir runs)
+  htmu analyze checkpoint.pt --include 'encoder.*' --out report    (layers.csv, analysis.json, a picture of each layer)
+  htmu analyze bert/ --csv --names weightwatcher > layers.csv
+  torchrun --nproc-per-node=8 -m htmu_diag analyze llama/ --out llama-spectra
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Analyse; returns 0. Raises HTMUError, on rank 0 only, for what cannot be read or written."""
+    given = _parser().parse_args(arguments)
+    out = Path(given.out) if given.out else None
+    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1 and not Path(given.path).exists():  # known before torch is imported
+        raise InputError(f"{given.path}: no such file or folder; check the path")
+    if out is not None and rank == 0:
+        _refuse_occupied(out)
+    try:
+        return _analyse(given, out, rank, world)
+    except HTMUError:
+        if rank:  # rank 0 was told, and says it once
+            return 2
+        raise
+
+
+def _analyse(given: argparse.Namespace, out: Path | None, rank: int, world: int) -> int:
+    from htmu_diag.model_analysis.session import Form, Request, run_analysis  # imports torch: arguments are checked
+
+    if world > 1:
+        _join_job(given.limit)
+    form: Form = "json" if given.json else "csv" if given.csv else "table"
+    ranks = given.limit if world > 1 else False
+    request = Request(given.path, form, given.names, out, {**_choices(given), "ranks": ranks}, writes=rank == 0)
+    run_analysis(request)
+    return 0
+
+
+def _join_job(limit: float) -> None:
+    import torch.distributed as dist
+
+    dist.init_process_group("gloo", timeout=datetime.timedelta(seconds=limit))
+
+
+def _choices(given: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "include": given.include,
+        "exclude": given.exclude,
+        "min_side": given.min_side,
+        "conv": given.conv,
+        "heads": given.heads,
+        "fused": not given.whole,
+        "vectors": given.vectors,
+        "options": Options(given.bootstrap, given.seed, given.tail_only),
+        "threads": given.threads,
+        "device": given.device,
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Arguments(
+        prog="htmu analyze",
+        description="Measure and diagnose every weight matrix of a checkpoint, a model folder, or a folder of "
+        "checkpoints (a time series).",
+        epilog=EPILOG,
+    )
+    add = parser.add_argument
+    add("path", metavar="PATH", help="weights (.safetensors .pt .pth .bin .ckpt), a model's folder, a folder of steps")
+    add("--include", action="append", default=[], metavar="GLOB", help="only these layers; may be given again")
+    add("--exclude", action="append", default=[], metavar="GLOB", help="all but these layers; may be given again")
+    add("--out", metavar="DIR", help="a new folder for layers.csv, analysis.json, pictures; a series: a run folder too")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="everything as JSON on stdout")
+    form.add_argument("--csv", action="store_true", help="one line a matrix on stdout")
+    add("--names", choices=["htmu", "weightwatcher"], default="htmu", help="of the columns in JSON, CSV and files")
+    add("--min-side", type=int, default=2, metavar="N", help="skip matrices with a smaller side below it (default: 2)")
+    add("--conv", choices=["unfold", "positions", "groups"], default="unfold", help="how kernels become matrices")
+    add("--heads", type=_heads, default=False, metavar="N", help="split q, k, v into N heads, or 'auto' by config.json")
+    add("--whole", action="store_true", help="keep fused q, k, v projections and gates whole")
+    add("--vectors", action="store_true", help="also the entropy of eigenvectors")
+    add("--tail-only", action="store_true", help="fit exponents only: several times faster")
+    add("--bootstrap", type=int, default=50, metavar="N", help="replicates behind each p-value (default: 50)")
+    add("--seed", type=int, default=0, metavar="N", help="of the p-values (default: 0)")
+    add("--threads", type=int, default=1, metavar="N", help="BLAS threads (default: 1, the same result everywhere)")
+    add("--device", metavar="NAME", help="where matrices are decomposed, such as cuda (default: cpu)")
+    add("--limit", type=float, default=60.0, metavar="S", help="torchrun: seconds before a silent rank is given up")
+    return parser
+
+
+def _heads(text: str) -> bool | int:
+    if text == "auto":
+        return True
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is neither 'auto' nor a number of heads")
+
+
+def _refuse_occupied(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise StorageError(f"--out: {out} is a file; name a folder")
+    if out.is_dir() and any(out.iterdir()):
+        raise StorageError(f"--out: {out} is not empty; name another folder")

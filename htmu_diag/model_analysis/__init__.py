@@ -1,0 +1,6 @@
+"""Analysis of models as they are: a module in memory, a checkpoint, a folder of checkpoints through a training."""
+
+from htmu_diag.model_analysis.analyze import Progress, analyze
+from htmu_diag.model_analysis.folders import CheckpointSeries, find_series
+
+__all__ = ["CheckpointSeries", "Progress", "analyze", "find_series"]

@@ -1,0 +1,99 @@
+"""What a person reads on the terminal about an analysis: tables cut to its width, and a few lines in words."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from htmu_diag.report import fitted_tables, plain_table
+from htmu_diag.report.cells import number
+from htmu_diag.report.model import Analysis
+
+__all__ = ["describe", "say", "show_layers", "show_steps"]
+
+_REASONS = 6  # of skipped tensors: a line each
+_STEP_COLUMNS = {
+    "alpha": "alpha_mean",
+    "on noise": "alpha_noise_mean",
+    "alpha-hat": "alpha_weighted_mean",
+    "kappa": "kappa_mean",
+    "stable rank": "stable_rank_mean",
+    "spikes": "spikes",
+}
+
+
+def show_layers(console: Console, analysis: Analysis) -> None:
+    """A row a matrix: boxed and cut to a terminal's width; one plain line each where the output is a file."""
+    if not analysis.diagnoses:
+        return
+    if not console.is_terminal:
+        say(console, plain_table(analysis.diagnoses))
+        return
+    step = "" if analysis.step is None else f", step {analysis.step}"
+    for table in fitted_tables(analysis.diagnoses, console.width, f"{analysis.model}{step}"):
+        console.print(table)
+
+
+def show_steps(console: Console, steps: Sequence[int], summaries: Sequence[Mapping[str, float]]) -> None:
+    """A row a checkpoint: means over its layers, and its phases."""
+    headings = ["step", *_STEP_COLUMNS, "phases"]
+    rows = [
+        [str(step), *[number(summary.get(key, math.nan)) for key in _STEP_COLUMNS.values()], _phases(summary)]
+        for step, summary in zip(steps, summaries, strict=True)
+    ]
+    if not console.is_terminal:
+        widths = [max(len(row[i]) for row in [headings, *rows]) for i in range(len(headings) - 1)]
+        for row in [headings, *rows]:
+            aligned = [cell.rjust(width) for cell, width in zip(row[:-1], widths, strict=True)]
+            say(console, "  ".join([*aligned, row[-1]]))
+        return
+    table = Table(header_style="bold")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == "phases" else "right")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    console.print(table)
+
+
+def describe(analysis: Analysis) -> Iterator[str]:
+    """The model in a few lines: its means, its phases, what is unusable and what was skipped."""
+    summary = analysis.summary()
+    shown = {key: number(value) for key, value in summary.items()}
+    yield (
+        f"mean alpha {shown['alpha_mean']} (noise of these shapes {shown['alpha_noise_mean']}), "
+        f"alpha-hat {shown['alpha_weighted_mean']}, kappa {shown['kappa_mean']}, "
+        f"stable rank {shown['stable_rank_mean']}"
+    )
+    yield (
+        f"mean log10 norms: Frobenius {shown['log_frobenius_norm_mean']}, "
+        f"spectral {shown['log_spectral_norm_mean']}, alpha {shown['log_alpha_norm_mean']}"
+    )
+    yield f"{len(analysis.layers)} matrices: {_phases(summary) or 'no phase was determined'}"
+    for layer in analysis.unusable:
+        yield f"unusable: {layer.reason if layer.name in layer.reason else f'{layer.name}: {layer.reason}'}"
+    yield from _skipped(analysis)
+
+
+def say(console: Console, text: str) -> None:
+    """Lines as they are: a path or a number is never wrapped, coloured or read as markup."""
+    console.print(text, soft_wrap=True, markup=False, emoji=False, highlight=False)
+
+
+def _phases(summary: Mapping[str, float]) -> str:
+    """Such as "3 heavy-tailed, 1 random-like", the most frequent first."""
+    counts = {key.removeprefix("phase_"): value for key, value in summary.items() if key.startswith("phase_")}
+    return ", ".join(f"{count:.0f} {phase}" for phase, count in sorted(counts.items(), key=lambda pair: -pair[1]))
+
+
+def _skipped(analysis: Analysis) -> Iterator[str]:
+    reasons = Counter(skip.reason for skip in analysis.skipped)
+    for reason, count in reasons.most_common(_REASONS):
+        first = next(skip.name for skip in analysis.skipped if skip.reason == reason)
+        yield f"skipped: {first}{f' and {count - 1} more' if count > 1 else ''}: {reason}"
+    if len(reasons) > _REASONS:
+        yield f"skipped: {len(reasons) - _REASONS} further reasons; --json lists every tensor"

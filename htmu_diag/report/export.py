@@ -1,0 +1,89 @@
+"""An analysis as JSON, as CSV, and as files in a folder. What has no finite value is null, or an empty cell."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from htmu_diag.report.figures import esd_figure, png
+from htmu_diag.report.model import Analysis, Names
+from htmu_diag.storage.atomic import storage_errors, write_atomically
+
+__all__ = ["as_content", "csv_text", "json_text", "write_pictures", "write_text"]
+
+_LONGEST = 100  # characters of a layer's name in a file name
+
+
+def as_content(analysis: Analysis, names: Names = "htmu") -> dict[str, Any]:
+    """The analysis as plain values: model, step, options, summary, layers (`Analysis.rows`), skipped tensors."""
+    return {
+        "model": analysis.model,
+        "step": analysis.step,
+        "options": asdict(analysis.options),
+        "summary": analysis.summary(names),
+        "layers": analysis.rows(names),
+        "skipped": [asdict(skip) for skip in analysis.skipped],
+    }
+
+
+def json_text(content: Any) -> str:
+    """Strict JSON of plain values; NaN and infinities become null."""
+    return json.dumps(_finite(content), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A header and one line a row, numbers in full precision; columns in the order in which rows name them."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows([{key: "" if _is_nan(value) else value for key, value in row.items()} for row in rows])
+    return text.getvalue()
+
+
+def write_text(path: Path, text: str) -> None:
+    """A UTF-8 file, whole or not at all. Raises StorageError."""
+    with storage_errors("create", path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, text.encode(), fsync=False)
+
+
+def write_pictures(analysis: Analysis, folder: Path, done: Callable[[int, str], object] | None = None) -> list[Path]:
+    """One PNG a matrix with its density and fitted laws, ``012-<layer>.png`` in the order of the model."""
+    with storage_errors("create", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for number, layer in enumerate(analysis.layers):
+        if layer.diagnosis is not None:
+            path = folder / f"{number:03d}-{_file_name(layer.name)}.png"
+            write_atomically(path, png(esd_figure(layer.diagnosis)), fsync=False)
+            written.append(path)
+        if done is not None:
+            done(number + 1, layer.name)
+    return written
+
+
+def _file_name(layer: str) -> str:
+    """A layer's name in characters that every file system takes; the number before it keeps names apart."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", layer)[-_LONGEST:]
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return [_finite(item) for item in value]
+    return value
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)

@@ -1,0 +1,158 @@
+"""`Analysis`: one model's spectra with everything that is said about them, as a table, a summary and pictures.
+
+Every tensor with two or more dimensions is in it: as rows, one a matrix, or in ``skipped`` with the reason. A matrix
+that cannot be decomposed (a NaN weight) keeps its row, with NaN in place of numbers, and enters no average.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from htmu_diag.analysis import QUANTITIES, Diagnosis, Options, summarize
+from htmu_diag.errors import InputError
+from htmu_diag.report.figures import esd_figure
+from htmu_diag.report.weightwatcher import weightwatcher_row, weightwatcher_summary
+from htmu_diag.spectrum import Spectrum
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+__all__ = ["UNUSABLE", "Analysis", "Layer", "Names", "SkippedTensor"]
+
+Names = Literal["htmu", "weightwatcher"]
+UNUSABLE = "unusable"
+_PANELS = 12  # of a picture of the whole model: more would not be readable
+_MEANS = (
+    "alpha",
+    "alpha_weighted",
+    "alpha_noise",
+    "alpha_predicted",
+    "log_norm",
+    "log_frobenius_norm",
+    "log_spectral_norm",
+    "log_alpha_norm",
+    "stable_rank",
+    "log_kappa",
+)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One matrix of the model: its name, (rows, columns), role ("linear", "conv", "query", ...), and what was found.
+
+    diagnosis: None where it is unusable; ``reason`` then says why in one sentence.
+    """
+
+    name: str
+    shape: tuple[int, int]
+    role: str
+    diagnosis: Diagnosis | None
+    reason: str = ""
+
+    def row(self) -> dict[str, Any]:
+        """Its row: identity, every number of its diagnosis, verdict, reason, how it was computed."""
+        found = {} if self.diagnosis is None else self.diagnosis.row()
+        identity = {"name": self.name, "role": self.role, "rows": self.shape[0], "columns": self.shape[1]}
+        verdict = {"verdict": found.get("verdict", UNUSABLE), "reason": found.get("reason", self.reason)}
+        how = {key: found.get(key, "") for key in ("tail_status", "htmp_status", "routine")}
+        return {**identity, **{q: found.get(q, math.nan) for q in QUANTITIES}, **verdict, **how}
+
+
+@dataclass(frozen=True)
+class SkippedTensor:
+    """A tensor that gives no row, and why."""
+
+    name: str
+    shape: tuple[int, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What `htmu_diag.analyze` returns.
+
+    model: the path, or the module's class. layers: every matrix in the model's order. skipped: every other tensor.
+    options: of the fits. step: of the checkpoint, None where it is not known.
+    """
+
+    model: str
+    layers: tuple[Layer, ...]
+    skipped: tuple[SkippedTensor, ...] = ()
+    options: Options = field(default_factory=Options)
+    step: int | None = None
+
+    @property
+    def diagnoses(self) -> tuple[Diagnosis, ...]:
+        """One for each usable matrix."""
+        return tuple(layer.diagnosis for layer in self.layers if layer.diagnosis is not None)
+
+    @property
+    def spectra(self) -> tuple[Spectrum, ...]:
+        """The spectrum of each usable matrix."""
+        return tuple(diagnosis.spectrum for diagnosis in self.diagnoses)
+
+    @property
+    def unusable(self) -> tuple[Layer, ...]:
+        """Matrices that could not be decomposed, each with its reason."""
+        return tuple(layer for layer in self.layers if layer.diagnosis is None)
+
+    def __getitem__(self, name: str) -> Diagnosis:
+        """The diagnosis of one matrix. Raises InputError with the reason where there is none."""
+        if name in self._by_name:
+            return self._by_name[name]
+        reasons = [layer.reason for layer in self.unusable if layer.name == name]
+        reasons += [skip.reason for skip in self.skipped if skip.name == name]
+        known = ", ".join(list(self._by_name)[:3]) or "none"
+        raise InputError(f"{name}: {reasons[0]}" if reasons else f"{name}: no such matrix; there are {known}, ...")
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Diagnosis]:
+        return {layer.name: layer.diagnosis for layer in self.layers if layer.diagnosis is not None}
+
+    def rows(self, names: Names = "htmu") -> list[dict[str, Any]]:
+        """One row a matrix. htmu: names of `analysis.QUANTITIES`; weightwatcher: its columns, see docs/analyze.md.
+
+        Quantities that no row has (those of kernels, of optimizers, of fits not asked for) are left out.
+        """
+        if names not in ("htmu", "weightwatcher"):
+            raise InputError(f"names={names!r} is unknown; use 'htmu' or 'weightwatcher'")
+        rows = [layer.row() for layer in self.layers]
+        if names == "weightwatcher":
+            return [weightwatcher_row(i, row, self._by_name.get(row["name"])) for i, row in enumerate(rows)]
+        absent = {q for q in QUANTITIES if all(math.isnan(row[q]) for row in rows)}
+        return [{key: value for key, value in row.items() if key not in absent} for row in rows]
+
+    def to_pandas(self, names: Names = "htmu") -> pd.DataFrame:
+        """`rows` as a data frame. Needs pandas (``pip install htmu_diag[pandas]``)."""
+        import pandas
+
+        return pandas.DataFrame(self.rows(names))
+
+    def summary(self, names: Names = "htmu") -> dict[str, float]:
+        """Model-level numbers; NaN where no layer has one.
+
+        htmu: means over layers as in the live curves (fitted numbers from layers of at least 30 eigenvalues);
+        ``alpha_weighted_mean`` is the field's alpha-hat; ``kappa_mean`` is the geometric mean, ``kappa_median`` the
+        median; sums of layers, spikes, unusable matrices, and a count for each phase that occurs.
+        weightwatcher: what its ``get_summary`` gives: plain means over all rows that have the number.
+        """
+        if names == "weightwatcher":
+            return weightwatcher_summary(self.rows(names))
+        found = {key.removeprefix("summary/weights_"): value for key, value in summarize(self.diagnoses).items()}
+        means = {f"{name}_mean": found.get(f"{name}_mean", math.nan) for name in _MEANS}
+        kappas = {"kappa_mean": 10.0 ** means["log_kappa_mean"], "kappa_median": found.get("kappa_median", math.nan)}
+        counts = {"layers": float(len(self.layers)), "unusable": float(len(self.unusable))}
+        counts |= {key: value for key, value in found.items() if key == "spikes" or key.startswith("phase_")}
+        return {**counts, **means, **kappas}
+
+    def plot(self, name: str | None = None) -> Figure:
+        """The log-log density with its fitted laws of one matrix, or of the largest twelve side by side."""
+        if name is not None:
+            return esd_figure(self[name])
+        by_size = sorted(range(len(self.diagnoses)), key=lambda i: -self.diagnoses[i].spectrum.dimension)[:_PANELS]
+        return esd_figure([self.diagnoses[i] for i in sorted(by_size)], title=self.model)
