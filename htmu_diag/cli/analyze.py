@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,18 +94,39 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument("--json", action="store_true", help="everything as JSON on stdout")
     form.add_argument("--csv", action="store_true", help="one line a matrix on stdout")
     add("--names", choices=["htmu", "weightwatcher"], default="htmu", help="of the columns in JSON, CSV and files")
-    add("--min-side", type=int, default=2, metavar="N", help="skip matrices with a smaller side below it (default: 2)")
+    add(
+        "--min-side",
+        type=_at_least(1),
+        default=2,
+        metavar="N",
+        help="least smaller side of a matrix (default: 2)",
+    )
     add("--conv", choices=["unfold", "positions", "groups"], default="unfold", help="how kernels become matrices")
     add("--heads", type=_heads, default=False, metavar="N", help="split q, k, v into N heads, or 'auto' by config.json")
     add("--whole", action="store_true", help="keep fused q, k, v projections and gates whole")
     add("--vectors", action="store_true", help="also the entropy of eigenvectors")
     add("--tail-only", action="store_true", help="fit exponents only: several times faster")
-    add("--bootstrap", type=int, default=50, metavar="N", help="replicates behind each p-value (default: 50)")
-    add("--seed", type=int, default=0, metavar="N", help="of the p-values (default: 0)")
-    add("--threads", type=int, default=1, metavar="N", help="BLAS threads (default: 1, the same result everywhere)")
+    add("--bootstrap", type=_at_least(0), default=50, metavar="N", help="replicates behind each p-value (default: 50)")
+    add("--seed", type=_at_least(0), default=0, metavar="N", help="of the p-values (default: 0)")
+    add(
+        "--threads",
+        type=_at_least(1),
+        default=1,
+        metavar="N",
+        help="of BLAS (default: 1, the same result everywhere)",
+    )
     add("--device", metavar="NAME", help="where matrices are decomposed, such as cuda (default: cpu)")
     add("--limit", type=float, default=60.0, metavar="S", help="torchrun: seconds before a silent rank is given up")
     return parser
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def whole(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} on")
+        return int(text)
+
+    return whole
 
 
 def _heads(text: str) -> bool | int:

@@ -7,6 +7,7 @@ are read from disk one matrix at a time and nothing of the model is changed.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -93,6 +94,7 @@ def analyze(
     if step is None and isinstance(model, (str, os.PathLike)):
         step = step_of(model)
     choices = Choices(options, vectors, step, threads, device)
+    choices.check()
     with _team(ranks) as team:
         wanted = {"include": _globs(include), "exclude": _globs(exclude), "min_side": min_side}
         inventory = _listing(model, like)(**wanted, conv=conv, heads=heads, fused=fused)
@@ -155,6 +157,6 @@ def _is_sharded(model: object) -> bool:
 
 
 def _nothing(name: str, inventory: Inventory) -> str:
-    reasons = "; ".join(f"{skip.name}: {skip.reason}" for skip in inventory.skipped[:3])
-    more = len(inventory.skipped) - 3
-    return f"{name}: no matrix to analyse ({reasons or 'no tensors'}{f'; and {more} more' if more > 0 else ''})"
+    counts = Counter(skip.reason for skip in inventory.skipped).most_common(4)
+    reasons = "; ".join(f"{count} of {len(inventory.skipped)} tensors: {reason}" for reason, count in counts)
+    return f"{name}: no matrix to analyse; {reasons or 'it has no tensors'}"

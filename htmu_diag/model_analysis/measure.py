@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from htmu_diag.analysis import Options, diagnose
-from htmu_diag.errors import HTMUError
+from htmu_diag.errors import HTMUError, InputError
 from htmu_diag.matrices import Inventory, Matrix
 from htmu_diag.report.model import Layer
 from htmu_diag.solvers import UNIT, exact_spectra, exact_spectrum, product_spectrum
@@ -36,6 +36,18 @@ class Choices:
     step: int | None = None
     threads: int | None = 1
     device: str | torch.device | None = None
+
+    def check(self) -> None:
+        """Raises InputError for a device that is not here, or no thread at all."""
+        if self.threads is not None and self.threads < 1:
+            raise InputError(f"threads is {self.threads}; use at least 1, or None for the process's own number")
+        if self.device is None:
+            return
+        try:
+            torch.empty(0, device=self.device)
+        except (RuntimeError, AssertionError) as error:  # builds without CUDA assert
+            first = str(error).splitlines()[0].split(". ")[0]
+            raise InputError(f"device {self.device} cannot be used here ({first}); leave it out") from error
 
 
 def measured(

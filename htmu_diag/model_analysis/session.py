@@ -96,8 +96,10 @@ def _through_time(request: Request, series: CheckpointSeries, stderr: Console) -
     if request.form == "table":
         stdout = Console()
         show_steps(stdout, [one["step"] for one in contents], summaries)
-        folder = shlex.quote(str(request.out)) if request.out else "DIR after --out DIR"
-        say(stdout, f"curves:      tensorboard --logdir {folder}")
+        if request.out:
+            say(stdout, f"curves:      tensorboard --logdir {shlex.quote(str(request.out))}")
+        else:
+            say(stderr, "for curves in TensorBoard add --out DIR")
     else:
         _print_data(request, content, rows)
 

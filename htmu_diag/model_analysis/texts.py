@@ -73,7 +73,8 @@ def describe(analysis: Analysis) -> Iterator[str]:
         f"mean log10 norms: Frobenius {shown['log_frobenius_norm_mean']}, "
         f"spectral {shown['log_spectral_norm_mean']}, alpha {shown['log_alpha_norm_mean']}"
     )
-    yield f"{len(analysis.layers)} matrices: {_phases(summary) or 'no phase was determined'}"
+    count = len(analysis.layers)
+    yield f"{count} {'matrix' if count == 1 else 'matrices'}: {_phases(summary) or 'no phase was determined'}"
     for layer in analysis.unusable:
         yield f"unusable: {layer.reason if layer.name in layer.reason else f'{layer.name}: {layer.reason}'}"
     yield from _skipped(analysis)
