@@ -7,9 +7,10 @@ are read from disk one matrix at a time and nothing of the model is changed.
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -98,6 +99,7 @@ def analyze(
     with _team(ranks) as team:
         wanted = {"include": _globs(include), "exclude": _globs(exclude), "min_side": min_side}
         inventory = _listing(model, like)(**wanted, conv=conv, heads=heads, fused=fused)
+        inventory = _numbers_in_order(inventory)
         if not len(inventory):
             raise InputError(_nothing(_name(model), inventory))
         layers = _measured(inventory, choices, team, progress, read_all=_is_sharded(model))
@@ -132,6 +134,19 @@ def _listing(model: object, like: torch.nn.Module | None) -> Callable[..., Inven
     if isinstance(model, (str, os.PathLike)):
         return partial(checkpoint_matrices, Path(model), like=like)
     raise InputError(f"analyze takes a torch.nn.Module or a path, not {type(model).__name__}; pass the model itself")
+
+
+def _numbers_in_order(inventory: Inventory) -> Inventory:
+    """Files often list names as sorted text, layer 10 before layer 2: such a list is sorted by its numbers."""
+    names = list(inventory.names)
+    if names != sorted(names):
+        return inventory
+    return replace(inventory, matrices=tuple(sorted(inventory, key=lambda matrix: _number_key(matrix.name))))
+
+
+def _number_key(name: str) -> list[tuple[int, int | str]]:
+    """Text and numbers of a name in turn, each compared with its own kind."""
+    return [(1, int(part)) if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
 def _team(ranks: bool | float) -> Team:

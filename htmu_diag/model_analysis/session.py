@@ -64,7 +64,7 @@ def _one(request: Request, stderr: Console) -> None:
         stdout = Console()
         show_layers(stdout, analysis)
         for line in describe(analysis):
-            say(stdout, line)
+            say(stdout, line, wrap=True)
     else:
         _print_data(request, content, content["layers"])
     if not analysis.diagnoses:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from htmu_diag.report import fitted_tables, plain_table
+from htmu_diag.report import narrow_table, plain_table
 from htmu_diag.report.cells import number
 from htmu_diag.report.model import Analysis
 
@@ -35,8 +35,10 @@ def show_layers(console: Console, analysis: Analysis) -> None:
         say(console, plain_table(analysis.diagnoses))
         return
     step = "" if analysis.step is None else f", step {analysis.step}"
-    for table in fitted_tables(analysis.diagnoses, console.width, f"{analysis.model}{step}"):
-        console.print(table)
+    table, left_out = narrow_table(analysis.diagnoses, console.width, f"{analysis.model}{step}")
+    console.print(table)
+    if left_out:
+        say(console, f"not in this width: {', '.join(left_out)}; --csv has every number", wrap=True)
 
 
 def show_steps(console: Console, steps: Sequence[int], summaries: Sequence[Mapping[str, float]]) -> None:
@@ -80,9 +82,9 @@ def describe(analysis: Analysis) -> Iterator[str]:
     yield from _skipped(analysis)
 
 
-def say(console: Console, text: str) -> None:
-    """Lines as they are: a path or a number is never wrapped, coloured or read as markup."""
-    console.print(text, soft_wrap=True, markup=False, emoji=False, highlight=False)
+def say(console: Console, text: str, *, wrap: bool = False) -> None:
+    """Lines as they are: never coloured or read as markup; wrapped between words on a terminal, and if asked for."""
+    console.print(text, soft_wrap=not (wrap and console.is_terminal), markup=False, emoji=False, highlight=False)
 
 
 def _phases(summary: Mapping[str, float]) -> str:

@@ -1,8 +1,8 @@
 """Report: figures and tables of a run. matplotlib is imported when the first figure is drawn."""
 
 from htmu_diag.report.figures import esd_figure, png
-from htmu_diag.report.fitted_tables import fitted_tables
 from htmu_diag.report.model import Analysis, Layer, SkippedTensor
+from htmu_diag.report.narrow_table import narrow_table
 from htmu_diag.report.tables import diagnosis_table, markdown_table, plain_table
 
 __all__ = [
@@ -11,8 +11,8 @@ __all__ = [
     "SkippedTensor",
     "diagnosis_table",
     "esd_figure",
-    "fitted_tables",
     "markdown_table",
+    "narrow_table",
     "plain_table",
     "png",
 ]

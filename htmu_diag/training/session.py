@@ -14,9 +14,9 @@ from rich.progress import Progress as Bar
 from htmu_diag.analysis import Diagnosis, StepRecord
 from htmu_diag.config import TrainConfig
 from htmu_diag.report import esd_figure, png
-from htmu_diag.report.fitted_tables import fitted_tables
 from htmu_diag.storage import load_run
 from htmu_diag.storage.atomic import write_atomically
+from htmu_diag.training.final_table import final_tables
 from htmu_diag.training.loop import Outcome, Progress, train
 from htmu_diag.training.objective import Scores
 
@@ -69,7 +69,7 @@ def _scores(progress: Progress) -> str:
 
 def _show(console: Console, outcome: Outcome, out: Path) -> None:
     if outcome.record is not None and outcome.record.diagnoses:
-        for table in fitted_tables(outcome.record.diagnoses, console.width, f"Step {outcome.step}"):
+        for table in final_tables(outcome.record.diagnoses, console.width, f"Step {outcome.step}"):
             console.print(table)
         _print(console, f"picture:     {_picture(outcome.record, out)}")
     if outcome.test is not None:

@@ -10,12 +10,12 @@ from rich.table import Table
 from htmu_diag.analysis import Diagnosis
 from htmu_diag.report.cells import Column, columns
 
-__all__ = ["fitted_tables"]
+__all__ = ["final_tables"]
 
 PADDING = 3  # a border and a blank on each side, for each column
 
 
-def fitted_tables(diagnoses: Sequence[Diagnosis], width: int, title: str) -> list[Table]:
+def final_tables(diagnoses: Sequence[Diagnosis], width: int, title: str) -> list[Table]:
     """Tables, each at most ``width`` characters wide where a layer's name and one column fit into it.
 
     All columns of `report.diagnosis_table` appear once; each table starts with the layer (and the kind).
