@@ -34,6 +34,7 @@ _PUBLIC = {
     "Analysis": "report",
     "diagnose": "analysis",
     "Diagnosis": "analysis",
+    "Options": "analysis",
     "load_run": "storage",
     "empirical_ntk": "operators",
     "ntk_operator": "operators",

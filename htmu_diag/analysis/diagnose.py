@@ -152,7 +152,8 @@ def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats,
     orientation = _ORIENTATION[source.kind]
     kernel = orientation == "inverse"
     tail = fit_power_law(positive, bootstrap=options.bootstrap, rng=rng)
-    bulk = fit_marchenko_pastur(spectrum.values, source.gamma, bootstrap=options.bootstrap)
+    rounded = np.concatenate([np.zeros(spectrum.values.size - positive.size), positive])  # else rounding is a bulk
+    bulk = fit_marchenko_pastur(rounded, source.gamma, bootstrap=options.bootstrap)
     htmp = fit_htmp(positive, source.gamma, orientation=orientation)
     return Diagnosis(
         spectrum,

@@ -41,6 +41,13 @@ _MEANS = (
 )
 
 
+# quantities that weight matrices usually do not have
+_ELSEWHERE = (
+    *("trace_stderr", "lower_exponent", "inverse_gamma_shape", "inverse_gamma_ks", "inverse_gamma_p", "step_length"),
+    *("noise_tail_index", "noise_scale", "entropy_deficit", "target_alignment", "sketch_error"),
+)
+
+
 @dataclass(frozen=True)
 class Layer:
     """One matrix of the model: its name, (rows, columns), role ("linear", "conv", "query", ...), and what was found.
@@ -117,14 +124,15 @@ class Analysis:
     def rows(self, names: Names = "htmu") -> list[dict[str, Any]]:
         """One row a matrix. htmu: names of `analysis.QUANTITIES`; weightwatcher: its columns, see docs/analyze.md.
 
-        Quantities that no row has (those of kernels, of optimizers, of fits not asked for) are left out.
+        The columns do not depend on the model, but for those of kernels and optimizers and the entropy of vectors that
+        were not asked for: they are left out where no row has them.
         """
         if names not in ("htmu", "weightwatcher"):
             raise InputError(f"names={names!r} is unknown; use 'htmu' or 'weightwatcher'")
         rows = [layer.row() for layer in self.layers]
         if names == "weightwatcher":
             return [weightwatcher_row(i, row, self._by_name.get(row["name"])) for i, row in enumerate(rows)]
-        absent = {q for q in QUANTITIES if all(math.isnan(row[q]) for row in rows)}
+        absent = {q for q in _ELSEWHERE if all(math.isnan(row[q]) for row in rows)}
         return [{key: value for key, value in row.items() if key not in absent} for row in rows]
 
     def to_pandas(self, names: Names = "htmu") -> pd.DataFrame:

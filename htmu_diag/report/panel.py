@@ -23,6 +23,7 @@ __all__ = ["draw_esd", "log_histogram"]
 
 BARS, TAIL, LAW, EDGE = "#cfd4da", "#d1495b", "#1f6fb4", "#6b7280"
 _POINTS = 200  # of a drawn curve
+_CONSTANT = 1e-3  # values closer than this are one bar: bins of their own would be thinner than a line
 
 
 def draw_esd(axes: Any, diagnosis: Diagnosis, *, legend_columns: int = 1) -> None:
@@ -35,7 +36,7 @@ def draw_esd(axes: Any, diagnosis: Diagnosis, *, legend_columns: int = 1) -> Non
         axes.set_yticks([])
         return
     edges, density = log_histogram(values, weights)
-    axes.stairs(density, edges, fill=True, color=BARS, label=f"{values.size} eigenvalues")
+    axes.stairs(density, edges, fill=True, color=BARS, label=f"{values.size} eigenvalue{'s' * (values.size != 1)}")
     _frame(axes, edges, density)
     set_scale(axes.xaxis, *axes.get_xlim())
     set_scale(axes.yaxis, *axes.get_ylim())
@@ -47,7 +48,7 @@ def draw_esd(axes: Any, diagnosis: Diagnosis, *, legend_columns: int = 1) -> Non
 def log_histogram(values: Floats, weights: Floats) -> tuple[Floats, Floats]:
     """Edges (b+1,) and density (b,) of positive values in b = 12 to 60 logarithmic bins (about sqrt(n))."""
     low, high = float(values.min()), float(values.max())
-    if not high > low:
+    if not high > low * (1 + _CONSTANT):
         low, high = low * 0.9, high * 1.1
     edges = np.geomspace(low, high, int(np.clip(math.sqrt(values.size) * 1.5, 12, 60)) + 1)
     edges[0], edges[-1] = low, high

@@ -61,6 +61,10 @@ def _status(row: Row) -> str:
     return "success" if row["tail_status"] == "ok" else row["tail_status"] or row["verdict"]
 
 
+def _layer_type(row: Row) -> str:
+    return {"conv": "conv2d", "embedding": "embedding"}.get(row["role"], "dense")
+
+
 def _longname(row: Row) -> str:
     return str(row["name"]).removesuffix(".weight")
 
@@ -70,7 +74,7 @@ _ROWS = (
     _C("layer_id", "number of the row, from 0 (theirs counts modules)", lambda r: r["layer_id"]),
     _C("name", "last part of `name` without `.weight`", lambda r: _longname(r).rpartition(".")[2]),
     _C("longname", "`name` without `.weight`", _longname),
-    _C("layer_type", "`role` (theirs: dense, conv2d, ...)", lambda r: r["role"]),
+    _C("layer_type", "by `role`: conv2d, embedding, dense for all others", _layer_type),
     _C("N", "larger of `rows`, `columns`", lambda r: int(_size(r))),
     _C("M", "smaller of `rows`, `columns`", lambda r: int(_least(r))),
     _C("Q", "1 / `gamma`", lambda r: _size(r) / _least(r)),
