@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import runpy
+import shlex
 from pathlib import Path
 
 import pytest
 
 from htmu_diag.cli import COMMANDS
+from htmu_diag.cli.analyze import parser as analyze_parser
 from htmu_diag.config import load_config
 
 ROOT = Path(__file__).parents[1]
@@ -49,7 +51,10 @@ def test_a_link_leads_to_a_file(target: str) -> None:
 def test_every_shown_command_is_accepted() -> None:
     shown = re.findall(r"^\$ htmu (\w+) (\S+)(.*)$", TEXT, flags=re.MULTILINE)
     assert shown
-    for command, config, rest in [call for call in shown if call[0] == "train"]:
+    for command, argument, rest in shown:
         assert command in COMMANDS
-        overrides = [word for word in rest.split() if "=" in word]
-        assert load_config(ROOT / config, overrides)
+        if command == "train":
+            overrides = [word for word in rest.split() if "=" in word]
+            assert load_config(ROOT / argument, overrides)
+        if command == "analyze":
+            assert analyze_parser().parse_args([argument, *shlex.split(rest)]).path == argument

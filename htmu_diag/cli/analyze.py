@@ -16,7 +16,7 @@ from htmu_diag.analysis import Options
 from htmu_diag.cli.arguments import Arguments
 from htmu_diag.errors import HTMUError, InputError, StorageError
 
-__all__ = ["run"]
+__all__ = ["parser", "run"]
 
 EPILOG = """\
 examples:
@@ -30,7 +30,7 @@ examples:
 
 def run(arguments: Sequence[str]) -> int:
     """Analyse; returns 0. Raises HTMUError, on rank 0 only, for what cannot be read or written."""
-    given = _parser().parse_args(arguments)
+    given = parser().parse_args(arguments)
     out = Path(given.out) if given.out else None
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1 and not Path(given.path).exists():  # known before torch is imported
@@ -78,19 +78,20 @@ def _choices(given: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = Arguments(
+def parser() -> argparse.ArgumentParser:
+    """Of everything that ``htmu analyze`` takes."""
+    made = Arguments(
         prog="htmu analyze",
         description="Measure and diagnose every weight matrix of a checkpoint, a model folder, or a folder of "
         "checkpoints (a time series).",
         epilog=EPILOG,
     )
-    add = parser.add_argument
+    add = made.add_argument
     add("path", metavar="PATH", help="weights (.safetensors .pt .pth .bin .ckpt), a model's folder, a folder of steps")
     add("--include", action="append", default=[], metavar="GLOB", help="only these layers; may be given again")
     add("--exclude", action="append", default=[], metavar="GLOB", help="all but these layers; may be given again")
     add("--out", metavar="DIR", help="a new folder for layers.csv, analysis.json, pictures; a series: a run folder too")
-    form = parser.add_mutually_exclusive_group()
+    form = made.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="everything as JSON on stdout")
     form.add_argument("--csv", action="store_true", help="one line a matrix on stdout")
     add("--names", choices=["htmu", "weightwatcher"], default="htmu", help="of the columns in JSON, CSV and files")
@@ -117,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--device", metavar="NAME", help="where matrices are decomposed, such as cuda (default: cpu)")
     add("--limit", type=float, default=60.0, metavar="S", help="torchrun: seconds before a silent rank is given up")
-    return parser
+    return made
 
 
 def _at_least(least: int) -> Callable[[str], int]:
