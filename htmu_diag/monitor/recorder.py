@@ -10,9 +10,10 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from htmu_diag.analysis import Diagnosis, Options, StepRecord, diagnose
+from htmu_diag.analysis import Diagnoser, Diagnosis, Options, StepRecord
 from htmu_diag.monitor.complaints import Complaints
 from htmu_diag.monitor.team import Found, Part, Team
 from htmu_diag.probes import Budget, Pending
@@ -52,7 +53,8 @@ class Recorder:
         complaints: Complaints,
         budget: Budget,
     ) -> None:
-        self._store, self._sinks, self._options = store, list(sinks), options
+        self._store, self._sinks = store, list(sinks)
+        self._diagnose = Diagnoser(options, on_end=partial(complaints.add, "diagnosis"))
         self._team, self._complaints, self._budget = team, complaints, budget
         self.records: deque[StepRecord] = deque(maxlen=KEPT_RECORDS)
 
@@ -90,6 +92,7 @@ class Recorder:
         self._written(measured, [Part((), tuple(events))])
 
     def close(self) -> None:
+        self._diagnose.close()
         for sink in self._sinks:
             with self._complaints.containing(f"sink {type(sink).__name__}", []):
                 sink.close()
@@ -125,7 +128,7 @@ class Recorder:
         began = time.perf_counter()
         diagnoses = []
         with self._complaints.containing(f"diagnosis of {found.spectrum.source.name}", events):
-            diagnoses.append(diagnose(found.spectrum, self._options))
+            diagnoses.append(self._diagnose(found.spectrum))
         _add(measured.seconds, found.probe, time.perf_counter() - began)
         return diagnoses
 

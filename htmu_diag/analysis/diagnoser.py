@@ -1,0 +1,118 @@
+"""Diagnosing beside a training without slowing it: on the caller's thread at first, then in a process of its own.
+
+Fits are thousands of small numpy calls, and Python's lock changes hands with each. On a thread beside a training they
+take that lock from it: the steps of a small transformer lasted three to five times as long meanwhile, and as long as
+ever beside a process. The process has no torch, one BLAS thread and a lower priority, so it fills what the training
+leaves idle; its numbers are the same. It starts once diagnosing has taken half a second: small runs never need it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from htmu_diag.analysis.diagnose import Diagnosis, diagnose
+from htmu_diag.analysis.options import Options
+from htmu_diag.errors import MeasurementError
+from htmu_diag.spectrum import Spectrum
+
+__all__ = ["Diagnoser", "serve"]
+
+PATIENCE = 0.5  # CPU seconds of diagnosing on the caller's thread; what a process costs to start
+PRIORITY = 10  # of 19: a tenth of a core where a training keeps all of them busy
+ORPHANED_EVERY = 5.0  # seconds between looks for the parent
+_CODE = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from htmu_diag.analysis.diagnoser import serve; serve(int(sys.argv[2]))"
+)
+
+
+class Diagnoser:
+    """`diagnose` with given options; a spectrum whose process failed is diagnosed on the caller's thread, as are all
+    that follow.
+
+    on_end: told why the process ended, if it did; at most once. Not for use from several threads at once.
+    """
+
+    def __init__(
+        self, options: Options | None, on_end: Callable[[MeasurementError], object], patience: float = PATIENCE
+    ) -> None:
+        self._options, self._on_end, self._patience = options, on_end, patience
+        self._process: subprocess.Popen[bytes] | None = None
+        self._failed = False
+
+    def __call__(self, spectrum: Spectrum) -> Diagnosis:
+        if self._process is None and not self._failed and self._patience <= 0:
+            self._start()
+        if self._process is not None:
+            try:
+                return self._answer(self._process, spectrum)
+            except (OSError, EOFError, pickle.UnpicklingError) as error:
+                self._give_up(error)
+        began = time.thread_time()
+        try:
+            return diagnose(spectrum, self._options)
+        finally:
+            self._patience -= time.thread_time() - began
+
+    def close(self) -> None:
+        """End the process; harmless when called twice."""
+        process, self._process = self._process, None
+        if process is not None:
+            with contextlib.suppress(OSError):  # it is gone already
+                process.communicate()
+
+    def _start(self) -> None:
+        one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _CODE, json.dumps(sys.path), str(os.getpid())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, **one_thread},
+                start_new_session=True,  # Ctrl-C is for the training
+            )
+        except OSError as error:
+            self._give_up(error)
+
+    def _answer(self, process: subprocess.Popen[bytes], spectrum: Spectrum) -> Diagnosis:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(pickle.dumps((spectrum, self._options)))
+        process.stdin.flush()
+        answer: Diagnosis = pickle.load(process.stdout)
+        return answer
+
+    def _give_up(self, error: BaseException) -> None:
+        self.close()
+        self._failed = True
+        reason = f"the process that diagnoses ended ({type(error).__name__}: {error})"
+        self._on_end(MeasurementError(f"{reason}; the rest is diagnosed beside the training, which slows it a little"))
+
+
+def serve(parent: int) -> None:
+    """The process: a (spectrum, options) comes in, its diagnosis goes out, until the parent closes or ends."""
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    if hasattr(os, "nice"):
+        os.nice(PRIORITY)
+    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever prints does not print into the answers
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        while True:
+            spectrum, options = pickle.load(requests)
+            answers.write(pickle.dumps(diagnose(spectrum, options)))
+            answers.flush()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(ORPHANED_EVERY)
+    os._exit(0)

@@ -1,0 +1,104 @@
+"""A process beside the training gives the numbers that the training's own process would give, or steps aside."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from htmu_diag.analysis import Diagnoser, Options, diagnose
+from htmu_diag.errors import MeasurementError
+from htmu_diag.spectrum import Kind, Source, Spectrum
+
+OPTIONS = Options(bootstrap=5, seed=3)
+
+
+def spectrum(seed: int = 0, n: int = 30) -> Spectrum:
+    noise = np.random.default_rng(seed).standard_normal((n, 2 * n))
+    source = Source(Kind.WEIGHTS, f"layer{seed}", (n, 2 * n), 7)
+    return Spectrum.exact(np.linalg.eigvalsh(noise @ noise.T / (2 * n)), source)
+
+
+@pytest.fixture
+def told() -> list[MeasurementError]:
+    return []
+
+
+@pytest.fixture
+def beside(told: list[MeasurementError]) -> Iterator[Diagnoser]:
+    diagnoser = Diagnoser(OPTIONS, told.append, patience=0.0)
+    yield diagnoser
+    diagnoser.close()
+
+
+def test_a_process_gives_the_same_numbers_to_the_last_bit(beside: Diagnoser, told: list[MeasurementError]) -> None:
+    for seed in range(3):
+        np.testing.assert_equal(beside(spectrum(seed)).numbers, diagnose(spectrum(seed), OPTIONS).numbers)
+    assert beside._process is not None
+    assert beside._process.poll() is None
+    assert not told
+
+
+def test_it_starts_when_diagnosing_has_taken_its_time(told: list[MeasurementError]) -> None:
+    diagnoser = Diagnoser(OPTIONS, told.append, patience=1e-4)
+    diagnoser(spectrum())
+    assert diagnoser._process is None
+    diagnoser(spectrum())
+    process = diagnoser._process
+    assert process is not None
+    diagnoser.close()
+    diagnoser.close()
+    assert process.returncode == 0
+
+
+def test_a_process_that_dies_costs_one_sentence_and_no_number(beside: Diagnoser, told: list[MeasurementError]) -> None:
+    beside(spectrum())
+    assert beside._process is not None
+    beside._process.kill()
+    for seed in range(2):
+        np.testing.assert_equal(beside(spectrum(seed)).numbers, diagnose(spectrum(seed), OPTIONS).numbers)
+    assert beside._process is None
+    assert len(told) == 1
+    assert "the process that diagnoses ended" in str(told[0])
+
+
+def test_without_a_python_to_start_it_diagnoses_itself(
+    beside: Diagnoser, told: list[MeasurementError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    assert beside(spectrum()).source.name == "layer0"
+    assert len(told) == 1
+
+
+PARENT = """
+import os, sys, time
+from tests.analysis.test_diagnoser import spectrum
+from htmu_diag.analysis import Diagnoser
+diagnoser = Diagnoser(None, print, patience=0.0)
+diagnoser(spectrum())
+if os.fork() == 0:
+    os.close(1)
+    time.sleep(30)  # a data loader's worker, which holds the pipe open
+print(diagnoser._process.pid, flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc to look at another process")
+def test_it_ends_with_a_parent_that_is_killed_while_others_hold_the_pipe() -> None:
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", PARENT], cwd=root, stdout=subprocess.PIPE, text=True, timeout=120)
+    deadline = time.monotonic() + 20
+    while is_alive(int(done.stdout)):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def is_alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
