@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -84,14 +85,18 @@ class TruncatedPowerLaw(ContinuousLaw):
         return self._moment(2) - self._moment(1) ** 2
 
     def _moment(self, order: int) -> float:
-        return self.xmin**order * math.exp(self._log_integral(self.alpha - order) - self._log_integral(self.alpha))
+        return self.xmin**order * math.exp(self._log_integral(self.alpha - order) - self._log_norm)
 
     def _log_integral(self, p: float) -> float:
         """log of exp(z) E_p(z) at z = rate xmin."""
         return math.log(scaled_expint(p, np.array([self.rate * self.xmin]))[0])
 
+    @cached_property
+    def _log_norm(self) -> float:
+        return self._log_integral(self.alpha)
+
     def _logpdf(self, x: Floats) -> Floats:
-        norm = math.log(self.xmin) + self._log_integral(self.alpha)
+        norm = math.log(self.xmin) + self._log_norm
         return -self.alpha * np.log(x / self.xmin) - self.rate * (x - self.xmin) - norm
 
     def _cdf(self, x: Floats) -> Floats:
@@ -104,7 +109,7 @@ class TruncatedPowerLaw(ContinuousLaw):
         """u**(1 - alpha) E_alpha(z u)/E_alpha(z) with u = x/xmin."""
         power = (1.0 - self.alpha) * np.log(x / self.xmin) - self.rate * (x - self.xmin)
         integral = np.log(scaled_expint(self.alpha, self.rate * x))
-        return np.minimum(power + integral - self._log_integral(self.alpha), 0.0)
+        return np.minimum(power + integral - self._log_norm, 0.0)
 
 
 def _check_xmin(law: str, xmin: float) -> None:

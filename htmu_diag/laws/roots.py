@@ -66,7 +66,7 @@ def _iterate(gap_and_slope: Callable[[Floats], tuple[Floats, Floats]], a: Floats
         newton = u - step
         safe = (b - a < _NEWTON_WITHIN) & (newton > a) & (newton < b)
         new = np.where(gap == 0, u, np.where(safe, newton, 0.5 * (a + b)))
-        if (np.abs(new - u) <= 4e-16 * np.maximum(1.0, np.abs(u))).all():
+        if (np.abs(new - u) <= 1e-14 * np.maximum(1.0, np.abs(u))).all():
             return new
         u = new
     return u
