@@ -82,7 +82,8 @@ class LawFit:
     kappa, kappa_stderr, kappa_interval, scale: shorthands; NaN for laws without them.
     floor: the shift tau subtracted from the values before the fit (0 without one).
     tail_exponent: implied density exponent of the upper tail (inverse HTMP), NaN where the tail is not a power law.
-    ks_distance, ad_distance: Kolmogorov-Smirnov and Anderson-Darling distances to the fitted law.
+    ks_distance, ad_distance: Kolmogorov-Smirnov and Anderson-Darling distances to the fitted law (the latter only of
+        HTMP fits to whole spectra).
     p_value: parametric bootstrap with the matching random-matrix sampler; NaN where none was run.
     log_likelihood: sum over the values used (weighted sum for quadrature spectra).
     alternatives: other orientations or laws tried, name -> log-likelihood.
