@@ -213,11 +213,11 @@ What the tables say:
   the mixture, the exponent is biased upwards, and replicates of the fitted law repeat the bias. What helps there is the
   verdict: with the bootstrap, `not_a_power_law` comes out for most of these samples (last column), and an xmin known
   from elsewhere, above the bulk's edge, removes the bias.
-- **kappa**: eigenvalues repel each other, so independent-sample errors are too large; the reported ones are corrected by
-  the simulated factors of `htmu_diag/fits/repulsion.py`. "std of log" is the true spread, "reported" the median standard
-  error. Spectra of the inverse law are taken for exact; where their values leave float64 (square matrices with weak
-  repulsion, whose law falls like 1/(x log(x)**2)) no fit is possible and the row says so. The factors are those of
-  whole spectra: the largest fifth alone has wider errors, listed to show how far they are off.
+- **kappa**: eigenvalues repel each other, so independent-sample errors are too large; the reported ones are corrected
+  by the simulated factors of `htmu_diag/fits/repulsion.py`. "std of log" is the true spread, "reported" the median
+  standard error. Spectra of the inverse law are taken for exact; where their values leave float64 (square matrices
+  with weak repulsion, whose law falls like 1/(x log(x)**2)) no fit is possible and the row says so. The factors are
+  those of whole spectra: the largest fifth alone is listed to show how far they are off there.
 - **p-values** are uniform where the fitted law is true (10 % below 0.1, 50 % below 0.5) up to the choice of xmin, which
   makes the power-law test slightly cautious, and small where it is wrong.
 - **Pure noise** comes out as `not_a_power_law`, with the alpha that other tools report as a success.
