@@ -16,7 +16,7 @@ from htmu_diag.errors import InputError
 __all__ = ["DAMAGE", "RELEASE_BYTES", "StoredTensor", "byte_size", "first_line", "unreadable"]
 
 # A mapped file counts as resident memory page by page as it is read; it is mapped anew after this many bytes.
-RELEASE_BYTES = 128 * 1024 * 1024
+RELEASE_BYTES = 64 * 1024 * 1024
 
 # What torch and pickle raise on bytes that are not what they should be (seen by flipping and cutting files).
 DAMAGE = (

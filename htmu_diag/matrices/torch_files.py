@@ -39,7 +39,7 @@ def torch_tensors(path: Path) -> Iterator[StoredTensor]:
 
 
 class _Mapped:
-    """One file, mapped when first needed and mapped anew once `RELEASE_BYTES` of it were read."""
+    """One file, mapped when first needed and mapped anew before more than `RELEASE_BYTES` of it are read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -69,11 +69,13 @@ class _Mapped:
         return f"beside {self._key!r}, the state dict that is read" if name in self._beside else ""
 
     def read(self, name: str, rows: slice) -> torch.Tensor:
-        part = read_rows(self.tensors()[name], rows)
-        self._read += byte_size(part.shape, part.dtype)
-        if self._read > RELEASE_BYTES:
+        tensor = self.tensors()[name]
+        first, last, _ = rows.indices(tensor.shape[0]) if tensor.ndim else (0, 1, 1)
+        size = byte_size((max(last - first, 0), *tensor.shape[1:]), tensor.dtype)
+        if self._read and self._read + size > RELEASE_BYTES:
             self._tensors, self._read = None, 0
-        return part
+        self._read += size
+        return read_rows(self.tensors()[name], rows)
 
 
 class _Load:
