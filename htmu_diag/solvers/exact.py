@@ -59,7 +59,7 @@ def exact_spectrum(
         if routine == "svdvals":
             return _by_svdvals(matrix, source, dtype, vectors)
         product = gram(matrix, dtype)
-        _refuse_non_finite(product, matrix, source)
+        _refuse_non_finite(product.diagonal(), matrix, source)
         if vectors:
             values, basis = torch.linalg.eigh(product)
             scalars = _entropy(basis[:, _unresolved(values, dtype) :])
@@ -88,7 +88,7 @@ def exact_spectra(
     with torch.no_grad(), blas_threads(threads if matrices[0].device.type == "cpu" else None):
         products = [gram(matrix, dtype) for matrix in matrices]
         for product, matrix, source in zip(products, matrices, sources, strict=True):
-            _refuse_non_finite(product, matrix, source)
+            _refuse_non_finite(product.diagonal(), matrix, source)
         values = eigenvalues(torch.stack(products))
     return [
         exact_spectrum(matrix, source, dtype=dtype, threads=threads)
@@ -171,7 +171,7 @@ def _checked(matrix: torch.Tensor, source: Source) -> torch.Tensor:
 
 
 def _refuse_non_finite(summary: torch.Tensor, matrix: torch.Tensor, source: Source) -> None:
-    """Counts bad entries only where the cheap summary (a sum, a Gram matrix) is not finite."""
+    """Counts bad entries only where a cheap summary is not finite: a sum, or the diagonal of the Gram matrix."""
     if bool(torch.isfinite(summary).all()):
         return
     bad = int((~torch.isfinite(matrix)).sum())
