@@ -56,8 +56,11 @@ print("RESULT", json.dumps(dict(rows=rows, seconds=sorted(times)[1], version=wei
 """
 
 
-def module_of(state):  # type: ignore[no-untyped-def]  # its source is also run by the peer's interpreter
-    """A tree of Linear and Embedding layers with the matrices of a state dict, under the names they have there."""
+def module_of(state: dict[str, torch.Tensor]) -> nn.Module:
+    """A tree of Linear and Embedding layers with the matrices of a state dict, under the names they have there.
+
+    The peer's interpreter runs this function's source, so that both tools measure the same module.
+    """
     root = nn.Module()
     for name, tensor in state.items():
         if tensor.ndim != 2 or min(tensor.shape) < 50:
@@ -65,10 +68,12 @@ def module_of(state):  # type: ignore[no-untyped-def]  # its source is also run 
         *path, last, _ = name.split(".")
         at = root
         for part in path:
-            if not hasattr(at, part):
+            if part not in dict(at.named_children()):
                 at.add_module(part, nn.Module())
-            at = getattr(at, part)
-        layer = nn.Embedding(*tensor.shape) if "embeddings" in path else nn.Linear(*tensor.shape[::-1], bias=False)
+            at = at.get_submodule(part)
+        rows, columns = tensor.shape
+        is_embedding = "embeddings" in path
+        layer = nn.Embedding(rows, columns) if is_embedding else nn.Linear(columns, rows, bias=False)
         layer.weight = nn.Parameter(tensor.float())
         at.add_module(last, layer)
     return root
