@@ -17,9 +17,9 @@ __all__ = ["MIN_DISTINCT", "MIN_VALUES", "Sample", "as_values", "check_gamma", "
 # Clauset, Shalizi & Newman 2009 (section 3.3) advise against fits to small samples; below 10 nothing is identified
 MIN_VALUES = 10
 MIN_DISTINCT = 5
-# The eigenvalues of an orthogonal matrix stored in float32 differ by 1e-7 to 2e-6 (rounding), and a power law with
-# alpha of a million describes that well; noise of aspect ratio 1e-9 spreads over ten times more than this.
-_CONSTANT = 1e-5
+# of the largest value: an orthogonal matrix made in single precision spreads its eigenvalues over 2e-6 at a side of 64
+# and over some 1e-5 at 4096; a power law as narrow would have an exponent of 10,000
+_ROUNDING = 1e-4
 _LARGEST = 1e290  # so that sums, reciprocals and products with a sample size stay finite
 
 
@@ -70,9 +70,9 @@ def _outcome(array: Floats, positive: bool, minimum: int) -> Status:
             f"{array.size} values but only {distinct} distinct; a constant or quantised spectrum has no law to fit"
         )
         return Status("degenerate", message)
-    if array[-1] - array[0] < _CONSTANT * sizes.max():
-        spread = f"{array.size} values within {_CONSTANT:g} of each other, which is rounding"
-        return Status("degenerate", f"{spread}; a constant spectrum has no law to fit")
+    if array[-1] - array[0] <= _ROUNDING * sizes.max():
+        message = f"all {array.size} values are equal to rounding (an orthogonal matrix?); there is no law to fit"
+        return Status("degenerate", message)
     return Status()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -69,20 +70,17 @@ def test_a_layer_without_an_exponent_is_left_out_of_the_mean() -> None:
     assert summarize(diagnoses)["summary/weights_alpha_mean"] == pytest.approx(expected)
 
 
-def test_the_identity_has_no_exponent() -> None:
-    layer = nn.Linear(64, 64, bias=False)
-    nn.init.eye_(layer.weight)
-    fit = diagnose(spectrum(layer), FAST).tail
-    assert not fit.status.ok
-    assert not np.isfinite(fit.alpha)
-
-
-def test_an_orthogonal_matrix_is_not_called_a_power_law() -> None:
+@pytest.mark.parametrize("init", [nn.init.eye_, nn.init.orthogonal_])
+@pytest.mark.parametrize("columns", [64, 128])
+def test_equal_singular_values_have_no_exponent(init: Callable[[torch.Tensor], object], columns: int) -> None:
+    """Those of an orthogonal matrix in single precision differ by rounding: read as a tail, alpha would be 1e6."""
     torch.manual_seed(0)
-    layer = nn.Linear(64, 64, bias=False)
-    nn.init.orthogonal_(layer.weight)
+    layer = nn.Linear(columns, 64, bias=False)
+    init(layer.weight)
     diagnosis = diagnose(spectrum(layer))
-    assert not (diagnosis.tail.status.ok and diagnosis.tail.alpha < 100)
+    assert diagnosis.tail.status.code in ("degenerate", "too_few_values")
+    assert not np.isfinite(diagnosis.tail.alpha)
+    assert "weights_alpha/weight" not in diagnosis.metrics()
 
 
 @pytest.mark.parametrize("shape", [(200, 200), (150, 400), (300, 600)])

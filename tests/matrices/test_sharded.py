@@ -17,6 +17,7 @@ from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
+from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import parametrizations
 
 from htmu_diag.matrices import Inventory, checkpoint_matrices, matrices
@@ -55,6 +56,7 @@ def on_one_rank(rank: int, folder: Path) -> None:
     fully_shard(model.fc, mesh=mesh)
     fully_shard(model, mesh=mesh)
     assert_same(matrices(model), expected)
+    assert_same(matrices(DistributedDataParallel(whole())), expected)
     parallel = parallelize_module(whole(), mesh, {"fc": ColwiseParallel(), "down": RowwiseParallel()})
     assert_same(matrices(parallel), expected)
     save({"app": {"model": model.state_dict(), "optim": {"m": model.fc.weight}}}, checkpoint_id=folder / "dcp")
