@@ -1,8 +1,8 @@
 """The input-output Jacobian d f(x) / d x of each sample, by its singular values.
 
 Their spread says how a signal is stretched on its way through the network (dynamical isometry: Saxe, McClelland &
-Ganguli 2014; Pennington, Schoenholz & Ganguli 2017). One backward pass an output serves all samples of a chunk, and
-only the smaller of the two Gram matrices of each sample is decomposed.
+Ganguli 2014; Pennington, Schoenholz & Ganguli 2017). One backward pass an output serves all samples of a chunk. The
+Jacobian itself is decomposed, not its Gram matrix, which would lose half of the digits of the small singular values.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _with(inputs: Any, key: str | int | None, leaf: Tensor) -> Any:
 
 
 def _singular_values(blocks: Tensor) -> Tensor:
-    """Square roots of the eigenvalues of the smaller Gram matrix, in float64, descending."""
-    wide = blocks.double() if blocks.shape[-2] <= blocks.shape[-1] else blocks.double().transpose(-1, -2)
-    values: Tensor = torch.linalg.eigvalsh(wide @ wide.transpose(-1, -2))
-    return values.clamp(min=0).sqrt().flip(-1)
+    """In float64, descending; zero where they are within the rounding of the entries, 2 eps times the largest one."""
+    values: Tensor = torch.linalg.svdvals(blocks.double())
+    floor = 2 * torch.finfo(blocks.dtype).eps * values[..., :1]
+    return torch.where(values <= floor, 0.0, values)

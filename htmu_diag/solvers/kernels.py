@@ -61,7 +61,7 @@ def jacobian_spectrum(jacobian: InputJacobian, step: int | None = None, name: st
     """Squared singular values of the input-output Jacobians of all samples together (the averaged spectrum)."""
     unit = "squared singular values of d f / d x (C x d), pooled over samples"
     source = Source(Kind.JACOBIAN, name, jacobian.shape, step, unit)
-    return Spectrum.exact(jacobian.pooled.cpu().numpy(), source, routine="gram eigvalsh float64 for each sample")
+    return Spectrum.exact(jacobian.pooled.cpu().numpy(), source, routine="svdvals float64 for each sample")
 
 
 def symmetric_spectrum(

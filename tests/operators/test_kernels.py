@@ -33,6 +33,14 @@ def test_features_are_the_activations_of_each_layer_as_it_returned_them() -> Non
     assert list(found) == ["0", "1", "2", "3", "inputs"]
 
 
+def test_features_come_from_one_forward_pass_of_each_chunk() -> None:
+    model, x = small()
+    calls: list[int] = []
+    model.register_forward_hook(lambda module, args, output: calls.append(len(output)))
+    conjugate_kernel(model, x, chunk=3)
+    assert calls == [3, 3, 1]
+
+
 def test_covariances_are_those_of_channels_over_samples_and_positions() -> None:
     model, x = small()
     found = conjugate_kernel(model, x, layers="0", chunk=2)
@@ -88,6 +96,39 @@ def test_singular_values_equal_those_of_the_dense_jacobian() -> None:
     model, x = small()
     dense = torch.func.vmap(torch.func.jacrev(lambda sample: model(sample[None])[0]))(x).flatten(2)
     assert torch.allclose(input_output_jacobian(model, x).singular_values, torch.linalg.svdvals(dense), rtol=1e-9)
+
+
+def orthogonal_network(gain: float) -> nn.Module:
+    """Ten orthogonal layers of width 16 with tanh far from saturation: an isometry times gain^10."""
+    layers = []
+    for _ in range(10):
+        layers += [nn.Linear(16, 16, bias=False), nn.Tanh()]
+        nn.init.orthogonal_(layers[-2].weight, gain)
+    return nn.Sequential(*layers).double()
+
+
+def test_orthogonal_layers_are_an_isometry_and_gaussian_ones_are_not() -> None:
+    torch.manual_seed(0)
+    x = 1e-6 * torch.randn(4, 16, dtype=torch.float64)
+    squares = input_output_jacobian(orthogonal_network(1.0), x).pooled
+    assert torch.allclose(squares, torch.ones(64, dtype=torch.float64), atol=1e-6)
+    model = orthogonal_network(1.0)
+    for layer in model[::2]:
+        nn.init.normal_(layer.weight, std=0.25)
+    spread = input_output_jacobian(model, x).pooled
+    assert spread[-1] / spread[0] > 1e6
+
+
+def test_each_pair_of_positions_has_the_singular_values_of_its_block() -> None:
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, batch_first=True).double().eval()
+    x = torch.randn(2, 3, 4, dtype=torch.float64)
+    found = input_output_jacobian(layer, x, positions=True)
+    dense = [torch.func.jacrev(lambda one: layer(one[None])[0])(sample) for sample in x]  # (T_out, C, T_in, d) each
+    wanted = torch.linalg.svdvals(torch.stack(dense).detach().transpose(2, 3))
+    assert found.shape == (4, 4)
+    assert torch.allclose(found.singular_values, wanted, rtol=1e-9, atol=1e-14)
+    assert (found.singular_values[:, :, :, 3] == 0).all()  # LayerNorm removes the mean: exactly zero, not rounding
 
 
 def test_position_pairs_of_a_causal_model_vanish_above_the_diagonal() -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from htmu_diag.analysis import diagnose
 from htmu_diag.errors import MeasurementError
 from htmu_diag.operators import empirical_ntk
 from htmu_diag.probes import ConjugateKernelProbe, JacobianProbe, NTKProbe, Probe, StepContext, registry
@@ -62,6 +63,19 @@ def test_the_ntk_probe_measures_the_kernel_of_the_chosen_rows_in_eval_mode() -> 
     assert np.allclose(found.values, torch.linalg.eigvalsh(kernel.matrix.double() / 20), rtol=1e-4)
     assert found.source.shape == (20 * 3, kernel.parameters)
     assert -1 <= found.scalars["target_alignment"] <= 1
+
+
+def test_kernels_are_diagnosed_with_inverse_htmp_and_with_inverse_gamma_near_zero() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(20, 64), nn.Tanh(), nn.Linear(64, 3))
+    (found,) = NTKProbe(samples=150).measure(context(model=model, batch=(torch.randn(150, 20), None)))
+    diagnosis = diagnose(found)
+    assert diagnosis.htmp is not None
+    assert diagnosis.htmp.family == "InverseHTMP"
+    numbers = diagnosis.numbers
+    assert numbers["kappa"] > 0
+    assert numbers["inverse_gamma_shape"] > 0
+    assert 0 < numbers["inverse_gamma_p"] <= 1
 
 
 def test_layerwise_and_projected_kernels_are_named_and_carry_their_error() -> None:
