@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -131,36 +131,42 @@ def row(name: str, n: int, kernel: str, recipe: str) -> tuple[object, ...]:
     return (name, n, kernel, recipe, found["seconds"], found["mb"], found["difference"])
 
 
+def recorded(section: str, columns: Sequence[str], rows: Iterable[tuple[object, ...]], note: str) -> None:
+    """The table so far after every row, so that an interrupted run leaves what it measured."""
+    found: list[tuple[object, ...]] = []
+    for each in rows:
+        found.append(each[: len(columns)])
+        record(section, columns, found, note)
+
+
 def main() -> None:
-    side_by_side = [
-        *((("mlp", 200, "trace", recipe)) for recipe in ("dense", "by output", "layers")),
-        *((("mlp", 200, "full", recipe)) for recipe in ("dense", "layers")),
-        *((("cnn", 200, "trace", recipe)) for recipe in ("dense", "by output", "layers", "sketch")),
-        *((("cnn", 200, "full", recipe)) for recipe in ("dense", "layers")),
-        *((("cnn", 1000, "trace", recipe)) for recipe in ("by output", "layers", "sketch")),
+    cases = [
+        *((("mlp", 200, "trace", recipe)) for recipe in ("layers", "dense", "by output")),
+        *((("cnn", 200, "trace", recipe)) for recipe in ("layers", "sketch", "by output", "dense")),
+        *((("cnn", 200, "full", recipe)) for recipe in ("layers", "dense")),
+        *((("mlp", 200, "full", recipe)) for recipe in ("layers", "dense")),
+        *((("cnn", 1000, "trace", recipe)) for recipe in ("layers", "sketch", "by output")),
     ]
-    note = "CPU seconds of one run, one thread; dense and by output are plain torch.func. Difference: from layers."
-    record("Neural tangent kernel: layers beside torch.func", COLUMNS, [row(*case) for case in side_by_side], note)
-    spectra()
-    growth = [("cnn", n, "trace", "layers") for n in (125, 250, 500, 1000)]
-    growth += [(name, 200, "trace", "layers") for name in ("cnn-8", "cnn-32", "mlp-1024", "mlp-2048")]
-    growth += [("cnn", 300, "trace", "layers, 200 MB"), ("cnn", 200, "full", "layers, 400 MB")]
+    note = "CPU seconds, one thread; dense and by output are plain torch.func. Difference: from layers."
+    recorded("Neural tangent kernel: layers beside torch.func", COLUMNS, (row(*case) for case in cases), note)
+    cases = [("cnn", n, "trace", "layers") for n in (125, 250, 500)]
+    cases += [(name, 200, "trace", "layers") for name in ("cnn-8", "cnn-32", "mlp-1024", "mlp-2048")]
+    cases += [("cnn", 300, "trace", "layers, 200 MB"), ("cnn", 200, "full", "layers, 400 MB")]
     note = "What is held is at most the Jacobian of one output, and at most half the limit (2 GB unless said)."
-    record("Neural tangent kernel: growth", COLUMNS[:-1], [row(*case)[:-1] for case in growth], note)
+    recorded("Neural tangent kernel: growth", COLUMNS[:-1], (row(*case) for case in cases), note)
+    columns = (*COLUMNS[:-1], "multiply-adds counted")
+    note = "Counted by the cost model; auto takes the route with the smaller count. product: with its set-up."
+    recorded("Neural tangent kernel: spectra", columns, routes(), note)
 
 
-def spectra() -> None:
-    """Both routes to a spectrum of the full kernel: what the cost model counts, and what they take."""
-    rows: list[tuple[object, ...]] = []
-    for name, n in (("mlp", 200), ("cnn", 200)):
-        cost = ntk_cost(*problem(name, n), k=5)
-        each = cost.products / cost.count
-        rows.append((*row(name, n, "full", "exact")[:5], cost.exact))
-        rows.append((*row(name, n, "full", "top_k")[:5], cost.products))
-        rows.append((*row(name, n, "full", "product")[:5], each))
-    rows.append((*row("mlp", 200, "full", "slq")[:5], ntk_cost(*problem("mlp", 200), k=None).products))
-    note = "The cost model counts multiply-adds; auto takes the smaller count (products times about 35 for k = 5)."
-    record("Neural tangent kernel: spectra", (*COLUMNS[:5], "multiply-adds counted"), rows, note)
+def routes() -> Iterator[tuple[object, ...]]:
+    """Both routes to a spectrum of the full kernel: what they take, and what the cost model counts."""
+    for name, recipe in (("mlp", "exact"), ("mlp", "top_k"), ("mlp", "slq"), ("cnn", "exact"), ("cnn", "top_k")):
+        cost = ntk_cost(*problem(name, 200), k=None if recipe == "slq" else 5)
+        yield (*row(name, 200, "full", recipe)[:-1], cost.exact if recipe == "exact" else cost.products)
+    for name in ("mlp", "cnn"):
+        cost = ntk_cost(*problem(name, 200), k=5)
+        yield (*row(name, 200, "full", "product")[:-1], cost.products / cost.count)
 
 
 if __name__ == "__main__":
