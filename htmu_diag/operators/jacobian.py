@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from htmu_diag.errors import InputError, MeasurementError
-from htmu_diag.operators.sample_function import Output, SampleFunction, pick_output
+from htmu_diag.operators.sample_function import Output, SampleFunction, differentiating, pick_output
 
 __all__ = ["InputJacobian", "input_output_jacobian"]
 
@@ -38,6 +38,7 @@ class InputJacobian:
         return self.singular_values.flatten().square().sort().values
 
 
+@differentiating()
 def input_output_jacobian(
     model: nn.Module,
     inputs: Any,
@@ -69,8 +70,7 @@ def _jacobians(function: SampleFunction, inputs: Any, key: str | int | None, pos
     """(b, C, d), or (b, T_out, T_in, C, d)."""
     given = inputs if key is None else inputs[key]
     leaf = given.detach().requires_grad_()
-    with torch.enable_grad():
-        raw, outputs = _evaluated(function, _with(inputs, key, leaf), len(leaf))
+    raw, outputs = _evaluated(function, _with(inputs, key, leaf), len(leaf))
     rows = []
     for c in range(outputs.shape[1]):
         last = c == outputs.shape[1] - 1

@@ -19,7 +19,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from htmu_diag.errors import InputError, MeasurementError
 
-__all__ = ["Output", "SampleFunction", "leaves", "pick_output", "unwrap"]
+__all__ = ["Output", "SampleFunction", "differentiating", "leaves", "pick_output", "unwrap"]
 
 Output = Callable[[Any], Tensor]
 _WRAPPERS = ("_orig_mod", "_fsdp_wrapped_module")
@@ -107,6 +107,13 @@ def call(model: nn.Module, inputs: Any) -> Any:
         if isinstance(inputs, Mapping):
             return model(**inputs)
         return model(*inputs) if isinstance(inputs, tuple | list) else model(inputs)
+
+
+@contextmanager
+def differentiating() -> Iterator[None]:
+    """Record gradients, also where the caller has turned them off (``no_grad``, ``inference_mode``)."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 from torch.utils.checkpoint import checkpoint
 
-from htmu_diag.operators.ntk import empirical_ntk
+from htmu_diag.operators import input_output_jacobian
+from htmu_diag.operators.ntk import empirical_ntk, ntk_operator
 from htmu_diag.operators.sample_function import SampleFunction
 
 
@@ -250,6 +251,21 @@ def test_the_trace_is_the_sum_of_squared_gradient_norms(name: str) -> None:
     model, inputs = made(name, torch.float64)
     squares = dense_jacobian(model, inputs).square().sum()
     assert float(empirical_ntk(model, inputs).matrix.trace() / squares) == pytest.approx(1.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+def test_everything_works_where_the_caller_has_turned_gradients_off_and_is_left_as_found(off: Any) -> None:
+    model, inputs = made("used twice", torch.float64)
+    kernel = empirical_ntk(model, inputs, outputs="full").matrix
+    singular = input_output_jacobian(model, inputs).singular_values
+    ones = torch.ones(len(kernel), dtype=torch.float64)
+    with off():
+        assert torch.equal(empirical_ntk(model, inputs, outputs="full").matrix, kernel)
+        assert torch.allclose(ntk_operator(model, inputs) @ ones, kernel @ ones)
+        assert torch.equal(input_output_jacobian(model, inputs).singular_values, singular)
+        assert not torch.is_grad_enabled()
+    assert all(not module._forward_hooks and not module._forward_pre_hooks for module in model.modules())
+    assert all(parameter.grad is None for parameter in model.parameters())
 
 
 def test_the_kernel_of_a_linear_model_is_the_gram_matrix_of_the_inputs_times_the_identity() -> None:

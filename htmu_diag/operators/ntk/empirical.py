@@ -19,7 +19,7 @@ from htmu_diag.operators.ntk.plan import Plan, make_plan
 from htmu_diag.operators.ntk.runner import Runner, module_of
 from htmu_diag.operators.ntk.sketch import combine, directions
 from htmu_diag.operators.ntk.survey import Survey, select, survey
-from htmu_diag.operators.sample_function import Output, SampleFunction, pick_output
+from htmu_diag.operators.sample_function import Output, SampleFunction, differentiating, pick_output
 
 __all__ = ["Kernel", "Outputs", "empirical_ntk", "ntk_plan"]
 
@@ -48,6 +48,7 @@ class Kernel:
     error: float = 0.0
 
 
+@differentiating()
 def empirical_ntk(
     model: nn.Module,
     inputs: Any,
@@ -105,6 +106,7 @@ def empirical_ntk(
     return replace(_assembled(parts, outputs, function.n, found, plan), error=error)
 
 
+@differentiating()
 def ntk_plan(
     model: nn.Module,
     inputs: Any,

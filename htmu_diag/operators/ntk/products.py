@@ -18,13 +18,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.operators.ntk.survey import select
-from htmu_diag.operators.sample_function import Output, SampleFunction, eager, pick_output
+from htmu_diag.operators.sample_function import Output, SampleFunction, differentiating, eager, pick_output
 
 __all__ = ["NTKOperator", "ntk_operator"]
 
 Tangents = dict[str, Tensor]
 
 
+@differentiating()
 def ntk_operator(
     model: nn.Module,
     inputs: Any,
@@ -58,6 +59,7 @@ class NTKOperator:
         """Number of parameters P."""
         return sum(parameter.numel() for parameter in self.parameters.values())
 
+    @differentiating()
     def matvec(self, vector: Tensor) -> Tensor:
         """J J^T v for ``vector`` (n C,). Raises InputError on another shape."""
         if vector.shape != self.shape[:1]:
@@ -87,13 +89,11 @@ class NTKOperator:
         return total
 
     def _backward(self, start: int, stop: int, rows: Tensor, *, graph: bool = False) -> Tangents:
-        with torch.enable_grad():
-            outputs = self.function(start, stop)
-            if not outputs.requires_grad:
-                raise MeasurementError("model: its output does not depend on the chosen parameters; choose others")
-            found = torch.autograd.grad(
-                outputs, list(self.parameters.values()), rows, create_graph=graph, allow_unused=True
-            )
+        outputs = self.function(start, stop)
+        if not outputs.requires_grad:
+            raise MeasurementError("model: its output does not depend on the chosen parameters; choose others")
+        parameters = list(self.parameters.values())
+        found = torch.autograd.grad(outputs, parameters, rows, create_graph=graph, allow_unused=True)
         pairs = zip(self.parameters, found, strict=True)
         return {name: gradient.to_dense() for name, gradient in pairs if gradient is not None}
 
@@ -113,7 +113,7 @@ class NTKOperator:
 
     def _by_double_backward(self, start: int, stop: int, direction: Tangents) -> Tensor:
         rows = torch.zeros(stop - start, self.outputs, dtype=self.dtype, device=self.device, requires_grad=True)
-        with sdpa_kernel(SDPBackend.MATH), torch.enable_grad():
+        with sdpa_kernel(SDPBackend.MATH):
             gradients = self._backward(start, stop, rows, graph=True)
             pairing = torch.stack([(gradients[name] * direction[name]).sum() for name in gradients]).sum()
         return torch.autograd.grad(pairing, rows)[0]

@@ -69,7 +69,7 @@ class Runner:
         start: int,
         stop: int,
     ) -> None:
-        with torch.enable_grad(), captured(modules) as calls:
+        with captured(modules) as calls:
             outputs = self.function.on(inputs)
         _refuse_non_finite(outputs, start)
         self._refuse_late_uses(outputs)
@@ -87,8 +87,7 @@ class Runner:
         if not loose:
             return
         parameters = {step.parameter.name: self.chosen[step.parameter.name] for step, _ in loose}
-        with torch.enable_grad():
-            rows = jacobian_rows(self.function, parameters, inputs, cotangents, self.survey.vectorised)
+        rows = jacobian_rows(self.function, parameters, inputs, cotangents, self.survey.vectorised)
         for step, store in loose:
             assert not isinstance(store, StreamStore)
             store.put(start, stop, [Rows(rows[step.parameter.name])])

@@ -99,7 +99,7 @@ def survey(function: SampleFunction, chosen: Mapping[str, nn.Parameter]) -> Surv
     pair = _pair(function)
     modules = {name: module for found in uses.values() for name, _, module in found}
     counter = SavedBytes(function.model)
-    with torch.enable_grad(), captured(modules) as calls, counter:
+    with captured(modules) as calls, counter:
         outputs = watched_outputs(function, pair, 2)
     own, found = _check_gradients(outputs, calls, chosen)
     parameters = tuple(
