@@ -2,5 +2,6 @@
 
 from htmu_diag.model_analysis.analyze import Progress, analyze
 from htmu_diag.model_analysis.folders import CheckpointSeries, find_series
+from htmu_diag.model_analysis.series import analyze_series
 
-__all__ = ["CheckpointSeries", "Progress", "analyze", "find_series"]
+__all__ = ["CheckpointSeries", "Progress", "analyze", "analyze_series", "find_series"]

@@ -5,7 +5,7 @@ so, one that dies stops giving signs of life, and rank 0 ends with a sentence in
 
     every rank   sign/rank = a number that grows while it works
     its layers   layer/place, each as soon as it is measured (a value in the store is limited to some megabytes)
-    a failure    failed/rank = the reason; the rank then waits until rank 0 has read it, so that it can be told
+    a failure    failed/rank = the reason; the rank then waits for told = rank 0 has read it and speaks for all
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ __all__ = ["Alone", "Found", "Ranks", "Team"]
 
 Found = tuple[int, Layer]  # place in the inventory, layer
 _POLL_SECONDS = 0.02
+_GRACE_SECONDS = 5.0  # rank 0 may hold the store: ranks that failed too are heard before it leaves
 _COUNT = itertools.count()
 
 
@@ -117,11 +118,16 @@ class Ranks(contextlib.AbstractContextManager["Ranks"]):
         with contextlib.suppress(RuntimeError):  # a store that is gone hears nothing
             if self.rank == 0:
                 self._store.set("told", "yes")
-                return
-            self._store.set(f"failed/{self.rank}", " ".join(reason.split()))
-            deadline = time.monotonic() + self._limit
-            while not self._store.check(["told"]) and time.monotonic() < deadline:
-                time.sleep(_POLL_SECONDS)
+                self._await([f"heard/{rank}" for rank in range(1, self.world)], min(self._limit, _GRACE_SECONDS))
+            else:
+                self._store.set(f"failed/{self.rank}", " ".join(reason.split()))
+                self._await(["told"], self._limit)
+                self._store.set(f"heard/{self.rank}", "yes")
+
+    def _await(self, keys: list[str], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not self._store.check(keys) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
 
     def _give_signs(self) -> None:
         with contextlib.suppress(RuntimeError):
