@@ -2,9 +2,11 @@
 
 Everything is imported once; each rank of each job is then a fork with the environment that a launcher sets. JOBS.json
 lists {"folder", "world", "how", "arguments"}; a folder gets out-<rank>, err-<rank> and code-<rank> of its job. ``how``
-is what rank 1 does at its first matrix: "work", "raise", or "hang" (stop altogether, until rank 0 has ended).
+is what rank 1 does at its first matrix: "work", "raise", or "hang" (stop altogether, until rank 0 has ended); "sharded"
+analyses `network` under ``fully_shard`` instead, and prints its rows as JSON.
 """
 
+import datetime
 import json
 import os
 import signal
@@ -14,10 +16,32 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+import torch.distributed as dist
+from torch.distributed.fsdp import fully_shard
+
 import htmu_diag.model_analysis.measure as measure
+from htmu_diag.analysis import Options
 from htmu_diag.cli import main
+from htmu_diag.model_analysis import analyze
+from htmu_diag.report.export import json_text
+
+TAIL = Options(tail_only=True)
 
 diagnosed = measure._diagnosed
+
+
+def network() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return torch.nn.Sequential(*[torch.nn.Linear(40, 40) for _ in range(3)], torch.nn.Linear(40, 60))
+
+
+def analyse_shards() -> int:
+    dist.init_process_group("gloo", timeout=datetime.timedelta(seconds=60))
+    model = network()
+    fully_shard(model)
+    sys.stdout.write(json_text(analyze(model, ranks=True, options=TAIL).rows()))
+    return 0
 
 
 def misbehaving(how: str) -> Callable[..., Any]:
@@ -39,11 +63,11 @@ def rank_process(job: dict[str, Any], rank: int, port: int) -> int:
         os.dup2(target, stream.fileno())
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(job["world"]), "GLOO_SOCKET_IFNAME": "lo"}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    if job["how"] != "work" and rank == 1:
+    if job["how"] in ("raise", "hang") and rank == 1:
         measure._diagnosed = misbehaving(job["how"])
     code = 1
     try:
-        code = main(job["arguments"])
+        code = analyse_shards() if job["how"] == "sharded" else main(job["arguments"])
     finally:
         sys.stdout.flush()
         os._exit(code)

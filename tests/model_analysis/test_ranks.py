@@ -14,6 +14,9 @@ import pytest
 import torch
 
 from htmu_diag.cli import main
+from htmu_diag.model_analysis import analyze
+from htmu_diag.report.export import json_text
+from tests.model_analysis.rank_jobs import TAIL, network
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -48,6 +51,7 @@ def jobs(path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list
         "three": (3, "work", [str(path), *CSV]),
         "raise": (2, "raise", [str(path), *quick]),
         "hang": (2, "hang", [str(path), *quick]),
+        "sharded": (2, "sharded", []),
         "missing": (2, "work", [str(path.with_name("missing.pt")), *quick]),
     }
     folder = tmp_path_factory.mktemp("jobs")
@@ -99,6 +103,14 @@ def test_a_rank_that_fails_ends_the_job_with_a_sentence(how: str, said: str, job
     assert first.out == ""
     assert first.err.startswith(said)
     assert first.err.count("\n") == 1
+
+
+def test_sharded_parameters_are_gathered_and_shared(jobs: dict[str, list[Rank]]) -> None:
+    alone = json_text(analyze(network(), options=TAIL).rows())
+    first, second = (json.loads(rank.out) for rank in jobs["sharded"])
+    assert first == json.loads(alone)
+    assert 0 < len(second) < len(first)
+    assert all(row in first for row in second)
 
 
 def test_bad_input_is_told_once_by_rank_0(jobs: dict[str, list[Rank]]) -> None:
