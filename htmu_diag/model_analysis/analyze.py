@@ -15,13 +15,14 @@ from functools import partial
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 from torch.distributed.tensor import DTensor
 
 from htmu_diag.analysis import Options
 from htmu_diag.errors import InputError
 from htmu_diag.matrices import Inventory, checkpoint_matrices, matrices
 from htmu_diag.matrices.layout import Conv
-from htmu_diag.model_analysis.folders import step_of
+from htmu_diag.model_analysis.folders import find_series, step_of
 from htmu_diag.model_analysis.measure import Choices, measured
 from htmu_diag.model_analysis.ranks import Alone, Ranks, Team
 from htmu_diag.probes.weights import shares
@@ -132,8 +133,21 @@ def _listing(model: object, like: torch.nn.Module | None) -> Callable[..., Inven
     if isinstance(model, torch.nn.Module):
         return partial(matrices, model)
     if isinstance(model, (str, os.PathLike)):
+        _refuse_series(Path(model))
         return partial(checkpoint_matrices, Path(model), like=like)
     raise InputError(f"analyze takes a torch.nn.Module or a path, not {type(model).__name__}; pass the model itself")
+
+
+def _refuse_series(path: Path) -> None:
+    """Files of several steps are not parts of one model; weights beside folders of steps are a model of their own."""
+    series = find_series(path)
+    if series is None or (series.beside and all(step.is_dir() for _, step in series.steps)):
+        return
+    first, last = series.steps[0][0], series.steps[-1][0]
+    raise InputError(
+        f"{path}: checkpoints of a training, steps {first} to {last}; pass one of them, "
+        "or all of them to model_analysis.analyze_series (htmu analyze does)"
+    )
 
 
 def _numbers_in_order(inventory: Inventory) -> Inventory:
@@ -152,6 +166,8 @@ def _number_key(name: str) -> list[tuple[int, int | str]]:
 def _team(ranks: bool | float) -> Team:
     if ranks is False:
         return Alone()
+    if not (dist.is_available() and dist.is_initialized()):
+        raise InputError("ranks: no torch.distributed job runs here; call init_process_group first, or leave ranks out")
     return Ranks() if ranks is True else Ranks(float(ranks))
 
 

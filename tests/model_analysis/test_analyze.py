@@ -232,6 +232,22 @@ def test_models_without_a_matrix_and_other_objects_are_refused(checkpoint: Path)
         analyze(checkpoint, include="nothing*")
 
 
+def test_ranks_without_a_job_are_refused(heavy: torch.nn.Sequential) -> None:
+    with pytest.raises(InputError, match="no torch.distributed job"):
+        analyze(heavy, ranks=True)
+
+
+def test_nothing_usable_is_still_an_analysis(heavy: torch.nn.Sequential) -> None:
+    with torch.no_grad():
+        for parameter in heavy.parameters():
+            parameter.fill_(math.nan)
+    analysis = analyze(heavy)
+    assert len(analysis.unusable) == 2
+    assert list(analysis.to_pandas()["verdict"]) == ["unusable"] * 2
+    assert all(math.isnan(value) for key, value in analysis.summary().items() if "mean" in key)
+    assert analysis.plot() is not None
+
+
 def test_the_step_of_a_path_seeds_the_p_values_as_in_live_training(heavy: torch.nn.Sequential, tmp_path: Path) -> None:
     path = tmp_path / "checkpoint-40"
     path.mkdir()

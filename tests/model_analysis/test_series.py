@@ -126,6 +126,21 @@ def test_shards_of_a_step_are_one_checkpoint_of_that_step(tmp_path: Path) -> Non
     assert [step for step, _ in found.steps] == [9]
 
 
+def test_steps_are_not_taken_for_parts_of_one_model(tmp_path: Path) -> None:
+    for step in (1, 2):
+        save(tmp_path / "files" / f"step_{step}.pt", step)
+        save(tmp_path / "trainer" / f"checkpoint-{step}" / "pytorch_model.bin", step)
+        save(tmp_path / "run" / "checkpoints" / f"step_{step}.pt", step)
+    for name in ("files", "trainer", "run"):
+        with pytest.raises(InputError, match="checkpoints of a training, steps 1 to 2"):
+            htmu_diag.analyze(tmp_path / name)
+    save(tmp_path / "trainer" / "pytorch_model.bin", 3)
+    tail = Options(tail_only=True)
+    last = htmu_diag.analyze(tmp_path / "trainer", options=tail)
+    alone = htmu_diag.analyze(tmp_path / "trainer" / "pytorch_model.bin", options=tail)
+    assert last["fc.weight"].tail == alone["fc.weight"].tail
+
+
 def test_a_damaged_checkpoint_is_named_and_the_others_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for step in (1, 2, 3):
         save(tmp_path / "all" / f"step_{step}.pt", step)
