@@ -49,12 +49,11 @@ def find_series(path: str | os.PathLike[str]) -> CheckpointSeries | None:
     Raises InputError where two of them have the same step.
     """
     folder = Path(path)
-    if step_of(folder) is not None and is_checkpoint(folder):  # such as checkpoint-500 with a folder global_step500
+    if step_of(folder) is not None and _holds_weights(folder):  # such as checkpoint-500 with a folder global_step500
         return None
     inside = folder / "checkpoints"
     for place in (folder, inside):
-        entries = sorted(place.iterdir()) if place.is_dir() else []
-        weights = [entry for entry in entries if not entry.name.startswith(".") and is_checkpoint(entry)]
+        weights = [entry for entry in _visible(place) if _holds_weights(entry)]
         numbered = [(step, entry) for entry in weights if (step := step_of(entry)) is not None]
         if numbered:
             numbered.sort(key=lambda pair: pair[0])
@@ -62,6 +61,23 @@ def find_series(path: str | os.PathLike[str]) -> CheckpointSeries | None:
             beside = tuple(entry.name for entry in weights if step_of(entry) is None)
             return CheckpointSeries(place, tuple(numbered), beside)
     return None
+
+
+def _visible(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    try:
+        return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror or error}); check its permissions") from error
+
+
+def _holds_weights(path: Path) -> bool:
+    """True also for damaged ones: what is wrong with them is said when they are read."""
+    try:
+        return is_checkpoint(path)
+    except InputError:
+        return True
 
 
 def _refuse_equal_steps(numbered: list[tuple[int, Path]]) -> None:

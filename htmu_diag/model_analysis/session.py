@@ -76,32 +76,46 @@ def _through_time(request: Request, series: CheckpointSeries, stderr: Console) -
     """A training: a row a step."""
     if series.beside:
         say(stderr, f"left out, no step in the name: {', '.join(series.beside)}")
+    kept = _followed(request, series, stderr)
+    if not request.writes or kept.last is None:
+        return
+    content = {"checkpoints": str(series.folder), "steps": kept.contents}
+    rows = [{"step": one["step"], **row} for one in kept.contents for row in one["layers"]]
+    _write_files(request, content, rows, kept.last, stderr)
+    if request.form != "table":
+        _print_data(request, content, rows)
+        return
+    stdout = Console()
+    show_steps(stdout, [one["step"] for one in kept.contents], kept.summaries)
+    if request.out:
+        say(stdout, f"curves:      tensorboard --logdir {shlex.quote(str(request.out))}")
+    else:
+        say(stderr, "for curves in TensorBoard add --out DIR")
+
+
+@dataclass
+class _Kept:
+    """What is kept of each step: plain values; spectra and fits of the last one only."""
+
+    contents: list[dict[str, Any]] = field(default_factory=list)
+    summaries: list[dict[str, float]] = field(default_factory=list)
     last: Analysis | None = None
-    contents, summaries = [], []
+
+
+def _followed(request: Request, series: CheckpointSeries, stderr: Console) -> _Kept:
+    kept = _Kept()
     with progress_bar(stderr, "checkpoints", len(series.steps)) as report:
-        for last in analyze_series(
+        for analysis in analyze_series(
             series.folder,
             log_dir=request.out if request.writes else None,
             on_error=lambda step, error: say(stderr, f"step {step} left out: {error}"),
             progress=report,
             **request.choices,
         ):
-            contents.append(as_content(last, request.names))
-            summaries.append(last.summary())
-    if last is None or not request.writes:
-        return
-    content = {"checkpoints": str(series.folder), "steps": contents}
-    rows = [{"step": one["step"], **row} for one in contents for row in one["layers"]]
-    _write_files(request, content, rows, last, stderr)
-    if request.form == "table":
-        stdout = Console()
-        show_steps(stdout, [one["step"] for one in contents], summaries)
-        if request.out:
-            say(stdout, f"curves:      tensorboard --logdir {shlex.quote(str(request.out))}")
-        else:
-            say(stderr, "for curves in TensorBoard add --out DIR")
-    else:
-        _print_data(request, content, rows)
+            kept.contents.append(as_content(analysis, request.names))
+            kept.summaries.append(analysis.summary())
+            kept.last = analysis
+    return kept
 
 
 def _print_data(request: Request, content: dict[str, Any], rows: list[dict[str, Any]]) -> None:

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -54,7 +55,7 @@ def show_steps(console: Console, steps: Sequence[int], summaries: Sequence[Mappi
             aligned = [cell.rjust(width) for cell, width in zip(row[:-1], widths, strict=True)]
             say(console, "  ".join([*aligned, row[-1]]))
         return
-    table = Table(header_style="bold")
+    table = Table(box=SIMPLE_HEAD)
     for heading in headings:
         table.add_column(heading, justify="left" if heading == "phases" else "right")
     for row in rows:

@@ -59,10 +59,10 @@ def write_pictures(analysis: Analysis, folder: Path, done: Callable[[int, str], 
     """One PNG a matrix with its density and fitted laws, ``012-<layer>.png`` in the order of the model."""
     with storage_errors("create", folder):
         folder.mkdir(parents=True, exist_ok=True)
-    written = []
+    written, digits = [], max(3, len(str(len(analysis.layers))))
     for number, layer in enumerate(analysis.layers):
         if layer.diagnosis is not None:
-            path = folder / f"{number:03d}-{_file_name(layer.name)}.png"
+            path = folder / f"{number:0{digits}d}-{_file_name(layer.name)}.png"
             write_atomically(path, png(esd_figure(layer.diagnosis)), fsync=False)
             written.append(path)
         if done is not None:

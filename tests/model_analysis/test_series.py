@@ -145,12 +145,15 @@ def test_a_damaged_checkpoint_is_named_and_the_others_go_on(tmp_path: Path, caps
     for step in (1, 2, 3):
         save(tmp_path / "all" / f"step_{step}.pt", step)
     (tmp_path / "all" / "step_2.pt").write_bytes(b"torn")
+    (tmp_path / "all" / "step_4").mkdir()
+    (tmp_path / "all" / "step_4" / "model.safetensors.index.json").write_text("no index")
     assert main(["analyze", str(tmp_path / "all"), "--out", str(tmp_path / "out"), "--tail-only"]) == 0
     printed = capsys.readouterr()
     assert "step 2 left out" in printed.err
+    assert "step 4 left out" in printed.err
     assert [line.split()[0] for line in printed.out.splitlines()[:3]] == ["step", "1", "3"]
     run = htmu_diag.load_run(tmp_path / "out")
-    assert run.steps == (1, 2, 3)
+    assert run.steps == (1, 2, 3, 4)
     assert "not a PyTorch file" in dict(run.events())[2]
     assert run.options == Options(tail_only=True)
     with pytest.raises(InputError, match="not a PyTorch file"):
