@@ -95,7 +95,8 @@ def _phases(summary: Mapping[str, float]) -> str:
 
 
 def _skipped(analysis: Analysis) -> Iterator[str]:
-    reasons = Counter(skip.reason for skip in analysis.skipped)
+    """Reasons with a first example; what --include and --exclude left out was asked for and needs no line."""
+    reasons = Counter(skip.reason for skip in analysis.skipped if not skip.reason.startswith("matches "))
     for reason, count in reasons.most_common(_REASONS):
         first = next(skip.name for skip in analysis.skipped if skip.reason == reason)
         yield f"skipped: {first}{f' and {count - 1} more' if count > 1 else ''}: {reason}"
