@@ -47,6 +47,11 @@ class Complaints:
                 raise error
             warnings.warn(f"htmu_diag: {sentence}", RuntimeWarning, stacklevel=2)
 
+    def warn_last(self) -> None:
+        """As `tell_last`, and never raising."""
+        self._strict = False
+        self.tell_last()
+
     def tell_last(self) -> None:
         """At the end: what is new, and in one sentence what happened more than once."""
         repeated = [f"{about} ({times} times)" for about, times in self._times.items() if times > 1]

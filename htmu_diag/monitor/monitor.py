@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -19,7 +21,7 @@ from htmu_diag.monitor.lane import Lane
 from htmu_diag.monitor.plan import Plan
 from htmu_diag.monitor.recorder import Measured, Recorder
 from htmu_diag.monitor.team import Team
-from htmu_diag.probes import Budget, DeferredProbe, ObservingProbe, Probe, StepContext, quiet
+from htmu_diag.probes import Budget, CollectiveProbe, DeferredProbe, ObservingProbe, Probe, StepContext, quiet
 
 __all__ = ["Monitor"]
 
@@ -46,6 +48,7 @@ class Monitor:
         self._observers = [probe for probe in plan.probes if isinstance(probe, ObservingProbe)]
         self._measured_at: dict[str, int] = {}
         self._manual = self._closed = False
+        self._process = os.getpid()
         self._lane = Lane(on_error=partial(complaints.add, "monitor"))
         self._counter = StepCounter(
             context.model,
@@ -85,6 +88,7 @@ class Monitor:
 
         Raises InputError for a step that goes back.
         """
+        self._require_open()
         self._counter.remove()
         now = self._counter.step
         counted_already = self._counter.fired and not self._manual
@@ -97,7 +101,8 @@ class Monitor:
 
     def log(self, scalars: Mapping[str, float | torch.Tensor], step: int | None = None) -> None:
         """Numbers of the training ("train/loss": loss) for the sinks and the store. Tensors are read off the training
-        thread, so nothing waits for a GPU."""
+        thread, so nothing waits for a GPU. Raises InputError when closed."""
+        self._require_open()
         kept = {
             tag: value.detach().clone() if isinstance(value, torch.Tensor) else value for tag, value in scalars.items()
         }
@@ -106,51 +111,79 @@ class Monitor:
 
     def snapshot(self) -> StepRecord | None:
         """Measure with every probe now (those that have not measured at this step) and wait for the result."""
+        self._require_open()
         step = self._counter.step
         self._measure(step, [probe for probe in self._plan.probes if self._measured_at.get(probe.name) != step])
         self.flush()
         return self.last
 
     def flush(self) -> None:
-        """Wait until everything measured so far is stored and shown; tell what went wrong."""
-        self._lane.wait()
-        self._complaints.tell()
+        """Wait until everything measured so far is stored and shown; tell what went wrong. Harmless when closed."""
+        if not self._closed:
+            self._lane.wait()
+            self._complaints.tell()
 
     def close(self) -> None:
         """Finish what is under way, remove the hook, close the store and the sinks. Harmless when called twice."""
-        if self._closed:
+        self._close(self._complaints.tell_last)
+
+    def _close(self, tell: Callable[[], None]) -> None:
+        if self._closed or self._is_a_copy():
             return
         self._closed = True
-        self._counter.remove()
-        untold = [sentence for probe in self._plan.probes for sentence in self._budget.told(probe.name)]
-        if untold and self._team.share.rank == 0:
-            self._lane.submit(partial(self._recorder.note, self._counter.step, untold, time.time()))
-        self._lane.close()
-        self._recorder.close()
-        self._team.close()
-        self._ending.cancel()
-        self._complaints.tell_last()
+        with contextlib.ExitStack() as ends:  # each of them, in the reverse order, whatever becomes of the others
+            ends.callback(tell)
+            ends.callback(self._ending.cancel)
+            ends.callback(self._team.close)
+            ends.callback(self._recorder.close)
+            ends.callback(self._note_what_was_passed_over)
+            ends.callback(self._lane.close)
+            ends.callback(self._counter.remove)
 
     def __enter__(self) -> Monitor:
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        """Errors of the training come first: those of the monitor are then warned about, also where strict."""
+        self._close(self._complaints.tell_last if error is None else self._complaints.warn_last)
+
+    def _note_what_was_passed_over(self) -> None:
+        untold = [sentence for probe in self._plan.probes for sentence in self._budget.told(probe.name)]
+        if untold and self._team.share.rank == 0:
+            self._recorder.note(self._counter.step, untold, time.time())
+
+    def _is_a_copy(self) -> bool:
+        """In a forked child: the run, its files and its worker belong to the parent."""
+        return os.getpid() != self._process
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise InputError("this monitor is closed; call watch() again, with start_step to continue the same run")
 
     def _after_step(self, step: int) -> None:
-        for probe in self._observers:
-            with self._complaints.containing(probe.name, []), torch.no_grad():
-                probe.observe(self._at(step))
+        if self._is_a_copy():
+            return
+        if self._observers:
+            self._observe(step)
         due = [probe for probe in self._plan.due(step) if self._measured_at.get(probe.name) != step]
         if due:
             self._measure(step, [probe for probe in due if self._budget.affords(probe.name, step)])
         self._complaints.tell()
+
+    def _observe(self, step: int) -> None:
+        began = time.perf_counter()
+        for probe in self._observers:
+            with self._complaints.containing(probe.name, []), torch.no_grad():
+                probe.observe(self._at(step))
+        self._budget.note(time.perf_counter() - began)
 
     def _measure(self, step: int, probes: Iterable[Probe]) -> None:
         wanted = {probe.name: probe for probe in probes}
         agreed: list[Probe] = []
         with self._complaints.containing("ranks", []):
             agreed = [wanted[name] for name in self._team.agree(step, list(wanted)) if name in wanted]
+        for name in wanted.keys() - {probe.name for probe in agreed}:
+            self._budget.withdraw(name)
         if not agreed:
             return
         self._lane.reserve()
@@ -174,11 +207,19 @@ class Monitor:
             if isinstance(probe, DeferredProbe):
                 with torch.no_grad():
                     measured.items += [(probe.name, item.order, item) for item in probe.capture(context)]
+            elif isinstance(probe, CollectiveProbe) and probe.collective:
+                _refuse_shards(context.model)
+                with self._team.together() as group:
+                    self._collect(probe, replace(context, group=group), measured)
             elif self._team.share.rank == 0:
                 _refuse_shards(context.model)
-                for order, spectrum in enumerate(probe.measure(context)):
-                    measured.items.append((probe.name, order, spectrum.at_step(measured.step)))
+                self._collect(probe, context, measured)
         measured.seconds[probe.name] = time.perf_counter() - began
+
+    def _collect(self, probe: Probe, context: StepContext, measured: Measured) -> None:
+        for order, spectrum in enumerate(probe.measure(context)):
+            if self._team.share.rank == 0:
+                measured.items.append((probe.name, order, spectrum.at_step(measured.step)))
 
     def _at(self, step: int) -> StepContext:
         return self._context.at(step)

@@ -1,28 +1,34 @@
 """Many processes that train one model (DDP, FSDP): each measures its share, rank 0 writes.
 
-They speak through the key-value store of the job, never through collectives of their own: a rank that does not come, or
-dies, costs a time limit and a clear sentence, not a deadlock. A snapshot begins with an agreement, since gathering a
+They agree through the key-value store of the job, not through a collective: a rank that does not come, or dies, costs a
+time limit and a clear sentence, not a deadlock. A snapshot begins with an agreement, since gathering a
 sharded weight is collective and must be done by all ranks or by none:
 
     every rank   step/ready/rank = here
     rank 0       waits for all of them, then  step/go = the probes to run, or none if someone is missing
     every rank   reads step/go
 
+Probes that add up over ranks (Hessian products) do need collectives. These run on a gloo group of their own under the
+same time limit: a rank that fails between two products costs the others that limit, once in a run.
+
 Later, off the training thread, every rank puts its spectra under step/part/rank, and rank 0 takes them from there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import pickle
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any
 
 import torch.distributed as dist
 from torch.distributed.distributed_c10d import PrefixStore, Store, _get_default_store
 
-from htmu_diag.errors import MeasurementError
+from htmu_diag.errors import HTMUError, MeasurementError
 from htmu_diag.monitor.team import Part
 from htmu_diag.probes import Share
 
@@ -47,11 +53,30 @@ class Ranks:
         self._here = PrefixStore(prefix, whole.clone())  # one connection a thread: a store waits under a lock
         self._there = PrefixStore(prefix, whole.clone())
         self._missed = 0
+        self._group: Any = None
+        self._apart = False
 
     def agree(self, step: int, probes: Sequence[str]) -> list[str]:
         if self._missed >= PATIENCE:
             return []
         return self._lead(step, probes) if self.share.rank == 0 else self._follow(step)
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[Any]:
+        if self._apart:
+            raise MeasurementError("the ranks lost each other in an earlier measurement; the run goes on without it")
+        try:
+            if self._group is None:
+                self._group = dist.new_group(backend="gloo", timeout=timedelta(seconds=self._limit))
+            yield self._group
+        except HTMUError:
+            raise
+        except RuntimeError as error:
+            self._apart = True
+            raise MeasurementError(
+                f"a product of all ranks failed, or a rank did not come to it within {self._limit:g} s ({error}); "
+                "all ranks must pass the same probes and a batch each"
+            ) from error
 
     def collect(self, step: int, part: Part) -> list[Part]:
         if self.share.rank:

@@ -69,6 +69,7 @@ class Recorder:
 
     def record(self, measured: Measured) -> StepRecord | None:
         """Finish a snapshot; None on processes that do not write."""
+        began, before = time.perf_counter(), sum(measured.seconds.values())
         found = []
         while measured.items:  # each copy is freed as soon as it is used
             found += self._computed(*measured.items.pop(0), measured)
@@ -76,6 +77,8 @@ class Recorder:
         record = self._written(measured, parts) if parts else None
         for probe in measured.probes:
             self._budget.spend(probe, measured.seconds.get(probe, 0.0))
+        of_probes = sum(measured.seconds.values()) - before
+        self._budget.note(time.perf_counter() - began - of_probes)
         return record
 
     def log(self, step: int, scalars: Mapping[str, Any], wall_time: float) -> None:
@@ -88,8 +91,10 @@ class Recorder:
 
     def note(self, step: int, events: Sequence[str], wall_time: float) -> None:
         """Sentences without a measurement."""
-        measured = Measured(step, wall_time, ())
-        self._written(measured, [Part((), tuple(events))])
+        if self._store:
+            with self._complaints.containing("store", []):
+                self._store.log(step, {}, wall_time=wall_time, events=events)
+        self._emit(StepRecord(step, wall_time, events=tuple(events)))
 
     def close(self) -> None:
         self._diagnose.close()

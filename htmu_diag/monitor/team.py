@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from htmu_diag.errors import HTMUError
 from htmu_diag.probes import Share
@@ -46,6 +47,13 @@ class Team(Protocol):
         """
         ...
 
+    def together(self) -> contextlib.AbstractContextManager[Any]:
+        """A block in which all processes measure with one process group, or with None where there is one process.
+
+        Raises MeasurementError where another process does not keep up within the time limit.
+        """
+        ...
+
     def collect(self, step: int, part: Part) -> list[Part]:
         """On the worker thread: all parts on rank 0, none elsewhere; a missing one has an error."""
         ...
@@ -62,6 +70,9 @@ class Solo:
 
     def agree(self, step: int, probes: Sequence[str]) -> list[str]:
         return list(probes)
+
+    def together(self) -> contextlib.AbstractContextManager[Any]:
+        return contextlib.nullcontext()
 
     def collect(self, step: int, part: Part) -> list[Part]:
         return [part]

@@ -5,7 +5,17 @@
 
 from collections.abc import Callable
 
-from htmu_diag.probes.base import DeferredProbe, LossFn, Need, ObservingProbe, Pending, Probe, Share, StepContext
+from htmu_diag.probes.base import (
+    CollectiveProbe,
+    DeferredProbe,
+    LossFn,
+    Need,
+    ObservingProbe,
+    Pending,
+    Probe,
+    Share,
+    StepContext,
+)
 from htmu_diag.probes.budget import Budget
 from htmu_diag.probes.conjugate_kernel import ConjugateKernelProbe
 from htmu_diag.probes.gradient_noise import GradientNoiseProbe
@@ -20,6 +30,7 @@ from htmu_diag.probes.weights import WeightsProbe
 
 __all__ = [
     "Budget",
+    "CollectiveProbe",
     "ConjugateKernelProbe",
     "CurvatureProbe",
     "DeferredProbe",

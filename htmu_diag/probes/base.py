@@ -1,8 +1,9 @@
 """The protocol of a probe, and what it is given at a step.
 
 A probe declares what it needs (``needs``), so that a missing batch is one clear sentence at ``watch()`` and not a crash
-at step 1000. It yields spectra; it never fits, plots or writes. Two wider protocols: a `DeferredProbe` splits its work
-into a cheap copy on the training thread and a computation that runs anywhere; an `ObservingProbe` sees every step.
+at step 1000. It yields spectra; it never fits, plots or writes. Wider protocols: a `DeferredProbe` splits its work into
+a cheap copy on the training thread and a computation that runs anywhere; an `ObservingProbe` sees every step; a
+`CollectiveProbe` is run by all ranks of a job together.
 """
 
 from __future__ import annotations
@@ -15,7 +16,17 @@ import torch
 
 from htmu_diag.spectrum import Spectrum
 
-__all__ = ["DeferredProbe", "LossFn", "Need", "ObservingProbe", "Pending", "Probe", "Share", "StepContext"]
+__all__ = [
+    "CollectiveProbe",
+    "DeferredProbe",
+    "LossFn",
+    "Need",
+    "ObservingProbe",
+    "Pending",
+    "Probe",
+    "Share",
+    "StepContext",
+]
 
 Need = Literal["model", "batch", "loss_fn", "optimizer"]
 LossFn = Callable[[Any, Any], torch.Tensor]
@@ -40,6 +51,7 @@ class StepContext:
     loss_fn: ``loss_fn(model_output, targets) -> scalar``, mean over samples.
     include: layers by glob, on clean ``named_parameters`` names; empty means all.
     share: the part of the work that this process does.
+    group: the process group of ranks that measure together, for a `CollectiveProbe` in a job of several; else None.
     """
 
     step: int
@@ -50,6 +62,7 @@ class StepContext:
     include: tuple[str, ...] = ()
     seed: int = 0
     share: Share = Share()
+    group: Any = None
     extras: dict[str, Any] = field(default_factory=dict)
 
     def at(self, step: int) -> StepContext:
@@ -105,3 +118,11 @@ class ObservingProbe(Probe, Protocol):
     def observe(self, context: StepContext) -> None:
         """Called after every optimizer step, before anything is measured; gradients are still there."""
         ...
+
+
+@runtime_checkable
+class CollectiveProbe(Probe, Protocol):
+    """A probe that adds up over ranks: each measures its own batch, and all of them get the result for all batches."""
+
+    @property
+    def collective(self) -> bool: ...

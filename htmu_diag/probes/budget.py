@@ -1,19 +1,23 @@
 """A ceiling on what measuring may cost: a probe waits while its time spent would exceed a share of the wall time.
 
 With a share f, a probe that costs c seconds runs at most once in c/f seconds: its interval stretches to the next step
-that is due and affordable. What was passed over is told, so that a gap in a curve has its reason beside it.
+that is due and affordable. A run that was let through counts at its expected price until its own is known. What was
+passed over is told, so that a gap in a curve has its reason beside it.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from htmu_diag.errors import InputError
 
 __all__ = ["Budget"]
+
+LISTED = 8  # steps that a sentence names; the others are counted
 
 
 class Budget:
@@ -31,33 +35,71 @@ class Budget:
         self._start = clock()
         self._lock = threading.Lock()
         self._spent = 0.0
-        self._last: dict[str, float] = {}
-        self._skipped: dict[str, list[int]] = defaultdict(list)
+        self._price: dict[str, float] = {}
+        self._under_way: Counter[str] = Counter()
+        self._skipped: dict[str, _Skipped] = {}
 
     def affords(self, probe: str, step: int) -> bool:
-        """Whether one more run, at the price of the last one, stays within the share; the first one does."""
-        if self.share is None or probe not in self._last:
+        """Whether one more run, at the price of the last one, stays within the share; then `spend` or `withdraw` it.
+
+        The first run always does; until its price is known, no second one does.
+        """
+        if self.share is None:
             return True
         with self._lock:
-            cost = self._last[probe]
-            fits = self._spent + cost <= self.share * (self._clock() - self._start + cost)
-        if not fits:
-            self._skipped[probe].append(step)
+            fits = self._fits(probe, self.share)
+            if fits:
+                self._under_way[probe] += 1
+            else:
+                self._skipped.setdefault(probe, _Skipped()).add(step)
         return fits
 
     def spend(self, probe: str, seconds: float) -> None:
-        """Add the price of one run."""
+        """The price of one run that has ended."""
+        self.withdraw(probe)
         with self._lock:
             self._spent += seconds
-            self._last[probe] = seconds
+            self._price[probe] = seconds
+
+    def withdraw(self, probe: str) -> None:
+        """A run that was let through did not take place."""
+        with self._lock:
+            self._under_way[probe] = max(self._under_way[probe] - 1, 0)
+
+    def note(self, seconds: float) -> None:
+        """Time spent that is no probe's own: looking at every step, writing."""
+        with self._lock:
+            self._spent += seconds
 
     def told(self, probe: str) -> list[str]:
         """One sentence about the steps passed over since the last call, or none."""
-        steps = self._skipped.pop(probe, [])
-        if not steps or self.share is None:
+        with self._lock:
+            skipped = self._skipped.pop(probe, None)
+        if skipped is None or self.share is None:
             return []
-        listed = ", ".join(map(str, steps[:8])) + (f", ... ({len(steps)} in all)" if len(steps) > 8 else "")
-        return [
-            f"{probe}: not measured at step {listed}: one run costs {self._last[probe]:.2g} s, "
-            f"which exceeds the budget of {self.share:.0%} of wall time"
-        ]
+        price = f"one run costs {self._price[probe]:.2g} s" if probe in self._price else "the first run had not ended"
+        return [f"{probe}: not measured at step {skipped}: {price}, against a budget of {self.share:.0%} of wall time"]
+
+    def _fits(self, probe: str, share: float) -> bool:
+        if probe not in self._price:
+            return not self._under_way[probe]
+        cost = self._price[probe]
+        promised = sum(count * self._price.get(name, 0.0) for name, count in self._under_way.items())
+        return self._spent + promised + cost <= share * (self._clock() - self._start + cost)
+
+
+@dataclass
+class _Skipped:
+    """Steps passed over: the first few, and how many."""
+
+    first: list[int] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, step: int) -> None:
+        self.count += 1
+        if self.count <= LISTED:
+            self.first.append(step)
+
+    def __str__(self) -> str:
+        listed = ", ".join(map(str, self.first))
+        return listed + (f", ... ({self.count} in all)" if self.count > LISTED else "")

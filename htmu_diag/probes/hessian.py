@@ -1,7 +1,8 @@
 """Curvature of the loss on the fixed probe batch: Hessian, Gauss-Newton and Fisher spectra.
 
-Measured in eval mode, so that a step depends on the parameters alone. The first snapshot checks the Hessian itself
-(symmetry and a float64 finite difference); a model without a right second derivative is reported by the module's name.
+Measured in eval mode, so that a step depends on the parameters alone; in a job of several, over all ranks' batches.
+The first snapshot checks the Hessian itself (symmetry and a float64 finite difference); a model without a right second
+derivative is reported by the module's name.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
 from htmu_diag.errors import MeasurementError
+from htmu_diag.operators.allreduce import AllReduced
+from htmu_diag.operators.base import Operator
 from htmu_diag.operators.checks import self_check
 from htmu_diag.operators.fisher import FisherOperator
 from htmu_diag.operators.ggn import GGNOperator
@@ -55,6 +58,7 @@ class CurvatureProbe:
     options: dict[str, Any] = field(default_factory=dict)
     needs: frozenset[Need] = frozenset({"model", "batch", "loss_fn"})
     checked: bool = False
+    collective: ClassVar[bool] = True
 
     def measure(self, context: StepContext) -> Iterator[Spectrum]:
         """The density, then outliers, then blocks. Raises MeasurementError where there is no second derivative."""
@@ -76,18 +80,21 @@ class CurvatureProbe:
         def source(name: str, part: ModelOperator) -> Source:
             return Source(Kind(self.name), name, part.shape, context.step, f"eigenvalues of the {self.name}")
 
+        def of_all_ranks(part: ModelOperator) -> Operator:
+            return part if context.group is None else AllReduced(part, context.group)
+
         rng = torch.Generator().manual_seed(context.seed)
         if self.steps:
             whole = source("model", operator)
-            yield spectral_density(operator, whole, steps=self.steps, probes=self.probes, rng=rng)
+            yield spectral_density(of_all_ranks(operator), whole, steps=self.steps, probes=self.probes, rng=rng)
         if self.outliers:
-            pairs = top_k(operator, min(self.outliers, operator.shape[0]), rng=rng)
+            pairs = top_k(of_all_ranks(operator), min(self.outliers, operator.shape[0]), rng=rng)
             yield pairs.spectrum(source("model.outliers", operator))
         for name in operator.names if self.layers else ():
             block = operator.block(name)
-            yield self._of_block(block, source(name, block), rng)
+            yield self._of_block(of_all_ranks(block), source(name, block), rng)
 
-    def _of_block(self, block: ModelOperator, source: Source, rng: torch.Generator) -> Spectrum:
+    def _of_block(self, block: Operator, source: Source, rng: torch.Generator) -> Spectrum:
         top = top_k(block, 1, rng=rng, tolerance=1e-2).spectrum(source)
         total = trace(block, products=self.layer_products, method="hutchinson", rng=rng)
         products = top.estimator.products + total.products

@@ -41,7 +41,7 @@ class FolderLock:
             try:
                 self._acquire(folder)
                 os.truncate(self._descriptor, 0)
-                os.write(self._descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+                os.write(self._descriptor, _this_process().encode())
             except OSError:
                 self.release()
                 raise
@@ -67,9 +67,20 @@ class FolderLock:
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise
             holder = os.pread(self._descriptor, 200, 0).decode(errors="replace") or "another process"
-            raise FolderLocked(
-                f"{folder} is being written by {holder}; choose another log_dir or stop that process first"
-            ) from None
+            raise FolderLocked(_refusal(folder, holder)) from None
+
+
+def _this_process() -> str:
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
+def _refusal(folder: Path, holder: str) -> str:
+    if holder == _this_process():
+        return (
+            f"{folder} is being written by another monitor or store of this same {holder}, such as one from an earlier "
+            "run of a notebook's cell; call its close() first, or choose another log_dir"
+        )
+    return f"{folder} is being written by {holder}; choose another log_dir or stop that process first"
 
 
 _HELD: weakref.WeakSet[FolderLock] = weakref.WeakSet()

@@ -1,4 +1,4 @@
-"""Numbers logged between measurements (the loss of every tenth step): one JSON line each, in append order.
+"""What is logged between measurements (the loss of every tenth step, a remark): one JSON line each, in append order.
 
 A line is complete when its newline is there: a reader drops an unfinished last line, and a writer that ran out of
 disk space cuts its half-written line off again.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,18 +22,20 @@ LOG = "scalars.jsonl"
 
 @dataclass(frozen=True)
 class LogLine:
-    """Scalars of the training at one step. wall_time: seconds since the epoch."""
+    """Scalars of the training at one step, and sentences about it. wall_time: seconds since the epoch."""
 
     step: int
     wall_time: float
     scalars: Mapping[str, float]
+    events: Sequence[str] = ()
 
 
 def append_line(segment: Path, line: LogLine) -> None:
     """Add a line to a segment's log. Raises StorageError; the log then ends where it ended before."""
     path = segment / LOG
-    text = json.dumps({**vars(line), "scalars": dict(line.scalars)}) + "\n"
-    append(path, text.encode())
+    events = {"events": list(line.events)} if line.events else {}
+    content = {"step": line.step, "wall_time": line.wall_time, "scalars": dict(line.scalars), **events}
+    append(path, f"{json.dumps(content)}\n".encode())
 
 
 def visible_lines(root: Path) -> list[LogLine]:

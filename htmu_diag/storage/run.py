@@ -101,8 +101,10 @@ class Run:
         return {tag: sorted(points.items()) for tag, points in curves.items()}
 
     def events(self) -> list[tuple[int, str]]:
-        """What could not be measured, in words: (step, sentence)."""
-        return [(step, event) for step, (_, header) in self._readable().items() for event in header.events]
+        """What could not be measured, in words: (step, sentence), by ascending step."""
+        of_records = [(step, event) for step, (_, header) in self._readable().items() for event in header.events]
+        between = [(line.step, event) for line in visible_lines(self.directory) for event in line.events]
+        return sorted(of_records + between, key=lambda event: event[0])
 
     def diagnose(self, step: int | None = None, options: Options | None = None) -> StepRecord:
         """The diagnosed step (default: the last); without options, with those of the run: the numbers logged live."""

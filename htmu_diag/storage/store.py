@@ -80,11 +80,14 @@ class Store:
             record = _joined(path, record)
         write_atomically(path, encode(record), fsync=self._fsync)
 
-    def log(self, step: int, scalars: Mapping[str, float], *, wall_time: float | None = None) -> None:
-        """Append numbers of the training that fall between records. Raises StorageError."""
+    def log(
+        self, step: int, scalars: Mapping[str, float], *, wall_time: float | None = None, events: Iterable[str] = ()
+    ) -> None:
+        """Append numbers of the training, or sentences, that fall between records. Raises StorageError."""
         self._require_lock()
         when = time.time() if wall_time is None else wall_time
-        append_line(self._segment.path, LogLine(step, when, {tag: float(v) for tag, v in scalars.items()}))
+        numbers = {tag: float(v) for tag, v in scalars.items()}
+        append_line(self._segment.path, LogLine(step, when, numbers, tuple(events)))
 
     def keep(self, name: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Keep arrays that belong to this whole attempt, such as the probe batch. Raises StorageError."""

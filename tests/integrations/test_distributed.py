@@ -35,6 +35,38 @@ def test_two_ranks_give_the_spectra_of_one_process(job: workers.Job, alone: Run,
             np.testing.assert_allclose(one.values, other.values, rtol=1e-4, atol=1e-9)
 
 
+def test_curvature_over_the_batches_of_two_ranks_is_that_of_the_whole_batch(tmp_path: Path) -> None:
+    model = workers.network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    probes = workers.curvature_probes()
+    with htmu_diag.watch(
+        model, optimizer, log_dir=tmp_path / "alone", every=2, probes=probes, **workers.probe_batch(-1)
+    ):
+        workers.train(model, optimizer, -1, 2)
+    workers.launch(workers.curvature, tmp_path)
+    alone, together = load_run(tmp_path / "alone"), load_run(tmp_path / "run")
+    assert together.steps == alone.steps == (0, 2)
+    assert not together.events()
+    for kind in workers.CURVATURE:
+        for ours, theirs in zip(*(run.series("model.outliers", kind) for run in (together, alone)), strict=True):
+            np.testing.assert_allclose(ours.values, theirs.values, rtol=1e-3)
+        for ours, theirs in zip(*(run.series("model", kind) for run in (together, alone)), strict=True):
+            assert ours.moment(1) == pytest.approx(theirs.moment(1), rel=1e-3)
+    halves = workers.probe_batch(0)
+    htmu_diag.watch(workers.network(), log_dir=tmp_path / "half", probes=probes, **halves).close()
+    half, whole = (run.series("model.outliers", "hessian")[0] for run in (load_run(tmp_path / "half"), alone))
+    assert abs(half.values[-1] / whole.values[-1] - 1) > 0.01  # a half alone would not have passed
+
+
+def test_a_rank_that_fails_between_products_costs_the_limit_once(tmp_path: Path) -> None:
+    workers.launch(workers.a_rank_fails_between_products, tmp_path)
+    waiting, failing = ((tmp_path / f"warnings-{rank}.txt").read_text() for rank in (0, 1))
+    assert "a rank did not come to it within 2 s" in waiting
+    assert "no memory is left on this rank" in failing
+    assert load_run(tmp_path / "run").steps == (0, 2, 4)
+    assert len(load_run(tmp_path / "run").series("4.weight")) == 3
+
+
 @pytest.mark.parametrize("job", [workers.a_rank_skips_a_step, workers.a_rank_raises])
 def test_a_rank_that_does_not_come_costs_a_limit_and_a_sentence(job: workers.Job, tmp_path: Path) -> None:
     workers.launch(job, tmp_path)

@@ -15,7 +15,9 @@ from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 import htmu_diag
+from htmu_diag.errors import MeasurementError
 from htmu_diag.integrations.distributed import all_ranks
+from htmu_diag.probes import CurvatureProbe
 
 WORLD = 2
 Job = Callable[[int, Path], None]
@@ -104,6 +106,48 @@ def a_rank_raises(rank: int, folder: Path) -> None:
         if rank == 1:
             return
         train(model, optimizer, -1, 5)
+
+
+CURVATURE = ("hessian", "ggn", "fisher")
+
+
+def probe_batch(rank: int) -> dict[str, Any]:
+    """This rank's half of the probe batch; the whole for rank -1."""
+    rng = torch.Generator().manual_seed(2)
+    inputs, targets = torch.randn(20, 16, generator=rng), torch.randint(6, (20,), generator=rng)
+    rows = slice(0, 12) if rank == 0 else slice(12, 20) if rank == 1 else slice(None)
+    return {"batch": (inputs[rows], targets[rows]), "loss_fn": torch.nn.functional.cross_entropy}
+
+
+def curvature_probes() -> list[CurvatureProbe]:
+    """With top eigenvalues, which two computations must agree on; the nodes of a quadrature need not."""
+    return [CurvatureProbe(name, steps=12, outliers=3) for name in CURVATURE]
+
+
+def curvature(rank: int, folder: Path) -> None:
+    model = DistributedDataParallel(network())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with htmu_diag.watch(
+        model, optimizer, log_dir=folder / "run", every=2, probes=curvature_probes(), **probe_batch(rank)
+    ):
+        train(model, optimizer, rank, 2)
+
+
+class Breaking(CurvatureProbe):
+    """Ends on one rank before its first product, while the other rank waits for that product."""
+
+    def _operator(self, model: torch.nn.Module, context: Any) -> Any:
+        if context.share.rank == 1:
+            raise MeasurementError("no memory is left on this rank")
+        return super()._operator(model, context)
+
+
+def a_rank_fails_between_products(rank: int, folder: Path) -> None:
+    model = DistributedDataParallel(network())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    choices = {"every": 2, "probes": [Breaking("hessian"), "weights"], "team": all_ranks(2.0), **probe_batch(rank)}
+    with _caught(folder, rank), htmu_diag.watch(model, optimizer, log_dir=folder / "run", **choices):
+        train(model, optimizer, rank, 4)
 
 
 def careless_probe_on_shards(rank: int, folder: Path) -> None:

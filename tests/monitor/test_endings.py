@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import htmu_diag
 from htmu_diag.errors import StorageError
@@ -52,7 +53,7 @@ def steps_until(process: subprocess.Popen[str], wanted: int) -> list[int]:
 
 
 def rest(process: subprocess.Popen[str]) -> list[int]:
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=200)
     return [int(line) for line in out.splitlines() if line.isdigit()]
 
 
@@ -61,6 +62,72 @@ def test_a_script_that_forgets_to_close_loses_nothing(tmp_path: Path) -> None:
         assert rest(process) == list(range(8))
         assert process.returncode == 0
     assert htmu_diag.load_run(tmp_path).steps == tuple(range(8))
+
+
+FORGOTTEN = """
+import sys, time
+import htmu_diag
+from tests.monitor.helpers import StubProbe, Task, spectrum
+task = Task()
+def slow(step):
+    time.sleep(0.05)
+    return [spectrum()]
+choices = dict(every=1, probes=[StubProbe(slow)], budget=0.001)
+monitor = htmu_diag.watch(task.model, task.optimizer, log_dir=sys.argv[1], **choices)
+monitor.flush()
+task.train(3)
+monitor.log({"loss": 1.0})
+"""
+
+
+def test_a_budgeted_run_that_is_never_closed_tells_what_it_passed_over(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", FORGOTTEN, str(tmp_path)], capture_output=True, text=True, timeout=200)
+    assert (done.returncode, done.stderr) == (0, "")
+    run = htmu_diag.load_run(tmp_path)
+    assert run.steps == (0,)
+    assert [step for step, event in run.events() if "not measured at step 1, 2, 3: one run costs" in event] == [3]
+    events = EventAccumulator(str(tmp_path)).Reload()
+    assert [event.step for event in events.Scalars("loss")] == [3]
+    assert "run/events/text_summary" in events.Tags()["tensors"] or "run/events" in events.Tags()["tensors"]
+    assert events.Tags()["images"]  # drawn when the sink is closed
+
+
+FORKED = """
+import os, sys
+import htmu_diag
+from tests.monitor.helpers import Task
+task = Task()
+monitor = htmu_diag.watch(task.model, task.optimizer, log_dir=sys.argv[1], every=1)
+task.train(2)
+monitor.flush()
+for ending in ("exits", "closes", "raises"):
+    if os.fork() == 0:
+        task.train(3)
+        if ending == "closes":
+            monitor.close()
+        if ending == "raises":
+            raise SystemExit(1)
+        sys.exit(0)
+    os.wait()
+task.train(1)
+"""
+
+
+def test_forked_children_leave_the_run_to_their_parent(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", FORKED, str(tmp_path)], capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert htmu_diag.load_run(tmp_path).steps == (0, 1, 2, 3)
+    curve = EventAccumulator(str(tmp_path)).Reload().Scalars("weights_trace/0.weight")
+    assert [event.step for event in curve] == [0, 1, 2, 3]
+
+
+def test_a_process_that_leaves_without_a_word_loses_at_most_what_was_under_way(tmp_path: Path) -> None:
+    with training(tmp_path, "task.train(7); import os; os._exit(3)") as process:
+        seen = rest(process)
+        assert process.returncode == 3
+    steps = htmu_diag.load_run(tmp_path).steps
+    assert steps[: len(seen)] == tuple(seen)
+    assert len(steps) >= 8 - 3  # two places and the step in hand
 
 
 def test_an_error_of_the_training_loses_nothing(tmp_path: Path) -> None:
@@ -87,7 +154,7 @@ def test_a_signal_that_the_user_handles_stays_the_users(tmp_path: Path) -> None:
     with training(tmp_path, ENDLESS, before) as process:
         steps_until(process, 2)
         process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=200)
         assert "mine" in out
         assert process.returncode == 7
 

@@ -78,6 +78,15 @@ def test_strict_raises_an_error_of_the_worker_at_the_next_step(task: Task, tmp_p
             monitor.flush()
 
 
+def test_an_error_of_the_training_is_not_replaced_by_one_of_the_monitor(task: Task, tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), pytest.warns(RuntimeWarning, match=r"0\.weight"):
+        with htmu_diag.watch(task.model, task.optimizer, log_dir=tmp_path, every=[1], strict=True):
+            with torch.no_grad():
+                task.model[0].weight[0, 0] = torch.inf
+            task.optimizer.step()
+            raise ZeroDivisionError
+
+
 def test_what_a_probe_found_before_it_failed_is_kept(task: Task, tmp_path: Path) -> None:
     class Halfway(StubProbe):
         def measure(self, context: object) -> Iterator[htmu_diag.Spectrum]:

@@ -193,11 +193,61 @@ def test_a_probe_passed_over_for_its_price_is_told_of_later(task: Task, tmp_path
             task.train(1)
             time.sleep(0.01)
     told = "".join(event for record in memory.records for event in record.events)
-    assert told.count("exceeds the budget of 20%") >= 1
+    assert told.count("against a budget of 20% of wall time") >= 1
     measured = [record.step for record in memory.records if record.diagnoses]
     assert 0 in measured
     assert len(measured) < 15
     assert "not measured at step 1" in told
+
+
+def test_measuring_keeps_within_its_share_of_the_wall_time(task: Task, tmp_path: Path) -> None:
+    spent: list[float] = []
+
+    def slow(step: int) -> list[htmu_diag.Spectrum]:
+        began = time.monotonic()
+        time.sleep(0.02)
+        spent.append(time.monotonic() - began)
+        return [spectrum()]
+
+    began = time.monotonic()
+    with htmu_diag.watch(task.model, log_dir=tmp_path, probes=[StubProbe(slow)], every=1, budget=0.05, sinks=[]):
+        while time.monotonic() - began < 2.0:
+            task.train(1)
+    share = 0.05 * (time.monotonic() - began)
+    assert sum(spent) <= share + max(spent)
+    run = htmu_diag.load_run(tmp_path)
+    assert len(run.steps) == len(spent)  # a remark about what was passed over is no step of its own
+    assert len([event for _, event in run.events() if "stub: not measured at step" in event]) >= len(spent) - 1
+
+
+def test_a_closed_monitor_refuses_what_it_would_lose(task: Task, tmp_path: Path) -> None:
+    monitor = htmu_diag.watch(task.model, task.optimizer, log_dir=tmp_path)
+    monitor.close()
+    monitor.flush()
+    for use in (lambda: monitor.log({"loss": 1.0}), monitor.step, monitor.snapshot):
+        with pytest.raises(InputError, match="this monitor is closed; call watch"):
+            use()
+    task.train(1)
+
+
+def test_a_second_watch_of_one_process_says_which_to_close(task: Task, tmp_path: Path) -> None:
+    """What happens when a notebook's cell is run again."""
+    monitor = htmu_diag.watch(task.model, task.optimizer, log_dir=tmp_path)
+    with pytest.raises(StorageError, match=r"another monitor .* of this same process .* call its close\(\) first"):
+        htmu_diag.watch(task.model, task.optimizer, log_dir=tmp_path)
+    task.train(100)
+    monitor.close()
+    assert htmu_diag.load_run(tmp_path).steps == (0, 100)
+
+
+def test_two_monitors_on_one_model_do_not_meet(task: Task, tmp_path: Path) -> None:
+    with (
+        htmu_diag.watch(task.model, task.optimizer, log_dir=tmp_path / "a", every=2),
+        htmu_diag.watch(task.model, task.optimizer, log_dir=tmp_path / "b", every=3, probes=["trajectory"]),
+    ):
+        task.train(6)
+    assert htmu_diag.load_run(tmp_path / "a").steps == (0, 2, 4, 6)
+    assert htmu_diag.load_run(tmp_path / "b").steps == (0, 3, 6)
 
 
 @pytest.mark.parametrize(

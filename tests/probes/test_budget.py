@@ -59,6 +59,43 @@ def test_what_was_passed_over_is_told_once_with_its_price() -> None:
     assert budget.told("ntk") == []
 
 
+def test_a_run_under_way_counts_at_its_expected_price() -> None:
+    budget = Budget(0.05, clock := Clock())
+    assert budget.affords("ntk", 0)
+    assert not budget.affords("ntk", 1)  # nobody knows yet what it costs
+    budget.spend("ntk", 1.0)
+    clock.now = 100.0
+    admitted = [budget.affords("ntk", step) for step in range(2, 8)]
+    assert admitted == [True] * 4 + [False] * 2  # 1 s spent and 4 s promised of 5 s
+    budget.withdraw("ntk")
+    assert budget.affords("ntk", 8)
+
+
+def test_several_probes_share_one_budget_with_what_is_no_probe_s_own() -> None:
+    budget = Budget(0.1, clock := Clock())
+    for probe in ("a", "b"):
+        budget.affords(probe, 0)
+        budget.spend(probe, 1.0)
+    clock.now = 29.0
+    assert budget.affords("a", 1)
+    assert not budget.affords("b", 1)
+    budget.spend("a", 1.0)
+    budget.note(5.0)
+    clock.now = 80.0
+    assert not budget.affords("b", 2)
+    clock.now = 81.0
+    assert budget.affords("b", 3)
+
+
+def test_a_long_gap_is_told_in_few_words() -> None:
+    budget = Budget(0.05, Clock())
+    budget.spend("ntk", 4.0)
+    for step in range(10**4):
+        budget.affords("ntk", step)
+    (sentence,) = budget.told("ntk")
+    assert "0, 1, 2, 3, 4, 5, 6, 7, ... (10000 in all)" in sentence
+
+
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.5])
 def test_a_share_outside_zero_to_one_is_refused(share: float) -> None:
     with pytest.raises(InputError, match=r"budget="):
