@@ -17,6 +17,7 @@ In floating point the basis loses orthogonality exactly where Ritz values conver
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,11 +86,12 @@ def lanczos(
     steps: int,
     v0: torch.Tensor,
     reorthogonalize: Reorthogonalize = "selective",
-    against: torch.Tensor | None = None,
+    against: Sequence[torch.Tensor] = (),
 ) -> Tridiagonal:
     """Run at most ``steps`` products from ``v0`` (N,), which need not be normalised.
 
-    against: (k, N) orthonormal rows, deflated: the run stays orthogonal to them, as if the operator were projected.
+    against: blocks (k, N) of orthonormal rows, deflated: the run stays orthogonal to them, as if the operator were
+    projected.
     Raises InputError where v0 has another length, MeasurementError where a product is not finite.
     """
     run = _Run(operator, min(steps, operator.shape[0]), v0, reorthogonalize, against)
@@ -102,26 +104,26 @@ class _Run:
     """One Lanczos run in progress."""
 
     def __init__(
-        self, operator: Operator, steps: int, v0: torch.Tensor, policy: Reorthogonalize, against: torch.Tensor | None
+        self,
+        operator: Operator,
+        steps: int,
+        v0: torch.Tensor,
+        policy: Reorthogonalize,
+        against: Sequence[torch.Tensor],
     ) -> None:
         size = operator.shape[0]
         if steps < 1 or v0.shape != (size,):
             raise InputError(f"Lanczos needs steps >= 1 and v0 of shape ({size},), got {steps} and {tuple(v0.shape)}")
-        self.operator, self.steps, self.policy = operator, steps, policy
+        self.operator, self.steps, self.policy, self.against = operator, steps, policy, against
         kept = steps if policy != "none" else 2
-        deflated = 0 if against is None else against.shape[0]
-        self.basis = torch.empty(deflated + kept, size, dtype=operator.dtype, device=operator.device)
-        self.deflated = deflated
-        if against is not None:
-            self.basis[:deflated] = against
+        self.basis = torch.empty(kept, size, dtype=operator.dtype, device=operator.device)
         self.alphas: list[float] = []
         self.betas: list[float] = []
         self.loss = LossEstimate(steps, float(torch.finfo(operator.dtype).eps))
         self.exhausted, self.cleaned, self.again = False, 0, False
-        start = v0.to(operator.device, operator.dtype)
-        if deflated:
-            project_out(self.basis[:deflated], start := start.clone(), passes=2)
-        self._row(0).copy_(start / start.norm())
+        self._row(0).copy_(v0)
+        self._deflate(self._row(0), passes=2)
+        self._row(0).div_(self._row(0).norm())
 
     def step(self) -> bool:
         """One product; False when the run is over."""
@@ -143,28 +145,31 @@ class _Run:
 
     def result(self) -> Tridiagonal:
         m = len(self.alphas)
-        basis = None if self.policy == "none" else self.basis[self.deflated : self.deflated + m]
+        basis = None if self.policy == "none" else self.basis[:m]
         return Tridiagonal(np.array(self.alphas), np.array(self.betas), basis, self.exhausted, self.cleaned)
 
     def _row(self, j: int) -> torch.Tensor:
-        return self.basis[self.deflated + (j % 2 if self.policy == "none" else j)]
+        return self.basis[j % 2 if self.policy == "none" else j]
+
+    def _deflate(self, vector: torch.Tensor, passes: int) -> None:
+        for _ in range(passes):
+            for block in self.against:
+                project_out(block, vector, passes=1)
 
     def _clean(self, w: torch.Tensor, j: int) -> float:
         """Restore the orthogonality of w (in place) where the policy asks for it; returns |w|."""
         beta = float(w.norm())
-        if self.policy == "full":
-            project_out(self.basis[: self.deflated + j + 1], w, passes=2)
-        elif self.policy == "selective" and (self.loss.exceeds(self.alphas, self.betas, beta) or self.again):
-            project_out(self.basis[: self.deflated + j + 1], w, passes=1)
+        due = self.policy == "selective" and (self.loss.exceeds(self.alphas, self.betas, beta) or self.again)
+        passes = 2 if self.policy == "full" else int(due)
+        for _ in range(max(passes, 1)):
+            self._deflate(w, passes=1)
+            if passes:
+                project_out(self.basis[: j + 1], w, passes=1)
+        if due:
             self.loss.reset()
             self.again = not self.again
-        elif self.deflated:
-            project_out(self.basis[: self.deflated], w, passes=1)
-            return float(w.norm())
-        else:
-            return beta
-        self.cleaned += 1
-        return float(w.norm())
+        self.cleaned += passes > 0
+        return float(w.norm()) if passes or self.against else beta
 
 
 def _finite(alpha: float, step: int) -> float:

@@ -146,3 +146,41 @@ def test_the_quadrature_of_a_full_run_is_the_spectral_measure_of_its_start() -> 
     of = operator(torch.linspace(1, 2, 8))
     run = lanczos(of, steps=8, v0=start_vector(of, rng()), reorthogonalize="full")
     assert np.allclose(run.ritz()[0], np.linspace(1, 2, 8), atol=1e-7)
+
+
+def test_single_products_divide_the_error_of_the_trace_by_two() -> None:
+    values = torch.rand(400, generator=rng(3), dtype=torch.float64)
+    of, exact = operator(values), float(values.sum())
+
+    def error(deflate: str) -> float:
+        runs = [density(of, steps=32, probes=2, deflate=deflate, rng=rng(seed)).trace() for seed in range(20)]
+        return float(np.sqrt(np.mean((np.array(runs) - exact) ** 2)))
+
+    assert error("auto") < error("never") / 2
+
+
+def test_error_bars_of_the_refined_trace_cover_its_error() -> None:
+    values = torch.rand(400, generator=rng(3), dtype=torch.float64)
+    of, exact = operator(values), float(values.sum())
+    runs = [density(of, steps=32, probes=2, rng=rng(seed)) for seed in range(30)]
+    errors = np.array([abs(run.trace() - exact) / run.scalars["trace_stderr"] for run in runs])
+    assert np.mean(errors < 2.5) > 0.8
+    assert np.mean(errors < 0.2) < 0.5
+
+
+def test_one_probe_has_an_error_bar_too() -> None:
+    assert density(operator(heavy()), steps=32, probes=1).scalars["trace_stderr"] > 0
+
+
+def test_a_positive_operator_has_a_positive_density() -> None:
+    values = torch.cat([torch.zeros(100), torch.rand(300, generator=rng(3)) ** 6])
+    found = density(operator(values), steps=30, probes=2)
+    assert found.values.min() > -1e-8
+    assert (found.weights >= 0).all()
+
+
+def test_few_rows_of_memory_keep_the_largest_outliers_only() -> None:
+    size = 600
+    found = density(operator(heavy(size)), steps=40, probes=2, memory_limit=(40 + 2 + 5) * size * 8)
+    assert "5 outliers exact" in found.estimator.routine
+    assert found.weights[-1] == pytest.approx(1 / size)

@@ -81,7 +81,7 @@ def test_an_invariant_subspace_ends_the_run() -> None:
 def test_deflated_directions_are_never_entered() -> None:
     operator = MatrixOperator(torch.diag(torch.arange(1.0, 41.0)))
     known = torch.eye(40)[-2:]
-    run = lanczos(operator, steps=38, v0=torch.ones(40), against=known, reorthogonalize="full")
+    run = lanczos(operator, steps=38, v0=torch.ones(40), against=[known], reorthogonalize="full")
     assert run.ritz()[0].max() == pytest.approx(38, abs=1e-4)
 
 

