@@ -2,16 +2,18 @@
 
 Every rank runs the same solver on the same vectors, so results agree to the last bit where all_reduce does. A checksum
 of the vector travels with each product: ranks that use different start vectors are told so instead of getting noise.
+A rank whose product fails still takes part, with NaN, so that the others fail too instead of waiting for it.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, final
 
 import torch
 import torch.distributed as dist
 
-from htmu_diag.errors import InputError, MeasurementError
+from htmu_diag.errors import HTMUError, InputError, MeasurementError
 from htmu_diag.operators.base import as_columns
 from htmu_diag.operators.model_operator import ModelOperator
 
@@ -41,8 +43,17 @@ class AllReduced:
         self.share = operator.samples / float(total)
 
     def matvec(self, vector: torch.Tensor) -> torch.Tensor:
-        """A v over all ranks, (N,); MeasurementError on every rank where their vectors differ."""
-        product = self._summed(torch.cat([self.share * self.operator.matvec(vector), self._checksum(vector)]))
+        """A v over all ranks, (N,); MeasurementError on every rank where their vectors differ or one rank fails."""
+        failure: HTMUError | None = None
+        try:
+            local = self.share * self.operator.matvec(vector)
+        except HTMUError as problem:
+            failure, local = problem, torch.full_like(vector, math.nan)
+        product = self._summed(torch.cat([local, self._checksum(vector)]))
+        if failure is not None:
+            raise failure
+        if bool(product[:-2].isnan().any()):
+            raise MeasurementError("the product is NaN on another rank; its own message says why")
         mean, square = float(product[-2]), float(product[-1])
         if square - mean**2 > 1e-5 * max(square, 1e-30):
             raise MeasurementError("the ranks multiply different vectors; give each rank the same seed and parameters")
@@ -54,6 +65,12 @@ class AllReduced:
     def gradient(self) -> torch.Tensor:
         """The gradient of the loss over the data of all ranks, (N,)."""
         return self._summed(self.share * self.operator.gradient())
+
+    def agreed(self, number: int) -> int:
+        """The smallest of the ranks' numbers: what depends on a machine's memory must not differ between ranks."""
+        found = torch.tensor([number], dtype=torch.int64, device=self.device)
+        dist.all_reduce(found, op=dist.ReduceOp.MIN, group=self.group)
+        return int(found)
 
     def _summed(self, tensor: torch.Tensor) -> torch.Tensor:
         dist.all_reduce(tensor, group=self.group)

@@ -2,7 +2,8 @@
 
 The mean over N samples of batches of n_1, n_2, ... is sum (n_b / N) mean_b: batches of unequal size weigh by their
 samples. Batches are cached when the operator is made, so that a shuffled loader gives the same operator in every
-product; random transforms inside the loader are thereby drawn once.
+product; random transforms inside the loader are thereby drawn once. The copies are the operator's own: a loader may
+reuse its buffers.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import torch
 
 from htmu_diag.errors import InputError
 
-__all__ = ["Batch", "Reduction", "cached", "rows"]
+__all__ = ["Batch", "Reduction", "cached", "rows", "tensors_of"]
 
 Reduction = Literal["mean", "sum"]
 
@@ -72,14 +73,14 @@ def _batch(item: Any, device: torch.device, dtype: torch.dtype) -> Batch:
         raise InputError(f"a batch is (inputs, targets) or a dict of keyword arguments, got {type(item).__name__}")
 
     def place(x: torch.Tensor) -> torch.Tensor:
-        return x.detach().to(device, dtype if x.is_floating_point() else None)
+        return x.detach().to(device, dtype if x.is_floating_point() else None, copy=True)
 
     inputs, targets = _mapped(inputs, place), _mapped(targets, place)
     return Batch(inputs, targets, _samples(targets) or _samples(inputs) or _refuse(item))
 
 
 def _samples(values: Any) -> int:
-    tensors = _tensors(values)
+    tensors = tensors_of(values)
     return next((int(x.shape[0]) for x in tensors if x.ndim), 0)
 
 
@@ -87,11 +88,12 @@ def _refuse(item: Any) -> int:
     raise InputError(f"a batch of type {type(item).__name__} holds no tensor with rows; the mean needs its samples")
 
 
-def _tensors(values: Any) -> list[torch.Tensor]:
+def tensors_of(values: Any) -> list[torch.Tensor]:
+    """All tensors in nested tuples, lists and mappings."""
     if isinstance(values, torch.Tensor):
         return [values]
     parts = values.values() if isinstance(values, Mapping) else values if isinstance(values, tuple | list) else ()
-    return [x for part in parts for x in _tensors(part)]
+    return [x for part in parts for x in tensors_of(part)]
 
 
 def _mapped(values: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:

@@ -23,7 +23,7 @@ class GradientSecondMoment(OutputCurvature):
     """(1/N) sum_i g_i g_i^T over the samples of all batches. Arguments: see ``ModelOperator``."""
 
     def _output_shape(self, outputs: torch.Tensor, batch: Batch) -> Any:
-        return score_outer(self.loss_fn, outputs, batch, self.reduction)
+        return score_outer(self.stage.model, self.loss_fn, outputs, batch, self.reduction)
 
     def _curve(self, shape: Any, tangent: torch.Tensor) -> torch.Tensor:
         score: torch.Tensor = shape[0][0]

@@ -10,7 +10,7 @@ import torch
 
 from htmu_diag.errors import MeasurementError
 from htmu_diag.matrices.names import clean_name
-from htmu_diag.operators.batches import Batch
+from htmu_diag.operators.batches import Batch, tensors_of
 from htmu_diag.operators.local_check import failing_modules
 from htmu_diag.operators.stage import Stage
 
@@ -21,6 +21,7 @@ _REMEDIES = {
     "Checkpointing is not compatible": "use activation checkpointing with use_reentrant=False",
     "torch.utils.checkpoint": "use activation checkpointing with use_reentrant=False",
     "once_differentiable": "write its backward with differentiable operations and drop @once_differentiable",
+    "sparse tensors": "set sparse=False in the embedding",
     "is not implemented": "use a kernel with a second derivative, or exclude the layer by include=",
     "does not require grad": "a custom function breaks the graph; write its backward with differentiable operations",
     "inplace operation": "a tensor that the graph needs was changed in place; use the out-of-place operation",
@@ -43,7 +44,9 @@ def explained(stage: Stage, batch: Batch) -> Iterator[None]:
 
 
 def first_non_finite(stage: Stage, batch: Batch) -> str:
-    """The first module whose output is NaN or infinite; "loss_fn" where all are finite."""
+    """The first module whose output is NaN or infinite; "inputs" or "loss_fn" where it is none."""
+    if any(x.is_floating_point() and not bool(torch.isfinite(x).all()) for x in tensors_of(batch.inputs)):
+        return "inputs"
     found: list[str] = []
 
     def watch(name: str) -> Any:

@@ -17,6 +17,7 @@ from htmu_diag.errors import InputError
 from htmu_diag.operators.batches import Batch
 from htmu_diag.operators.model_operator import LossFn
 from htmu_diag.operators.output_curvature import OutputCurvature
+from htmu_diag.operators.sample_function import refuse_batch_statistics
 
 __all__ = ["FisherOperator", "Likelihood", "score_outer"]
 
@@ -34,6 +35,8 @@ _OF_LOSS = {
 @final
 class FisherOperator(OutputCurvature):
     """The Fisher matrix of ``likelihood`` with the outputs as logits (dimension 1 holds classes) or as means.
+
+    The mean is over labels where there are several for each sample (pixels, tokens), as in PyTorch's cross_entropy.
 
     kind: "true", "mc" or "empirical". draws: labels for each sample ("mc"). likelihood: "auto" reads it from loss_fn;
     "gaussian" has unit variance, so that -log p is half the squared error. Other arguments: see ``ModelOperator``.
@@ -57,8 +60,9 @@ class FisherOperator(OutputCurvature):
 
     def _output_shape(self, outputs: torch.Tensor, batch: Batch) -> Any:
         if self.kind == "empirical":
-            return score_outer(self.loss_fn, outputs, batch, self.reduction)
-        scale = 1.0 / batch.samples if self.reduction == "mean" else 1.0
+            return score_outer(self.stage.model, self.loss_fn, outputs, batch, self.reduction)
+        labels = outputs.numel() // outputs.shape[1] if self.likelihood == "categorical" else batch.samples
+        scale = 1.0 / labels if self.reduction == "mean" else 1.0
         if self.kind == "true":
             return _probabilities(self.likelihood, outputs), scale
         rng = torch.Generator(outputs.device).manual_seed(self.seed)
@@ -75,9 +79,13 @@ class FisherOperator(OutputCurvature):
 
 
 def score_outer(
-    loss_fn: LossFn, outputs: torch.Tensor, batch: Batch, reduction: str
+    model: torch.nn.Module, loss_fn: LossFn, outputs: torch.Tensor, batch: Batch, reduction: str
 ) -> tuple[list[torch.Tensor], float]:
-    """The per-sample gradients of the loss in the outputs, and the weight of their outer products."""
+    """The per-sample gradients of the loss in the outputs, and the weight of their outer products.
+
+    Raises MeasurementError for batch normalisation in training mode: samples mix, and no sample has a gradient.
+    """
+    refuse_batch_statistics(model)
     point = outputs.clone().requires_grad_(True)
     (slope,) = torch.autograd.grad(loss_fn(point, batch.targets), point)
     if reduction == "mean":

@@ -11,7 +11,7 @@ from typing import Any, final
 import torch
 
 from htmu_diag.errors import MeasurementError
-from htmu_diag.operators.batches import Batch, rows
+from htmu_diag.operators.batches import Batch
 from htmu_diag.operators.model_operator import ModelOperator, Tensors
 
 __all__ = ["HessianOperator"]
@@ -20,19 +20,6 @@ __all__ = ["HessianOperator"]
 @final
 class HessianOperator(ModelOperator):
     """d^2 L / d theta^2 over the data, plus ``weight_decay`` times the identity. Arguments: see ``ModelOperator``."""
-
-    def small_copy(self, samples: int) -> HessianOperator:
-        """The same operator in float64 on a copy of the model and the first few samples."""
-        return HessianOperator(
-            self.stage.model,
-            self.loss_fn,
-            rows(self.batches[0], 0, samples),
-            include=self.names,
-            dtype=torch.float64,
-            output=self.output,
-            seed=self.seed,
-            copied=True,
-        )
 
     def gradient_at(self, direction: torch.Tensor, amount: float) -> torch.Tensor:
         """The gradient at theta + amount * direction, (N,). Only on a copy of its own: the parameters move."""
@@ -54,9 +41,13 @@ class HessianOperator(ModelOperator):
             )
         return torch.autograd.grad(loss, parameters, create_graph=True, allow_unused=True, materialize_grads=True)
 
+    def _roots(self, graph: Any) -> Tensors:
+        gradients: Tensors = graph
+        return gradients
+
     def _product(self, graph: Any, pieces: Tensors) -> Tensors:
-        names = tuple(self.stage.parameters)
-        gradients = [graph[names.index(name)] for name in self.names]
+        built = dict(zip(self.stage.parameters, graph, strict=True))
+        gradients = [built[name] for name in self.names]
         curved = [(g, v) for g, v in zip(gradients, pieces, strict=True) if g.requires_grad]
         if not curved:
             return tuple(torch.zeros_like(v) for v in pieces)

@@ -29,7 +29,9 @@ def failing_modules(stage: Stage, batch: Batch) -> list[str]:
     failing: list[str] = []
     for name, module, call in sorted(_calls(stage, batch), key=lambda item: -_depth(item[0])):
         inside = any(other.startswith(f"{name}.") or name == "" for other in failing)
-        if not inside and _fails(module, call):
+        with stage.working():
+            fails = not inside and _fails(module, call)
+        if fails:
             failing.append(name)
     return [clean_name(name) or type(stage.model).__name__ for name in sorted(failing)]
 
@@ -60,21 +62,31 @@ def _calls(stage: Stage, batch: Batch) -> list[tuple[str, torch.nn.Module, Call]
 
 
 def _fails(module: torch.nn.Module, call: Call) -> bool:
+    twin = _twin(module)
+    if twin is None:
+        return False
     try:
-        twin = copy.deepcopy(module).double()
         gradient, tensors = _local_gradient(twin, call)
         if not tensors:
             return False
         u, v = (_direction(tensors, seed) for seed in (1, 2))
         hu, hv = _hessian(gradient(), tensors, u), _hessian(gradient(), tensors, v)
         scale = max(_norm(hu), _norm(hv)) or 1.0
-        if abs(_dot(u, hv) - _dot(v, hu)) > _TOLERANCE * scale * _norm(u):
+        if not abs(_dot(u, hv) - _dot(v, hu)) <= _TOLERANCE * scale * _norm(u):
             return True
-        return all(_difference(gradient, tensors, v, hv, step) > _TOLERANCE * scale for step in _STEPS)
-    except RuntimeError:  # no second derivative at all: what is looked for
-        return True
-    except TypeError:  # it cannot be called or copied alone
+        return all(not _difference(gradient, tensors, v, hv, step) <= _TOLERANCE * scale for step in _STEPS)
+    except RuntimeError as problem:  # no second derivative at all: what is looked for
+        return "dtype" not in str(problem)  # but not a module that insists on float32
+    except TypeError:  # it cannot be called alone
         return False
+
+
+def _twin(module: torch.nn.Module) -> torch.nn.Module | None:
+    """A float64 copy, None where there is none."""
+    try:
+        return copy.deepcopy(module).double()
+    except (RuntimeError, TypeError):
+        return None
 
 
 def _local_gradient(module: torch.nn.Module, call: Call) -> tuple[Callable[[], Any], list[torch.Tensor]]:

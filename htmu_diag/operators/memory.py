@@ -1,23 +1,14 @@
-"""Memory in bytes: what this process uses on a device, and what is still free there."""
+"""Memory in bytes: what is still free on a device."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
 
-__all__ = ["available_bytes", "used_bytes"]
+__all__ = ["available_bytes"]
 
 _FALLBACK = 2**32  # where the system does not tell: a laptop has 4 GB to spare
-
-
-def used_bytes(device: torch.device) -> int:
-    """Bytes allocated on a CUDA device, or resident in this process (0 where the system does not tell)."""
-    if device.type == "cuda":
-        return int(torch.cuda.memory_allocated(device))
-    pages = Path("/proc/self/statm")
-    return int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if pages.exists() else 0
 
 
 def available_bytes(device: torch.device) -> int:

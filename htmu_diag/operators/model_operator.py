@@ -18,9 +18,10 @@ from typing_extensions import Self
 from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.matrices.names import selected
 from htmu_diag.operators.base import as_columns
-from htmu_diag.operators.batches import Batch, Reduction, cached
+from htmu_diag.operators.batches import Batch, Reduction, cached, rows, tensors_of
 from htmu_diag.operators.failures import explained, first_non_finite
-from htmu_diag.operators.memory import available_bytes, used_bytes
+from htmu_diag.operators.graph_memory import KeptGraphs, graph_bytes
+from htmu_diag.operators.memory import available_bytes
 from htmu_diag.operators.sample_function import Output, pick_output
 from htmu_diag.operators.stage import Stage
 
@@ -68,9 +69,7 @@ class ModelOperator(abc.ABC):
         self.batches = cached(data, device=self.device, dtype=self.dtype, reduction=reduction)
         self.samples = sum(batch.samples for batch in self.batches)
         self.names = tuple(self.stage.parameters)
-        self._limit = available_bytes(self.device) // 2 if memory_limit is None else memory_limit
-        self._kept: dict[int, Any] = {}
-        self._graph_bytes = 0
+        self._kept = KeptGraphs(available_bytes(self.device) // 2 if memory_limit is None else memory_limit)
 
     @property
     def parameters(self) -> Tensors:
@@ -84,8 +83,8 @@ class ModelOperator(abc.ABC):
 
     @property
     def graph_bytes(self) -> int:
-        """Memory held by kept graphs, as measured when they were built (0 where it cannot be measured)."""
-        return self._graph_bytes
+        """Memory held by kept graphs: the tensors that they saved."""
+        return self._kept.bytes
 
     def block(self, *patterns: str) -> Self:
         """The diagonal block of the parameters that match, sharing batches and graphs. InputError where none does."""
@@ -96,13 +95,26 @@ class ModelOperator(abc.ABC):
         part.names = names
         return part
 
+    def small_copy(self, samples: int) -> Self:
+        """The same operator in float64 on a copy of the model and the first few samples, without weight decay.
+
+        Raises MeasurementError where the model cannot be copied.
+        """
+        small = copy.copy(self)
+        small.stage = Stage(self.stage.model, include=self.names, dtype=torch.float64, copied=True)
+        small.dtype, small.weight_decay, small.reuse = torch.float64, 0.0, "always"
+        first = rows(self.batches[0], 0, samples)
+        small.batches = cached(first, device=self.device, dtype=small.dtype, reduction=self.reduction)
+        small.samples, small._kept = small.batches[0].samples, KeptGraphs(self._kept.limit)
+        return small
+
     def matvec(self, vector: torch.Tensor) -> torch.Tensor:
         """A v, (N,). Raises MeasurementError where the model has no second derivative, by the module's name."""
         self.stage.refuse_changed()
         pieces = self._pieces(vector)
         total = vector * self.weight_decay if self.weight_decay else torch.zeros_like(vector)
         for index, batch in enumerate(self.batches):
-            total.add_(self._flat(self._on_batch(index, batch, pieces)), alpha=batch.weight)
+            total.add_(self._on_batch(index, batch, pieces), alpha=batch.weight)
         return total
 
     def matmat(self, columns: torch.Tensor) -> torch.Tensor:
@@ -128,24 +140,25 @@ class ModelOperator(abc.ABC):
     def _product(self, graph: Any, pieces: Tensors) -> Tensors:
         """A_b v for the pieces of v that belong to ``self.names``."""
 
-    def _on_batch(self, index: int, batch: Batch, pieces: Tensors) -> Tensors:
+    def _on_batch(self, index: int, batch: Batch, pieces: Tensors) -> torch.Tensor:
         with explained(self.stage, batch):
-            graph = self._kept.get(index)
+            graph = self._kept.graphs.get(index)
             if graph is None:
                 graph = self._graph(index, batch)
             with self.stage.working():
-                return self._product(graph, pieces)
+                return self._flat(self._product(graph, pieces))
 
     def _graph(self, index: int, batch: Batch) -> Any:
-        before = used_bytes(self.device)
         with self.stage.working(self.seed + index):
             graph = self._build(batch)
-        size = max(0, used_bytes(self.device) - before)
-        fits = self.reuse == "auto" and (len(self.batches) == 1 or self._graph_bytes + size <= self._limit)
-        if self.reuse == "always" or fits:
-            self._kept[index] = graph
-            self._graph_bytes += size
+        if self.reuse == "always" or (self.reuse == "auto" and not self._kept.full):
+            size = graph_bytes(self._roots(graph), [*self.stage.parameters.values(), *tensors_of(batch.inputs)])
+            self._kept.offer(index, graph, size, always=self.reuse == "always" or len(self.batches) == 1)
         return graph
+
+    @abc.abstractmethod
+    def _roots(self, graph: Any) -> Tensors:
+        """The tensors from which the whole graph is reached."""
 
     def _outputs(self, batch: Batch) -> torch.Tensor:
         return self.output(batch.call(self.stage.model))

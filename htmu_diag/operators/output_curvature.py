@@ -54,6 +54,9 @@ class OutputCurvature(ModelOperator):
         )
         return OutputGraph(outputs, dummy, pullback, self._output_shape(outputs.detach(), batch))
 
+    def _roots(self, graph: Any) -> Tensors:
+        return (graph.outputs, *graph.pullback)
+
     def _product(self, graph: Any, pieces: Tensors) -> Tensors:
         curved = self._curve(graph.shape, self._pushed(graph, pieces))
         return torch.autograd.grad(
@@ -61,8 +64,8 @@ class OutputCurvature(ModelOperator):
         )
 
     def _pushed(self, graph: OutputGraph, pieces: Tensors) -> torch.Tensor:
-        names = tuple(self.stage.parameters)
-        pairs = [(graph.pullback[names.index(n)], v) for n, v in zip(self.names, pieces, strict=True)]
+        built = dict(zip(self.stage.parameters, graph.pullback, strict=True))
+        pairs = [(built[name], v) for name, v in zip(self.names, pieces, strict=True)]
         live = [(g, v) for g, v in pairs if g.requires_grad]
         if not live:
             return torch.zeros_like(graph.outputs)

@@ -19,7 +19,15 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from htmu_diag.errors import InputError, MeasurementError
 
-__all__ = ["Output", "SampleFunction", "differentiating", "leaves", "pick_output", "unwrap"]
+__all__ = [
+    "Output",
+    "SampleFunction",
+    "differentiating",
+    "leaves",
+    "pick_output",
+    "refuse_batch_statistics",
+    "unwrap",
+]
 
 Output = Callable[[Any], Tensor]
 _WRAPPERS = ("_orig_mod", "_fsdp_wrapped_module")
@@ -161,13 +169,19 @@ def _count(inputs: Any) -> int:
     return next(iter(sizes.values()))
 
 
-def _refuse_mixed_samples(model: nn.Module) -> None:
+def refuse_batch_statistics(model: nn.Module) -> None:
+    """Raise MeasurementError where an output depends on the other samples of its batch."""
     for name, module in model.named_modules():
         if isinstance(module, _BatchNorm) and (module.training or module.running_mean is None):
             raise MeasurementError(
                 f"{name or 'model'}: batch normalisation with batch statistics makes each output depend on the other "
                 "samples, so per-sample Jacobians do not exist; call model.eval() (and keep running statistics)"
             )
+
+
+def _refuse_mixed_samples(model: nn.Module) -> None:
+    refuse_batch_statistics(model)
+    for name, module in model.named_modules():
         if isinstance(module, _DropoutNd) and module.training and module.p > 0:
             raise MeasurementError(f"{name or 'model'}: live dropout makes the outputs random; call model.eval()")
         if getattr(module, "scale_grad_by_freq", False):

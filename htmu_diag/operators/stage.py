@@ -2,23 +2,29 @@
 
 Inside ``Stage.working``: gradients on, inference mode and autocast off, attention on its math kernel (the fused ones
 have no second derivative), compiled code run as plain code (it stays compiled), buffers replaced by copies (BatchNorm's
-running statistics do not move), one seed for the dropout masks, the chosen parameters requiring gradients. Nothing
-writes to ``.grad``. A model in half precision is measured on a float32 copy.
+running statistics do not move), one seed for the dropout masks, the chosen parameters requiring gradients, and weight
+normalisation written out (the second derivative of PyTorch's own is wrong). Nothing writes to ``.grad``. A model in
+half precision is measured on a float32 copy; tensors that its forward pass makes are then of that dtype too.
 """
 
 from __future__ import annotations
 
 import copy
+import pickle
+import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
+import numpy as np
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.parameter import is_lazy
 
 from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.matrices.names import clean_name, selected
 from htmu_diag.operators.sample_function import unwrap
+from htmu_diag.operators.weight_norm import WrittenOut, has_weight_norm
 
 __all__ = ["Stage"]
 
@@ -40,10 +46,11 @@ class Stage:
         copied: bool = False,
     ) -> None:
         original = unwrap(model)
+        for name, parameter in original.named_parameters():
+            _refuse_unusable(clean_name(name), parameter)
         floating = {n: p for n, p in original.named_parameters() if p.is_floating_point()}
         self._watched = [(clean_name(n), p, p._version) for n, p in floating.items()]
-        for name, parameter, _ in self._watched:
-            _refuse_unusable(name, parameter)
+        self._norms = _norms([p for _, p, _ in self._watched])
         chosen = [n for n, p in floating.items() if _wanted(clean_name(n), p, include)]
         if not chosen:
             raise InputError(_nothing_matches(include, [name for name, _, _ in self._watched]))
@@ -54,10 +61,17 @@ class Stage:
         own = dict(self.model.named_parameters())
         self.parameters = {clean_name(n): own[n] for n in chosen}
         self.recurrent = any(isinstance(m, torch.nn.RNNBase) for m in original.modules())
+        self.weight_normed = has_weight_norm(original)
 
     def refuse_changed(self) -> None:
-        """Raise MeasurementError where a parameter was changed in place since the operator was made."""
+        """Raise MeasurementError where a parameter was changed in place since the operator was made.
+
+        Changes through ``.data`` leave no trace in the version counter; they are seen by the norms.
+        """
         changed = next((name for name, p, version in self._watched if p._version != version), None)
+        if changed is None:
+            moved = (_norms([p for _, p, _ in self._watched]) - self._norms).abs() > 1e-5 * self._norms
+            changed = self._watched[int(moved.nonzero()[0])][0] if bool(moved.any()) else None
         if changed:
             raise MeasurementError(
                 f"{changed}: changed in place after the operator was made (an optimizer step?), so its graph is stale; "
@@ -78,6 +92,9 @@ class Stage:
                 inside.enter_context(torch.backends.cudnn.flags(enabled=False))
             inside.enter_context(_requiring_grad(self.parameters.values()))
             inside.enter_context(_scratch_buffers(self.model))
+            inside.enter_context(_default_dtype(self.dtype))
+            if self.weight_normed:
+                inside.enter_context(WrittenOut())
             if seed is not None:
                 inside.enter_context(_seeded(seed))
             yield
@@ -93,8 +110,23 @@ def _nothing_matches(include: Sequence[str], names: list[str]) -> str:
     return "no parameter requires a gradient; name those to measure with include=['*']"
 
 
+def _norms(parameters: list[torch.Tensor]) -> torch.Tensor:
+    """The norm of every parameter, (number,), on the device of the first."""
+    with torch.no_grad():
+        found = torch._foreach_norm([p.detach() for p in parameters]) if parameters else []
+        return torch.stack([norm.to(found[0].device, torch.float32) for norm in found])
+
+
 def _refuse_unusable(name: str, parameter: torch.Tensor) -> None:
-    if parameter.is_meta or type(parameter.data).__name__ == "DTensor" or hasattr(parameter, "full_tensor"):
+    if is_lazy(parameter):
+        raise MeasurementError(f"{name}: not initialised yet; run the model once on a batch before measuring it")
+    if parameter.is_complex():
+        raise MeasurementError(
+            f"{name}: complex parameters have no real Hessian here; store real and imaginary part as a real parameter "
+            "and use torch.view_as_complex in the forward pass"
+        )
+    sharded = type(parameter.data).__name__ == "DTensor" or hasattr(parameter, "full_tensor")
+    if parameter.is_meta or sharded or hasattr(parameter, "_is_flat_param"):
         raise MeasurementError(
             f"{name}: a sharded (DTensor) or meta parameter has no second derivative; gather the weights with "
             "get_model_state_dict(full_state_dict=True), load them into an unsharded copy on every rank, and wrap "
@@ -112,7 +144,7 @@ def _working_dtype(parameters: list[torch.Tensor]) -> torch.dtype:
 def _copy(model: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
     try:
         return copy.deepcopy(model).to(dtype)
-    except (RuntimeError, TypeError) as problem:
+    except (RuntimeError, TypeError, copy.Error, pickle.PicklingError) as problem:
         raise MeasurementError(
             f"{type(model).__name__}: products in {dtype} need a copy of the model, and it cannot be copied "
             f"({str(problem).splitlines()[0]}); pass a copy in that dtype yourself"
@@ -120,8 +152,8 @@ def _copy(model: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
 
 
 @contextmanager
-def _requiring_grad(parameters: object) -> Iterator[None]:
-    frozen = [p for p in parameters if not p.requires_grad]  # type: ignore[attr-defined]
+def _requiring_grad(parameters: Iterable[torch.Tensor]) -> Iterator[None]:
+    frozen = [p for p in parameters if not p.requires_grad]
     for parameter in frozen:
         parameter.requires_grad_(True)
     try:
@@ -135,9 +167,10 @@ def _requiring_grad(parameters: object) -> Iterator[None]:
 def _scratch_buffers(model: torch.nn.Module) -> Iterator[None]:
     """Every buffer replaced by a copy (shared ones by one copy), the objects themselves put back."""
     copies: dict[int, torch.Tensor] = {}
-    held = [(m._buffers, name, b) for m in model.modules() for name, b in m._buffers.items() if b is not None]
+    held = [(m._buffers, name, b) for m in model.modules() for name, b in m._buffers.items()]
     for place, name, buffer in held:
-        place[name] = copies.setdefault(id(buffer), buffer.detach().clone())
+        if buffer is not None:
+            place[name] = copies.setdefault(id(buffer), buffer.detach().clone())
     try:
         yield
     finally:
@@ -146,7 +179,32 @@ def _scratch_buffers(model: torch.nn.Module) -> Iterator[None]:
 
 
 @contextmanager
+def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """Tensors made in the forward pass have the products' dtype, not that of the process."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@contextmanager
 def _seeded(seed: int) -> Iterator[None]:
+    """One state of every generator inside (torch, numpy, Python), the old states afterwards."""
+    of_python, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    try:
+        with _seeded_torch(seed):
+            yield
+    finally:
+        random.setstate(of_python)
+        np.random.set_state(of_numpy)  # noqa: NPY002
+
+
+@contextmanager
+def _seeded_torch(seed: int) -> Iterator[None]:
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
     with torch.random.fork_rng(devices):
         torch.default_generator.manual_seed(seed)

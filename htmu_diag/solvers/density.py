@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 from htmu_diag.errors import InputError
+from htmu_diag.operators.allreduce import AllReduced
 from htmu_diag.operators.base import Operator
 from htmu_diag.operators.memory import available_bytes
 from htmu_diag.solvers.gauss_rules import averaged, with_moments
@@ -59,8 +60,8 @@ def spectral_density(
     """
     if steps < 1 or probes < 1:
         raise InputError(f"{source.label()}: needs steps >= 1 and probes >= 1, got {steps} and {probes}")
-    size, limit = operator.shape[0], memory_limit
-    rows = (available_bytes(operator.device) // 2 if limit is None else limit) // (size * operator.dtype.itemsize)
+    size = operator.shape[0]
+    rows = _limit(operator, memory_limit) // (size * operator.dtype.itemsize)
     reorthogonalize = reorthogonalize if rows >= min(steps, size) + 2 else "none"
     room = rows - min(steps, size) - 2 if deflate == "auto" and reorthogonalize != "none" else 0
     plan = _Plan(operator, Outliers(size, room), reorthogonalize, rng or torch.Generator().manual_seed(0))
@@ -68,6 +69,12 @@ def spectral_density(
     measures = [plan.run(count, refine=deflate == "auto") for count in runs]
     samples = [sample for _ in range(singles) if (sample := plan.single()) is not None]
     return _spectrum(plan, measures, np.array(samples).reshape(-1, 2), source)
+
+
+def _limit(operator: Operator, memory_limit: int | None) -> int:
+    """Bytes to use; the smallest of all ranks where the operator is distributed."""
+    limit = available_bytes(operator.device) // 2 if memory_limit is None else memory_limit
+    return operator.agreed(limit) if isinstance(operator, AllReduced) else limit
 
 
 def _split(steps: int, probes: int, size: int) -> tuple[list[int], int]:

@@ -9,6 +9,8 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from torch.nn.functional import cross_entropy
 
 from htmu_diag.errors import InputError, MeasurementError
@@ -50,8 +52,26 @@ def worker(rank: int, port: int, folder: str) -> None:
         found["differs"] = torch.zeros(1)
     except MeasurementError:
         found["differs"] = torch.ones(1)
+    broken = HessianOperator(ddp, cross_entropy, (x[rows] * (torch.nan if rank == 1 else 1), y[rows]))
+    try:
+        AllReduced(broken).matvec(torch.ones(operator.shape[0]).double())
+        found["alone"] = torch.zeros(1)
+    except MeasurementError as problem:
+        found["alone"] = torch.tensor([2.0 if "inputs: the loss" in str(problem) else 1.0])
+    found["agreed"] = torch.tensor([float(operator.agreed(10 + rank))])
+    found["sharded"] = torch.tensor([float(sharded_is_refused())])
     torch.save(found, Path(folder) / f"{rank}.pt")
     dist.destroy_process_group()
+
+
+def sharded_is_refused() -> bool:
+    sharded = model()
+    fully_shard(sharded, mesh=init_device_mesh("cpu", (2,)))
+    try:
+        HessianOperator(sharded, cross_entropy, data())
+    except MeasurementError as problem:
+        return str(problem).startswith("0.weight: a sharded") and "AllReduced" in str(problem)
+    return False
 
 
 def free_port() -> int:
@@ -68,6 +88,9 @@ def test_two_ranks_equal_one_process_and_each_other(tmp_path: Path) -> None:
         assert torch.equal(first[name], second[name])
         assert torch.allclose(first[name], value, rtol=1e-6)
     assert first["differs"] == second["differs"] == 1
+    assert (first["alone"], second["alone"]) == (1, 2)  # a rank that fails does not leave the other one waiting
+    assert first["agreed"] == second["agreed"] == 10
+    assert first["sharded"] == second["sharded"] == 1
 
 
 def test_without_a_process_group_it_says_so() -> None:
