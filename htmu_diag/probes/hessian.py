@@ -1,8 +1,8 @@
 """Curvature of the loss on the fixed probe batch: Hessian, Gauss-Newton and Fisher spectra.
 
 Measured in eval mode, so that a step depends on the parameters alone; in a job of several, over all ranks' batches.
-The first snapshot checks the operator itself (symmetry, and a float64 finite difference of the Hessian); a model without
-a right second derivative is reported by the module's name.
+The first snapshot checks the operator itself (symmetry, and a float64 finite difference of the Hessian); a model
+without a right second derivative is reported by the module's name.
 """
 
 from __future__ import annotations
