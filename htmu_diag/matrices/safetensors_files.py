@@ -1,7 +1,7 @@
 """Tensors of ``.safetensors`` files, one file or several shards.
 
-The file is mapped anew for each tensor: its pages are counted as resident as long as it is open. Opening reads the
-header only (about a millisecond for some hundred tensors); a tensor is a view of the map, so that it is not held twice.
+Opening reads the header only. A tensor is a view of the mapped file, so that it is not held twice; what was read counts
+as resident as long as the map lives, so the file is mapped anew from time to time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from htmu_diag.errors import InputError
-from htmu_diag.matrices.stored import StoredTensor, unreadable
+from htmu_diag.matrices.stored import RELEASE_BYTES, StoredTensor, byte_size, unreadable
 
 __all__ = ["safetensors_tensors"]
 
@@ -42,9 +42,10 @@ _ERRORS = (SafetensorError, OSError, ValueError, RuntimeError)  # the last two: 
 
 def safetensors_tensors(path: Path) -> Iterator[StoredTensor]:
     """The tensors of one file in its own order, names of dropped ties last. Raises InputError for a damaged file."""
+    whole = _File(path)
     try:
         with safe_open(path, framework="pt") as file:
-            found = [_described(path, name, file.get_slice(name)) for name in file.keys()]  # noqa: SIM118 (not a mapping)
+            found = [_described(whole, name, file.get_slice(name)) for name in file.keys()]  # noqa: SIM118 (not a mapping)
             dropped = dict(file.metadata() or {})
     except _ERRORS as error:
         raise _damaged(path, error) from error
@@ -52,15 +53,15 @@ def safetensors_tensors(path: Path) -> Iterator[StoredTensor]:
     yield from _dropped_ties(found, dropped)
 
 
-def _described(path: Path, name: str, part: Any) -> StoredTensor:
+def _described(file: _File, name: str, part: Any) -> StoredTensor:
     shape, kind = tuple(part.get_shape()), part.get_dtype()
     dtype = getattr(torch, _DTYPES.get(kind, ""), None)
     if dtype is None:
         refusal = f"stored as {kind}, which this torch cannot read; convert it to a wider type"
-        return StoredTensor(name, shape, torch.uint8, _Load(path, name), refusal=refusal)
+        return StoredTensor(name, shape, torch.uint8, _Load(file, name, shape, torch.uint8), refusal=refusal)
     several = len(shape) > 1 and 0 not in shape
     sample = bytes(part[0:1].contiguous().view(torch.uint8).numpy()) if several else None
-    return StoredTensor(name, shape, dtype, _Load(path, name), sample=sample)
+    return StoredTensor(name, shape, dtype, _Load(file, name, shape, dtype), sample=sample)
 
 
 def _dropped_ties(found: list[StoredTensor], metadata: dict[str, str]) -> Iterator[StoredTensor]:
@@ -73,17 +74,32 @@ def _dropped_ties(found: list[StoredTensor], metadata: dict[str, str]) -> Iterat
             yield StoredTensor(name, tensor.shape, tensor.dtype, tensor.load, refusal=refusal)
 
 
-class _Load:
-    def __init__(self, path: Path, name: str) -> None:
-        self.path, self.name = path, name
+class _File:
+    """One file, mapped when first needed and mapped anew before more than `RELEASE_BYTES` of it are read."""
 
-    def __call__(self, rows: slice) -> torch.Tensor:
+    def __init__(self, path: Path) -> None:
+        self.path, self._read = path, 0
+        self._open: Any = None
+
+    def read(self, name: str, rows: slice, size: int) -> torch.Tensor:
+        if self._read + size > RELEASE_BYTES:
+            self._open, self._read = None, 0
+        self._read += size
         try:
-            with safe_open(self.path, framework="pt") as file:
-                whole: torch.Tensor = file.get_tensor(self.name)
+            self._open = safe_open(self.path, framework="pt") if self._open is None else self._open
+            whole: torch.Tensor = self._open.get_tensor(name)
         except _ERRORS as error:
             raise _damaged(self.path, error) from error
         return whole[rows] if whole.ndim else whole
+
+
+class _Load:
+    def __init__(self, file: _File, name: str, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+        self.file, self.name, self.shape, self.dtype = file, name, shape, dtype
+
+    def __call__(self, rows: slice) -> torch.Tensor:
+        count = len(range(*rows.indices(self.shape[0]))) if self.shape else 1
+        return self.file.read(self.name, rows, byte_size((count, *self.shape[1:]), self.dtype))
 
 
 def _damaged(path: Path, error: Exception) -> InputError:

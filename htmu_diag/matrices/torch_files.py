@@ -70,8 +70,8 @@ class _Mapped:
 
     def read(self, name: str, rows: slice) -> torch.Tensor:
         tensor = self.tensors()[name]
-        first, last, _ = rows.indices(tensor.shape[0]) if tensor.ndim else (0, 1, 1)
-        size = byte_size((max(last - first, 0), *tensor.shape[1:]), tensor.dtype)
+        count = len(range(*rows.indices(tensor.shape[0]))) if tensor.ndim else 1
+        size = byte_size((count, *tensor.shape[1:]), tensor.dtype)
         if self._read and self._read + size > RELEASE_BYTES:
             self._tensors, self._read = None, 0
         self._read += size
