@@ -174,6 +174,7 @@ def _refuse_non_finite(summary: torch.Tensor, matrix: torch.Tensor, source: Sour
     """Counts bad entries only where a cheap summary is not finite: a sum, or the diagonal of the Gram matrix."""
     if bool(torch.isfinite(summary).all()):
         return
-    bad = int((~torch.isfinite(matrix)).sum())
+    widened = matrix.float() if matrix.dtype.itemsize == 1 else matrix  # eighth precision knows no isfinite
+    bad = int((~torch.isfinite(widened)).sum())
     found = f"{bad} of {matrix.numel()} weights are NaN or infinite" if bad else "the weights overflow when squared"
     raise MeasurementError(f"{source.label()}: {found}; look for a diverged layer, or leave it out with exclude")

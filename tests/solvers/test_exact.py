@@ -61,7 +61,9 @@ def test_svdvals_takes_over_where_the_gram_matrix_loses_the_lower_tail() -> None
     assert np.abs(coarse.values / exact - 1).max() > 0.1
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64, torch.complex64])
+@pytest.mark.parametrize(
+    "dtype", [torch.float16, torch.bfloat16, torch.float64, torch.complex64, torch.float8_e4m3fn, torch.float8_e5m2]
+)
 def test_every_floating_type_is_computed_in_double_precision(dtype: torch.dtype) -> None:
     matrix = noise(30, 20).to(dtype)
     wide = matrix.to(torch.complex128 if dtype.is_complex else torch.float64).numpy()
@@ -100,12 +102,14 @@ def test_random_matrices_have_no_entropy_deficit_and_a_diagonal_one_has_all_of_i
     assert diagonal.scalars["entropy_deficit"] == pytest.approx(np.log(200) - 0.73, abs=0.02)
 
 
+@pytest.mark.parametrize("routine", ["gram", "svdvals"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2])
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_bad_weights_are_counted_by_the_layers_name(bad: float) -> None:
+def test_bad_weights_are_counted_by_the_layers_name(bad: float, dtype: torch.dtype, routine: str) -> None:
     matrix = noise(4, 5)
-    matrix[1, 2] = bad
+    matrix[1, 2] = bad if dtype != torch.float8_e4m3fn else float("nan")  # it has no infinity
     with pytest.raises(MeasurementError, match=r"fc.weight \(weights\): 1 of 20 weights are NaN or infinite"):
-        exact_spectrum(matrix, source(4, 5))
+        exact_spectrum(matrix.to(dtype), source(4, 5), routine=routine)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (3,), (2, 2, 2)])
