@@ -284,6 +284,21 @@ def test_two_equal_samples_and_a_single_sample_are_no_special_cases() -> None:
     assert torch.allclose(twice, single.expand(2, 2))
 
 
+def test_a_bias_goes_with_the_pairs_of_its_weight_and_alone_where_the_weight_is_left_out() -> None:
+    model, inputs = made("mlp", torch.float64)
+    inputs = inputs[[0, 1, 2, 0, 1]]
+    jacobian = dense_jacobian(model, inputs)
+    kernel = empirical_ntk(model, inputs, layerwise=True)
+    steps = {step.parameter.name: step.strategy for each in kernel.plan.passes for step in each.steps}
+    assert steps["0.weight"] == "pairs"
+    assert steps["0.bias"] == "absorbed"
+    first = jacobian[:, :, : 6 * 8 + 8].flatten(1)
+    assert distance(kernel.layers["0"], first @ first.T) < 1e-12
+    bias = empirical_ntk(model, inputs, parameters="0.bias").matrix
+    own = jacobian[:, :, 6 * 8 : 6 * 8 + 8].flatten(1)
+    assert distance(bias, own @ own.T) < 1e-12
+
+
 def test_parameters_are_chosen_by_glob_and_their_kernels_add_up() -> None:
     model, inputs = made("mlp", torch.float64)
     parts = [empirical_ntk(model, inputs, parameters=glob) for glob in ("0.*", "2.*")]

@@ -24,7 +24,7 @@ from htmu_diag.operators.ntk.survey import Form, Parameter, Survey
 
 __all__ = ["Pass", "Plan", "Step", "make_plan"]
 
-Strategy = Literal["rows", "pairs", "stream"]
+Strategy = Literal["rows", "pairs", "stream", "absorbed"]
 SMALL = 50_000_000  # bytes held without a second thought
 MOVE = 25  # multiply-adds in the time of one number read and written
 PRODUCT = 6  # forward passes in the time of one product: 4.6 measured on a CNN, 8 on an MLP
@@ -33,7 +33,10 @@ REUSED = 16_000_000  # bytes; larger arrays are fresh pages from the system at e
 
 @dataclass(frozen=True)
 class Step:
-    """Numbers start to stop of one parameter, by one strategy. madds: multiply-adds; stored: bytes held meanwhile."""
+    """Numbers start to stop of one parameter, by one strategy. madds: multiply-adds; stored: bytes held meanwhile.
+
+    bias: whether pairs include the layer's bias, an input that is always 1; that parameter's own step is "absorbed".
+    """
 
     parameter: Parameter
     strategy: Strategy
@@ -41,6 +44,7 @@ class Step:
     stop: int
     madds: float
     stored: int
+    bias: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ def make_plan(survey: Survey, n: int, *, trace: bool, limit: int, kernels: int =
             f"{limit / 1e6:.0f} MB allowed; use outputs='trace', fewer samples, ntk_operator, or a larger memory="
         )
     steps = [_choose(parameter, n, survey.outputs, trace, item, room // 2) for parameter in survey.parameters]
-    steps = [step for step in steps if not step.parameter.unused]
+    steps = list(_absorbed([step for step in steps if not step.parameter.unused]))
     held = min(room // 2, max(n * survey.size * item, SMALL)) if trace else room // 2
     passes = _passes(steps, n, survey.outputs, trace, item, held)
     sized = tuple(replace(each, chunk=chunk or _chunk(survey, each, n, room // 4)) for each in passes)
@@ -142,6 +146,28 @@ def _choose(parameter: Parameter, n: int, outputs: int, trace: bool, item: int, 
     return by_pairs if by_pairs.madds < by_rows.madds and stored <= room else by_rows
 
 
+def _absorbed(steps: Sequence[Step]) -> Iterator[Step]:
+    """Biases go into the pairs of their layer's weight, whose other side is the layer's input."""
+    weights = {_layers(step) for step in steps if step.strategy == "pairs" and _is(step, "weight")}
+    biases = {_layers(step) for step in steps if _is(step, "bias")}
+    for step in steps:
+        if _is(step, "weight") and _layers(step) in weights & biases:
+            yield replace(step, bias=True)
+        elif _is(step, "bias") and _layers(step) in weights:
+            yield replace(step, strategy="absorbed", madds=0.0, stored=0)
+        else:
+            yield step
+
+
+def _is(step: Step, attribute: str) -> bool:
+    """Whether rules cover it and every layer that uses it calls it so."""
+    return step.parameter.covered and {own for _, own in step.parameter.uses} == {attribute}
+
+
+def _layers(step: Step) -> tuple[str, ...]:
+    return tuple(path for path, _ in step.parameter.uses)
+
+
 def _pairs(form: Form, n: int, outputs: int, trace: bool, varying: int, shared: int) -> float:
     squares = float(n) * n * form.groups * form.positions**2
     if trace or form.positions == 1:
@@ -155,7 +181,7 @@ def _passes(steps: Sequence[Step], n: int, outputs: int, trace: bool, item: int,
     if sum(step.stored for step in steps) <= room:
         yield Pass(tuple(steps), 0, outputs)
         return
-    pairs = [step for step in steps if step.strategy == "pairs"]
+    pairs = [step for strategy in ("absorbed", "pairs") for step in steps if step.strategy == strategy]
     yield from (Pass(group, 0, outputs) for group in _packed(pairs, room))
     rows = [step for step in steps if step.strategy == "rows"]
     at_once = outputs

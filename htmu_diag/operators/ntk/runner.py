@@ -48,7 +48,7 @@ class Runner:
         return {name: mirror(kernel) for name, kernel in kernels.items()}
 
     def _collect(self, each: Pass) -> list[tuple[Step, Held]]:
-        stores = [(step, self._opened(step)) for step in each.steps]
+        stores = [(step, self._opened(step)) for step in each.steps if step.strategy != "absorbed"]
         paths = {path for step in each.steps if step.parameter.covered for path, _ in step.parameter.uses}
         modules = {path: self.function.model.get_submodule(path) for path in paths}
         cotangents = self.cotangents[each.first : each.last]

@@ -46,7 +46,7 @@ class RowStore:
         if self.values is None:
             like = pieces[0].values if isinstance(pieces[0], Rows) else pieces[0].right
             shape = (self.n, outputs_of(pieces[0]), self.step.stop - self.step.start)
-            self.values = like.new_zeros(shape, dtype=working(like.dtype))
+            self.values = like.new_empty(shape, dtype=working(like.dtype))
         write_rows(pieces, self.step.start, self.step.stop, self.values[start:stop])
 
     def add_to(self, kernel: Tensor, *, trace: bool) -> None:
@@ -55,28 +55,33 @@ class RowStore:
 
 
 class PairStore:
-    """The two sides of the factors, (n, G, T, q) and (n, C, G, T, r)."""
+    """The two sides of the factors, (n, G, T, q) and (n, C, G, T, r). A bias is one more input that is always 1."""
 
     def __init__(self, step: Step, n: int, room: int) -> None:
-        self.n, self.room = n, room
+        self.n, self.room, self.bias = n, room, step.bias
         self.shared: Tensor | None = None
         self.varying: Tensor | None = None
 
     def put(self, start: int, stop: int, pieces: Sequence[Piece]) -> None:
         sides = [_sides(piece) for piece in pieces if isinstance(piece, Factors)]
-        shared = torch.cat([side for side, _ in sides], 1 if sides[0][0].ndim == 2 else 2)
-        varying = torch.cat([side for _, side in sides], 3)
+        shared = _joined([side for side, _ in sides], 1 if sides[0][0].ndim == 2 else 2)
+        varying = _joined([side for _, side in sides], 3)
         if self.shared is None or self.varying is None:
             kind = working(shared.dtype) if shared.is_floating_point() else shared.dtype
-            self.shared = shared.new_empty(self.n, *shared.shape[1:], dtype=kind)
+            width = shared.shape[-1] + self.bias
+            self.shared = shared.new_ones(self.n, *shared.shape[1:-1], width, dtype=kind)
             self.varying = varying.new_empty(self.n, *varying.shape[1:], dtype=working(varying.dtype))
-        self.shared[start:stop] = shared
+        self.shared[start:stop, ..., : shared.shape[-1]] = shared
         self.varying[start:stop] = varying
 
     def add_to(self, kernel: Tensor, *, trace: bool) -> None:
         if self.shared is not None and self.varying is not None:
             block = _block(self.varying, trace, self.room)
             add_pairs(kernel, self.shared, self.varying, trace=trace, block=block)
+
+
+def _joined(sides: Sequence[Tensor], axis: int) -> Tensor:
+    return sides[0] if len(sides) == 1 else torch.cat(list(sides), axis)
 
 
 def working(dtype: torch.dtype) -> torch.dtype:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import reduce
+from operator import add
 from typing import Any
 
 import torch
@@ -197,9 +199,7 @@ def _judge(
     if not involved or any(call_.shape[0] % 2 or call_.inputs.shape[0] != call_.shape[0] for call_ in involved):
         return plain
     pieces = pieces_of(plain, calls, found, 2)
-    total = sum(
-        (piece.values if isinstance(piece, Rows) else outer(piece) for piece in pieces), torch.zeros(()).to(own)
-    )
+    total = reduce(add, (piece.values if isinstance(piece, Rows) else outer(piece) for piece in pieces))
     if total.ndim != 3 or total.shape[-1] != parameter.numel():
         return plain
     tolerance = torch.finfo(own.dtype).eps ** 0.5
