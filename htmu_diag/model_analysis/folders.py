@@ -75,7 +75,7 @@ def _visible(folder: Path) -> list[Path]:
 def _holds_weights(path: Path) -> bool:
     """True also for damaged ones: what is wrong with them is said when they are read."""
     try:
-        return is_checkpoint(path)
+        return is_checkpoint(path) or (path.is_dir() and any(path.glob("*.index.json")))
     except InputError:
         return True
 
