@@ -27,13 +27,14 @@ class SpectraCallback(Callback):
 
     def __init__(self, log_dir: str | os.PathLike[str] | None = None, **choices: Any) -> None:
         self._log_dir, self._choices = log_dir, choices
-        self._step: int | None = None
+        self._restored: int | None = None  # steps taken, out of a checkpoint
         self.monitor: Monitor | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """After a checkpoint was restored and the sanity validation is over."""
         folder = self._log_dir or Path(trainer.log_dir or trainer.default_root_dir) / "htmu"
-        start = trainer.global_step if self._step is None else self._step
+        self._close()
+        start, self._restored = trainer.global_step if self._restored is None else self._restored, None
         optimizer = trainer.optimizers[0] if trainer.optimizers else None
         choices = dict(self._choices)
         if choices.get("batch") is not None:
@@ -48,13 +49,13 @@ class SpectraCallback(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Optimizer steps taken, for the checkpoint; what it follows is stored before it."""
-        if self.monitor is not None:
-            self.monitor.flush()
-            self._step = self.monitor.steps_taken
-        return {} if self._step is None else {"step": self._step}
+        if self.monitor is None:
+            return {}
+        self.monitor.flush()
+        return {"step": self.monitor.steps_taken}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._step = state_dict.get("step")
+        self._restored = state_dict.get("step")
 
     def _close(self) -> None:
         if self.monitor is not None:

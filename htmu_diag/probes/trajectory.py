@@ -48,7 +48,7 @@ class TrajectoryProbe:
         self._path: _Path | None = None
 
     def observe(self, context: StepContext) -> None:
-        """Add the step just taken; the first call, and one after the parameters were replaced, only begin a path."""
+        """Add the step just taken; the first call, and one after parameters were replaced or moved, only begins."""
         names, parameters = _trainable(context.model)
         if not parameters:
             return
@@ -97,17 +97,24 @@ class _Path:
         self.names, self.parameters, self.noise = names, parameters, noise
         self._previous = [_local(parameter).detach().clone() for parameter in parameters]
         device = self._previous[0].device
+        doubles = any(tensor.dtype == torch.float64 for tensor in self._previous)
+        self._precision = torch.float64 if doubles else torch.float32
         precision = torch.float32 if device.type == "mps" else torch.float64
         self._squares = torch.zeros(window, len(parameters), dtype=precision, device=device)
         self.steps = 0
 
     def is_of(self, parameters: list[torch.Tensor]) -> bool:
-        return len(parameters) == len(self.parameters) and all(map(operator.is_, parameters, self.parameters))
+        """Whether these are the parameters of the path, of the type and on the device on which it began."""
+        return (
+            len(parameters) == len(self.parameters)
+            and all(map(operator.is_, parameters, self.parameters))
+            and all(map(_alike, map(_local, parameters), self._previous))
+        )
 
     def advance(self) -> None:
         now = [_local(parameter).detach() for parameter in self.parameters]
         torch._foreach_sub_(self._previous, now)
-        norms = torch._foreach_norm(self._previous, 2, dtype=torch.float32)
+        norms = torch._foreach_norm(self._previous, 2, dtype=self._precision)
         torch._foreach_copy_(self._previous, now)
         self._squares[self.steps % len(self._squares)] = torch.stack([n.to(self._squares) for n in norms]).square()
         self.noise.observe([None if p.grad is None else _local(p.grad) for p in self.parameters])
@@ -131,6 +138,10 @@ class _Path:
         for column, (name, parameter) in enumerate(zip(self.names, self.parameters, strict=True)):
             if parameter.ndim >= 2 and (not include or selected(name, include)):
                 yield name, sizes[column], [column]
+
+
+def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return (one.dtype, one.device, one.shape) == (other.dtype, other.device, other.shape)
 
 
 def _trainable(model: torch.nn.Module) -> tuple[list[str], list[torch.Tensor]]:

@@ -89,3 +89,17 @@ def test_an_exception_of_the_fit_closes_the_run(tmp_path: Path, loader: Any) -> 
     assert callback.monitor is not None
     assert callback.monitor.closed
     assert load_run(tmp_path / "run").steps == (0, 1, 2, 3, 4, 5)
+
+
+def test_a_checkpoint_saved_after_the_fit_and_a_second_fit_work(tmp_path: Path, loader: Any) -> None:
+    callback, saving = SpectraCallback(tmp_path / "run", every=4), ModelCheckpoint(tmp_path, save_last=True)
+    choices = {"logger": False, "max_epochs": 1}
+    module = fitted(tmp_path, callback, loader, callbacks=[saving], **choices)
+    module.trainer.save_checkpoint(tmp_path / "after.ckpt")
+    states = [torch.load(tmp_path / name, weights_only=False)["callbacks"] for name in ("last.ckpt", "after.ckpt")]
+    assert [state["SpectraCallback"] for state in states] == [{"step": 8}] * 2
+    fitted(tmp_path, callback, loader, **choices)
+    assert callback.monitor is not None
+    assert callback.monitor.steps_taken == 8  # a fit of its own, not the continuation of the first one
+    fitted(tmp_path, callback, loader, logger=False, max_epochs=2, ckpt_path=tmp_path / "after.ckpt")
+    assert load_run(tmp_path / "run").steps == (0, 4, 8, 12, 16)

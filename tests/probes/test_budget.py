@@ -81,9 +81,9 @@ def test_several_probes_share_one_budget_with_what_is_no_probe_s_own() -> None:
     assert not budget.affords("b", 1)
     budget.spend("a", 1.0)
     budget.note(5.0)
-    clock.now = 80.0
+    clock.now = 88.0
     assert not budget.affords("b", 2)
-    clock.now = 81.0
+    clock.now = 89.1
     assert budget.affords("b", 3)
 
 

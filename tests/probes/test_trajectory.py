@@ -1,9 +1,14 @@
 import itertools
 import math
+import weakref
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from htmu_diag.errors import InputError
 from htmu_diag.probes import StepContext, TrajectoryProbe
@@ -57,6 +62,62 @@ def test_a_path_begins_anew_when_the_parameters_are_replaced(net: torch.nn.Modul
     net[0] = torch.nn.Linear(6, 8)
     probe.observe(StepContext(step=4, model=net))
     assert list(probe.measure(StepContext(step=4, model=net))) == []
+
+
+def test_a_path_begins_anew_when_the_model_changes_its_type(net: torch.nn.Module) -> None:
+    probe = TrajectoryProbe()
+    trained(net, probe, 3)
+    net.double()
+    probe.observe(StepContext(step=4, model=net))
+    with torch.no_grad():
+        net[0].weight += 1.0
+    probe.observe(StepContext(step=5, model=net))
+    found = {s.source.name: s for s in probe.measure(StepContext(step=5, model=net))}
+    assert found["0.weight"].values.tolist() == pytest.approx([math.sqrt(48)])
+
+
+class Allocations(TorchDispatchMode):
+    """Bytes of the tensors that live at once and were made inside the block; ``known`` ones were there before."""
+
+    def __init__(self, known: Iterable[torch.Tensor]) -> None:
+        super().__init__()
+        self.now = self.most = 0
+        self._seen = {tensor.untyped_storage().data_ptr() for tensor in known}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, torch.Tensor):
+                self._count(tensor.untyped_storage())
+        return out
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        if storage.data_ptr() not in self._seen and storage.nbytes():
+            self._seen.add(storage.data_ptr())
+            self.now += storage.nbytes()
+            self.most = max(self.most, self.now)
+            weakref.finalize(storage, self._free, storage.data_ptr(), storage.nbytes())
+
+    def _free(self, address: int, size: int) -> None:
+        self._seen.discard(address)
+        self.now -= size
+
+
+def test_the_path_holds_one_copy_of_the_parameters_and_no_step_makes_another() -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(800, 900), torch.nn.Linear(900, 800))
+    size = sum(parameter.numel() * 4 for parameter in net.parameters())
+    probe = TrajectoryProbe(window=10, coordinates=1000)
+    with Allocations(net.parameters()) as kept:
+        probe.observe(StepContext(step=0, model=net))
+    net(torch.randn(4, 800)).square().mean().backward()
+    assert probe._path is not None
+    gradients = [parameter.grad for parameter in net.parameters() if parameter.grad is not None]
+    with Allocations([*net.parameters(), *gradients, *probe._path._previous]) as more:
+        for step in range(1, 4):
+            probe.observe(StepContext(step=step, model=net))
+        list(probe.measure(StepContext(step=3, model=net)))
+    assert size <= kept.most < 1.1 * size
+    assert more.most < 0.1 * size
 
 
 def test_the_noise_scale_is_variance_over_squared_mean() -> None:

@@ -49,6 +49,7 @@ class Recipe:
     accumulate: int = 1
     autocast: bool = False
     compiled: bool = False
+    generator: bool = False
 
 
 RECIPES = {
@@ -59,6 +60,7 @@ RECIPES = {
     "autocast bf16": Recipe(with_dropout, autocast=True),
     "accumulation": Recipe(with_batch_norm, adamw, accumulate=3),
     "compiled": Recipe(with_dropout, compiled=True),
+    "loader with a generator": Recipe(with_dropout, generator=True),
 }
 
 
@@ -80,7 +82,8 @@ def trained(recipe: Recipe, watching: Callable[..., Any]) -> Outcome:
     model, outcome = recipe.model(), Outcome()
     run = torch.compile(model, backend="aot_eager") if recipe.compiled else model
     optimizer = recipe.optimizer(model)
-    batches = iter(endless(DataLoader(data, batch_size=8, shuffle=True)))
+    generator = torch.Generator().manual_seed(4) if recipe.generator else None
+    batches = iter(endless(DataLoader(data, batch_size=8, shuffle=True, generator=generator)))
     with watching(run, optimizer, data.tensors):
         for _ in range(STEPS):
             optimizer.zero_grad()
