@@ -3,11 +3,11 @@
     OMP_WAIT_POLICY=passive python -m benchmarks.overhead            # both tables, half an hour
     OMP_WAIT_POLICY=passive python -m benchmarks.overhead weights    # only what weights every 100 steps add
 
-Blocks of 25 steps of one training are timed by turns: nothing measured, or all weight matrices once, shown in TensorBoard
-or only stored. The block ends when that is done. Reported is the median over the rounds of what a block with a snapshot
-takes longer, as a share of 100 steps without: of wall time, and of CPU time, that of the process which diagnoses included. The passive wait policy keeps idle OpenMP threads from spinning,
-which would count as CPU time. The second table is the price of one snapshot of each probe: what the training waits for
-it, and CPU time in all.
+Blocks of 25 steps of one training are timed by turns: nothing measured, or all weight matrices once, shown in
+TensorBoard or only stored. A block ends when that is done. Reported is the median over the rounds of what a block with
+a snapshot takes longer, as a share of 100 steps without: of wall time, and of CPU time, with that of the process which
+diagnoses. The passive wait policy keeps idle OpenMP threads from spinning, which would count as CPU time. The second
+table is the price of one snapshot of each probe: what the training waits for it, and CPU time in all.
 """
 
 from __future__ import annotations

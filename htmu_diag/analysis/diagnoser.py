@@ -65,9 +65,14 @@ class Diagnoser:
     def close(self) -> None:
         """End the process; harmless when called twice."""
         process, self._process = self._process, None
-        if process is not None:
-            with contextlib.suppress(OSError):  # it is gone already
-                process.communicate()
+        if process is None:
+            return
+        process.terminate()  # the end of its input would not do: a forked data loader may hold the pipe open as well
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):  # what was not sent yet
+                if pipe is not None:
+                    pipe.close()
 
     def _start(self) -> None:
         one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")

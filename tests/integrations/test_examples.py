@@ -1,4 +1,4 @@
-"""Every example of docs/integrations.md runs as it is written."""
+"""Every framework's example in the README runs as it is written."""
 
 import re
 from pathlib import Path
@@ -11,15 +11,16 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from htmu_diag import load_run
 
-TEXT = (Path(__file__).parents[2] / "docs" / "integrations.md").read_text()
-EXAMPLES = dict(re.findall(r"## (.+?)\n.*?```python\n(.*?)```", TEXT, flags=re.DOTALL))
+TEXT = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+EXAMPLES = dict(re.findall(r"<summary>(.+?)</summary>\n\n```python\n(.*?)```", TEXT, flags=re.DOTALL))
 RUNS = {
-    "A plain loop": "plain",
+    "A plain loop, with the loss beside the spectra": "plain",
     "torch.compile": "compiled",
     "Accelerate": "accelerate",
     "Lightning": "lightning",
     "Hugging Face Trainer": "trainer/htmu",
-    "DDP and FSDP2": "ddp",
+    "DDP": "ddp",
+    "FSDP2": "fsdp",
 }
 
 
@@ -72,4 +73,4 @@ def test_an_example_runs_and_measures(
     exec(EXAMPLES[title], names)
     steps = load_run(tmp_path / "runs" / RUNS[title]).steps
     assert steps[0] == 0
-    assert steps[-1] in (18, 20)
+    assert steps[-1] in (10, 18, 20)

@@ -50,6 +50,7 @@ class Recipe:
     autocast: bool = False
     compiled: bool = False
     generator: bool = False
+    workers: int = 0
 
 
 RECIPES = {
@@ -61,6 +62,7 @@ RECIPES = {
     "accumulation": Recipe(with_batch_norm, adamw, accumulate=3),
     "compiled": Recipe(with_dropout, compiled=True),
     "loader with a generator": Recipe(with_dropout, generator=True),
+    "loader with workers": Recipe(with_dropout, generator=True, workers=2),
 }
 
 
@@ -82,8 +84,7 @@ def trained(recipe: Recipe, watching: Callable[..., Any]) -> Outcome:
     model, outcome = recipe.model(), Outcome()
     run = torch.compile(model, backend="aot_eager") if recipe.compiled else model
     optimizer = recipe.optimizer(model)
-    generator = torch.Generator().manual_seed(4) if recipe.generator else None
-    batches = iter(endless(DataLoader(data, batch_size=8, shuffle=True, generator=generator)))
+    batches = iter(endless(loader(data, recipe)))
     with watching(run, optimizer, data.tensors):
         for _ in range(STEPS):
             optimizer.zero_grad()
@@ -105,6 +106,14 @@ def trained(recipe: Recipe, watching: Callable[..., Any]) -> Outcome:
         "python": hash(random.getstate()),
     }
     return outcome
+
+
+def loader(data: TensorDataset, recipe: Recipe) -> DataLoader[Any]:
+    generator = torch.Generator().manual_seed(4) if recipe.generator else None
+    if not recipe.workers:
+        return DataLoader(data, batch_size=8, shuffle=True, generator=generator)
+    torch.multiprocessing.set_sharing_strategy("file_system")  # some containers pass no open files between processes
+    return DataLoader(data, batch_size=24, shuffle=True, generator=generator, num_workers=recipe.workers, timeout=100)
 
 
 def endless(loader: DataLoader[Any]) -> Iterator[Any]:
