@@ -136,8 +136,10 @@ def diagnose(spectrum: Spectrum, options: Options | None = None) -> Diagnosis:
     options = options or Options()
     shape = shape_of(spectrum)
     if spectrum.estimator.method == "quadrature":
-        return _diagnose_quadrature(spectrum, shape)
-    positive = spectrum.values[spectrum.values > NUMERICAL_ZERO * spectrum.dimension * max(shape.lambda_max, 0.0)]
+        return _diagnose_quadrature(spectrum, shape, options)
+    signed = options.magnitudes and spectrum.source.kind not in _ORIENTATION
+    values = np.abs(spectrum.values) if signed else spectrum.values
+    positive = values[values > NUMERICAL_ZERO * spectrum.dimension * values.max(initial=0.0)]
     if options.tail_only:
         return Diagnosis(spectrum, shape, fit_power_law(positive))
     if spectrum.source.kind in _ORIENTATION and not spectrum.is_censored:
@@ -171,16 +173,29 @@ def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats,
     )
 
 
-def _diagnose_quadrature(spectrum: Spectrum, shape: SpectrumShape) -> Diagnosis:
-    """Nodes are not eigenvalues: the tail is left to a top-k spectrum; kernels are fitted by weighted likelihood."""
+def _diagnose_quadrature(spectrum: Spectrum, shape: SpectrumShape, options: Options) -> Diagnosis:
+    """Nodes are not eigenvalues: the tail is that of the outliers; kernels are fitted by weighted likelihood."""
     source = spectrum.source
-    tail = fit_power_law(np.empty(0))
+    outliers = _outliers(spectrum, magnitudes=options.magnitudes)
+    tail = fit_power_law(outliers, bootstrap=options.bootstrap, rng=options.rng(source))
     if source.kind not in _ORIENTATION:
         return Diagnosis(spectrum, shape, tail)
     keep = spectrum.values > NUMERICAL_ZERO * spectrum.dimension * shape.lambda_max
     weights = spectrum.weights[keep] * spectrum.dimension
     htmp = fit_htmp(spectrum.values[keep], source.gamma, orientation=_ORIENTATION[source.kind], weights=weights)
     return Diagnosis(spectrum, shape, tail, htmp=htmp, alpha_predicted=predicted_exponent(htmp))
+
+
+def _outliers(spectrum: Spectrum, *, magnitudes: bool) -> Floats:
+    """Positive nodes above every node that is not one eigenvalue (mass 1/dimension), so that no larger one is missing.
+
+    With ``magnitudes``, the same by absolute value, negative outliers included.
+    """
+    values = np.abs(spectrum.values) if magnitudes else spectrum.values
+    single = np.isclose(spectrum.weights * spectrum.dimension, 1.0, rtol=1e-9, atol=0.0)
+    bulk = max(values[~single].max(initial=0.0), 0.0)
+    found: Floats = np.sort(values[single & (values > bulk)])
+    return found
 
 
 def _evidence(shape: SpectrumShape, tail: TailFit, bulk: BulkFit) -> Evidence:

@@ -22,11 +22,13 @@ class Options:
         spectrum gives exactly the number that was logged live.
     tail_only: fit the power law of the upper tail and nothing else: alpha, xmin, KS and norms of a large model at
         little more than the cost of its linear algebra; p-values, kappa, bulk and phases stay without a number.
+    magnitudes: fit the tail of |lambda| instead of that of the positive eigenvalues (indefinite operators only).
     """
 
     bootstrap: int = 50
     seed: int = 0
     tail_only: bool = False
+    magnitudes: bool = False
 
     def rng(self, source: Source) -> np.random.Generator:
         """The generator of this source's bootstraps."""

@@ -3,6 +3,7 @@
 ``registry`` names the probes that ``watch(probes=[...])`` knows; each entry makes one with its default options.
 """
 
+import functools
 from collections.abc import Callable
 
 from htmu_diag.probes.base import (
@@ -19,7 +20,7 @@ from htmu_diag.probes.base import (
 from htmu_diag.probes.budget import Budget
 from htmu_diag.probes.conjugate_kernel import ConjugateKernelProbe
 from htmu_diag.probes.gradient_noise import GradientNoiseProbe
-from htmu_diag.probes.hessian import CurvatureProbe, fisher_probe, ggn_probe, hessian_probe
+from htmu_diag.probes.hessian import CurvatureProbe, fisher_probe, ggn_probe, hessian_probe, layer_probe
 from htmu_diag.probes.jacobian import JacobianProbe
 from htmu_diag.probes.ntk import NTKProbe
 from htmu_diag.probes.probe_batch import SamplingProbe, stored_samples
@@ -65,6 +66,7 @@ registry: dict[str, Callable[[], Probe]] = {
     "ggn": ggn_probe,
     "gradient_noise": GradientNoiseProbe,
     "hessian": hessian_probe,
+    **{f"{kind}_layers": functools.partial(layer_probe, kind) for kind in ("hessian", "ggn", "fisher")},
     "jacobian": JacobianProbe,
     "weights": WeightsProbe,
     "trajectory": TrajectoryProbe,

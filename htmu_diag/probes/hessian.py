@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from htmu_diag.errors import MeasurementError
+from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.operators.allreduce import AllReduced
 from htmu_diag.operators.base import Operator
 from htmu_diag.operators.checks import self_check
@@ -25,11 +25,11 @@ from htmu_diag.operators.model_operator import ModelOperator
 from htmu_diag.probes.base import Need, StepContext
 from htmu_diag.probes.probe_batch import evaluating
 from htmu_diag.solvers.density import spectral_density
-from htmu_diag.solvers.top_k import top_k
+from htmu_diag.solvers.top_k import Which, top_k
 from htmu_diag.solvers.trace import trace
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
-__all__ = ["CurvatureProbe", "fisher_probe", "ggn_probe", "hessian_probe"]
+__all__ = ["CurvatureProbe", "fisher_probe", "ggn_probe", "hessian_probe", "layer_probe"]
 
 _OPERATORS: dict[str, Callable[..., ModelOperator]] = {
     "hessian": HessianOperator,
@@ -42,9 +42,11 @@ _OPERATORS: dict[str, Callable[..., ModelOperator]] = {
 class CurvatureProbe:
     """Spectra of one curvature operator.
 
-    name: "hessian", "ggn" or "fisher". steps, probes: of the density of the whole model (64 x 1 products by default:
+    name: "hessian", "ggn" or "fisher", with any ending after "_" ("hessian_layers"): probes of different names have
+    different schedules. steps, probes: of the density of the whole model (64 x 1 products by default:
     0.05 of mean |lambda| off on networks of 2,500 parameters); steps=0 leaves it out, it is the dear part.
     outliers: how many of the largest eigenvalues to find as well, as "model.outliers": their tail can be fitted.
+    which: "largest", or "both" for as many of the smallest too (the tail of |lambda|, ``Options.magnitudes``).
     layers: the largest eigenvalue and the trace of every parameter's own block, cheap.
     options: passed to the operator (``weight_decay``, ``dtype``, ``likelihood``, ``memory_limit``, ...).
     """
@@ -53,12 +55,24 @@ class CurvatureProbe:
     steps: int = 64
     probes: int = 1
     outliers: int = 0
+    which: Which = "largest"
     layers: bool = False
     layer_products: int = 12
     options: dict[str, Any] = field(default_factory=dict)
     needs: frozenset[Need] = frozenset({"model", "batch", "loss_fn"})
     checked: bool = False
     collective: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _ = self.kind
+
+    @property
+    def kind(self) -> Kind:
+        """The operator that is measured. Raises InputError where the name does not begin with one."""
+        word = self.name.split("_")[0]
+        if word not in _OPERATORS:
+            raise InputError(f"{self.name}: a curvature probe is named {', '.join(_OPERATORS)}, or that and an ending")
+        return Kind(word)
 
     def measure(self, context: StepContext) -> Iterator[Spectrum]:
         """The density, then outliers, then blocks. Raises MeasurementError where there is no second derivative."""
@@ -69,7 +83,7 @@ class CurvatureProbe:
         yield from found
 
     def _operator(self, model: torch.nn.Module, context: StepContext) -> ModelOperator:
-        build = _OPERATORS[self.name]
+        build = _OPERATORS[self.kind.value]
         operator = build(model, context.loss_fn, context.batch, include=context.include, **self.options)
         if not self.checked:
             self_check(operator)
@@ -78,7 +92,7 @@ class CurvatureProbe:
 
     def _spectra(self, operator: ModelOperator, context: StepContext) -> Iterator[Spectrum]:
         def source(name: str, part: ModelOperator) -> Source:
-            return Source(Kind(self.name), name, part.shape, context.step, f"eigenvalues of the {self.name}")
+            return Source(self.kind, name, part.shape, context.step, f"eigenvalues of the {self.kind.value}")
 
         def of_all_ranks(part: ModelOperator) -> Operator:
             return part if context.group is None else AllReduced(part, context.group)
@@ -88,7 +102,7 @@ class CurvatureProbe:
             whole = source("model", operator)
             yield spectral_density(of_all_ranks(operator), whole, steps=self.steps, probes=self.probes, rng=rng)
         if self.outliers:
-            pairs = top_k(of_all_ranks(operator), min(self.outliers, operator.shape[0]), rng=rng)
+            pairs = top_k(of_all_ranks(operator), min(self.outliers, operator.shape[0]), self.which, rng=rng)
             yield pairs.spectrum(source("model.outliers", operator))
         for name in operator.names if self.layers else ():
             block = operator.block(name)
@@ -105,3 +119,8 @@ class CurvatureProbe:
 hessian_probe = functools.partial(CurvatureProbe, "hessian")
 ggn_probe = functools.partial(CurvatureProbe, "ggn")
 fisher_probe = functools.partial(CurvatureProbe, "fisher")
+
+
+def layer_probe(kind: str) -> CurvatureProbe:
+    """The cheap part alone: the largest eigenvalue and the trace of every parameter's block, as "hessian_layers"."""
+    return CurvatureProbe(f"{kind}_layers", steps=0, layers=True)

@@ -1,6 +1,7 @@
 """Curvature and gradient-noise probes on a small network."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,13 +9,19 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from htmu_diag.errors import MeasurementError
+from htmu_diag.analysis.diagnose import diagnose
+from htmu_diag.analysis.options import Options
+from htmu_diag.errors import InputError, MeasurementError
+from htmu_diag.fits import fit_power_law
+from htmu_diag.operators.base import MatrixOperator
 from htmu_diag.operators.hessian import HessianOperator
 from htmu_diag.probes import registry
 from htmu_diag.probes.base import StepContext
 from htmu_diag.probes.gradient_noise import GradientNoiseProbe, stable_tail_index
 from htmu_diag.probes.hessian import CurvatureProbe
 from htmu_diag.solvers.dense import dense_matrix
+from htmu_diag.solvers.density import spectral_density
+from htmu_diag.spectrum import Kind, Source
 
 
 def context(**changes: object) -> StepContext:
@@ -23,6 +30,22 @@ def context(**changes: object) -> StepContext:
     rng = torch.Generator().manual_seed(1)
     batch = torch.randn(64, 6, generator=rng, dtype=torch.float64), torch.randint(0, 4, (64,), generator=rng)
     return StepContext(**{"step": 7, "model": model, "batch": batch, "loss_fn": cross_entropy, **changes})  # type: ignore[arg-type]
+
+
+class Stashed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        ctx.stashed = x.detach().clone()
+        return x**2
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
+        return 2 * ctx.stashed * grad
+
+
+class Square(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return Stashed.apply(x)
 
 
 @pytest.mark.parametrize("name", ["hessian", "ggn", "fisher"])
@@ -83,3 +106,52 @@ def test_the_tail_index_of_stable_laws(alpha: float, draw: object) -> None:
 
 def test_too_few_values_have_no_tail_index() -> None:
     assert math.isnan(stable_tail_index(torch.ones(5)))
+
+
+def test_the_first_snapshot_checks_the_operator_and_later_ones_trust_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = nn.Sequential(nn.Linear(6, 10), Square(), nn.Linear(10, 4)).double()
+    with pytest.raises(MeasurementError, match="^1: wrong second derivative"):
+        list(CurvatureProbe().measure(context(model=model)))
+    probe = CurvatureProbe(steps=8)
+    list(probe.measure(context()))
+    monkeypatch.setattr("htmu_diag.probes.hessian.self_check", lambda operator: pytest.fail("checked again"))
+    list(probe.measure(context(step=8)))
+
+
+def test_the_cheap_part_is_a_probe_of_its_own_with_its_own_schedule() -> None:
+    probe = registry["hessian_layers"]()
+    found = list(probe.measure(context()))
+    assert probe.name == "hessian_layers"
+    assert [s.source.name for s in found] == ["0.weight", "0.bias", "3.weight", "3.bias"]
+    assert {s.source.kind.value for s in found} == {"hessian"}
+    here = context()
+    block = dense_matrix(HessianOperator(here.model.eval(), cross_entropy, here.batch).block("3.bias"))
+    assert found[-1].values[-1] == pytest.approx(float(torch.linalg.eigvalsh(block)[-1]), rel=1e-3)
+
+
+def test_a_curvature_probe_of_another_name_is_refused() -> None:
+    with pytest.raises(InputError, match="hesian: a curvature probe is named hessian, ggn, fisher"):
+        CurvatureProbe("hesian")
+
+
+def test_a_diagnosis_has_the_negative_part_and_the_tail_of_the_positive_outliers() -> None:
+    here = context()
+    exact = torch.linalg.eigvalsh(dense_matrix(HessianOperator(here.model.eval(), cross_entropy, here.batch))).numpy()
+    density, pairs = CurvatureProbe("hessian", probes=4, outliers=12, which="both").measure(context())
+    of_density = diagnose(density, Options(bootstrap=0))
+    assert of_density.numbers["lambda_min"] == pytest.approx(exact[0], rel=1e-6)
+    assert of_density.numbers["negative_mass"] == pytest.approx(np.mean(exact < -1e-12), abs=0.05)
+    assert pairs.values.size == 24
+    positive, magnitudes = pairs.values[pairs.values > 0], np.abs(pairs.values)
+    assert diagnose(pairs, Options(bootstrap=0)).tail == fit_power_law(positive)
+    assert diagnose(pairs, Options(bootstrap=0, magnitudes=True)).tail == fit_power_law(magnitudes)
+
+
+def test_the_tail_of_a_density_is_that_of_its_exact_outliers() -> None:
+    outliers = 2 * (1 + np.random.default_rng(0).pareto(1.5, 40))
+    values = torch.as_tensor(np.concatenate([-outliers[:5], outliers, 1e-3 * np.random.default_rng(1).random(2000)]))
+    operator = MatrixOperator(torch.diag(values))
+    density = spectral_density(operator, Source(Kind.HESSIAN, "model", operator.shape), steps=128, probes=2)
+    assert diagnose(density, Options(bootstrap=0)).tail.alpha == pytest.approx(fit_power_law(outliers).alpha, rel=1e-6)
+    both = diagnose(density, Options(bootstrap=0, magnitudes=True)).tail
+    assert both.alpha == pytest.approx(fit_power_law(np.abs(values.numpy()[:45])).alpha, rel=1e-6)
