@@ -1,8 +1,9 @@
 """`fit_htmp`: the high-temperature Marchenko-Pastur law by maximum likelihood in (kappa, scale).
 
 Standard errors come from the curvature of the likelihood, which takes the values for independent, times the factor that
-their repulsion makes of it (``repulsion``). The interval of kappa is normal in log kappa where it is narrow, else
-where the profile likelihood has fallen far enough: noise has a lower bound of kappa and no upper one.
+their repulsion makes of it in a whole spectrum (``repulsion``); a top-k spectrum does without the factor. The interval
+of kappa is normal in log kappa where it is narrow, else where the profile likelihood has fallen far enough: noise has a
+lower bound of kappa and no upper one.
 """
 
 from __future__ import annotations
@@ -62,12 +63,13 @@ def fit_htmp(
     if orientation not in ("direct", "inverse", "auto"):
         raise InputError(f"orientation={orientation!r} is unknown; use 'direct', 'inverse' or 'auto'")
     masses, array = checked_masses(values, weights), as_values(values)
+    hidden = _unseen(dimension, masses)
 
     def fit_above(shift: float) -> tuple[_Problem, LawFit]:
         sample = _without_rounding(array - shift, resolution)
         lost = masses.size - sample.values.size
-        unseen = _unseen(dimension, masses) + float(masses[:lost].sum())
-        problem = _Problem(sample.values, masses[lost:], gamma, unseen, weights is not None)
+        unseen = hidden + float(masses[:lost].sum())
+        problem = _Problem(sample.values, masses[lost:], gamma, unseen, weights is not None, hidden > 0)
         if sample.status.ok:
             return problem, _likelier(problem) if orientation == "auto" else _fit(problem, orientation)
         family = _FAMILY["inverse" if orientation == "inverse" else "direct"]
@@ -118,13 +120,14 @@ def _without_rounding(array: Floats, resolution: float | None) -> Sample:
 
 @dataclass(frozen=True)
 class _Problem:
-    """Ascending values with masses; ``unseen`` eigenvalues lie below the smallest of them."""
+    """Ascending values with masses; ``unseen`` eigenvalues lie below the smallest of them (top_k: by choice)."""
 
     values: Floats
     masses: Floats
     gamma: float
     unseen: float
     weighted: bool
+    top_k: bool
 
     @property
     def n(self) -> int:
@@ -155,9 +158,12 @@ def _fit(problem: _Problem, orientation: Orientation) -> LawFit:
     likelihood = Likelihood(data / unit, masses, problem.gamma, problem.unseen, inverse)
     peak = likelihood.maximise(_start(data / unit, masses, problem))
     log_scale = -math.log(unit) - peak.v if inverse else math.log(unit) + peak.v
-    factors = spread_factors(problem.gamma, math.exp(peak.u))
-    low, high = likelihood.interval(peak, factors[0])
-    return _result(problem, orientation, peak, log_scale, (math.exp(low), math.exp(high)), factors)
+
+    def factors(u: float) -> tuple[float, float]:
+        return (1.0, 1.0) if problem.top_k else spread_factors(problem.gamma, math.exp(u))
+
+    low, high = likelihood.interval(peak, lambda u: factors(u)[0])
+    return _result(problem, orientation, peak, log_scale, (math.exp(low), math.exp(high)), factors(peak.u))
 
 
 def _start(data: Floats, masses: Floats, problem: _Problem) -> float:

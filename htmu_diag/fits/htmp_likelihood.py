@@ -11,6 +11,7 @@ others contribute the law's mass below the smallest known value). The inverse la
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -78,23 +79,24 @@ class Likelihood:
         edge = top in (LOWEST, HIGHEST)
         return Peak(centre * STEP + u, v_hat, math.sqrt(u_var), math.sqrt(v_var), log_likelihood, edge, settled)
 
-    def interval(self, peak: Peak, factor: float) -> tuple[float, float]:
-        """95 % interval of u: where the profile falls by 1.92 factor**2; infinite where the grid ends before.
+    def interval(self, peak: Peak, factor: Callable[[float], float]) -> tuple[float, float]:
+        """95 % interval of u: where the profile falls by 1.92 factor(u)**2; infinite where the grid ends before.
 
-        factor corrects the standard error for the repulsion of the values. Narrow intervals are normal ones.
+        factor corrects the standard error for the repulsion of the values, at the u that is tested: the estimate's own
+        would be too small where the estimate is far too large. Narrow intervals are normal ones.
         """
-        half = Z95 * factor * peak.u_stderr
+        half = Z95 * factor(peak.u) * peak.u_stderr
         if half < 2 * STEP and not peak.edge:
             return peak.u - half, peak.u + half
-        drop = 0.5 * (Z95 * factor) ** 2
-        return self._crossing(peak, -1, drop), self._crossing(peak, 1, drop)
+        return self._crossing(peak, -1, factor), self._crossing(peak, 1, factor)
 
-    def _crossing(self, peak: Peak, direction: int, drop: float) -> float:
-        """Where the profile crosses log L - drop, linear in the root of the fall between grid points."""
+    def _crossing(self, peak: Peak, direction: int, factor: Callable[[float], float]) -> float:
+        """Where the profile crosses its level, linear in the root of the fall between grid points."""
         last_u, last = peak.u, 0.0
         index = math.floor(peak.u / STEP) + 1 if direction > 0 else math.ceil(peak.u / STEP) - 1
         while LOWEST <= index <= HIGHEST:
-            fall = math.sqrt(max(peak.log_likelihood - self._at_grid(index)[0], 0.0) / drop)
+            root = math.sqrt(2 * max(peak.log_likelihood - self._at_grid(index)[0], 0.0))
+            fall = root / (Z95 * factor(index * STEP))
             if fall >= 1:
                 return last_u + (index * STEP - last_u) * (1 - last) / (fall - last)
             last_u, last, index = index * STEP, fall, index + direction
