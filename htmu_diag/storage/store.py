@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from htmu_diag.storage.info import encode_info, run_info
 from htmu_diag.storage.kept import write_arrays
 from htmu_diag.storage.lock import FolderLock
 from htmu_diag.storage.log import LogLine, append_line
-from htmu_diag.storage.record import StoredStep, decode, decode_header, encode
-from htmu_diag.storage.segments import Segment, record_name, segments
+from htmu_diag.storage.record import DamagedRecord, StoredStep, decode, decode_header, encode
+from htmu_diag.storage.segments import Segment, record_name, segments, visible_records
 
 __all__ = ["Store"]
 
@@ -29,7 +30,7 @@ class Store:
     directory: created if it does not exist.
     info: content of ``run.json``, see `run_info`.
     start_step: optimizer steps taken before this attempt. Records of earlier attempts are superseded (kept on disk, no
-        longer read) after it, and at it when a new one is written; 0 starts anew and supersedes all.
+        longer read) after it, and at it, kind by kind, when a new one is written; 0 starts anew and supersedes all.
     fsync: make every record survive a power loss as well as a crash of the process. On by default: it costs
         milliseconds of waiting on the caller's thread and no CPU time.
 
@@ -51,6 +52,7 @@ class Store:
             self.directory.mkdir(parents=True, exist_ok=True)
         self._lock = FolderLock(self.directory)
         try:
+            self._earlier = visible_records(self.directory).get(start_step) if start_step else None
             self._segment = self._open_segment(encode_info(run_info() if info is None else info))
         except OSError:
             self._lock.release()
@@ -78,6 +80,8 @@ class Store:
         path = self._segment.path / record_name(step)
         if path.exists():
             record = _joined(path, record)
+        elif step == self.start_step and self._earlier is not None:
+            record = _renewed(self._earlier, record)
         write_atomically(path, encode(record), fsync=self._fsync)
 
     def log(
@@ -141,3 +145,17 @@ def _joined(path: Path, added: StoredStep) -> StoredStep:
         {**header.scalars, **added.scalars},
         header.events + added.events,
     )
+
+
+def _renewed(earlier: Path, record: StoredStep) -> StoredStep:
+    """The record of the step at which a run resumes, with the kinds of spectra that only the earlier attempt measured
+    there: those that look back, such as the optimizer's path.
+    """
+    kinds = {spectrum.source.kind for spectrum in record.spectra}
+    try:
+        header = decode_header(earlier)
+        wanted = [i for i, entry in enumerate(header.spectra) if entry["source"]["kind"] not in kinds]
+        kept = decode(earlier, header, wanted)
+    except DamagedRecord:
+        return record
+    return replace(record, spectra=record.spectra + kept, scalars={**header.scalars, **record.scalars})

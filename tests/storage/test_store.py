@@ -109,6 +109,22 @@ def test_a_resumed_run_supersedes_later_steps_and_keeps_their_files(one: Spectru
     assert len(list(tmp_path.rglob("*.safetensors"))) == 6
 
 
+def test_the_step_of_resumption_keeps_the_kinds_that_are_not_measured_again(
+    every_kind: list[Spectrum], one: Spectrum, tmp_path: Path
+) -> None:
+    with Store(tmp_path, fsync=False) as store:
+        store.write(200, every_kind, scalars={"a": 1.0, "b": 1.0}, events=["of the first attempt"])
+    with Store(tmp_path, fsync=False, start_step=200) as store:
+        store.write(200, [one], scalars={"a": 2.0})
+        store.write(300, [one])
+    run = load_run(tmp_path)
+    others = [s.source for s in every_kind if s.source.kind is not Kind.WEIGHTS]
+    assert [s.source for s in run.spectra(200)] == [one.source, *others]
+    assert run.scalars() == {"a": [(200, 2.0)], "b": [(200, 1.0)]}
+    assert len(run.spectra(300)) == 1
+    assert run.events() == []
+
+
 def test_a_run_that_starts_at_zero_in_an_old_folder_is_a_new_run(one: Spectrum, tmp_path: Path) -> None:
     with Store(tmp_path, fsync=False) as store:
         store.write(0, [one])
