@@ -1,6 +1,7 @@
 """What goes wrong is told once, with a name, and the training goes on."""
 
 import errno
+import gc
 import math
 import warnings
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import torch
 from torch.optim import optimizer as torch_optimizer
 
 import htmu_diag
+from htmu_diag.analysis import Options
 from htmu_diag.errors import MeasurementError, StorageError
 from htmu_diag.sinks import MemorySink
 from htmu_diag.storage import Store
@@ -131,6 +133,28 @@ def test_a_full_disk_is_told_once_and_later_records_are_written_again(
     assert len([text for text in our(list(caught)) if "no space left" in text]) == 1
     assert htmu_diag.load_run(tmp_path).steps == (0, 3, 4)
     assert len(memory.records) == 5
+
+
+def test_memory_stays_bounded_while_nothing_can_be_written(
+    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Store, *args: object, **kwargs: object) -> None:
+        raise StorageError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(Store, "write", full)
+    monkeypatch.setattr(Store, "log", full)
+    with pytest.warns(RuntimeWarning, match="no space left"):
+        with htmu_diag.watch(
+            task.model, task.optimizer, log_dir=tmp_path, every=1, sinks=[], options=Options(bootstrap=0)
+        ) as monitor:
+            held = []
+            for _ in range(3):
+                task.train(12)
+                monitor.log({"loss": 1.0})
+                monitor.flush()
+                gc.collect()
+                held.append(sum(type(thing) is htmu_diag.Spectrum for thing in gc.get_objects()))
+    assert max(held) <= min(held) + 4, held  # two spectra a step, 12 steps between the counts
 
 
 def test_a_folder_that_cannot_be_written_costs_the_log_not_the_training(task: Task, tmp_path: Path) -> None:
