@@ -44,11 +44,12 @@ class CurvatureProbe:
 
     name: "hessian", "ggn" or "fisher", with any ending after "_" ("hessian_layers"): probes of different names have
     different schedules. steps, probes: of the density of the whole model (64 x 1 products by default:
-    0.05 of mean |lambda| off on networks of 2,500 parameters); steps=0 leaves it out, it is the dear part.
+    0.03 to 0.08 of mean |lambda| off on networks of 2,500 parameters); steps=0 leaves it out, it is the dear part.
     outliers: how many of the largest eigenvalues to find as well, as "model.outliers": their tail can be fitted.
     which: "largest", or "both" for as many of the smallest too (the tail of |lambda|, ``Options.magnitudes``).
     layers: the largest eigenvalue and the trace of every parameter's own block, cheap.
-    options: passed to the operator (``weight_decay``, ``dtype``, ``likelihood``, ``memory_limit``, ...).
+    options: passed to the operator (``weight_decay``, ``dtype``, ``likelihood``, ...); ``memory_limit`` bounds, in
+    bytes each, the graphs that it keeps and the Lanczos basis of the density.
     """
 
     name: str = "hessian"
@@ -99,8 +100,9 @@ class CurvatureProbe:
 
         rng = torch.Generator().manual_seed(context.seed)
         if self.steps:
-            whole = source("model", operator)
-            yield spectral_density(of_all_ranks(operator), whole, steps=self.steps, probes=self.probes, rng=rng)
+            density = functools.partial(spectral_density, steps=self.steps, probes=self.probes, rng=rng)
+            limit = self.options.get("memory_limit")
+            yield density(of_all_ranks(operator), source("model", operator), memory_limit=limit)
         if self.outliers:
             pairs = top_k(of_all_ranks(operator), min(self.outliers, operator.shape[0]), self.which, rng=rng)
             yield pairs.spectrum(source("model.outliers", operator))

@@ -16,6 +16,8 @@ from htmu_diag.operators.fisher import FisherOperator
 from htmu_diag.operators.ggn import GGNOperator
 from htmu_diag.operators.hessian import HessianOperator
 from htmu_diag.solvers.dense import dense_matrix
+from htmu_diag.solvers.density import spectral_density
+from htmu_diag.spectrum import Kind, Source
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -204,3 +206,44 @@ def test_half_precision_models_are_measured_in_float32() -> None:
     assert operator.dtype == torch.float32
     assert np.allclose(dense_matrix(operator), exact, atol=1e-6)
     assert next(model.parameters()).dtype == torch.bfloat16
+
+
+def test_a_quadratic_has_its_own_matrix() -> None:
+    a = torch.randn(6, 6, generator=rng(4), dtype=torch.float64)
+    model = nn.Linear(6, 1, bias=False).double()
+
+    def energy(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        theta = model.weight[0]
+        return theta @ a @ theta / 2 + outputs.mean()
+
+    found = dense_matrix(HessianOperator(model, energy, (torch.randn(3, 6, dtype=torch.float64), torch.zeros(3))))
+    assert torch.allclose(found, (a + a.T) / 2)
+
+
+@pytest.mark.parametrize("activation", [nn.Tanh, nn.ReLU])
+def test_networks_of_2500_parameters_have_the_hessian_and_the_extremes_of_torch_func(
+    activation: type[nn.Module],
+) -> None:
+    model, (x, y) = net(20, 32, 32, 16, 10, activation=activation), data(32, 20, 10)
+    names, parameters = zip(*model.named_parameters(), strict=True)
+
+    def loss(flat: torch.Tensor) -> torch.Tensor:
+        pieces = [
+            part.view_as(p) for part, p in zip(flat.split([p.numel() for p in parameters]), parameters, strict=True)
+        ]
+        return cross_entropy(torch.func.functional_call(model, dict(zip(names, pieces, strict=True)), (x,)), y)
+
+    flat = torch.cat([p.detach().reshape(-1) for p in parameters])
+    exact = torch.func.jacrev(torch.func.grad(loss), chunk_size=256)(flat)
+    operator = HessianOperator(model, cross_entropy, (x, y))
+    assert operator.shape == (2426, 2426)
+    columns = torch.randn(2426, 20, generator=rng(5), dtype=torch.float64)
+    assert torch.allclose(operator.matmat(columns), exact @ columns, atol=1e-12)
+    density = spectral_density(operator, Source(Kind.HESSIAN, "model", operator.shape), steps=64, probes=1)
+    assert density.values[-1] == pytest.approx(float(torch.linalg.eigvalsh(exact)[-1]), rel=1e-5)
+
+
+def test_the_trace_is_the_sum_over_blocks() -> None:
+    whole = FisherOperator(net(5, 6, 3), cross_entropy, data())
+    traces = [float(torch.trace(dense_matrix(whole.block(name)))) for name in whole.names]
+    assert sum(traces) == pytest.approx(float(torch.trace(dense_matrix(whole))))
