@@ -225,15 +225,17 @@ def panel(axes: Any, spectrum: Spectrum, fit: LawFit, tail: TailFit) -> None:
         x = np.geomspace(values[0] / 2, top, 200)
         label = f"inverse Gamma, lowest {FRACTION:.0%}\nshape {fit.parameters['shape']:.2f}, KS p = {fit.p_value:.2f}"
         axes.plot(x, fit.n / values.size * fit.law.pdf(x) / fit.law.cdf(top), color="C3", label=label)
-    if tail.n_tail:
+    if tail.status.ok:
         x = np.geomspace(tail.xmin, values[-1], 50)
         height = tail.n_tail / values.size * (tail.alpha - 1) / tail.xmin
         label = f"power law, highest {tail.n_tail / values.size:.0%}\nalpha {tail.alpha:.2f}, KS p = {tail.p_value:.2f}"
         axes.plot(x, height * (x / tail.xmin) ** -tail.alpha, "--", color="C0", label=label)
-    axes.legend(fontsize=8, frameon=False)
+    else:
+        axes.plot([], [], "--", color="C0", label=f"power law: {tail.status.code.replace('_', ' ')}")
+    axes.legend(fontsize=8, frameon=False, loc="upper right")
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_ylim(heights[heights > 0].min() / 3, heights.max() * 30)
+    axes.set_ylim(heights[heights > 0].min() / 3, heights.max() * 300)
 
 
 def write_fits(measured: dict[str, dict[str, Spectrum]], path: Path) -> None:
