@@ -1,7 +1,7 @@
 """Diagnosing beside a training without slowing it: on the caller's thread at first, then in a process of its own.
 
 Fits are thousands of small numpy calls, and Python's lock changes hands with each. On a thread beside a training they
-take that lock from it: the steps of a small transformer lasted three to five times as long meanwhile, and as long as
+take that lock from it: the steps of a small transformer lasted two to five times as long meanwhile, and as long as
 ever beside a process. The process has no torch, one BLAS thread and a lower priority, so it fills what the training
 leaves idle; its numbers are the same. It starts once diagnosing has taken half a second: small runs never need it.
 """
