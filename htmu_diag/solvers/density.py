@@ -55,7 +55,8 @@ def spectral_density(
     above; "never" is plain stochastic Lanczos quadrature.
     memory_limit: bytes for basis and outlier vectors, half of the free memory by default; where the basis does not fit
     nothing is stored, and outliers keep their measured weights.
-    scalars: ``trace_stderr`` from the scatter of the probes, where there are two or more.
+    scalars: ``trace_stderr`` from the scatter of the probes, where there are two or more; the error of the outliers
+    that count as converged (some 1e-6 of the trace where most of the spectrum is resolved) is not in it.
     Raises InputError for no steps or probes, MeasurementError for a NaN product.
     """
     if steps < 1 or probes < 1:
