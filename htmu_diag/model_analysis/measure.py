@@ -16,7 +16,7 @@ from htmu_diag.analysis import Options, diagnose
 from htmu_diag.errors import HTMUError, InputError
 from htmu_diag.matrices import Inventory, Matrix
 from htmu_diag.report.model import Layer
-from htmu_diag.solvers import UNIT, exact_spectra, exact_spectrum, product_spectrum
+from htmu_diag.solvers import UNIT, exact_spectra, matrix_spectrum
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
 __all__ = ["Choices", "measured"]
@@ -106,11 +106,9 @@ def _diagnosed(matrix: Matrix, spectrum: Callable[[], Spectrum], choices: Choice
 
 
 def _spectrum(matrix: Matrix, choices: Choices) -> Spectrum:
-    source = _source(matrix, choices)
-    if matrix.factors is not None and not choices.vectors:
-        left, right = matrix.factors()
-        return product_spectrum(_moved(left, choices), _moved(right, choices), source, threads=choices.threads)
-    return exact_spectrum(_moved(matrix.read(), choices), source, vectors=choices.vectors, threads=choices.threads)
+    return matrix_spectrum(
+        matrix, step=choices.step, vectors=choices.vectors, threads=choices.threads, device=choices.device
+    )
 
 
 def _source(matrix: Matrix, choices: Choices) -> Source:

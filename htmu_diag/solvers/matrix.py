@@ -19,12 +19,17 @@ def matrix_spectrum(
     vectors: bool = False,
     dtype: torch.dtype = torch.float64,
     threads: int | None = 1,
+    device: str | torch.device | None = None,
 ) -> Spectrum:
     """Read a matrix, in the precision it is stored in, and decompose it; options and errors as in `exact_spectrum`.
 
-    A low-rank product is solved from its factors, r x r, unless its vectors are asked for.
+    A low-rank product is solved from its factors, r x r, unless its vectors are asked for. device: where it is
+    decomposed; by default where it lies.
     """
     source = Source(Kind.WEIGHTS, matrix.name, matrix.shape, step, UNIT)
     if matrix.factors is not None and not vectors:
-        return product_spectrum(*matrix.factors(), source, threads=threads)
-    return exact_spectrum(matrix.stored(), source, routine=routine, vectors=vectors, dtype=dtype, threads=threads)
+        left, right = (factor.to(device or factor.device) for factor in matrix.factors())
+        return product_spectrum(left, right, source, threads=threads)
+    stored = matrix.stored()
+    stored = stored.to(device or stored.device)
+    return exact_spectrum(stored, source, routine=routine, vectors=vectors, dtype=dtype, threads=threads)
