@@ -27,7 +27,7 @@ LOWEST, HIGHEST = round(math.log(1e-3) / STEP), round(math.log(1e4) / STEP)
 _SIDE = 3  # grid points on each side of the maximum
 _DELTA = 1e-3  # of the difference quotients in v
 _NEWTON_STEPS = 30
-_SETTLED = 1e-4  # of a standard error in v
+_SETTLED = 0.03  # of a standard error in v: Newton's method squares it, so the step that is taken leaves 1e-4 and less
 
 
 @dataclass(frozen=True)
@@ -112,11 +112,17 @@ class Likelihood:
 
     def _at_grid(self, index: int) -> tuple[float, float, float]:
         if index not in self._profile:
-            known = [k for k in (index - 1, index + 1) if k in self._profile]
-            start = self._profile[known[0]][1] if known else self._log_mean()
-            v, height, _, curvature = self._best_v(index * STEP, start)
+            v, height, _, curvature = self._best_v(index * STEP, self._start(index))
             self._profile[index] = (height, v, curvature)
         return self._profile[index]
+
+    def _start(self, index: int) -> float:
+        """v on the line through the two next grid points on one side; that of the next one, or of the mean."""
+        for side in (1, -1):
+            if index + side in self._profile:
+                near = self._profile[index + side][1]
+                return 2 * near - self._profile[index + 2 * side][1] if index + 2 * side in self._profile else near
+        return self._log_mean()
 
     def _best_v(self, u: float, v: float) -> tuple[float, float, bool, float]:
         """Newton's method in v from difference quotients: (v, log L, settled, d2 log L/dv2)."""
