@@ -14,7 +14,6 @@ import torch
 from scipy.stats import chi2
 
 from htmu_diag.solvers.lanczos import Tridiagonal
-from htmu_diag.solvers.orthogonality import project_out
 from htmu_diag.spectrum import Floats
 
 __all__ = ["Outliers", "single_pairs"]
@@ -45,8 +44,7 @@ class Outliers:
         if not single.any():
             return single
         rows = run.lift(vectors[:, single])
-        for block in (b for _ in range(2) for b in self.blocks):
-            rows -= (rows @ block.T) @ block
+        self.remove(rows)
         rows /= rows.norm(dim=1, keepdim=True)
         self.blocks.append(rows)
         self.values += [float(value) for value in theta[single]]
@@ -57,11 +55,18 @@ class Outliers:
         found = [(block @ start).double().cpu().numpy() ** 2 for block in self.blocks]
         return np.concatenate([np.zeros(0), *found])
 
-    def remove(self, vector: torch.Tensor, *, passes: int = 1) -> torch.Tensor:
-        """The vector (N,) without its components along the known ones, in place."""
-        for block in (b for _ in range(passes) for b in self.blocks):
-            project_out(block, vector, passes=1)
-        return vector
+    def remove(self, rows: torch.Tensor) -> torch.Tensor:
+        """Rows (k, N) without their components along the known vectors, in place, twice for rounding."""
+        for block in (b for _ in range(2) for b in self.blocks):
+            rows.sub_((rows @ block.T) @ block)
+        return rows
+
+    def squares(self, rows: torch.Tensor) -> torch.Tensor:
+        """The squared length of each row's part along the known vectors, (k,)."""
+        total = torch.zeros(rows.shape[0], dtype=rows.dtype, device=rows.device)
+        for block in self.blocks:
+            total += (rows @ block.T).square().sum(1)
+        return total
 
 
 def single_pairs(run: Tridiagonal, theta: Floats, vectors: Floats, chances: Floats) -> npt.NDArray[np.bool_]:
