@@ -247,7 +247,7 @@ def _chunk(survey: Survey, each: Pass, n: int, room: int) -> int:
     fitting = room // sample
     if survey.device.type == "cpu":
         fitting = min(fitting, REUSED // largest)
-    return int(max(1, min(n, 128, fitting)))
+    return int(max(1, min(n, 256, fitting)))
 
 
 def _step_bytes(step: Step, outputs: int, item: int) -> int:
