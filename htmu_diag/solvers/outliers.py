@@ -26,11 +26,13 @@ class Outliers:
     """Known single eigenvalues with their vectors, which later probes are kept orthogonal to.
 
     size: dimension N. room: vectors that may be kept; those of largest magnitude come first.
+    errors: how far each value may be off, residual^2 / gap (Kato-Temple; Parlett 1998, section 11.7).
     """
 
     def __init__(self, size: int, room: int) -> None:
         self.size, self.room = size, room
         self.values: list[float] = []
+        self.errors: list[float] = []
         self.blocks: list[torch.Tensor] = []  # (k, N) orthonormal rows, one block a run: nothing is copied together
 
     def add(self, run: Tridiagonal, chances: Floats) -> npt.NDArray[np.bool_]:
@@ -48,6 +50,7 @@ class Outliers:
         rows /= rows.norm(dim=1, keepdim=True)
         self.blocks.append(rows)
         self.values += [float(value) for value in theta[single]]
+        self.errors += [float(error) for error in (run.residuals(vectors) ** 2 / _gaps(theta))[single]]
         return single
 
     def overlaps(self, start: torch.Tensor) -> Floats:
@@ -71,13 +74,18 @@ class Outliers:
 
 def single_pairs(run: Tridiagonal, theta: Floats, vectors: Floats, chances: Floats) -> npt.NDArray[np.bool_]:
     """Which Ritz pairs are one known eigenvalue each, (m,); ``chances`` are N (v . x)^2 of the start v."""
-    padded = np.concatenate([[-np.inf], theta, [np.inf]])
-    gaps = np.minimum(np.diff(padded)[:-1], np.diff(padded)[1:])
     scale = float(np.abs(theta).max())
     eps = float(torch.finfo(run.basis.dtype).eps) if run.basis is not None else 1.0
-    tight = run.residuals(vectors) + 20 * eps * scale <= _ANGLE * np.minimum(gaps, scale)
+    tight = run.residuals(vectors) + 20 * eps * scale <= _ANGLE * _gaps(theta)
     single: npt.NDArray[np.bool_] = tight & (chances <= chi2.ppf(_BELIEVABLE, 1))
     count = int(single.sum())
     if count and chances[single].sum() > chi2.ppf(_BELIEVABLE, count):
         return np.zeros_like(single)
     return single
+
+
+def _gaps(theta: Floats) -> Floats:
+    """Distance of each ascending Ritz value to its nearest neighbour, at most the largest magnitude, (m,)."""
+    padded = np.concatenate([[-np.inf], theta, [np.inf]])
+    nearest = np.minimum(np.diff(padded)[:-1], np.diff(padded)[1:])
+    return np.asarray(np.minimum(nearest, np.abs(theta).max()))
