@@ -1,7 +1,6 @@
 """Curvature and gradient-noise probes on a small network."""
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +21,7 @@ from htmu_diag.probes.hessian import CurvatureProbe
 from htmu_diag.solvers.dense import dense_matrix
 from htmu_diag.solvers.density import spectral_density
 from htmu_diag.spectrum import Kind, Source
+from tests.operators.test_awkward_models import StashedSquare
 
 
 def context(**changes: object) -> StepContext:
@@ -32,20 +32,9 @@ def context(**changes: object) -> StepContext:
     return StepContext(**{"step": 7, "model": model, "batch": batch, "loss_fn": cross_entropy, **changes})  # type: ignore[arg-type]
 
 
-class Stashed(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
-        ctx.stashed = x.detach().clone()
-        return x**2
-
-    @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
-        return 2 * ctx.stashed * grad
-
-
 class Square(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return Stashed.apply(x)
+        return StashedSquare.apply(x)
 
 
 @pytest.mark.parametrize("name", ["hessian", "ggn", "fisher"])
