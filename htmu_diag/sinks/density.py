@@ -51,8 +51,8 @@ def binned(spectrum: Spectrum) -> npt.NDArray[np.float32] | None:
         return None
     if values[0] > 0:
         return _histogram(np.log10(values), weights, lambda u: 10.0**u)
-    width = _LINEAR * largest
-    return _histogram(np.arcsinh(values / width), weights, lambda u: width * np.sinh(u))
+    signed = np.arcsinh(values / largest / _LINEAR)  # in this order: the width itself may be too small for a float
+    return _histogram(signed, weights, lambda u: largest * (_LINEAR * np.sinh(u)))
 
 
 def add_density(summary: Summary, spectrum: Spectrum) -> None:

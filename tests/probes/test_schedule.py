@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from htmu_diag.errors import InputError
@@ -11,6 +11,7 @@ def test_a_number_means_every_so_many_steps_and_step_zero() -> None:
     assert [step for step in range(101) if due(step)] == [0, 25, 50, 75, 100]
 
 
+@settings(deadline=None)
 @given(per_decade=st.integers(1, 12), decade=st.integers(2, 6))
 def test_a_logarithmic_schedule_measures_each_later_decade_equally_often(per_decade: int, decade: int) -> None:
     due = Logarithmic(per_decade)

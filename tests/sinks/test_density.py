@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -54,6 +54,8 @@ def test_a_constant_spectrum_fills_one_bin() -> None:
     assert tensor[0][tensor[1].argmax()] == pytest.approx(3.0, rel=0.01)
 
 
+@settings(deadline=None)
+@example(np.array([-5e-324]))
 @given(arrays(np.float64, st.integers(1, 50), elements=st.floats(-1e30, 1e30)))
 def test_any_spectrum_gives_finite_bins_with_at_most_its_mass(values: np.ndarray) -> None:
     tensor = binned(Spectrum.exact(values, SOURCE))
