@@ -1,8 +1,9 @@
 """The likelihood of the HTMP law in u = log kappa and v = log scale, maximised over v at every u (profile likelihood).
 
-Laws are tabulated once for each (gamma, kappa), so the search walks on a fixed grid of u: the tables serve the next
+Laws are tabulated once for each (gamma, kappa), so the search stays on a fixed grid of u: the tables serve the next
 spectrum of the same shape and every bootstrap replicate. The profile is smooth in u on the scale of one, whatever the
-sample size, so seven grid points give its maximum and curvature by interpolation to about 1e-5.
+sample size, so seven grid points give its maximum and curvature by interpolation to about 1e-5. It rises to one
+maximum and falls from there, so the maximum and the ends of an interval are searched in strides.
 
 Values may carry masses (quadrature rules: a weighted likelihood), and only the largest may be known (censored: the
 others contribute the law's mass below the smallest known value). The inverse law's likelihood is this one at 1/values.
@@ -13,10 +14,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from htmu_diag.fits.intervals import Z95
+from htmu_diag.fits.strides import first_above, highest
 from htmu_diag.laws import HTMP
 from htmu_diag.spectrum import Floats
 
@@ -25,8 +28,10 @@ __all__ = ["Likelihood", "Peak"]
 STEP = 0.25  # of the grid in log kappa; half of it moves kappa by less than 0.1 %
 LOWEST, HIGHEST = round(math.log(1e-3) / STEP), round(math.log(1e4) / STEP)
 _SIDE = 3  # grid points on each side of the maximum
-_DELTA = 1e-3  # of the difference quotients in v
+_DELTA = 1e-3  # of the difference quotients in v of what is unseen
 _NEWTON_STEPS = 30
+_SHORT, _LONGEST = 0.5, 4.0  # its first step in v at most; twice as much each time that is too short, up to the second
+_NO_HEIGHT = -1e300  # a log likelihood below all others
 _SETTLED = 0.03  # of a standard error in v: Newton's method squares it, so the step that is taken leaves 1e-4 and less
 
 
@@ -62,11 +67,12 @@ class Likelihood:
 
     def at(self, u: float, v: float) -> float:
         """Log likelihood at one point."""
-        return float(self._at(u, np.array([v]))[0])
+        return self._slopes(HTMP(self.gamma, math.exp(u)), v)[0]
 
     def maximise(self, near_u: float) -> Peak:
-        """Walk uphill on the grid from near_u, then interpolate."""
-        top = self._climb(min(max(round(near_u / STEP), LOWEST), HIGHEST))
+        """The highest grid point uphill from near_u, then interpolation."""
+        start = min(max(round(near_u / STEP), LOWEST), HIGHEST)
+        top = highest(lambda index: self._at_grid(index)[0], start, LOWEST, HIGHEST)
         centre = min(max(top, LOWEST + _SIDE), HIGHEST - _SIDE)
         around = np.arange(-_SIDE, _SIDE + 1.0)
         heights, v, v_curvature = np.array([self._at_grid(centre + int(k)) for k in around]).T
@@ -92,23 +98,23 @@ class Likelihood:
 
     def _crossing(self, peak: Peak, direction: int, factor: Callable[[float], float]) -> float:
         """Where the profile crosses its level, linear in the root of the fall between grid points."""
-        last_u, last = peak.u, 0.0
-        index = math.floor(peak.u / STEP) + 1 if direction > 0 else math.ceil(peak.u / STEP) - 1
-        while LOWEST <= index <= HIGHEST:
-            root = math.sqrt(2 * max(peak.log_likelihood - self._at_grid(index)[0], 0.0))
-            fall = root / (Z95 * factor(index * STEP))
-            if fall >= 1:
-                return last_u + (index * STEP - last_u) * (1 - last) / (fall - last)
-            last_u, last, index = index * STEP, fall, index + direction
-        return direction * math.inf
+        first = math.floor(peak.u / STEP) + 1 if direction > 0 else math.ceil(peak.u / STEP) - 1
 
-    def _climb(self, index: int) -> int:
-        while True:
-            neighbours = [k for k in (index, index - 1, index + 1) if LOWEST <= k <= HIGHEST]
-            best = max(neighbours, key=lambda k: self._at_grid(k)[0])
-            if best == index:
-                return index
-            index = best
+        def fall(k: int) -> float:
+            """The root of what the profile has fallen by at the k-th grid point from the peak, 1 at the level."""
+            if k < 0:
+                return 0.0
+            index = first + direction * k
+            below = max(peak.log_likelihood - self._at_grid(index)[0], 0.0)
+            return math.sqrt(2 * below) / (Z95 * factor(index * STEP))
+
+        limit = HIGHEST - first if direction > 0 else first - LOWEST
+        beyond = first_above(fall, 1.0, limit) if limit >= 0 else None
+        if beyond is None:
+            return direction * math.inf
+        u = (first + direction * (beyond - 1)) * STEP if beyond else peak.u
+        share = (1 - fall(beyond - 1)) / (fall(beyond) - fall(beyond - 1))
+        return u + ((first + direction * beyond) * STEP - u) * share
 
     def _at_grid(self, index: int) -> tuple[float, float, float]:
         if index not in self._profile:
@@ -117,33 +123,52 @@ class Likelihood:
         return self._profile[index]
 
     def _start(self, index: int) -> float:
-        """v on the line through the two next grid points on one side; that of the next one, or of the mean."""
-        for side in (1, -1):
-            if index + side in self._profile:
-                near = self._profile[index + side][1]
-                return 2 * near - self._profile[index + 2 * side][1] if index + 2 * side in self._profile else near
-        return self._log_mean()
+        """v on the line through the two nearest grid points, or that of the nearest, or of the mean."""
+        near = sorted(self._profile, key=lambda k: abs(k - index))[:2]
+        if not near:
+            return self._log_mean()
+        v = self._profile[near[0]][1]
+        if len(near) == 1 or abs(near[1] - index) > 2:
+            return v
+        slope = (v - self._profile[near[1]][1]) / (near[0] - near[1])
+        return v + slope * (index - near[0])
 
     def _best_v(self, u: float, v: float) -> tuple[float, float, bool, float]:
-        """Newton's method in v from difference quotients: (v, log L, settled, d2 log L/dv2)."""
-        size = self.masses.sum()
-        for _ in range(_NEWTON_STEPS):
-            low, mid, high = self._at(u, v + _DELTA * np.array([-1.0, 0.0, 1.0]))
-            slope, curvature = (high - low) / (2 * _DELTA), (high - 2 * mid + low) / _DELTA**2
-            bend = -curvature if curvature < 0 else size
-            step = max(min(slope / bend, 0.5), -0.5)
-            v += step
-            if abs(step) * math.sqrt(bend) < _SETTLED:
-                return v, float(mid + slope * step / 2), True, -bend
-        return v, float(mid), False, -bend
-
-    def _at(self, u: float, v: Floats) -> Floats:
+        """Newton's method in v, within what is known to hold the maximum: (v, log L, settled, d2 log L/dv2)."""
         law = HTMP(self.gamma, math.exp(u))
-        scaled = self.values / np.exp(v)[:, None]
-        total = law.logpdf(scaled) @ self.masses - v * self.masses.sum()
-        if self.unseen:
-            total += self.unseen * (law.logsf(scaled[:, -1]) if self.unseen_above else law.logcdf(scaled[:, 0]))
-        return np.asarray(np.nan_to_num(total, nan=-1e300, neginf=-1e300))
+        low, high, longest, came_from = -math.inf, math.inf, _SHORT, v
+        for _ in range(_NEWTON_STEPS):
+            height, slope, curvature = self._slopes(law, v)
+            if not math.isfinite(height + curvature):  # so far off that a value has no density
+                v, longest = (v + came_from) / 2, _SHORT
+                continue
+            low, high, came_from = (v, high, v) if slope > 0 else (low, v, v)
+            step = -slope / curvature if curvature < 0 else math.copysign(math.inf, slope)
+            if curvature < 0 and -curvature * step**2 < _SETTLED**2:
+                return v + step, height + slope * step / 2, True, curvature
+            step = max(min(step, longest), -longest)
+            longest = min(2 * longest, _LONGEST) if abs(step) == longest else longest
+            v = v + step if low < v + step < high else (low + high) / 2
+        return v, height if math.isfinite(height) else _NO_HEIGHT, False, -1.0
+
+    def _slopes(self, law: HTMP, v: float) -> tuple[float, float, float]:
+        """log L at v = log scale, and its first two derivatives in v; not finite where a value has no density."""
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            slopes: list[float] = (law.log_slopes(self.values / math.exp(v)) @ self.masses).tolist()
+            height, slope, curvature = slopes[0] - self._log_values, -slopes[1], slopes[2]
+            if self.unseen:
+                low, mid, high = self.unseen * self._log_unseen(law, v + _DELTA * np.array([-1.0, 0.0, 1.0]))
+                height, slope = height + mid, slope + (high - low) / (2 * _DELTA)
+                curvature += (high - 2 * mid + low) / _DELTA**2
+        return height, slope, curvature
+
+    def _log_unseen(self, law: HTMP, v: Floats) -> Floats:
+        """Log of the mass where an unseen eigenvalue lies, at each v."""
+        return law.logsf(self.values[-1] / np.exp(v)) if self.unseen_above else law.logcdf(self.values[0] / np.exp(v))
+
+    @cached_property
+    def _log_values(self) -> float:
+        return float(np.log(self.values) @ self.masses)
 
     def _log_mean(self) -> float:
         return math.log(float(self.values @ self.masses) / float(self.masses.sum()))

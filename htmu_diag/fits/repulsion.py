@@ -12,12 +12,16 @@ it. Between the entries: linear in gamma and log kappa; outside: the nearest ent
 
 from __future__ import annotations
 
+import bisect
+import math
+
 import numpy as np
 
 __all__ = ["GAMMAS", "KAPPAS", "spread_factors"]
 
 GAMMAS = (0.1, 0.25, 0.5, 0.75, 1.0)
 KAPPAS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+_LOG_KAPPAS = tuple(map(math.log, KAPPAS))
 # rows: gamma, columns: kappa
 _LOG_KAPPA = (
     (0.994, 0.988, 0.905, 0.872, 0.825, 0.841, 0.783, 0.613),
@@ -41,5 +45,8 @@ def spread_factors(gamma: float, kappa: float) -> tuple[float, float]:
 
 
 def _between(table: tuple[tuple[float, ...], ...], gamma: float, kappa: float) -> float:
-    by_gamma = [float(np.interp(np.log(kappa), np.log(KAPPAS), row)) for row in table]
+    place = min(max(math.log(kappa), _LOG_KAPPAS[0]), _LOG_KAPPAS[-1])
+    k = min(bisect.bisect_right(_LOG_KAPPAS, place), len(_LOG_KAPPAS) - 1)
+    share = (place - _LOG_KAPPAS[k - 1]) / (_LOG_KAPPAS[k] - _LOG_KAPPAS[k - 1])
+    by_gamma = [row[k - 1] + share * (row[k] - row[k - 1]) for row in table]
     return float(np.interp(gamma, GAMMAS, by_gamma))

@@ -67,6 +67,10 @@ class HTMP(ContinuousLaw):
         """scale**2 (gamma + 2 gamma/kappa): the first off-diagonal entry of the Jacobi matrix, squared."""
         return self.scale**2 * self.gamma * (1.0 + 2.0 / self.kappa)
 
+    def log_slopes(self, x: Floats) -> Floats:
+        """(3, n): log of x f(x) and its first two derivatives with respect to log x, at positive finite x (n,)."""
+        return self._table.log_g_slopes(np.log(x) + self._shift)
+
     def _logpdf(self, x: Floats) -> Floats:
         log_x = np.log(x)
         return self._table.log_g(log_x + self._shift) - log_x

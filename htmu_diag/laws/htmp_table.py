@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,11 +28,13 @@ from htmu_diag.spectrum import Floats
 __all__ = ["Table", "table"]
 
 Indices = npt.NDArray[np.intp]
+Mask = npt.NDArray[np.bool_]
 
 _IN_BULK = 0.05  # |Im w| / max |w| on a whole panel: there Im w is read off directly
 _FAR = 1e5  # the table ends at this multiple of 1 + mean; beyond, w = 1 + const/y is exact to 1e-10
 _NEAR = 1e-17  # the table starts at this multiple of 1/(1 + c) or of the mean
 _NEWTON_STEPS = 40
+_BLOCK = 4096  # points evaluated at once: their coefficients are copied, 200 or 600 bytes a point
 
 
 @functools.lru_cache(maxsize=1024)
@@ -46,7 +49,7 @@ class Table:
     """The unit HTMP law (a, c) of y; mean a + c + 1.
 
     edges: (panels + 1,) in t = log y; middle: the edge where L hands over to R.
-    coefficients: (2, DEGREE + 1, panels) Chebyshev coefficients of the polynomial part of log g, and of L or R.
+    coefficients: (panels, 2, DEGREE + 1) Chebyshev coefficients of the polynomial part of log g, and of L or R.
     closed: (panels,) 1 where log g has the closed part (1+a)(t - t_left) - y_left expm1(t - t_left), else 0.
     w_low, w_high: w at the two ends; log_g_low, log_g_high: log g there.
     """
@@ -66,7 +69,7 @@ class Table:
     def build(cls, a: float, c: float, panels: Panels) -> Table:
         log_g, polynomial, closed = _log_density(a, c, panels)
         ratio = _ratios(a, c, panels, math.exp(log_g[0]))
-        coefficients = np.stack([TO_COEFFICIENTS @ polynomial.T, TO_COEFFICIENTS @ ratio.T])
+        coefficients = np.stack([polynomial @ TO_COEFFICIENTS.T, ratio @ TO_COEFFICIENTS.T], axis=1)
         w_low, w_high = complex(panels.w[0, 0]), complex(panels.w[-1, -1])
         return cls(
             a, c, panels.edges, panels.middle, coefficients, closed, w_low, w_high, float(log_g[0]), float(log_g[-1])
@@ -75,6 +78,18 @@ class Table:
     def log_g(self, t: Floats) -> Floats:
         """log of y f(y) at t = log y, (n,)."""
         return np.asarray(self._evaluate(t, 1)[0])
+
+    def log_g_slopes(self, t: Floats) -> Floats:
+        """(3, n): log g at t = log y, and its first two derivatives with respect to t."""
+        index, s, z = self._places(t)
+        out = _series(self._slope_coefficients, index, z)
+        closed, y = self.closed[index], np.exp(self.edges[index] + s)
+        out[0] += closed * self._closed_part(index, s)
+        out[1] += closed * (1.0 + self.a - y)
+        out[2] -= closed * y
+        for ends, continued, edge in self._outside(t):
+            out[:, ends] = continued(t[ends] - edge)[:3]
+        return out
 
     def log_tails(self, t: Floats) -> tuple[Floats, Floats]:
         """(log F, log(1 - F)) at t = log y, each with relative accuracy in its own tail."""
@@ -118,38 +133,66 @@ class Table:
         t_left, log_f, t_right, log_s = self._grid
         return np.interp(log_mass, log_f, t_left) if left else np.interp(log_mass, log_s, t_right)
 
+    @functools.cached_property
+    def _slope_coefficients(self) -> Floats:
+        """(panels, 3, DEGREE + 1): of the polynomial part of log g and of its two derivatives in t."""
+        series, per_t = [self.coefficients[:, 0]], (2.0 / np.diff(self.edges))[:, None]
+        for _ in range(2):
+            series.append(per_t * (series[-1] @ _DERIVATIVE.T))
+        return np.stack(series, axis=1)
+
     def _evaluate(self, t: Floats, count: int = 2) -> Floats:
         """(count, n): log g, and L or R, at t; the table's ends continued by their closed forms."""
-        inner = np.clip(t, self.edges[0], self.edges[-1])
-        index = np.clip(np.searchsorted(self.edges, inner, side="right") - 1, 0, self.closed.size - 1)
-        left = self.edges[index]
-        s = inner - left
-        out = _clenshaw(self.coefficients[:count], index, 2.0 * s / (self.edges[index + 1] - left) - 1.0)
-        out[0] += self.closed[index] * ((1.0 + self.a) * s - np.exp(left) * np.expm1(s))
-        low, high = t < self.edges[0], t > self.edges[-1]
-        if low.any():
-            out[:, low] = self._below(t[low] - self.edges[0])[:count]
-        if high.any():
-            out[:, high] = self._above(t[high] - self.edges[-1])[:count]
+        index, s, z = self._places(t)
+        out = _series(self.coefficients[:, :count], index, z)
+        out[0] += self.closed[index] * self._closed_part(index, s)
+        for ends, continued, edge in self._outside(t):
+            found = continued(t[ends] - edge)
+            out[:, ends] = found[[0, 3]][:count]
         return out
 
+    def _places(self, t: Floats) -> tuple[Indices, Floats, Floats]:
+        """The panel of each point, its distance from the panel's left end, and its place in [-1, 1]."""
+        inner = np.minimum(np.maximum(t, self.edges[0]), self.edges[-1])
+        index = np.minimum(np.searchsorted(self.edges, inner, side="right") - 1, self.closed.size - 1)
+        left = self.edges[index]
+        s = inner - left
+        return index, s, 2.0 * s / (self.edges[index + 1] - left) - 1.0
+
+    def _closed_part(self, index: Indices, s: Floats) -> Floats:
+        return np.asarray((1.0 + self.a) * s - np.exp(self.edges[index]) * np.expm1(s))
+
+    def _outside(self, t: Floats) -> Iterator[tuple[Mask, Callable[[Floats], Floats], float]]:
+        """Points beyond an end of the table, the closed form there, and the end that it starts from."""
+        low, high = t < self.edges[0], t > self.edges[-1]
+        if low.any():
+            yield low, self._below, float(self.edges[0])
+        if high.any():
+            yield high, self._above, float(self.edges[-1])
+
     def _below(self, s: Floats) -> Floats:
-        """w' = (1+a) w + c w**2 from w_low, in closed form; s = t - t_low < 0."""
+        """(4, n): log g, its two derivatives, and L at t_low + s, s < 0: w' = (1+a) w + c w**2 in closed form."""
         e, g, u = 1.0 + self.a, math.exp(self.log_g_low), self.c * self.w_low.real
         phi = -np.expm1(e * s) / e if e > 0.0 else -s
-        phase = math.pi * self.c * g
-        log_g = self.log_g_low + e * s - np.log((1.0 + u * phi) ** 2 + (phase * phi) ** 2)
+        phase, fall = math.pi * self.c * g, -np.exp(e * s)  # fall: phi'
+        square = (1.0 + u * phi) ** 2 + (phase * phi) ** 2
+        log_g = self.log_g_low + e * s - np.log(square)
+        half = u + (u * u + phase * phase) * phi  # of square' over phi'
+        slope = 2.0 * half * fall / square
+        bend = 2.0 * ((u * u + phase * phase) * fall**2 + e * half * fall) / square - slope**2
         size = e + u + phi * (u * u + phase * phase + e * u)
         z = phase * np.exp(e * s) / size
         slim = np.where(np.abs(z) < 1e-8, 1.0, np.arctan(z) / np.where(z == 0.0, 1.0, z))
-        return np.stack([log_g, slim / size * np.exp(self.log_g_low + e * s - log_g)])
+        ratio = slim / size * np.exp(self.log_g_low + e * s - log_g)
+        return np.stack([log_g, e - slope, -bend, ratio])
 
     def _above(self, s: Floats) -> Floats:
-        """w = 1 + (w_high - 1) y_high / y; s = t - t_high > 0."""
-        y, excess = np.exp(self.edges[-1]), 2.0 * self.c * (self.w_high.real - 1.0)
-        log_g = self.log_g_high + (1.0 + self.a + 2.0 * self.c) * s - y * np.expm1(s) - excess * np.expm1(-s)
-        slope = 1.0 + self.a + 2.0 * self.c + excess * np.exp(-s) - y * np.exp(s)
-        return np.stack([log_g, -1.0 / slope])
+        """(4, n): log g, its two derivatives, and R at t_high + s, s > 0: w = 1 + (w_high - 1) y_high / y."""
+        high, excess = np.exp(self.edges[-1]), 2.0 * self.c * (self.w_high.real - 1.0)
+        power, y, rest = 1.0 + self.a + 2.0 * self.c, high * np.exp(s), excess * np.exp(-s)
+        log_g = self.log_g_high + power * s - high * np.expm1(s) - excess * np.expm1(-s)
+        slope = power + rest - y
+        return np.stack([log_g, slope, -rest - y, -1.0 / slope])
 
 
 def _log_density(a: float, c: float, panels: Panels) -> tuple[Floats, Floats, Floats]:
@@ -215,9 +258,27 @@ def _integration() -> Floats:
 _INTEGRATION = _integration()
 
 
-def _clenshaw(coefficients: Floats, index: Indices, z: Floats) -> Floats:
-    """(k, n): k Chebyshev series of each point's own panel, at z in [-1, 1]."""
-    two_z, last, before = 2.0 * z, np.zeros(1), np.zeros(1)
-    for row in range(DEGREE, 0, -1):
-        last, before = coefficients[:, row][:, index] + two_z * last - before, last
-    return np.asarray(coefficients[:, 0][:, index] + z * last - before)
+# (DEGREE + 1, DEGREE + 1): Chebyshev coefficients -> those of the derivative
+_DERIVATIVE = np.pad(np.polynomial.chebyshev.chebder(np.eye(DEGREE + 1), axis=0), ((0, 1), (0, 0)))
+
+
+def _series(coefficients: Floats, index: Indices, z: Floats) -> Floats:
+    """(k, n): the k Chebyshev series of each point's own panel, at z in [-1, 1]."""
+    out = np.empty((coefficients.shape[1], z.size))
+    for first in range(0, z.size, _BLOCK):
+        block = slice(first, first + _BLOCK)
+        np.einsum("nkd,dn->kn", coefficients[index[block]], _polynomials(z[block]), out=out[:, block])
+    return out
+
+
+def _polynomials(z: Floats) -> Floats:
+    """(DEGREE + 1, n): Chebyshev polynomials at z, by T_{m+k} = 2 T_m T_k - T_{m-k}, twice as many each time."""
+    found = np.empty((DEGREE + 1, z.size))
+    found[0], found[1] = 1.0, z
+    m = 1
+    while m < DEGREE:
+        k = min(m, DEGREE - m)
+        np.multiply(2.0 * found[m], found[1 : k + 1], out=found[m + 1 : m + k + 1])
+        found[m + 1 : m + k + 1] -= found[m - k : m][::-1]
+        m += k
+    return found

@@ -5,7 +5,7 @@ import pytest
 
 from htmu_diag.errors import InputError
 from htmu_diag.fits import fit_htmp, fit_inverse_gamma, gap_ratio
-from htmu_diag.laws import HTMP, InverseGamma
+from htmu_diag.laws import HTMP, InverseGamma, InverseHTMP
 from htmu_diag.laws.ensembles import beta_laguerre, wishart
 
 
@@ -25,6 +25,25 @@ def test_no_nearby_parameters_are_likelier():
         for scale in (0.995, 1.0, 1.005):
             law = HTMP(0.5, fit.kappa * kappa, fit.scale * scale)
             assert law.logpdf(values).sum() <= fit.log_likelihood + 1e-6
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("unseen", [0, 100])
+@pytest.mark.parametrize("orientation", ["direct", "inverse"])
+def test_no_parameters_far_away_are_likelier(seed, unseen, orientation):
+    """The search in strides may not stop on a slope or pass the maximum: against a coarse grid over everything."""
+    rng = np.random.default_rng(seed)
+    gamma, kappa = rng.uniform(0.1, 1), np.exp(rng.uniform(np.log(0.1), np.log(100)))
+    values = beta_laguerre(100, gamma, kappa, rng=rng) * np.exp(0.5 * rng.normal(size=100))
+    fit = fit_htmp(values, gamma, orientation=orientation, dimension=100 + unseen)
+    law = HTMP if orientation == "direct" else InverseHTMP
+    best = -np.inf
+    for kappa in np.exp(np.arange(-6, 9.25, 0.5)):
+        for scale in fit.scale * np.exp(np.arange(-8, 8.25, 0.5)):
+            candidate = law(gamma, kappa, scale)
+            hidden = unseen * candidate.logcdf(values.min()) if unseen else 0.0
+            best = max(best, candidate.logpdf(values).sum() + hidden)
+    assert fit.log_likelihood >= best - 1e-6 or fit.status.code == "at_boundary"
 
 
 def test_the_inverse_fit_is_the_direct_fit_of_the_reciprocals():

@@ -158,3 +158,18 @@ def test_a_gamma_or_kappa_too_small_to_compute_is_refused_with_the_law_to_use() 
         HTMP(1e-9, 1.0)
     with pytest.raises(InputError, match="use a Gamma law"):
         HTMP(0.5, 1e-13)
+
+
+@pytest.mark.parametrize(("gamma", "kappa"), [*PAIRS, (0.3, 0.01)])
+def test_the_slopes_of_the_density_are_those_of_its_difference_quotients(gamma: float, kappa: float) -> None:
+    """Inside the table, in both closed forms beyond it, and of a scale that is not one."""
+    law, h = HTMP(gamma, kappa, 3.0), 1e-3
+    edges = law._table.edges[[0, -1]] - law._shift
+    log_x = np.concatenate([np.linspace(-12, 2, 57), edges[0] - [5.0, 1.0], edges[1] + [1.0, 2.0]])
+    heights = np.stack([law.logpdf(np.exp(log_x + k * h)) + log_x + k * h for k in range(-2, 3)])
+    first, second = np.array([1, -8, 0, 8, -1]) / (12 * h), np.array([-1, 16, -30, 16, -1]) / (12 * h**2)
+    found = law.log_slopes(np.exp(log_x))
+    size = np.abs(found) + np.abs(found[0]) + 1
+    assert found[0] == pytest.approx(heights[2], rel=1e-12, abs=1e-12)
+    assert (np.abs(found[1] - first @ heights) <= 1e-7 * size[1]).all()
+    assert (np.abs(found[2] - second @ heights) <= 1e-5 * size[2]).all()
