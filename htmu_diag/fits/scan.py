@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from htmu_diag.spectrum import Floats
 
-__all__ = ["ScanResult", "scan", "tail_at"]
+__all__ = ["ScanResult", "log_gaps", "scan", "tail_at"]
 
 Indices = npt.NDArray[np.intp]
 
@@ -69,10 +69,15 @@ def _distinct(values: Floats) -> tuple[Floats, np.ndarray, Floats]:
     first = np.concatenate(([True], values[1:] > values[:-1]))
     left = np.flatnonzero(first)
     points = values[left]
+    return points, left, log_gaps(points)
+
+
+def log_gaps(values: Floats) -> Floats:
+    """Differences of neighbouring logarithms of ascending positive values, along the last axis, to full accuracy."""
     with np.errstate(over="ignore"):
-        ratio = np.diff(points) / points[:-1]
-    gaps = np.where(np.isfinite(ratio), np.log1p(ratio), np.diff(np.log(points)))
-    return points, left, gaps
+        ratio = np.diff(values) / values[..., :-1]
+    finite = np.isfinite(ratio)
+    return np.log1p(ratio) if finite.all() else np.where(finite, np.log1p(ratio), np.diff(np.log(values)))
 
 
 def _rates(left: np.ndarray, gaps: Floats, n: int) -> tuple[Floats, Floats]:

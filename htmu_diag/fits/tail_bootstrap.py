@@ -13,9 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from htmu_diag.fits.scan import ScanResult, scan, tail_at
+from htmu_diag.fits.scan_rows import scan_rows
 from htmu_diag.spectrum import Floats
 
 __all__ = ["TailBootstrap", "bootstrap_tail"]
+
+_AT_ONCE = 16384  # values of all samples that are refitted together: what a cache holds
+_FEW = 4  # as many are faster one by one: they are large then
 
 
 @dataclass(frozen=True)
@@ -30,26 +34,34 @@ def bootstrap_tail(
     values: Floats, found: ScanResult, replicates: int, rng: np.random.Generator, *, fixed_xmin: bool
 ) -> TailBootstrap:
     """Refit ``replicates`` synthetic samples like ascending ``values``; with ``fixed_xmin`` at the same xmin."""
-    fits = [_refit(values, found, rng, fixed_xmin) for _ in range(replicates)]
-    kept = [fit for fit in fits if fit is not None]
-    worse = sum(fit.ks_distance >= found.ks_distance for fit in kept)
-    return TailBootstrap(np.array([fit.alpha for fit in kept]), (1 + worse) / (1 + replicates))
+    at_once = max(_AT_ONCE // values.size, 1)
+    refit = _refit_tails if fixed_xmin else _refit
+    fits = [refit(values, found, min(at_once, replicates - k), rng) for k in range(0, replicates, at_once)]
+    alphas, distances = np.concatenate(fits, axis=1)
+    kept = np.isfinite(distances)
+    return TailBootstrap(alphas[kept], float((1 + (distances[kept] >= found.ks_distance).sum()) / (1 + replicates)))
 
 
-def _refit(values: Floats, found: ScanResult, rng: np.random.Generator, fixed_xmin: bool) -> ScanResult | None:
-    if fixed_xmin:
-        return tail_at(np.sort(_power_law(found, found.n_tail, rng)), found.xmin)
-    return scan(_replicate(values, found, rng))
-
-
-def _replicate(values: Floats, found: ScanResult, rng: np.random.Generator) -> Floats:
+def _refit(values: Floats, found: ScanResult, count: int, rng: np.random.Generator) -> Floats:
+    """(2, count): exponents and KS distances of new samples, NaN where one has no tail."""
     n = values.size
-    in_tail = int(rng.binomial(n, found.n_tail / n))
-    body = values[rng.integers(0, max(found.start, 1), n - in_tail)]
-    return np.sort(np.concatenate((body, _power_law(found, in_tail, rng))))
+    in_tail = rng.random((count, n)) < found.n_tail / n
+    body = values[rng.integers(0, max(found.start, 1), (count, n))]
+    samples = np.sort(np.where(in_tail, _power_law(found, (count, n), rng), body), axis=1)
+    return np.stack(scan_rows(samples)) if count > _FEW else _numbers([scan(sample) for sample in samples])
 
 
-def _power_law(found: ScanResult, size: int, rng: np.random.Generator) -> Floats:
+def _refit_tails(values: Floats, found: ScanResult, count: int, rng: np.random.Generator) -> Floats:
+    """As `_refit`, at the same xmin: of tails alone."""
+    tails = np.sort(_power_law(found, (count, found.n_tail), rng), axis=1)
+    return _numbers([tail_at(tail, found.xmin) for tail in tails])
+
+
+def _numbers(fits: list[ScanResult | None]) -> Floats:
+    return np.array([(fit.alpha, fit.ks_distance) if fit else (np.nan, np.nan) for fit in fits]).T
+
+
+def _power_law(found: ScanResult, shape: tuple[int, int], rng: np.random.Generator) -> Floats:
     # an exponent near one has values beyond every float; they are cut where logarithms still work
-    logs = np.minimum(rng.exponential(size=size) / (found.alpha - 1), 600.0 - math.log(found.xmin))
+    logs = np.minimum(rng.standard_exponential(shape) / (found.alpha - 1), 600.0 - math.log(found.xmin))
     return np.asarray(found.xmin * np.exp(np.minimum(logs, 700.0)))
