@@ -17,7 +17,7 @@ class Options:
     """Choices of `diagnose`.
 
     bootstrap: replicates behind each p-value; 0 turns p-values off. 50 resolve p to 0.02, enough for the levels 0.05
-        and 0.1, at 50 fits a layer (10 milliseconds together at n = 1,000); use 1,000 for a published number.
+        and 0.1, at 50 fits a layer (15 milliseconds together at n = 1,000); use 1,000 for a published number.
     seed: of the bootstraps. The stream also depends on the layer and the step, so that an offline analysis of a stored
         spectrum gives exactly the number that was logged live.
     tail_only: fit the power law of the upper tail and nothing else: alpha, xmin, KS and norms of a large model at

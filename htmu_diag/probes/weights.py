@@ -17,6 +17,7 @@ from htmu_diag.matrices import Inventory, Matrix, matrices
 from htmu_diag.probes.base import Need, Pending, StepContext
 from htmu_diag.probes.copies import Copy, copy_of
 from htmu_diag.solvers import UNIT, exact_spectrum
+from htmu_diag.solvers.threads import numpy_on_one_thread
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
 __all__ = ["WeightsProbe", "shares"]
@@ -81,7 +82,7 @@ class _Decomposition:
     source: Source
 
     def __call__(self) -> Spectrum:
-        with self.copy.usable() as tensor:
+        with self.copy.usable() as tensor, numpy_on_one_thread():
             return exact_spectrum(tensor, self.source, threads=None)
 
 

@@ -147,6 +147,28 @@ with threadpool_limits(2, user_api="blas"):
     assert result.stdout.split() in (["1", "2"], [])  # [] for a numpy that is linked to a system's BLAS
 
 
+def test_beside_a_training_only_numpys_own_blas_is_limited() -> None:
+    code = """
+import os
+[os.environ.pop(name, None) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")]
+import torch
+from threadpoolctl import threadpool_info, threadpool_limits
+from htmu_diag.solvers.threads import numpy_on_one_thread
+torch.set_num_threads(2)
+def counts():
+    return [(("numpy" in pool["filepath"]), pool["num_threads"]) for pool in threadpool_info()]
+with threadpool_limits(2):
+    before = counts()
+    with numpy_on_one_thread():
+        within, torchs = counts(), torch.get_num_threads()
+    assert torchs == 2, torchs
+    assert counts() == before
+print(*sorted({count for of_numpy, count in within if of_numpy}), *[c for n, c in within if not n and c != 2])
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.split() in (["1"], ["1", "1"], [])  # scipy's is limited as well; [] for a system's BLAS
+
+
 EPS = np.finfo(np.float64).eps
 
 
