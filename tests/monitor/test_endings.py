@@ -95,6 +95,8 @@ def test_a_budgeted_run_that_is_never_closed_tells_what_it_passed_over(tmp_path:
 
 FORKED = """
 import os, sys
+import torch
+torch.set_num_threads(1)  # a child of a process that used OpenMP threads hangs in its first product
 import htmu_diag
 from tests.monitor.helpers import Task
 task = Task()
