@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from htmu_diag.operators import Kernel, empirical_ntk, kernel_target_alignment
 from htmu_diag.operators.ntk import Outputs
@@ -23,13 +24,14 @@ class NTKProbe:
 
     samples: rows of the batch, chosen once by the seed. 200 by default: a ResNet9 of 400 k parameters then takes about
         5 s on one core, an MLP of 700 k parameters 0.05 s.
-    outputs, sketch, memory, output: as in ``empirical_ntk``; a language model has positions x vocabulary outputs, so
-        pass output=lambda result: result[:, -1] or a sketch. layerwise: a spectrum for each module as well.
+    outputs, sketch, memory, output: as in ``empirical_ntk``; more than 1,024 outputs are projected, with the scalar
+        ``sketch_error``. A language model's kernel at the last position: output=lambda result: result[:, -1].
+    layerwise: a spectrum for each module as well.
     """
 
     samples: int = 200
     outputs: Outputs = "trace"
-    sketch: int | None = None
+    sketch: int | Literal["auto"] | None = "auto"
     layerwise: bool = False
     memory: int = 2_000_000_000
     output: Output = pick_output

@@ -6,6 +6,7 @@ from torch import nn
 
 from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.operators.ntk import empirical_ntk, ntk_operator
+from htmu_diag.operators.ntk.sketch import directions
 
 
 def mlp(outputs: int = 6) -> tuple[nn.Module, torch.Tensor]:
@@ -62,6 +63,26 @@ def test_a_sketch_of_all_directions_is_exact_and_says_so() -> None:
     kernel = empirical_ntk(model, x, sketch=6)
     assert kernel.error == 0
     assert torch.allclose(kernel.matrix, empirical_ntk(model, x).matrix, rtol=1e-10)
+
+
+def test_many_outputs_are_projected_by_themselves_and_few_are_not() -> None:
+    model, x = mlp()
+    assert empirical_ntk(model, x, sketch="auto").error == 0
+    wide = torch.nn.Linear(3, 1025, dtype=torch.float64)
+    inputs = torch.randn(4, 3, dtype=torch.float64)
+    kernel = empirical_ntk(wide, inputs, sketch="auto")
+    exact = empirical_ntk(wide, inputs)  # of one linear layer every direction gives the same kernel
+    assert kernel.outputs == 1025
+    assert torch.allclose(kernel.matrix, exact.matrix, rtol=1e-10)
+    assert 0 < empirical_ntk(torch.nn.Sequential(wide, torch.nn.Tanh()), inputs, sketch="auto").error < 0.2
+    assert empirical_ntk(wide, inputs, outputs="pseudo", sketch="auto").mode == "pseudo"
+
+
+def test_directions_among_very_many_outputs_are_orthogonal() -> None:
+    """A square frame of a million outputs would take 8 terabytes."""
+    first, second = directions(1_000_000, 4, seed=0)
+    frame = torch.cat([first * (2 / 1e6) ** 0.5, second * (2 / 1e6) ** 0.5])
+    assert torch.allclose(frame @ frame.T, torch.eye(4, dtype=torch.float64), atol=1e-12)
 
 
 @pytest.mark.parametrize("count", [1, 7])

@@ -1,9 +1,9 @@
 """A projected trace kernel: k random directions in output space instead of all C outputs, with its error.
 
-For orthonormal random directions u_1..u_k (the first rows of a Haar matrix) K^ = (C/k) sum_u J_u J_u^T, where J_u is
-the Jacobian of u^T f, has the mean sum_c J_c J_c^T, and is exact at k = C. The cost falls by k/C in every term. The
-directions are taken in two groups of a + b = k. By exchangeability, as in sampling without replacement, the squared
-error of K^ has the mean
+For orthonormal random directions u_1..u_k (the first columns of a Haar matrix, by QR of C x k normal numbers)
+K^ = (C/k) sum_u J_u J_u^T, where J_u is the Jacobian of u^T f, has the mean sum_c J_c J_c^T, and is exact at k = C. The
+cost falls by k/C in every term. The directions are taken in two groups of a + b = k. By exchangeability, as in sampling
+without replacement, the squared error of K^ has the mean
 
     E |K_a - K_b|_F^2 (C - k) / (C k (1/a + 1/b)),
 
@@ -31,9 +31,8 @@ def directions(outputs: int, count: int, seed: int) -> tuple[Tensor, Tensor]:
             "use sketch=None for the exact kernel, or outputs='pseudo' for a single direction"
         )
     generator = torch.Generator().manual_seed(seed)
-    square = torch.randn(outputs, outputs, generator=generator, dtype=torch.float64)
-    frame, triangle = torch.linalg.qr(square)
-    haar = (frame * triangle.diagonal().sign()).T[:count]
+    frame, triangle = torch.linalg.qr(torch.randn(outputs, count, generator=generator, dtype=torch.float64))
+    haar = (frame * triangle.diagonal().sign()).T
     first = (count + 1) // 2
     return haar[:first] * (outputs / first) ** 0.5, haar[first:] * (outputs / (count - first)) ** 0.5
 
