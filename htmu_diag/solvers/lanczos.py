@@ -32,6 +32,9 @@ from htmu_diag.spectrum import Floats
 
 __all__ = ["Reorthogonalize", "Tridiagonal", "lanczos", "start_vector"]
 
+_CANCELLED = 0.7  # of a length left by a projection: less, and it is repeated (Daniel, Gragg, Kaufman & Stewart 1976)
+_PASSES = 4  # at most: where the rows are semi-orthogonal, each leaves sqrt(eps) of what it removes
+
 Reorthogonalize = Literal["full", "selective", "none"]
 
 
@@ -89,14 +92,16 @@ def lanczos(
     v0: torch.Tensor,
     reorthogonalize: Reorthogonalize = "selective",
     against: Sequence[torch.Tensor] = (),
+    norm: float = 0.0,
 ) -> Tridiagonal:
     """Run at most ``steps`` products from ``v0`` (N,), which need not be normalised.
 
     against: blocks (k, N) of orthonormal rows, deflated: the run stays orthogonal to them, as if the operator were
     projected.
+    norm: the largest magnitude of the eigenvalues deflated. A product rounds to eps |A|, whatever part of A is left.
     Raises InputError where v0 has another length, MeasurementError where a product is not finite.
     """
-    run = _Run(operator, min(steps, operator.shape[0]), v0, reorthogonalize, against)
+    run = _Run(operator, min(steps, operator.shape[0]), v0, reorthogonalize, against, norm)
     while run.step():
         pass
     return run.result()
@@ -112,20 +117,20 @@ class _Run:
         v0: torch.Tensor,
         policy: Reorthogonalize,
         against: Sequence[torch.Tensor],
+        norm: float,
     ) -> None:
         size = operator.shape[0]
         if steps < 1 or v0.shape != (size,):
             raise InputError(f"Lanczos needs steps >= 1 and v0 of shape ({size},), got {steps} and {tuple(v0.shape)}")
-        self.operator, self.steps, self.policy, self.against = operator, steps, policy, against
+        self.operator, self.steps, self.policy, self.against, self.norm = operator, steps, policy, against, norm
         kept = steps if policy != "none" else 2
         self.basis = torch.empty(kept, size, dtype=operator.dtype, device=operator.device)
         self.alphas: list[float] = []
         self.betas: list[float] = []
-        self.loss = LossEstimate(steps, float(torch.finfo(operator.dtype).eps))
+        self.loss = LossEstimate(steps, float(torch.finfo(operator.dtype).eps), norm)
         self.exhausted, self.cleaned, self.again = False, 0, False
         self._row(0).copy_(v0)
-        self._deflate(self._row(0), passes=2)
-        self._row(0).div_(self._row(0).norm())
+        self._row(0).div_(_without(self._row(0), against))
 
     def step(self) -> bool:
         """One product; False when the run is over."""
@@ -138,7 +143,7 @@ class _Run:
         w.sub_(q, alpha=alpha)
         self.alphas.append(alpha)
         self.betas.append(self._clean(w, j))
-        scale = max(map(abs, self.alphas + self.betas[:-1]))
+        scale = max(self.norm, *map(abs, self.alphas + self.betas[:-1]))
         self.exhausted = self.betas[-1] <= 10 * torch.finfo(q.dtype).eps * scale
         if self.exhausted or j + 1 == self.steps:
             return False
@@ -153,25 +158,29 @@ class _Run:
     def _row(self, j: int) -> torch.Tensor:
         return self.basis[j % 2 if self.policy == "none" else j]
 
-    def _deflate(self, vector: torch.Tensor, passes: int) -> None:
-        for _ in range(passes):
-            for block in self.against:
-                project_out(block, vector, passes=1)
-
     def _clean(self, w: torch.Tensor, j: int) -> float:
-        """Restore the orthogonality of w (in place) where the policy asks for it; returns |w|."""
-        beta = float(w.norm())
-        due = self.policy == "selective" and (self.loss.exceeds(self.alphas, self.betas, beta) or self.again)
-        passes = 2 if self.policy == "full" else int(due)
-        for _ in range(max(passes, 1)):
-            self._deflate(w, passes=1)
-            if passes:
-                project_out(self.basis[: j + 1], w, passes=1)
+        """Make w (in place) orthogonal to what is deflated, and to the basis where the policy asks; returns |w|."""
+        length = _without(w, self.against)
+        due = self.policy == "selective" and (self.loss.exceeds(self.alphas, self.betas, length) or self.again)
         if due:
             self.loss.reset()
             self.again = not self.again
-        self.cleaned += passes > 0
-        return float(w.norm()) if passes or self.against else beta
+        if not due and self.policy != "full":
+            return length
+        self.cleaned += 1
+        return _without(w, [*self.against, self.basis[: j + 1]])
+
+
+def _without(vector: torch.Tensor, blocks: Sequence[torch.Tensor]) -> float:
+    """Remove the components along the rows of all blocks, in place; the length that is left."""
+    length = float(vector.norm())
+    for _ in range(_PASSES if blocks else 0):
+        for block in blocks:
+            project_out(block, vector, passes=1)
+        before, length = length, float(vector.norm())
+        if length >= _CANCELLED * before:
+            break
+    return length
 
 
 def _finite(alpha: float, step: int) -> float:

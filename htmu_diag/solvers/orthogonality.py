@@ -27,8 +27,8 @@ class LossEstimate:
 
     _NOISE = 2.0
 
-    def __init__(self, steps: int, eps: float) -> None:
-        self._eps, self._limit = self._NOISE * eps, math.sqrt(eps)
+    def __init__(self, steps: int, eps: float, norm: float = 0.0) -> None:
+        self._eps, self._limit, self._norm = self._NOISE * eps, math.sqrt(eps), norm
         self._before: Floats = np.zeros(steps + 2)
         self._now: Floats = np.zeros(steps + 2)
         self._now[0] = 1.0
@@ -38,7 +38,7 @@ class LossEstimate:
         """Advance to the next vector, of norm ``beta`` before normalising; True when orthogonality is about to go."""
         j = len(alphas) - 1
         a, b = np.array(alphas), np.array([*betas, beta])
-        self._floor = self._eps * max(np.abs(a).max(), b.max()) / max(beta, 1e-300)
+        self._floor = self._eps * max(self._norm, np.abs(a).max(), b.max()) / max(beta, 1e-300)
         now, before = self._now, self._before
         following = np.zeros_like(now)
         if j > 0:

@@ -8,7 +8,7 @@ import torch
 
 from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.operators.base import MatrixOperator
-from htmu_diag.solvers.lanczos import lanczos, start_vector
+from htmu_diag.solvers.lanczos import Tridiagonal, lanczos, start_vector
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -93,3 +93,34 @@ def test_a_nan_product_is_refused() -> None:
 def test_a_start_vector_of_another_length_is_refused() -> None:
     with pytest.raises(InputError, match=r"shape \(3,\)"):
         lanczos(MatrixOperator(torch.eye(3)), steps=2, v0=torch.ones(4))
+
+
+def loss(run: Tridiagonal) -> float:
+    """The largest overlap of two basis vectors, over sqrt(eps)."""
+    assert run.basis is not None
+    gram = (run.basis @ run.basis.T - torch.eye(run.steps, dtype=run.basis.dtype)).abs().max()
+    return float(gram) / math.sqrt(torch.finfo(run.basis.dtype).eps)
+
+
+def test_the_basis_stays_orthonormal_where_the_bulk_is_near_the_rounding_of_the_largest_eigenvalue() -> None:
+    values = torch.cat([0.1 * torch.rand(585, generator=rng(4)), 2.0 ** torch.arange(15)])
+    operator = with_eigenvalues(values, torch.float32)
+    for seed in range(20):
+        run = lanczos(operator, steps=56, v0=start_vector(operator, rng(seed)))
+        assert loss(run) < 5
+        assert np.abs(run.ritz()[0]).max() < 2.0**14 * (1 + 1e-5)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_run_beside_vectors_that_are_not_exact_stays_orthogonal_to_them_and_in_itself(seed: int) -> None:
+    operator = with_eigenvalues(100 * torch.exp(-0.15 * torch.arange(180, dtype=torch.float64)))
+    blocks: list[torch.Tensor] = []
+    for _ in range(4):
+        start = start_vector(operator, rng(seed + len(blocks)))
+        run = lanczos(operator, steps=56, v0=start, against=blocks, norm=100.0 if blocks else 0.0)
+        assert run.basis is not None
+        assert loss(run) < 5
+        assert all(float((run.basis @ block.T).abs().max()) < 1e-13 for block in blocks)
+        theta, vectors = run.ritz()
+        rows = run.lift(vectors[:, run.residuals(vectors) < 1e-2 * np.abs(theta)])
+        blocks.append(torch.linalg.qr(rows.T)[0].T)
