@@ -60,21 +60,31 @@ def averaged(nodes: Floats, weights: Floats, *, rules: int = _RULES) -> tuple[Fl
 def with_moments(nodes: Floats, weights: Floats, first: float, second: float) -> Floats:
     """Weights of the same total mass whose first two moments are those given, per unit of mass.
 
-    The second is left alone where it would need a negative weight; the first is approached as far as none needs one.
+    The first is reached where the nodes with a weight lie on both sides of it: nodes that a tilt would make negative
+    are emptied, and the others tilted again. The second is left alone where it would need a negative weight.
     """
-    total = float(weights.sum())
-    w = weights / total
-    x = nodes - float(w @ nodes)
-    variance = float(w @ x**2)
-    if variance <= 1e-14 * float(np.abs(nodes).max()) ** 2:
-        return weights
-    slope = (first - float(w @ nodes)) / variance
-    steepest = float((-slope * x).max())
-    factor = 1 + slope * x * min(1.0, 1 / steepest if steepest > 0 else 1.0)
-    y = x**2 - variance - float(w @ x**3) / variance * x
+    adjusted = weights.copy()
+    live = weights > 0
+    while True:
+        x, total = nodes[live], float(adjusted[live].sum())
+        w = adjusted[live] / total
+        mean = float(w @ x)
+        z = x - mean
+        variance = float(w @ z**2)
+        if variance <= 1e-14 * float(np.abs(x).max()) ** 2:
+            return adjusted
+        factor = 1 + (first - mean) / variance * z
+        if factor.min() >= 0:
+            break
+        step = 1 / (1 - factor.min())
+        factor = 1 + step * (factor - 1)
+        adjusted[live] *= np.where(factor <= 1e-14, 0, factor)
+        adjusted *= total / adjusted.sum()
+        live = adjusted > 0
+    y = z**2 - variance - float(w @ z**3) / variance * z
     square = float(w @ y**2)
-    if square > 1e-14 * float(w @ x**4):
-        both = factor + (second - float((w * factor) @ nodes**2)) / square * y
+    if square > 1e-14 * float(w @ z**4):
+        both = factor + (second - float((w * factor) @ x**2)) / square * y
         factor = both if (both >= 0).all() else factor
-    adjusted: Floats = weights * factor
+    adjusted[live] *= factor
     return adjusted

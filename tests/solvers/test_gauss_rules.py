@@ -61,3 +61,18 @@ def test_no_moment_makes_a_weight_negative(first: float, second: float) -> None:
 
 def test_a_single_node_has_no_moments_to_impose() -> None:
     assert with_moments(np.array([2.0]), np.array([1.0]), 3.0, 9.0) == 1.0
+
+
+def test_nodes_without_a_weight_do_not_hold_the_others_back() -> None:
+    nodes, weights = legendre(10)
+    found = with_moments(np.append(nodes, 1e4), np.append(weights, 0.0), -0.05, 0.35)
+    assert found[-1] == 0
+    assert np.allclose(found[:-1], with_moments(nodes, weights, -0.05, 0.35))
+
+
+@pytest.mark.parametrize("first", [0.9, -0.97])
+def test_a_first_moment_between_the_nodes_is_reached_by_emptying_some(first: float) -> None:
+    nodes, weights = legendre(10)
+    found = with_moments(nodes, weights, first, first**2)
+    assert found @ nodes == pytest.approx(first)
+    assert (found == 0).any()
