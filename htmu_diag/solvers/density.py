@@ -9,7 +9,8 @@ each; m Lanczos steps give its Gauss rule.
    far, and what earlier probes had put near an eigenvalue found later is taken away from their nearest nodes.
 2. The staircase of few nodes: the last rules of every run are averaged (``gauss_rules.py``). No product.
 3. The chance error of the first moments in what is left: an eighth of the products goes to single ones. Each gives
-   v . A v and |A v|^2 of its own direction, which is worth as much for these moments as a run; they are imposed.
+   v . A v and |A v|^2 of its own direction, which is worth as much for these moments as a run. They are pooled with
+   those of the runs (``moments.py``) and imposed on the rules.
 
 Directions are uniform on the sphere: there deflation does not raise the variance of the trace, 2 sum lambda_i^2 over
 what is not deflated. With Rademacher entries it can, on operators close to diagonal.
@@ -30,12 +31,13 @@ from htmu_diag.operators.base import Operator
 from htmu_diag.operators.memory import available_bytes
 from htmu_diag.solvers.gauss_rules import averaged, with_moments
 from htmu_diag.solvers.lanczos import Reorthogonalize, lanczos, start_vector
-from htmu_diag.solvers.outliers import Outliers
+from htmu_diag.solvers.moments import Direction, pooled
+from htmu_diag.solvers.outliers import Mask, Outliers, believable, converged
+from htmu_diag.solvers.probe_measure import ProbeMeasure
 from htmu_diag.spectrum import Estimator, Floats, Source, Spectrum
 
 __all__ = ["spectral_density"]
 
-_TOGETHER = 16  # directions held at once: a quarter of the basis of a run of 64
 _SHARE = 8  # one product in eight is single; 1/16 to 1/4 did equally well for W1, the trace gains with more
 
 
@@ -56,9 +58,8 @@ def spectral_density(
     above; "never" is plain stochastic Lanczos quadrature.
     memory_limit: bytes for basis and outlier vectors, half of the free memory by default; where the basis does not fit
     nothing is stored, and outliers keep their measured weights.
-    scalars: ``trace_stderr`` from the scatter of the probes, where there are two or more, and from what the outliers
-    that count as converged may be off. Where the runs resolve nearly the whole spectrum it is too small: at 256
-    products on a kernel of dimension 180 the trace was off by up to 5e-5 of itself.
+    scalars: ``trace_stderr`` from the scatter of all directions beside the outliers, where there are two or more, and
+    from the rounding of the outliers. The outliers' part of the trace has no other error (``outliers.py``).
     Raises InputError for no steps or probes, MeasurementError for a NaN product.
     """
     if steps < 1 or probes < 1:
@@ -88,26 +89,6 @@ def _split(steps: int, probes: int, size: int) -> tuple[list[int], int]:
 
 
 @dataclass(frozen=True)
-class _Measure:
-    """What one probe saw besides the outliers known when it ended: nodes and weights of the rest of the unit mass."""
-
-    values: Floats
-    weights: Floats
-    start: torch.Tensor
-    products: int
-    known: int
-
-    def completed(self, outliers: Outliers) -> tuple[Floats, Floats]:
-        """Nodes and weights of mass 1 without the outliers, those found later included."""
-        weights = self.weights.copy()
-        later = outliers.overlaps(self.start)[self.known :]
-        for value, mass in zip(outliers.values[self.known :], later, strict=True):
-            _take_nearest(self.values, weights, value, mass)
-        left = float(weights.sum())
-        return (self.values, weights / left) if left > 0 else (np.zeros(0), np.zeros(0))
-
-
-@dataclass(frozen=True)
 class _Plan:
     """The operator, what is known about it so far, and where directions come from."""
 
@@ -120,78 +101,89 @@ class _Plan:
     def free(self) -> int:
         return self.operator.shape[0] - len(self.outliers.values)
 
-    def run(self, steps: int, *, refine: bool) -> _Measure:
+    def run(self, steps: int, *, refine: bool) -> ProbeMeasure:
         """One Lanczos run orthogonal to the known outliers; adds those that it finds."""
-        start = start_vector(self.operator, self.rng)
+        start, norm = start_vector(self.operator, self.rng), self.outliers.norm
         if self.free < 1:
-            return _Measure(np.zeros(0), np.zeros(0), start, 0, len(self.outliers.values))
+            return ProbeMeasure(np.zeros(0), np.zeros(0), start, 0, len(self.outliers.values))
         unseen = max(0.0, 1.0 - float(self.outliers.overlaps(start).sum()))
         count, against = min(steps, self.free), self.outliers.blocks
-        run = lanczos(self.operator, steps=count, v0=start, reorthogonalize=self.policy, against=against)
+        run = lanczos(self.operator, steps=count, v0=start, reorthogonalize=self.policy, against=against, norm=norm)
         exact = run.exhausted or run.steps == self.free
         theta, vectors = run.ritz()
-        weights = vectors[0] ** 2 * unseen
-        single = np.zeros(theta.size, bool)
+        weights, kept, doubtful = vectors[0] ** 2 * unseen, np.zeros(theta.size, bool), np.zeros(theta.size, bool)
         if refine and run.basis is not None:
-            single = self.outliers.add(run, weights * self.operator.shape[0])
-        values, weights = theta[~single], weights[~single]
+            isolated = converged(run, norm)
+            single = believable(weights * self.operator.shape[0], isolated)
+            kept, doubtful = self.outliers.add(run, single), isolated & ~single
+        doubt = _doubt(theta[~kept], weights[~kept], doubtful[~kept], 1 / self.operator.shape[0])
+        values, weights = theta[~kept], weights[~kept]
         if refine and not exact:
             values, weights = averaged(values, weights)
-        return _Measure(values, weights, start, run.steps, len(self.outliers.values))
+        return ProbeMeasure(values, weights, start, run.steps, len(self.outliers.values), doubt)
 
-    def singles(self, count: int) -> Floats:
-        """v . A v and |A v|^2 of ``count`` new directions orthogonal to the outliers, (count, 2); none if none is left.
+    def singles(self, count: int) -> list[Direction]:
+        """``count`` new directions orthogonal to the outliers, a product each; none if nothing is left."""
+        return [self._single() for _ in range(count if self.free > 0 else 0)]
 
-        The outliers are projected out of the directions together, and out of the products by their lengths alone.
-        """
-        found = [np.zeros((0, 2))]
-        for first in range(0, count if self.free > 0 else 0, _TOGETHER):
-            starts = [start_vector(self.operator, self.rng) for _ in range(first, min(first + _TOGETHER, count))]
-            rows = self.outliers.remove(torch.stack(starts))
-            rows /= rows.norm(dim=1, keepdim=True)
-            products = torch.stack([self.operator.matvec(row) for row in rows]).to(rows.dtype)
-            inside = self.outliers.squares(products)
-            forms, squares = (rows * products).sum(1), products.square().sum(1)
-            found.append(torch.stack([forms, squares - inside], dim=1).double().cpu().numpy())
-        return np.concatenate(found)
+    def _single(self) -> Direction:
+        row = self.outliers.remove(start_vector(self.operator, self.rng)[None])[0]
+        row /= row.norm()
+        product = self.operator.matvec(row).to(row.dtype)
+        inside = float(self.outliers.overlaps(product).sum())
+        return Direction((float(row.dot(product)), float(product.norm()) ** 2 - inside))
 
 
-def _spectrum(plan: _Plan, measures: list[_Measure], samples: Floats, source: Source) -> Spectrum:
+def _doubt(theta: Floats, weights: Floats, doubtful: Mask, share: float) -> tuple[float, float]:
+    """What both moments would lose if the doubtful nodes had the mass ``share`` of one eigenvalue each."""
+    if not doubtful.any():
+        return 0.0, 0.0
+    excess, mass = (weights - share)[doubtful], weights.sum()
+    first, second = (float(np.linalg.norm(excess * (theta[doubtful] ** k - weights @ theta**k / mass))) for k in (1, 2))
+    return first, second
+
+
+def _spectrum(plan: _Plan, measures: list[ProbeMeasure], singles: list[Direction], source: Source) -> Spectrum:
     outliers, size = plan.outliers, plan.operator.shape[0]
-    rules = [rule for rule in (measure.completed(outliers) for measure in measures) if rule[0].size]
     count = len(outliers.values)
-    share = (1.0 - count / size) / max(len(rules), 1)
-    values = np.concatenate([np.zeros(0), *[nodes for nodes, _ in rules]])
-    weights = np.concatenate([np.zeros(0), *[mass for _, mass in rules]]) * share
-    seen = np.array([[nodes @ mass, nodes**2 @ mass] for nodes, mass in rules]).reshape(-1, 2)
-    moments = np.concatenate([seen, samples])
-    if len(samples) and len(rules):
-        weights = with_moments(values, weights, *moments.mean(0))
-    known = np.full(count, 1.0 / size)
-    runs = f"{'+'.join(str(measure.products) for measure in measures)} steps, {len(samples)} single products"
+    values, weights, error = _rest(measures, singles, outliers)
+    rounding = float(torch.finfo(plan.operator.dtype).eps) * outliers.norm * math.sqrt(count)
+    stderr = math.hypot((size - count) * error, rounding)
+    known, rest = np.full(count, 1.0 / size), weights * (1.0 - count / size)
+    runs = f"{'+'.join(str(measure.products) for measure in measures)} steps, {len(singles)} single products"
     routine = f"slq {runs}, {count} outliers exact, {plan.policy} reorthogonalisation"
-    products = sum(measure.products for measure in measures) + len(samples)
-    stderr = (
-        (size - count) * float(np.std(moments[:, 0], ddof=1)) / math.sqrt(len(moments)) if len(moments) > 1 else 0.0
-    )
-    stderr = math.hypot(stderr, sum(outliers.errors))
     return Spectrum(
-        *_merged(np.concatenate([values, outliers.values]), np.concatenate([weights, known])),
+        *_merged(np.concatenate([values, outliers.values]), np.concatenate([rest, known])),
         dimension=size,
         source=source,
-        estimator=Estimator("quadrature", routine, products),
-        scalars={"trace_stderr": stderr} if len(moments) > 1 or count == size else {},
+        estimator=Estimator("quadrature", routine, sum(measure.products for measure in measures) + len(singles)),
+        scalars={} if math.isnan(stderr) else {"trace_stderr": stderr},
     )
 
 
-def _take_nearest(values: Floats, weights: Floats, value: float, mass: float) -> None:
-    """Remove ``mass`` from the nodes nearest to ``value``, in place: the cheapest way to move it (Wasserstein-1)."""
-    for index in np.argsort(np.abs(values - value)):
-        taken = min(mass, weights[index])
-        weights[index] -= taken
-        mass -= taken
-        if mass <= 0:
-            return
+def _rest(measures: list[ProbeMeasure], singles: list[Direction], outliers: Outliers) -> tuple[Floats, Floats, float]:
+    """Nodes and weights of mass 1 of what is beside the outliers, and the standard error of its mean."""
+    if len(outliers.values) == outliers.size:
+        return np.zeros(0), np.zeros(0), 0.0
+    directions = [measure.direction(outliers) for measure in measures]
+    values, weights = _mean_rule([measure.completed(outliers) for measure in measures], directions)
+    if not values.size:  # all that the runs saw is known: what is left can only be further copies of it
+        values, weights = np.array(outliers.values), np.full(len(outliers.values), 1.0 / len(outliers.values))
+    said = [direction for direction in [*directions, *singles] if direction.share]
+    if not said:
+        return values, weights, math.nan
+    (first, second), error = pooled(said)
+    if outliers.values or singles:
+        weights = with_moments(values, weights, first, second)
+    return values, weights, math.hypot(error, float(weights @ values) - first)
+
+
+def _mean_rule(rules: list[tuple[Floats, Floats]], directions: list[Direction]) -> tuple[Floats, Floats]:
+    """The mean of rules of mass 1 by the shares of their directions; no nodes where all shares are 0."""
+    total = sum(direction.share for direction in directions)
+    scaled = [(nodes, mass * (d.share / total)) for (nodes, mass), d in zip(rules, directions, strict=True) if d.share]
+    values, weights = zip((np.zeros(0), np.zeros(0)), *scaled, strict=True)
+    return np.concatenate(values), np.concatenate(weights)
 
 
 def _merged(values: Floats, weights: Floats) -> tuple[Floats, Floats]:

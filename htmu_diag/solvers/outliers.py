@@ -1,9 +1,13 @@
 """Eigenvalues that a Lanczos run knows exactly: isolated, converged, single.
 
 Giving mass 1/N to what is not one eigenvalue does harm, so a Ritz pair counts as one eigenvalue only if
-- its residual is far below the gap to its neighbours (the pair is not a blurred group), and
+- its residual is far below the gap to its neighbours (the pair is not a blurred group), and the gap itself is above the
+  rounding of a product, eps |A|, and
 - its weight is believable: N (v . x)^2 below the 99.9 % quantile of chi^2_1, and the sum over all accepted pairs below
   that of chi^2_k; otherwise it is multiple (a null space, equal clusters) and keeps its measured weight.
+
+The vectors are kept orthonormal to rounding: with P the projector beside them, tr A = sum x . A x + tr P A P exactly,
+however far each pair is from converged. A semi-orthogonal Lanczos basis does not give that, hence a step of its own.
 """
 
 from __future__ import annotations
@@ -16,42 +20,49 @@ from scipy.stats import chi2
 from htmu_diag.solvers.lanczos import Tridiagonal
 from htmu_diag.spectrum import Floats
 
-__all__ = ["Outliers", "single_pairs"]
+__all__ = ["Mask", "Outliers", "believable", "converged"]
 
+Mask = npt.NDArray[np.bool_]
 _BELIEVABLE = 0.999
 _ANGLE = 0.02  # residual over gap: sine of the angle to an eigenvector; 0.01 to 0.05 did equally well on small networks
+_ROUNDING = 10.0  # a gap in eps |A|; with 1,000 the W1 error of a decaying spectrum in float32 was 50 times larger
+_NEW = 0.9  # length of a vector beside those known before; a ghost, the copy of one of them, has none
+_COLUMNS = 2**16  # orthonormalised at once
 
 
 class Outliers:
     """Known single eigenvalues with their vectors, which later probes are kept orthogonal to.
 
     size: dimension N. room: vectors that may be kept; those of largest magnitude come first.
-    errors: how far each value may be off, residual^2 / gap (Kato-Temple; Parlett 1998, section 11.7).
+    values, residuals: of the pairs, in the order in which they were found.
     """
 
     def __init__(self, size: int, room: int) -> None:
         self.size, self.room = size, room
         self.values: list[float] = []
-        self.errors: list[float] = []
+        self.residuals: list[float] = []
         self.blocks: list[torch.Tensor] = []  # (k, N) orthonormal rows, one block a run: nothing is copied together
 
-    def add(self, run: Tridiagonal, chances: Floats) -> npt.NDArray[np.bool_]:
-        """Keep the single pairs of a run; says which Ritz values they are, (m,). chances: N (v . x)^2 of its start."""
+    @property
+    def norm(self) -> float:
+        """The largest magnitude among the values; 0 without any."""
+        return max(map(abs, self.values), default=0.0)
+
+    def add(self, run: Tridiagonal, single: Mask) -> Mask:
+        """Keep the ``single`` pairs of a run as far as there is room; says which Ritz pairs are kept, (m,)."""
         theta, vectors = run.ritz()
-        single = single_pairs(run, theta, vectors, chances)
         places = np.flatnonzero(single)
-        if places.size > self.room - len(self.values):
-            places = places[np.argsort(-np.abs(theta[places]))][: max(0, self.room - len(self.values))]
-            single = np.isin(np.arange(theta.size), places)
-        if not single.any():
-            return single
-        rows = run.lift(vectors[:, single])
-        self.remove(rows)
-        rows /= rows.norm(dim=1, keepdim=True)
-        self.blocks.append(rows)
-        self.values += [float(value) for value in theta[single]]
-        self.errors += [float(error) for error in (run.residuals(vectors) ** 2 / _gaps(theta))[single]]
-        return single
+        places = np.sort(places[np.argsort(-np.abs(theta[places]))][: max(0, self.room - len(self.values))])
+        rows = self.remove(run.lift(vectors[:, places]))
+        lengths = rows.norm(dim=1)
+        fresh = lengths > _NEW
+        if not fresh.all():
+            rows, lengths, places = rows[fresh], lengths[fresh], places[fresh.cpu().numpy()]
+        if places.size:
+            self.blocks.append(_orthonormal(rows.div_(lengths[:, None])))
+            self.values += [float(value) for value in theta[places]]
+            self.residuals += [float(residual) for residual in run.residuals(vectors)[places]]
+        return np.isin(np.arange(theta.size), places)
 
     def overlaps(self, start: torch.Tensor) -> Floats:
         """(x . v)^2 for each known vector x, (k,)."""
@@ -61,23 +72,26 @@ class Outliers:
     def remove(self, rows: torch.Tensor) -> torch.Tensor:
         """Rows (k, N) without their components along the known vectors, in place, twice for rounding."""
         for block in (b for _ in range(2) for b in self.blocks):
-            rows.sub_((rows @ block.T) @ block)
+            rows.addmm_(rows @ block.T, block, alpha=-1)
         return rows
 
-    def squares(self, rows: torch.Tensor) -> torch.Tensor:
-        """The squared length of each row's part along the known vectors, (k,)."""
-        total = torch.zeros(rows.shape[0], dtype=rows.dtype, device=rows.device)
-        for block in self.blocks:
-            total += (rows @ block.T).square().sum(1)
-        return total
 
+def converged(run: Tridiagonal, norm: float = 0.0) -> Mask:
+    """Which Ritz pairs of a run are isolated and converged, (m,).
 
-def single_pairs(run: Tridiagonal, theta: Floats, vectors: Floats, chances: Floats) -> npt.NDArray[np.bool_]:
-    """Which Ritz pairs are one known eigenvalue each, (m,); ``chances`` are N (v . x)^2 of the start v."""
-    scale = float(np.abs(theta).max())
+    norm: the largest magnitude of the eigenvalues that the run is deflated against.
+    """
+    theta, vectors = run.ritz()
     eps = float(torch.finfo(run.basis.dtype).eps) if run.basis is not None else 1.0
-    tight = run.residuals(vectors) + 20 * eps * scale <= _ANGLE * _gaps(theta)
-    single: npt.NDArray[np.bool_] = tight & (chances <= chi2.ppf(_BELIEVABLE, 1))
+    seen = float(np.abs(theta).max())
+    gaps, residuals = _gaps(theta), run.residuals(vectors) + 20 * eps * seen
+    mask: Mask = (residuals <= _ANGLE * gaps) & (gaps >= _ROUNDING * eps * max(norm, seen))
+    return mask
+
+
+def believable(chances: Floats, among: Mask) -> Mask:
+    """Which of the pairs ``among`` may be one eigenvalue each, by N (v . x)^2 of the start v: (m,)."""
+    single: Mask = among & (chances <= chi2.ppf(_BELIEVABLE, 1))
     count = int(single.sum())
     if count and chances[single].sum() > chi2.ppf(_BELIEVABLE, count):
         return np.zeros_like(single)
@@ -89,3 +103,14 @@ def _gaps(theta: Floats) -> Floats:
     padded = np.concatenate([[-np.inf], theta, [np.inf]])
     nearest = np.minimum(np.diff(padded)[:-1], np.diff(padded)[1:])
     return np.asarray(np.minimum(nearest, np.abs(theta).max()))
+
+
+def _orthonormal(rows: torch.Tensor) -> torch.Tensor:
+    """Semi-orthogonal unit rows (k, N) made orthonormal, in place: one Newton step to the nearest such rows.
+
+    It squares the error, sqrt(eps) becomes eps (polar decomposition: Higham 2008, section 8.3).
+    """
+    gram = rows @ rows.T
+    for columns in torch.split(rows, _COLUMNS, dim=1):
+        columns.copy_(torch.addmm(columns, gram, columns, beta=1.5, alpha=-0.5))
+    return rows

@@ -184,3 +184,50 @@ def test_few_rows_of_memory_keep_the_largest_outliers_only() -> None:
     found = density(operator(heavy(size)), steps=40, probes=2, memory_limit=(40 + 2 + 5) * size * 8)
     assert "5 outliers exact" in found.estimator.routine
     assert found.weights[-1] == pytest.approx(1 / size)
+
+
+def decaying(size: int = 180, null: int = 60) -> torch.Tensor:
+    """Eigenvalues over five orders of magnitude and a null space: 256 products resolve nearly all of it."""
+    values = 100 * torch.exp(-0.1 * torch.arange(size, dtype=torch.float64))
+    values[size - null :] = 0
+    return values
+
+
+def errors_in_bars(values: torch.Tensor, dtype: torch.dtype, exact: float, seeds: int = 12) -> list[float]:
+    """Errors of the trace over four standard errors plus the rounding of the eigenvalues."""
+    of, rounding = operator(values, dtype), 10 * torch.finfo(dtype).eps * float(values.abs().sum())
+    runs = [density(of, rng=rng(seed)) for seed in range(seeds)]
+    return [abs(run.trace() - exact) / (4 * run.scalars["trace_stderr"] + rounding) for run in runs]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("values", [decaying(), decaying(null=0), heavy().double(), 100 / torch.arange(1.0, 181) ** 2])
+def test_the_trace_is_right_to_its_standard_error_where_nearly_all_is_resolved(
+    values: torch.Tensor, dtype: torch.dtype
+) -> None:
+    exact = float(values.double().sum())
+    assert max(errors_in_bars(values, dtype, exact)) <= 1
+    assert min(errors_in_bars(values, dtype, exact * 1.001, seeds=3)) > 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_no_outlier_is_counted_twice(dtype: torch.dtype) -> None:
+    values = decaying().numpy()
+    for seed in range(8):
+        found = density(operator(decaying(), dtype), rng=rng(seed))
+        assert found.values[-1] == pytest.approx(100, rel=1e-5)
+        assert wasserstein_distance(found.values, values, found.weights) < 1e-4 * values.mean()
+
+
+def test_one_run_in_float32_is_as_good_as_in_float64_beside_a_dominating_eigenvalue() -> None:
+    values = heavy()
+    for seed in range(20):
+        found = density(operator(values, torch.float32), probes=1, rng=rng(seed))
+        assert wasserstein_distance(found.values, values, found.weights) < 1e-3 * float(values.mean())
+
+
+@pytest.mark.parametrize("steps", [5, 8, 16])
+def test_the_mass_is_one_where_all_that_one_run_sees_is_known(steps: int) -> None:
+    found = density(operator(torch.tensor([1.0, 2, 3, 4]).repeat(2)), steps=steps, probes=1)
+    assert found.mass == pytest.approx(1)
+    assert np.allclose(found.values, [1, 2, 3, 4])
