@@ -58,8 +58,9 @@ def spectral_density(
     above; "never" is plain stochastic Lanczos quadrature.
     memory_limit: bytes for basis and outlier vectors, half of the free memory by default; where the basis does not fit
     nothing is stored, and outliers keep their measured weights.
+    values: 0 below the rounding of a product and below what the outliers may be off, where no sign is known.
     scalars: ``trace_stderr`` from the scatter of all directions beside the outliers, where there are two or more, and
-    from the rounding of the outliers. The outliers' part of the trace has no other error (``outliers.py``).
+    from rounding. The outliers' part of the trace has no other error (``outliers.py``).
     Raises InputError for no steps or probes, MeasurementError for a NaN product.
     """
     if steps < 1 or probes < 1:
@@ -146,14 +147,16 @@ def _doubt(theta: Floats, weights: Floats, doubtful: Mask, share: float) -> tupl
 def _spectrum(plan: _Plan, measures: list[ProbeMeasure], singles: list[Direction], source: Source) -> Spectrum:
     outliers, size = plan.outliers, plan.operator.shape[0]
     count = len(outliers.values)
-    values, weights, error = _rest(measures, singles, outliers)
-    rounding = float(torch.finfo(plan.operator.dtype).eps) * outliers.norm * math.sqrt(count)
-    stderr = math.hypot((size - count) * error, rounding)
-    known, rest = np.full(count, 1.0 / size), weights * (1.0 - count / size)
+    rest, mass, error = _rest(measures, singles, outliers)
+    values = np.concatenate([rest, outliers.values])
+    weights = np.concatenate([mass * (1.0 - count / size), np.full(count, 1.0 / size)])
+    rounding = float(torch.finfo(plan.operator.dtype).eps) * outliers.norm
+    zero = np.abs(values) <= max(rounding, outliers.resolution)
+    stderr = math.hypot((size - count) * error, math.sqrt(count) * rounding, size * float(weights[zero] @ values[zero]))
     runs = f"{'+'.join(str(measure.products) for measure in measures)} steps, {len(singles)} single products"
     routine = f"slq {runs}, {count} outliers exact, {plan.policy} reorthogonalisation"
     return Spectrum(
-        *_merged(np.concatenate([values, outliers.values]), np.concatenate([rest, known])),
+        *_merged(np.where(zero, 0.0, values), weights),
         dimension=size,
         source=source,
         estimator=Estimator("quadrature", routine, sum(measure.products for measure in measures) + len(singles)),

@@ -34,13 +34,15 @@ class Outliers:
     """Known single eigenvalues with their vectors, which later probes are kept orthogonal to.
 
     size: dimension N. room: vectors that may be kept; those of largest magnitude come first.
-    values, residuals: of the pairs, in the order in which they were found.
+    values, residuals: of the pairs, in the order in which they were found. resolution: what the worst value may be off,
+    residual^2 / gap (Kato-Temple; Parlett 1998, section 11.7); eigenvalues beside the outliers move by as much.
     """
 
     def __init__(self, size: int, room: int) -> None:
         self.size, self.room = size, room
         self.values: list[float] = []
         self.residuals: list[float] = []
+        self.resolution = 0.0
         self.blocks: list[torch.Tensor] = []  # (k, N) orthonormal rows, one block a run: nothing is copied together
 
     @property
@@ -61,7 +63,9 @@ class Outliers:
         if places.size:
             self.blocks.append(_orthonormal(rows.div_(lengths[:, None])))
             self.values += [float(value) for value in theta[places]]
-            self.residuals += [float(residual) for residual in run.residuals(vectors)[places]]
+            residuals = run.residuals(vectors)[places]
+            self.residuals += [float(residual) for residual in residuals]
+            self.resolution = max(self.resolution, float((residuals**2 / _gaps(theta)[places]).max()))
         return np.isin(np.arange(theta.size), places)
 
     def overlaps(self, start: torch.Tensor) -> Floats:

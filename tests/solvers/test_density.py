@@ -231,3 +231,11 @@ def test_the_mass_is_one_where_all_that_one_run_sees_is_known(steps: int) -> Non
     found = density(operator(torch.tensor([1.0, 2, 3, 4]).repeat(2)), steps=steps, probes=1)
     assert found.mass == pytest.approx(1)
     assert np.allclose(found.values, [1, 2, 3, 4])
+
+
+def test_a_null_space_has_no_sign() -> None:
+    values = torch.cat([decaying(40, null=0), torch.zeros(30, dtype=torch.float64), -decaying(30, null=0)])
+    for seed in range(4):
+        found = density(operator(values), rng=rng(seed))
+        assert found.weights[found.values < 0].sum() == pytest.approx(0.3)
+        assert found.weights[found.values == 0].sum() == pytest.approx(0.3)
