@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import platform
 import re
 import resource
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
@@ -29,6 +33,14 @@ def cpu_seconds(call: Callable[[], object], repeats: int = 5) -> float:
 def peak_rss_mb() -> float:
     """Largest resident set of this process so far, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def in_child(module: str, *arguments: object) -> dict[str, Any]:
+    """What ``python -m module child ...`` prints as JSON in its last line: a measurement in a process of its own."""
+    command = [sys.executable, "-m", module, "child", *map(str, arguments)]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    found: dict[str, Any] = json.loads(lines[-1])
+    return found
 
 
 def machine() -> str:

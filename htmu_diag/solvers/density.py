@@ -38,6 +38,7 @@ from htmu_diag.spectrum import Estimator, Floats, Source, Spectrum
 
 __all__ = ["spectral_density"]
 
+_WORK = 3  # vectors besides the basis, the outliers and one start a probe: start, product and what becomes of it
 _SHARE = 8  # one product in eight is single; 1/16 to 1/4 did equally well for W1, the trace gains with more
 
 
@@ -56,8 +57,9 @@ def spectral_density(
 
     deflate: "auto" splits the products between ``probes`` Lanczos runs and single ones, and removes the errors named
     above; "never" is plain stochastic Lanczos quadrature.
-    memory_limit: bytes for basis and outlier vectors, half of the free memory by default; where the basis does not fit
-    nothing is stored, and outliers keep their measured weights.
+    memory_limit: bytes for all vectors held here, half of the free memory by default: the largest outliers that fit are
+    kept, and where the basis does not fit neither is it, and outliers keep their measured weights. The operator has a
+    limit of its own for the graphs that it keeps; the memory of one product comes on top.
     values: 0 below the rounding of a product and below what the outliers may be off, where no sign is known.
     scalars: ``trace_stderr`` from the scatter of all directions beside the outliers, where there are two or more, and
     from rounding. The outliers' part of the trace has no other error (``outliers.py``).
@@ -66,11 +68,12 @@ def spectral_density(
     if steps < 1 or probes < 1:
         raise InputError(f"{source.label()}: needs steps >= 1 and probes >= 1, got {steps} and {probes}")
     size = operator.shape[0]
-    rows = _limit(operator, memory_limit) // (size * operator.dtype.itemsize)
-    reorthogonalize = reorthogonalize if rows >= min(steps, size) + 2 else "none"
-    room = rows - min(steps, size) - 2 if deflate == "auto" and reorthogonalize != "none" else 0
-    plan = _Plan(operator, Outliers(size, room), reorthogonalize, rng or torch.Generator().manual_seed(0))
     runs, singles = _split(steps, probes, size) if deflate == "auto" else ([steps] * probes, 0)
+    longest = min(max(runs), size)
+    rows = _limit(operator, memory_limit) // (size * operator.dtype.itemsize) - probes - _WORK
+    reorthogonalize = reorthogonalize if rows >= longest else "none"
+    room = rows - longest if deflate == "auto" and reorthogonalize != "none" else 0
+    plan = _Plan(operator, Outliers(size, room), reorthogonalize, rng or torch.Generator().manual_seed(0))
     measures = [plan.run(count, refine=deflate == "auto") for count in runs]
     return _spectrum(plan, measures, plan.singles(singles), source)
 
