@@ -26,7 +26,7 @@ from htmu_diag.probes.base import Need, StepContext
 from htmu_diag.probes.probe_batch import evaluating
 from htmu_diag.solvers.density import spectral_density
 from htmu_diag.solvers.top_k import Which, top_k
-from htmu_diag.solvers.trace import trace
+from htmu_diag.solvers.trace import block_traces
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
 __all__ = ["CurvatureProbe", "fisher_probe", "ggn_probe", "hessian_probe", "layer_probe"]
@@ -47,7 +47,9 @@ class CurvatureProbe:
     0.03 to 0.08 of mean |lambda| off on networks of 2,500 parameters); steps=0 leaves it out, it is the dear part.
     outliers: how many of the largest eigenvalues to find as well, as "model.outliers": their tail can be fitted.
     which: "largest", or "both" for as many of the smallest too (the tail of |lambda|, ``Options.magnitudes``).
-    layers: the largest eigenvalue and the trace of every parameter's own block, cheap.
+    layers: the largest eigenvalue and the trace of every parameter's own block. layer_products: how many products of a
+    block find its eigenvalue, at most (its routine says whether it converged; else it is a lower bound), and how many
+    of the whole model give all traces.
     options: passed to the operator (``weight_decay``, ``dtype``, ``likelihood``, ...); ``memory_limit`` bounds, in
     bytes each, the graphs that it keeps and the Lanczos basis of the density.
     """
@@ -58,7 +60,7 @@ class CurvatureProbe:
     outliers: int = 0
     which: Which = "largest"
     layers: bool = False
-    layer_products: int = 12
+    layer_products: int = 24
     options: dict[str, Any] = field(default_factory=dict)
     needs: frozenset[Need] = frozenset({"model", "batch", "loss_fn"})
     checked: bool = False
@@ -106,16 +108,14 @@ class CurvatureProbe:
         if self.outliers:
             pairs = top_k(of_all_ranks(operator), min(self.outliers, operator.shape[0]), self.which, rng=rng)
             yield pairs.spectrum(source("model.outliers", operator))
-        for name in operator.names if self.layers else ():
-            block = operator.block(name)
-            yield self._of_block(of_all_ranks(block), source(name, block), rng)
-
-    def _of_block(self, block: Operator, source: Source, rng: torch.Generator) -> Spectrum:
-        top = top_k(block, 1, rng=rng, tolerance=1e-2).spectrum(source)
-        total = trace(block, products=self.layer_products, method="hutchinson", rng=rng)
-        products = top.estimator.products + total.products
-        scalars = {"trace": total.value, "trace_stderr": total.stderr}
-        return replace(top, estimator=replace(top.estimator, products=products), scalars=scalars)
+        if self.layers:
+            blocks = [operator.block(name) for name in operator.names]
+            sizes = [block.shape[0] for block in blocks]
+            traces = block_traces(of_all_ranks(operator), sizes, products=self.layer_products, rng=rng)
+            for name, block, total in zip(operator.names, blocks, traces, strict=True):
+                top = top_k(of_all_ranks(block), 1, rng=rng, tolerance=1e-2, max_products=self.layer_products)
+                scalars = {"trace": total.value, "trace_stderr": total.stderr}
+                yield replace(top.spectrum(source(name, block)), scalars=scalars)
 
 
 hessian_probe = functools.partial(CurvatureProbe, "hessian")

@@ -8,7 +8,7 @@ from htmu_diag.solvers.lanczos import Tridiagonal, lanczos, start_vector
 from htmu_diag.solvers.matrix import matrix_spectrum
 from htmu_diag.solvers.ntk import NTKCost, full_ntk_spectrum, ntk_cost
 from htmu_diag.solvers.top_k import Eigenpairs, top_k
-from htmu_diag.solvers.trace import TraceEstimate, trace
+from htmu_diag.solvers.trace import TraceEstimate, block_traces, trace
 
 __all__ = [
     "Eigenpairs",
@@ -16,6 +16,7 @@ __all__ = [
     "TraceEstimate",
     "Tridiagonal",
     "UNIT",
+    "block_traces",
     "covariance_spectrum",
     "dense_matrix",
     "exact_operator_spectrum",

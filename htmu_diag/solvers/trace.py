@@ -8,6 +8,7 @@ vector and otherwise part of the sketch; the most accurate for a given number of
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +17,7 @@ import torch
 from htmu_diag.errors import InputError
 from htmu_diag.operators.base import Operator
 
-__all__ = ["TraceEstimate", "trace"]
+__all__ = ["TraceEstimate", "block_traces", "trace"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,27 @@ def trace(
     if method == "hutch++":
         return _hutch_pp(operator, min(products // 3, size), products - 2 * min(products // 3, size), rng)
     return _xtrace(operator, min(products // 2, size), rng)
+
+
+def block_traces(
+    operator: Operator, sizes: Sequence[int], *, products: int, rng: torch.Generator | None = None
+) -> list[TraceEstimate]:
+    """Traces of the consecutive diagonal blocks of these sizes, sum N, all from the same ``products`` products.
+
+    Hutchinson with independent directions v_b in the blocks: v_b . (A v)_b has the mean tr A_bb. What couples a block
+    to the others adds to its scatter, and so to its standard error. Raises InputError for fewer than 2 products.
+    """
+    if products < 2:
+        raise InputError(f"traces of blocks need at least 2 products for a standard error, got {products}")
+    rng = rng or torch.Generator().manual_seed(0)
+    samples = torch.empty(products, len(sizes), dtype=torch.float64)
+    for row in samples:
+        pieces = [torch.randn(size, generator=rng) for size in sizes]
+        v = torch.cat([piece * (math.sqrt(piece.numel()) / piece.norm()) for piece in pieces])
+        v = v.to(operator.device, operator.dtype)
+        found = torch.split((v * operator.matvec(v)).double(), list(sizes))
+        row.copy_(torch.stack([piece.sum() for piece in found]))
+    return [_mean(column, products) for column in samples.T]
 
 
 def _draws(operator: Operator, count: int, rng: torch.Generator) -> torch.Tensor:

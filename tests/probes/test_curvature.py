@@ -116,6 +116,17 @@ def test_the_cheap_part_is_a_probe_of_its_own_with_its_own_schedule() -> None:
     here = context()
     block = dense_matrix(HessianOperator(here.model.eval(), cross_entropy, here.batch).block("3.bias"))
     assert found[-1].values[-1] == pytest.approx(float(torch.linalg.eigvalsh(block)[-1]), rel=1e-3)
+    scalars = found[-1].scalars
+    assert abs(scalars["trace"] - float(block.trace())) < 5 * scalars["trace_stderr"]
+
+
+def test_the_cheap_part_takes_a_bounded_number_of_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    products = []
+    inner = HessianOperator.matvec
+    monkeypatch.setattr(HessianOperator, "matvec", lambda self, v: products.append(len(v)) or inner(self, v))
+    probe = CurvatureProbe("hessian_layers", steps=0, layers=True, checked=True, layer_products=6)
+    blocks = list(probe.measure(context()))
+    assert len(products) <= 6 + 6 * len(blocks)
 
 
 def test_a_curvature_probe_of_another_name_is_refused() -> None:
