@@ -6,7 +6,9 @@ others all count right, and the model carries no hook (it can be pickled, copied
 
 - Parameters are compared by identity at the time of the step: ``fully_shard`` replaces them after ``watch()``.
 - Several optimizers on one model: one of them leads, the one that was named or the first seen; its steps count. Another
-  one takes the lead after two steps in a row without the leader.
+  one takes the lead, its steps since then included, after two steps in a row without the leader where it replaces it
+  (some of the leader's parameters are its own, or none are the model's any more), and else after 200: a critic is
+  trained up to 100 steps for one of its generator (Arjovsky, Chintala & Bottou 2017, in the authors' code).
 - A fused optimizer runs (and calls the hook) also where GradScaler found infinite gradients, and leaves the weights
   alone: such a step does not count. Reading that flag would make the host wait for the GPU at every step; it is read
   only when the step might be due, all the flags since the last time at once.
@@ -24,6 +26,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 __all__ = ["StepCounter", "inner_optimizer", "shares_parameters"]
 
 Hook = Callable[[torch.optim.Optimizer, Any, Any], None]
+REPLACES, ALTERNATES = 2, 200  # steps in a row without the leader
 
 
 class StepCounter:
@@ -51,6 +54,7 @@ class StepCounter:
         self._undecided: list[torch.Tensor] = []
         self._ours = weakref.WeakKeyDictionary[torch.optim.Optimizer, tuple[int, bool]]()
         self._challenger: weakref.ref[torch.optim.Optimizer] | None = None
+        self._in_a_row = 0  # steps of the challenger
         self._handle = register_optimizer_step_post_hook(_outside_compilation(self._after_step))
 
     @property
@@ -102,18 +106,29 @@ class StepCounter:
         return known[1]
 
     def _leads(self, optimizer: torch.optim.Optimizer) -> bool:
+        """Whether its step counts; those before it that made it the leader are counted at once."""
         leader = self._leader() if self._leader else None
-        challenger = self._challenger() if self._challenger else None
-        if leader is None or optimizer is challenger:
-            leader, self._leader = optimizer, weakref.ref(optimizer)
-        self._challenger = None if optimizer is leader else weakref.ref(optimizer)
-        return optimizer is leader
+        if optimizer is leader or leader is None:
+            self._leader, self._challenger, self._in_a_row = weakref.ref(optimizer), None, 0
+            return True
+        if self._challenger is None or self._challenger() is not optimizer:
+            self._challenger, self._in_a_row = weakref.ref(optimizer), 0
+        self._in_a_row += 1
+        replaces = self._in_a_row == REPLACES and self._replaces(optimizer, leader)
+        if not (replaces or self._in_a_row == ALTERNATES):
+            return False
+        self._step += self._in_a_row - 1
+        self._leader, self._challenger, self._in_a_row = weakref.ref(optimizer), None, 0
+        return True
+
+    def _replaces(self, optimizer: torch.optim.Optimizer, leader: torch.optim.Optimizer) -> bool:
+        share = not _ids(optimizer).isdisjoint(_ids(leader))
+        return share or not shares_parameters(self._model, leader)
 
 
 def shares_parameters(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> bool:
     """Whether the optimizer holds a parameter of the model."""
-    ids = {id(parameter) for parameter in model.parameters()}
-    return any(id(parameter) in ids for group in optimizer.param_groups for parameter in group["params"])
+    return not _ids(optimizer).isdisjoint(id(parameter) for parameter in model.parameters())
 
 
 def inner_optimizer(optimizer: Any) -> torch.optim.Optimizer | None:
@@ -121,6 +136,10 @@ def inner_optimizer(optimizer: Any) -> torch.optim.Optimizer | None:
     while optimizer is not None and not hasattr(optimizer, "_optimizer_step_post_hooks"):
         optimizer = getattr(optimizer, "optimizer", None)
     return cast("torch.optim.Optimizer | None", optimizer)
+
+
+def _ids(optimizer: torch.optim.Optimizer) -> set[int]:
+    return {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
 
 
 def _outside_compilation(hook: Hook) -> Hook:

@@ -189,7 +189,7 @@ class Monitor:
         self._lane.reserve()
         measured = Measured(step, time.time(), tuple(probe.name for probe in agreed))
         try:
-            with quiet(self._context.model):
+            with quiet(*self._context.modules):
                 for probe in agreed:
                     self._run(probe, measured)
         except BaseException:

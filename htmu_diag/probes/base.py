@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 
+from htmu_diag.probes.loss_modules import loss_modules
 from htmu_diag.spectrum import Spectrum
 
 __all__ = [
@@ -64,6 +65,11 @@ class StepContext:
     share: Share = Share()
     group: Any = None
     extras: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def modules(self) -> tuple[torch.nn.Module, ...]:
+        """What a measurement may run, and leaves as found: the model and the modules of its loss."""
+        return (self.model, *loss_modules(self.loss_fn))
 
     def at(self, step: int) -> StepContext:
         """The same, some steps later."""

@@ -71,9 +71,14 @@ def chosen_rows(total: int, samples: int, seed: int) -> Tensor:
 
 @contextmanager
 def evaluating(context: StepContext) -> Iterator[torch.nn.Module]:
-    """The model in eval mode, everything as found afterwards: per-sample Jacobians need fixed batch statistics."""
-    with quiet(context.model):
-        yield context.model.eval()
+    """The model in eval mode, and the modules of the loss: per-sample Jacobians need fixed batch statistics. Everything
+    is as found afterwards.
+    """
+    modules = context.modules
+    with quiet(*modules):
+        for module in modules:
+            module.eval()
+        yield context.model
 
 
 def _as_array(tensor: Tensor) -> npt.NDArray[Any]:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import contextlib
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -20,12 +21,14 @@ import torch
 __all__ = ["quiet"]
 
 Restore = Callable[[], None]
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
-def quiet(model: torch.nn.Module) -> Iterator[None]:
-    """Everything in ``model`` and in torch's global state is, after the block, as it was before it."""
-    restores = (_generators(), _gradients(model), _buffers(model), _modes(model), _settings())
+def quiet(*models: torch.nn.Module) -> Iterator[None]:
+    """Everything in these models and in torch's global state is, after the block, as it was before it."""
+    modules = _each_once(module for model in models for module in model.modules())
+    restores = (_generators(), _gradients(modules), _buffers(modules), _modes(modules), _settings())
     try:
         with contextlib.ExitStack() as inside:
             inside.enter_context(torch.inference_mode(False))
@@ -66,8 +69,13 @@ def _device_generators() -> list[tuple[torch.Generator, torch.Tensor]]:
     return [(generator, generator.get_state()) for generator in found]
 
 
-def _gradients(model: torch.nn.Module) -> Restore:
-    held = [(parameter, parameter.grad, parameter.requires_grad) for parameter in model.parameters()]
+def _each_once(things: Iterable[T]) -> list[T]:
+    return list({id(thing): thing for thing in things}.values())
+
+
+def _gradients(modules: Sequence[torch.nn.Module]) -> Restore:
+    parameters = _each_once(p for module in modules for p in module.parameters(recurse=False))
+    held = [(parameter, parameter.grad, parameter.requires_grad) for parameter in parameters]
     for parameter, _, _ in held:
         parameter.grad = None
 
@@ -80,11 +88,11 @@ def _gradients(model: torch.nn.Module) -> Restore:
     return restore
 
 
-def _buffers(model: torch.nn.Module) -> Restore:
+def _buffers(modules: Sequence[torch.nn.Module]) -> Restore:
     """Contents are put back always: BatchNorm writes without a trace in the version counter. Through ``.data``,
     since a graph of the user's own may hold the buffer.
     """
-    held = [(module, name, buffer) for module in model.modules() for name, buffer in module._buffers.items()]
+    held = [(module, name, buffer) for module in modules for name, buffer in module._buffers.items()]
     copies = [(buffer, buffer.detach().clone()) for _, _, buffer in held if buffer is not None]
 
     def restore() -> None:
@@ -97,8 +105,8 @@ def _buffers(model: torch.nn.Module) -> Restore:
     return restore
 
 
-def _modes(model: torch.nn.Module) -> Restore:
-    held = [(module, module.training) for module in model.modules()]
+def _modes(modules: Sequence[torch.nn.Module]) -> Restore:
+    held = [(module, module.training) for module in modules]
 
     def restore() -> None:
         for module, training in held:

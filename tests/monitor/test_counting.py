@@ -90,7 +90,41 @@ def test_a_new_optimizer_takes_over_when_the_first_one_rests(task: Task, countin
     second = torch.optim.AdamW(task.model.parameters())
     for _ in range(4):
         second.step()
-    assert counter.step == 2 + 3
+    assert counter.step == 2 + 4
+
+
+def test_the_other_player_of_a_game_does_not_take_over(task: Task, counting: Callable[..., Counted]) -> None:
+    """A critic that is trained more often than the generator, in one module with it."""
+    generator, critic = (torch.optim.SGD(part.parameters(), lr=0.1) for part in (task.model[0], task.model[2]))
+    of_generator, _ = counting(generator)
+    of_critic, _ = counting(critic)
+    task.backward()
+    for steps in (100, 5, 1, 5):
+        for _ in range(steps):
+            critic.step()
+        generator.step()
+    assert of_generator.step == 4
+    assert of_critic.step == 111
+
+
+def test_the_second_half_of_a_model_counts_when_the_first_is_done(task: Task, counting: Callable[..., Counted]) -> None:
+    first, second = (torch.optim.SGD(part.parameters(), lr=0.1) for part in (task.model[0], task.model[2]))
+    counter, _ = counting(first)
+    task.backward()
+    first.step()
+    for _ in range(300):
+        second.step()
+    assert counter.step == 301
+
+
+def test_an_optimizer_of_replaced_parameters_gives_way_at_once(task: Task, counting: Callable[..., Counted]) -> None:
+    counter, _ = counting(task.optimizer)
+    task.train(1)
+    task.model.load_state_dict({n: p.clone() for n, p in task.model.state_dict().items()}, assign=True)
+    second = torch.optim.SGD(task.model.parameters(), lr=0.1)
+    for _ in range(3):
+        second.step()
+    assert counter.step == 4
 
 
 def test_parameters_replaced_after_watching_are_recognised(task: Task, counting: Callable[..., Counted]) -> None:
