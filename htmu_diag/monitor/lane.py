@@ -29,9 +29,9 @@ class Lane:
         self._places = threading.BoundedSemaphore(depth)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="htmu-diag", initializer=_keep_to_one_thread)
 
-    def reserve(self) -> None:
-        """Take a place for a snapshot; waits until one is free. `submit_reserved` or `release` gives it back."""
-        self._places.acquire()
+    def reserve(self, seconds: float) -> bool:
+        """Whether a place for a snapshot became free in that time; `submit_reserved` or `release` gives it back."""
+        return self._places.acquire(timeout=seconds)
 
     def release(self) -> None:
         """Give a place back without having submitted anything."""

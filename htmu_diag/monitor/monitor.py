@@ -17,6 +17,7 @@ from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.monitor.complaints import Complaints
 from htmu_diag.monitor.counter import StepCounter
 from htmu_diag.monitor.ending import Ending
+from htmu_diag.monitor.interrupts import Interrupts
 from htmu_diag.monitor.lane import Lane
 from htmu_diag.monitor.plan import Plan
 from htmu_diag.monitor.recorder import Measured, Recorder
@@ -172,9 +173,10 @@ class Monitor:
 
     def _observe(self, step: int) -> None:
         began = time.perf_counter()
-        for probe in self._observers:
-            with self._complaints.containing(probe.name, []), torch.no_grad():
-                probe.observe(self._at(step))
+        with Interrupts():
+            for probe in self._observers:
+                with self._complaints.containing(probe.name, []), torch.no_grad():
+                    probe.observe(self._at(step))
         self._budget.note(time.perf_counter() - began)
 
     def _measure(self, step: int, probes: Iterable[Probe]) -> None:
@@ -186,24 +188,26 @@ class Monitor:
             self._budget.withdraw(name)
         if not agreed:
             return
-        self._lane.reserve()
         measured = Measured(step, time.time(), tuple(probe.name for probe in agreed))
-        try:
+        with Interrupts() as interrupts, contextlib.ExitStack() as if_it_fails:
+            for name in measured.probes:
+                if_it_fails.callback(self._budget.withdraw, name)
+            while not self._lane.reserve(seconds=0.1):
+                interrupts.pass_on()
+            if_it_fails.callback(self._lane.release)
             with quiet(*self._context.modules):
                 for probe in agreed:
-                    self._run(probe, measured)
-        except BaseException:
-            self._lane.release()
-            raise
-        self._lane.submit_reserved(partial(self._recorder.record, measured))
+                    self._run(probe, measured, interrupts)
+            if_it_fails.pop_all()
+            self._lane.submit_reserved(partial(self._recorder.record, measured))
 
-    def _run(self, probe: Probe, measured: Measured) -> None:
+    def _run(self, probe: Probe, measured: Measured, interrupts: Interrupts) -> None:
         """One probe; what it found before it failed is kept."""
         began = time.perf_counter()
         measured.events += self._budget.told(probe.name)
         self._measured_at[probe.name] = measured.step
         context = self._at(measured.step)
-        with self._complaints.containing(probe.name, measured.events):
+        with self._complaints.containing(probe.name, measured.events), interrupts.allowed():
             if isinstance(probe, DeferredProbe):
                 with torch.no_grad():
                     measured.items += [(probe.name, item.order, item) for item in probe.capture(context)]
