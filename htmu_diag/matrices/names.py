@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import torch
 
-__all__ = ["clean_name", "clean_paths", "selected"]
+__all__ = ["clean_name", "clean_parameters", "clean_paths", "selected"]
 
 _INNER = frozenset({"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module"})
 _REPLICATED = (torch.nn.parallel.DistributedDataParallel, torch.nn.DataParallel)
@@ -35,6 +35,19 @@ def clean_paths(module: torch.nn.Module) -> dict[str, str]:
     tree = dict(module.named_modules(remove_duplicate=False))
     wrapped = {f"{path}.module".lstrip(".") for path, child in tree.items() if _only_wraps(child)}
     return {path: _without(path, wrapped) for path in tree}
+
+
+def clean_parameters(module: torch.nn.Module) -> dict[str, str]:
+    """Name of each parameter (as in ``named_parameters``) -> its name without wrappers, also those further in.
+
+    >>> from torch.optim.swa_utils import AveragedModel
+    >>> net = torch.nn.ModuleDict({"ema": AveragedModel(torch.nn.Linear(2, 1))})
+    >>> list(clean_parameters(net).values())
+    ['ema.weight', 'ema.bias']
+    """
+    paths = clean_paths(module)
+    split = ((name, *name.rpartition(".")) for name, _ in module.named_parameters())
+    return {name: f"{paths[path]}.{own}".lstrip(".") for name, path, _, own in split}
 
 
 def _only_wraps(module: torch.nn.Module) -> bool:

@@ -22,7 +22,16 @@ from htmu_diag.monitor.lane import Lane
 from htmu_diag.monitor.plan import Plan
 from htmu_diag.monitor.recorder import Measured, Recorder
 from htmu_diag.monitor.team import Team
-from htmu_diag.probes import Budget, CollectiveProbe, DeferredProbe, ObservingProbe, Probe, StepContext, quiet
+from htmu_diag.probes import (
+    Budget,
+    CollectiveProbe,
+    DeferredProbe,
+    ObservingProbe,
+    Probe,
+    RemarkingProbe,
+    StepContext,
+    quiet,
+)
 
 __all__ = ["Monitor"]
 
@@ -218,6 +227,8 @@ class Monitor:
             elif self._team.share.rank == 0:
                 _refuse_shards(context.model)
                 self._collect(probe, context, measured)
+        if isinstance(probe, RemarkingProbe) and self._team.share.rank == 0:
+            measured.events += probe.remarks()
         measured.seconds[probe.name] = time.perf_counter() - began
 
     def _collect(self, probe: Probe, context: StepContext, measured: Measured) -> None:

@@ -134,11 +134,11 @@ def _store(folder: Path, info: Mapping[str, Any], start_step: int, complaints: C
 def _check_model(context: StepContext, complaints: Complaints) -> None:
     name = type(context.model).__name__
     if not any(parameter.requires_grad for parameter in context.model.parameters()):
-        frozen = MeasurementError(f"{name}: no parameter requires a gradient, so no step will change a spectrum")
+        frozen = MeasurementError(f"{name}: no parameter requires a gradient, so no optimizer will change it")
         complaints.add("model", frozen)
     optimizer = context.optimizer
     if optimizer is not None and not shares_parameters(context.model, optimizer):
         raise InputError(
             f"the {type(optimizer).__name__} holds no parameter of the {name}; pass the "
-            "optimizer that was made from this model's parameters, or none"
+            "optimizer that was made from this model's parameters, or none (of an average of weights: monitor.step())"
         )

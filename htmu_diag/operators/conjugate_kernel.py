@@ -19,6 +19,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
 from htmu_diag.errors import InputError, MeasurementError
+from htmu_diag.matrices.names import clean_paths
 from htmu_diag.operators.sample_function import Output, SampleFunction, pick_output
 
 __all__ = ["Features", "conjugate_kernel"]
@@ -57,7 +58,8 @@ def conjugate_kernel(
     """
     function = SampleFunction(model, inputs, output)
     globs = (layers,) if isinstance(layers, str) else tuple(layers)
-    leaves = {name or "model": m for name, m in function.model.named_modules() if not any(m.children())}
+    paths = clean_paths(function.model)
+    leaves = {paths[path] or "model": m for path, m in function.model.named_modules() if not any(m.children())}
     chosen = {name: module for name, module in leaves.items() if any(fnmatchcase(name, glob) for glob in globs)}
     if not chosen:
         raise InputError(f"layers={layers!r}: no layer has such a name; there are {', '.join(list(leaves)[:8])}")

@@ -22,7 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parameter import is_lazy
 
 from htmu_diag.errors import InputError, MeasurementError
-from htmu_diag.matrices.names import clean_name, selected
+from htmu_diag.matrices.names import clean_parameters, selected
 from htmu_diag.operators.sample_function import unwrap
 from htmu_diag.operators.weight_norm import WrittenOut, has_weight_norm
 
@@ -46,12 +46,13 @@ class Stage:
         copied: bool = False,
     ) -> None:
         original = unwrap(model)
+        clean = clean_parameters(original)
         for name, parameter in original.named_parameters():
-            _refuse_unusable(clean_name(name), parameter)
+            _refuse_unusable(clean[name], parameter)
         floating = {n: p for n, p in original.named_parameters() if p.is_floating_point()}
-        self._watched = [(clean_name(n), p, p._version) for n, p in floating.items()]
+        self._watched = [(clean[n], p, p._version) for n, p in floating.items()]
         self._norms = _norms([p for _, p, _ in self._watched])
-        chosen = [n for n, p in floating.items() if _wanted(clean_name(n), p, include)]
+        chosen = [n for n, p in floating.items() if _wanted(clean[n], p, include)]
         if not chosen:
             raise InputError(_nothing_matches(include, [name for name, _, _ in self._watched]))
         self.dtype = dtype or _working_dtype([floating[n] for n in chosen])
@@ -59,7 +60,7 @@ class Stage:
         alike = all(p.dtype == self.dtype for p in floating.values())
         self.model = original if alike and not copied else _copy(original, self.dtype)
         own = dict(self.model.named_parameters())
-        self.parameters = {clean_name(n): own[n] for n in chosen}
+        self.parameters = {clean[n]: own[n] for n in chosen}
         self.recurrent = any(isinstance(m, torch.nn.RNNBase) for m in original.modules())
         self.weight_normed = has_weight_norm(original)
 

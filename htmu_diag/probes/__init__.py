@@ -14,6 +14,7 @@ from htmu_diag.probes.base import (
     ObservingProbe,
     Pending,
     Probe,
+    RemarkingProbe,
     Share,
     StepContext,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "ObservingProbe",
     "Pending",
     "Probe",
+    "RemarkingProbe",
     "SamplingProbe",
     "Schedule",
     "ScheduleLike",

@@ -25,6 +25,7 @@ __all__ = [
     "ObservingProbe",
     "Pending",
     "Probe",
+    "RemarkingProbe",
     "Share",
     "StepContext",
 ]
@@ -123,6 +124,15 @@ class ObservingProbe(Probe, Protocol):
 
     def observe(self, context: StepContext) -> None:
         """Called after every optimizer step, before anything is measured; gradients are still there."""
+        ...
+
+
+@runtime_checkable
+class RemarkingProbe(Probe, Protocol):
+    """A probe that has something to say which is no error."""
+
+    def remarks(self) -> list[str]:
+        """Sentences for the record of this step, said once."""
         ...
 
 

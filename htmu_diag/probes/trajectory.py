@@ -19,8 +19,7 @@ import torch.distributed as dist
 from torch.distributed.tensor import DTensor
 
 from htmu_diag.errors import InputError
-from htmu_diag.matrices import clean_name
-from htmu_diag.matrices.names import selected
+from htmu_diag.matrices.names import clean_parameters, selected
 from htmu_diag.probes.base import Need, Pending, StepContext
 from htmu_diag.probes.noise import GradientNoise, Moments
 from htmu_diag.spectrum import Kind, Source, Spectrum
@@ -46,6 +45,7 @@ class TrajectoryProbe:
             raise InputError(f"window={window}: a tail needs at least two steps")
         self._window, self._coordinates = window, coordinates
         self._path: _Path | None = None
+        self._remarks: list[str] = []
 
     def observe(self, context: StepContext) -> None:
         """Add the step just taken; the first call, and one after parameters were replaced or moved, only begins."""
@@ -53,10 +53,18 @@ class TrajectoryProbe:
         if not parameters:
             return
         if self._path is None or not self._path.is_of(parameters):
+            if self._path is not None and self._path.steps:
+                changed = f"step {context.step}: {self._path.difference(names, parameters)}"
+                self._remarks.append(f"trajectory: parameters changed at {changed}; the path begins anew")
             noise = GradientNoise([_local(parameter) for parameter in parameters], self._coordinates, context.seed)
             self._path = _Path(names, parameters, self._window, noise)
         else:
             self._path.advance()
+
+    def remarks(self) -> list[str]:
+        """Where the path began anew."""
+        said, self._remarks = self._remarks, []
+        return said
 
     def measure(self, context: StepContext) -> Iterator[Spectrum]:
         """The lengths seen so far; nothing before the first step."""
@@ -111,6 +119,18 @@ class _Path:
             and all(map(_alike, map(_local, parameters), self._previous))
         )
 
+    def difference(self, names: list[str], parameters: list[torch.Tensor]) -> str:
+        """In words, how other parameters differ from those of the path."""
+        before = {name: id(parameter) for name, parameter in zip(self.names, self.parameters, strict=True)}
+        now = {name: id(parameter) for name, parameter in zip(names, parameters, strict=True)}
+        parts = {
+            "added": [name for name in now if name not in before],
+            "gone": [name for name in before if name not in now],
+            "replaced": [name for name in now if before.get(name, now[name]) != now[name]],
+        }
+        told = [f"{_listed(found)} {word}" for word, found in parts.items() if found]
+        return ", ".join(told) or "another type or device"
+
     def advance(self) -> None:
         now = [_local(parameter).detach() for parameter in self.parameters]
         torch._foreach_sub_(self._previous, now)
@@ -145,8 +165,13 @@ def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 
 def _trainable(model: torch.nn.Module) -> tuple[list[str], list[torch.Tensor]]:
-    named = [(clean_name(name), p) for name, p in model.named_parameters() if p.requires_grad]
+    clean = clean_parameters(model)
+    named = [(clean[name], p) for name, p in model.named_parameters() if p.requires_grad]
     return [name for name, _ in named], [p for _, p in named]
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _local(tensor: torch.Tensor) -> torch.Tensor:

@@ -75,7 +75,8 @@ def empirical_ntk(
     sketch: directions in output space instead of all C outputs ("trace" only): unbiased, at sketch/C of the cost, with
         its error in ``Kernel.error``. "auto": 16 where there are more than 1,024 outputs, as those of a language model
         (positions x vocabulary), else none.
-    parameters: globs on ``named_parameters`` names. layerwise: keep each module's part as well.
+    parameters: globs on clean ``named_parameters`` names; "blocks.0" selects all below it.
+    layerwise: keep each module's part as well.
     chunk: samples in one forward pass; by default what fits. memory: bytes that may be added, the result included.
     output: picks the tensor out of what the model returns (logits by default).
     batched: vectorise the backward passes over outputs; by default on CUDA only (it gains nothing on a CPU).

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import reduce
 from operator import add
 from typing import Any
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from htmu_diag.errors import InputError, MeasurementError
+from htmu_diag.matrices.names import clean_parameters, selected
 from htmu_diag.operators.ntk.capture import Call, captured
 from htmu_diag.operators.ntk.fallback import is_vectorisable
 from htmu_diag.operators.ntk.pieces import Piece, Rows, outer
@@ -83,10 +83,11 @@ class Survey:
 
 
 def select(model: nn.Module, patterns: str | Sequence[str]) -> dict[str, nn.Parameter]:
-    """Trainable parameters whose names match a glob. Raises InputError where none does."""
+    """Trainable parameters whose clean names, or leading paths, match a glob. Raises InputError where none does."""
     globs = (patterns,) if isinstance(patterns, str) else tuple(patterns)
+    clean = clean_parameters(model)
     trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    chosen = {name: p for name, p in trainable.items() if any(fnmatchcase(name, glob) for glob in globs)}
+    chosen = {name: p for name, p in trainable.items() if selected(clean[name], globs)}
     if not chosen:
         raise InputError(
             f"parameters={patterns!r}: no trainable parameter has such a name; there are "
