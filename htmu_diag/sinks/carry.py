@@ -2,7 +2,8 @@
 
 A checkpoint at step s holds the state after s steps, so everything logged at s belongs to the past that is kept; but
 the mark at the start of a new event file drops steps >= s, and a measurement due at s is made again. So the numbers of
-step s are read from the earlier files and written once more, except those that the resumed run itself gives for s.
+step s are read from the earlier files and written once more, except those that the resumed run itself gives for s. An
+attempt that resumed at s too and was killed before it had written anything took nothing of s away.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def scalars_at(folder: Path, step: int) -> dict[str, float]:
     found: dict[str, float] = {}
     for path in sorted(folder.glob(f"{PREFIX}*")):
         for event in _events(path):
-            if event.session_log.status == SessionLog.START and event.step <= step:
+            if event.session_log.status == SessionLog.START and event.step < step:
                 found = {}
             elif event.step == step:
                 found |= {v.tag: v.simple_value for v in event.summary.value if v.HasField("simple_value")}

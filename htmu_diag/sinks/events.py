@@ -32,10 +32,11 @@ _SECOND = re.compile(re.escape(PREFIX) + r"(\d+)\.")
 
 
 class EventFile:
-    """A new event file in a folder, opened with the mark that makes readers drop earlier events from start_step on.
+    """A new event file in a folder, with the mark that makes readers drop earlier events from start_step on.
 
-    The mark (SessionLog START) is written always, also at step 0: readers ignore the second one where the first file
-    had none. Raises StorageError where the folder cannot be written.
+    The mark (SessionLog START) is written with the first event: a process that is killed before it takes nothing away.
+    It is written also at step 0: readers ignore the second one where the first file had none. Raises StorageError where
+    the folder cannot be written.
     """
 
     def __init__(self, folder: Path, start_step: int) -> None:
@@ -45,12 +46,15 @@ class EventFile:
         now = time.time()
         version = Event(wall_time=now, file_version="brain.Event:2")
         mark = Event(wall_time=now, step=start_step, session_log=SessionLog(status=SessionLog.START))
-        append(self.path, _framed(version) + _framed(mark))
+        self._head = _framed(version) + _framed(mark)
+        append(self.path, b"")
 
     def add(self, summary: Summary, step: int, wall_time: float) -> None:
         """Append one event. Raises StorageError; the file then ends where it ended before."""
         if summary.value:
-            append(self.path, _framed(Event(wall_time=wall_time, step=step, summary=summary)), create=False)
+            event = _framed(Event(wall_time=wall_time, step=step, summary=summary))
+            append(self.path, self._head + event, create=False)
+            self._head = b""
 
 
 def _next_name(folder: Path) -> str:

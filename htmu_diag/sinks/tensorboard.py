@@ -56,6 +56,7 @@ class TensorBoardSink:
         self._last: dict[str, int] = {}  # tag of the training, or kind of spectrum -> its last step
         self._diagnosed = 0  # records with spectra so far
         self._undrawn: StepRecord | None = None
+        self._first = Summary()  # texts and hyperparameters, for the first event
         self._carried: dict[str, float] = {}  # of the step at which a resumed run starts
 
     def open(self, run: Mapping[str, Any], *, start_step: int) -> None:
@@ -70,13 +71,18 @@ class TensorBoardSink:
         add_text(summary, "run/config", _markdown(run))
         if self._hparams:
             add_session_start(summary, self._hparams)
-        self._events.add(summary, start_step, time.time())
+        self._first = summary
 
     def write(self, record: StepRecord) -> None:
         """Everything of one step in one event; figures, where they are due, in another."""
         events = self._opened(record)
-        self._carry(events, record if record.step == self._start else None)
-        events.add(self._summary(record), record.step, record.wall_time)
+        summary = self._summary(record)
+        if record.step == self._start:  # one event, so that a kill takes nothing of this step away
+            summary.MergeFrom(self._beginning(record.metrics()))
+        else:
+            self._begin(events)
+        events.add(summary, record.step, record.wall_time)
+        self._first, self._carried = Summary(), {}
         if record.diagnoses:
             self._undrawn = record if self._figure_every is not None else None
             if self._figure_every and self._diagnosed % self._figure_every == 0:
@@ -88,7 +94,7 @@ class TensorBoardSink:
         if self._events is None:
             return
         events, self._events = self._events, None
-        self._carry(events, None)
+        self._begin(events)
         self._draw(events)
         if self._hparams:
             summary = Summary()
@@ -122,14 +128,16 @@ class TensorBoardSink:
         """Final metrics, the training's own first: the page shows the first five unasked."""
         return sorted(self._final, key=lambda tag: tag.startswith("summary/"))
 
-    def _carry(self, events: EventFile, again: StepRecord | None) -> None:
-        """Write the start step's earlier numbers once more, but for those that its new record gives again."""
-        if self._carried:
-            renewed = again.metrics() if again else {}
-            summary = Summary()
-            add_scalars(summary, {tag: value for tag, value in self._carried.items() if tag not in renewed})
-            events.add(summary, self._start, time.time())
-            self._carried = {}
+    def _begin(self, events: EventFile) -> None:
+        events.add(self._beginning({}), self._start, time.time())
+        self._first, self._carried = Summary(), {}
+
+    def _beginning(self, renewed: Mapping[str, float]) -> Summary:
+        """Once: what a run begins with, and its start step's earlier numbers but for those that are measured again."""
+        summary = Summary()
+        summary.CopyFrom(self._first)
+        add_scalars(summary, {tag: value for tag, value in self._carried.items() if tag not in renewed})
+        return summary
 
     def _draw(self, events: EventFile) -> None:
         record, self._undrawn = self._undrawn, None

@@ -9,15 +9,33 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from htmu_diag import load_run
 
-# The nursery imports torch once and forks a training for each kill; a checkpoint is written at every tenth step.
+KILLS = 30
+
+# The nursery imports torch once and forks a training for each kill. A training writes a checkpoint at every fifth step,
+# and tells through a pipe which steps are stored and shown; these must be there after the kill, and at most one more.
 NURSERY = """
-import glob, os, random, signal, sys, tempfile, time
+import os, random, signal, sys, tempfile, time, warnings
 import torch
 import htmu_diag
 from htmu_diag.analysis import Options
+from htmu_diag.probes import CurvatureProbe
+from htmu_diag.sinks import MemorySink, TensorBoardSink
+warnings.simplefilter("error")
 torch.set_num_threads(1)  # a forked child has no OpenMP threads of its parent's, and would wait for them
 
-def train(folder, pause, steps=200):
+class Telling(MemorySink):
+    def write(self, record):
+        if record.diagnoses:
+            os.write(tell, record.step.to_bytes(8, "little"))
+
+def choices():
+    probes = ["weights", CurvatureProbe(steps=8, outliers=1), "ntk"]
+    batch = torch.randn(8, 12, generator=torch.Generator().manual_seed(1))
+    every = {"weights": 1, "hessian": 3, "ntk": 4}
+    return dict(probes=probes, batch=(batch, batch.flip(1)), loss_fn=torch.nn.functional.mse_loss, every=every,
+                options=Options(bootstrap=0, tail_only=True), run_info={})
+
+def train(folder, pause, steps):
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(12, 16), torch.nn.Tanh(), torch.nn.Linear(16, 12))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.2, momentum=0.9)
@@ -27,8 +45,8 @@ def train(folder, pause, steps=200):
         step = state["step"]
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
-    watching = dict(log_dir=folder, every=4, start_step=step, options=Options(bootstrap=0), run_info={})
-    with htmu_diag.watch(model, optimizer, **watching) as monitor:
+    sinks = [TensorBoardSink(folder, figure_every=None), Telling(keep=1)]
+    with htmu_diag.watch(model, optimizer, log_dir=folder, start_step=step, sinks=sinks, **choices()) as monitor:
         for step in range(step, steps):
             data = torch.randn(32, 12, generator=torch.Generator().manual_seed(step))
             optimizer.zero_grad()
@@ -36,57 +54,89 @@ def train(folder, pause, steps=200):
             loss.backward()
             optimizer.step()
             monitor.log({"train/loss": loss})
-            if (step + 1) % 10 == 0:
+            if (step + 1) % 5 == 0:
                 monitor.flush()  # what a checkpoint follows is stored before it
                 state = {"step": step + 1, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
                 torch.save(state, saved + ".new")
                 os.replace(saved + ".new", saved)
             time.sleep(pause)
 
-def fork(folder, pause):
+def fork(folder, pause, steps):
+    global tell
+    told, tell = os.pipe()
     child = os.fork()
     if child == 0:
-        train(folder, pause)
+        try:
+            train(folder, pause, steps)
+        except BaseException:
+            import traceback
+            traceback.print_exc()
+            os._exit(1)
         os._exit(0)
-    return child
+    os.close(tell)
+    return child, told
 
+def rest(told):
+    with os.fdopen(told, "rb") as pipe:
+        data = pipe.read()
+    return [int.from_bytes(data[i : i + 8], "little") for i in range(0, len(data), 8)]
+
+killed, whole, kills = sys.argv[1], sys.argv[2], int(sys.argv[3])
+told, tell = os.pipe()
 with tempfile.TemporaryDirectory() as folder:
-    train(folder, 0.0, steps=4)  # whatever is imported late is imported now
-killed, whole, rng = sys.argv[1], sys.argv[2], random.Random(3)
-for kill in range(4):
-    child = fork(killed, 0.004)
-    while len(glob.glob(killed + "/events*")) <= kill:  # on a busy machine it may take long to begin
-        time.sleep(0.001)
-    time.sleep(rng.uniform(0.0, 0.1))
+    train(folder, 0.0, 4)  # whatever is imported late is imported now
+rng, opened, stored, reached = random.Random(3), 0, set(), 0
+for kill in range(kills):
+    child, told = fork(killed, 0.002, 10**6)
+    time.sleep(rng.uniform(0.0, 0.5))
     os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    acknowledged = rest(told)
+    segments = sorted(os.listdir(f"{killed}/spectra")) if os.path.isdir(f"{killed}/spectra") else []
+    segments = [name for name in segments if name[0] != "."]
+    if len(segments) > opened:  # else killed before it superseded anything
+        opened, start = len(segments), int(segments[-1].split("-")[-1])
+        stored = {step for step in stored if step <= start > 0}
+    stored |= set(acknowledged)
+    if opened:
+        run = htmu_diag.load_run(killed)
+        assert stored <= set(run.steps), (stored - set(run.steps), acknowledged)
+        assert len(set(run.steps) - stored) <= 1, (set(run.steps) - stored, acknowledged)
+        assert all(len(run.spectra(s)) == 2 + 2 * (s % 3 == 0) + (s % 4 == 0) for s in run.steps[-4:])
+        stored, reached = set(run.steps), max(reached, *run.steps, 0)
+print(opened, reached)
 for folder in (killed, whole):
-    assert os.waitpid(fork(folder, 0.0), 0)[1] == 0
+    child, told = fork(folder, 0.0, reached + 10)
+    rest(told)
+    assert os.waitpid(child, 0)[1] == 0
 """
 
 
 def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    events = EventAccumulator(str(folder)).Reload()
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
     return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
 
 
-def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+def test_a_run_killed_thirty_times_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     killed.mkdir()
     whole.mkdir()
     done = subprocess.run(
-        [sys.executable, "-c", NURSERY, str(killed), str(whole)],
+        [sys.executable, "-c", NURSERY, str(killed), str(whole), str(KILLS)],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         timeout=240,
     )
     assert done.returncode == 0, done.stderr
+    opened, reached = map(int, done.stdout.split())
+    assert opened > KILLS / 2
     ours, theirs = load_run(killed), load_run(whole)
-    assert ours.steps == theirs.steps == tuple(range(0, 201, 4))
+    assert ours.steps == theirs.steps == tuple(range(reached + 11))
     for step in ours.steps:
         for a, b in zip(ours.spectra(step), theirs.spectra(step), strict=True):
+            assert a.source == b.source
             assert a.values.tobytes() == b.values.tobytes()
+    assert not ours.dropped
     assert json.dumps(ours.scalars()) == json.dumps(theirs.scalars())
     assert curves(killed) == curves(whole)
-    assert len(list(killed.glob("events*"))) == 5

@@ -85,6 +85,22 @@ def test_the_step_at_which_a_run_resumes_keeps_its_numbers_once(record: Make, re
     assert [step for step, _ in found.scalars(ALPHA)["run"]] == [0, 100, 200]
 
 
+def test_an_attempt_that_was_killed_at_its_beginning_takes_nothing_away(
+    record: Make, read: Read, tmp_path: Path
+) -> None:
+    losses = [StepRecord(step, 1.0, scalars={"loss": 1.0}) for step in (50, 100, 150)]
+    written(tmp_path / "run", losses)
+    TensorBoardSink(tmp_path / "run").open(RUN, start_step=100)
+    assert [step for step, _ in read(tmp_path).scalars("loss")["run"]] == [50, 100, 150]
+    torn = TensorBoardSink(tmp_path / "run")
+    torn.open(RUN, start_step=100)
+    torn.write(losses[1])
+    newest = max((tmp_path / "run").glob("events*"))
+    newest.write_bytes(newest.read_bytes()[:-10])  # in the middle of its first event, after the mark
+    written(tmp_path / "run", [StepRecord(200, 1.0, scalars={"loss": 2.0})], start_step=100)
+    assert read(tmp_path).scalars("loss") == {"run": [(50, 1.0), (100, 1.0), (200, 2.0)]}
+
+
 def test_nothing_but_finite_float32_reaches_tensorboard(record: Make, tmp_path: Path) -> None:
     scalars = {"nan": math.nan, "inf": math.inf, "too_large": 1e39, "minus": -math.inf, "good": 1.0}
     events = raw_events(written(tmp_path, [record(0, scalars=scalars)]))
