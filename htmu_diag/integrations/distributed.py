@@ -5,7 +5,10 @@ Call ``watch`` on every rank, at the same place, with the same arguments; rank 0
 - Replicated weights (DDP): each rank decomposes its share of the matrices and sends the spectra to rank 0.
 - Sharded weights (``fully_shard``): one parameter at a time is gathered by all ranks, and kept by the one whose share
   it is until it is decomposed; whole models never meet in one memory.
-- Probes that differentiate (NTK, Hessian) run on rank 0 on its own replica; sharded models are refused by name.
+- Hessian, Gauss-Newton and Fisher products are averaged over the batches of all ranks.
+- Other probes of a batch (NTK, conjugate kernel, Jacobian, gradient noise) run on rank 0, on its replica and its batch.
+  The others wait as long as it gives signs of life, in no collective of the training, whose time limit does not run.
+- Probes that differentiate refuse sharded models by name.
 - A rank that does not come to a snapshot within the time limit costs that snapshot and one warning, never a deadlock.
 """
 

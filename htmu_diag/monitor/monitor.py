@@ -21,7 +21,7 @@ from htmu_diag.monitor.interrupts import Interrupts
 from htmu_diag.monitor.lane import Lane
 from htmu_diag.monitor.plan import Plan
 from htmu_diag.monitor.recorder import Measured, Recorder
-from htmu_diag.monitor.team import Team
+from htmu_diag.monitor.team import Part, Team
 from htmu_diag.probes import (
     Budget,
     CollectiveProbe,
@@ -204,6 +204,9 @@ class Monitor:
             while not self._lane.reserve(seconds=0.1):
                 interrupts.pass_on()
             if_it_fails.callback(self._lane.release)
+            if_it_fails.callback(self._send_nothing, step)
+            with self._complaints.containing("ranks", measured.events), interrupts.allowed():
+                self._team.follow_first(step, "place")
             with quiet(*self._context.modules):
                 for probe in agreed:
                     self._run(probe, measured, interrupts)
@@ -224,12 +227,24 @@ class Monitor:
                 _refuse_shards(context.model)
                 with self._team.together() as group:
                     self._collect(probe, replace(context, group=group), measured)
-            elif self._team.share.rank == 0:
-                _refuse_shards(context.model)
-                self._collect(probe, context, measured)
+            else:
+                self._run_on_first(probe, context, measured)
         if isinstance(probe, RemarkingProbe) and self._team.share.rank == 0:
             measured.events += probe.remarks()
         measured.seconds[probe.name] = time.perf_counter() - began
+
+    def _run_on_first(self, probe: Probe, context: StepContext, measured: Measured) -> None:
+        try:
+            if self._team.share.rank == 0:
+                _refuse_shards(context.model)
+                self._collect(probe, context, measured)
+        finally:
+            self._team.follow_first(measured.step, probe.name)
+
+    def _send_nothing(self, step: int) -> None:
+        """Rank 0 need not wait for the part of a rank that left the snapshot."""
+        if self._team.share.rank:
+            self._team.collect(step, Part((), ()))
 
     def _collect(self, probe: Probe, context: StepContext, measured: Measured) -> None:
         for order, spectrum in enumerate(probe.measure(context)):

@@ -8,10 +8,18 @@ sharded weight is collective and must be done by all ranks or by none:
     rank 0       waits for all of them, then  step/go = the probes to run, or none if someone is missing
     every rank   reads step/go
 
+Rank 0 then has work of its own: a probe that runs there alone, a queue of fits. The others do not go on to the next
+collective of the training, whose time limit would end the job, but look for a key that rank 0 sets when it is done,
+as long as it gives signs of life:
+
+    rank 0       step/place/over = here, and step/probe/over after each probe that it runs alone
+    the others   read it
+
 Probes that add up over ranks (Hessian products) do need collectives. These run on a gloo group of their own under the
 same time limit: a rank that fails between two products costs the others that limit, once in a run.
 
-Later, off the training thread, every rank puts its spectra under step/part/rank, and rank 0 takes them from there.
+Later, off the training thread, every rank puts its spectra under step/part/rank, and rank 0 takes them from there,
+waiting for a rank as long as it gives signs of life.
 """
 
 from __future__ import annotations
@@ -26,15 +34,15 @@ from datetime import timedelta
 from typing import Any
 
 import torch.distributed as dist
-from torch.distributed.distributed_c10d import PrefixStore, Store, _get_default_store
+from torch.distributed.distributed_c10d import PrefixStore, _get_default_store
 
 from htmu_diag.errors import HTMUError, MeasurementError
+from htmu_diag.monitor.signs import Signs, arrives
 from htmu_diag.monitor.team import Part
 from htmu_diag.probes import Share
 
 __all__ = ["Ranks"]
 
-POLL_SECONDS = 0.005
 PATIENCE = 2  # agreements missed in a row before the ranks stop waiting for each other
 _COUNT = itertools.count()
 
@@ -42,7 +50,8 @@ _COUNT = itertools.count()
 class Ranks:
     """All ranks of the running torch.distributed job. Every rank must make it, in the same order as other ones.
 
-    limit: seconds to wait for the others at a step; 60 by default: no step of a healthy job lags that far behind.
+    limit: seconds to wait for the others at a step, and for a sign of life of a rank that measures; 60 by default: no
+    step of a healthy job lags that far behind.
     """
 
     def __init__(self, limit: float = 60.0) -> None:
@@ -52,6 +61,8 @@ class Ranks:
         prefix = f"htmu_diag/{next(_COUNT)}"
         self._here = PrefixStore(prefix, whole.clone())  # one connection a thread: a store waits under a lock
         self._there = PrefixStore(prefix, whole.clone())
+        self._signs = Signs(PrefixStore(prefix, whole.clone()), self.share.rank, limit)
+        self._said: list[str] = []  # keys that the others have read once they come to the next agreement
         self._missed = 0
         self._group: Any = None
         self._apart = False
@@ -59,6 +70,7 @@ class Ranks:
     def agree(self, step: int, probes: Sequence[str]) -> list[str]:
         if self._missed >= PATIENCE:
             return []
+        self._signs.start()
         return self._lead(step, probes) if self.share.rank == 0 else self._follow(step)
 
     @contextlib.contextmanager
@@ -78,6 +90,14 @@ class Ranks:
                 "all ranks must pass the same probes and a batch each"
             ) from error
 
+    def follow_first(self, step: int, place: str) -> None:
+        key = f"{step}/{place}/over"
+        if self.share.rank == 0:
+            self._here.set(key, "here")
+            self._said.append(key)
+        elif not self._signs.await_key(self._here, key, 0):
+            raise MeasurementError(f"step {step}: rank 0 gave no sign of life for {self._limit:g} s during {place}")
+
     def collect(self, step: int, part: Part) -> list[Part]:
         if self.share.rank:
             self._there.set(f"{step}/part/{self.share.rank}", pickle.dumps(part))  # type: ignore[arg-type]
@@ -85,10 +105,12 @@ class Ranks:
         return [part, *(self._part_of(step, rank) for rank in range(1, self.share.world))]
 
     def close(self) -> None:
-        """Nothing to end: the store is the job's."""
+        self._signs.close()
 
     def _lead(self, step: int, probes: Sequence[str]) -> list[str]:
         missing = self._await_others(step)
+        while self._said and not missing:
+            self._here.delete_key(self._said.pop())
         self._missed = self._missed + 1 if missing else 0
         self._here.set(f"{step}/go", json.dumps({"probes": [] if missing else list(probes), "missed": self._missed}))
         if missing:
@@ -100,13 +122,16 @@ class Ranks:
         return list(probes)
 
     def _follow(self, step: int) -> list[str]:
-        self._here.set(f"{step}/ready/{self.share.rank}", "here")
-        if not _wait(self._here, f"{step}/go", 2 * self._limit):
+        ready, go = f"{step}/ready/{self.share.rank}", f"{step}/go"
+        self._here.set(ready, "here")
+        if not arrives(self._here, go, 2 * self._limit) and (
+            self._here.delete_key(ready) or not arrives(self._here, go, 2 * self._limit)
+        ):  # the key is rank 0's to take or this rank's to take back: both cannot think otherwise of this snapshot
             self._missed += 1
             raise MeasurementError(
                 f"step {step}: no word from rank 0 within {2 * self._limit:g} s; the snapshot was left out"
             )
-        answer = json.loads(self._here.get(f"{step}/go"))
+        answer = json.loads(self._here.get(go))
         self._missed = int(answer["missed"])
         return list(answer["probes"])
 
@@ -114,26 +139,17 @@ class Ranks:
         """The ranks that did not come in time."""
         deadline = time.monotonic() + self._limit
         others = {rank: f"{step}/ready/{rank}" for rank in range(1, self.share.world)}
-        missing = [rank for rank, key in others.items() if not _wait(self._here, key, deadline - time.monotonic())]
-        for rank in others.keys() - missing:
-            self._here.delete_key(others[rank])
-        return missing
+        here = (arrives(self._here, key, deadline - time.monotonic()) for key in others.values())
+        return [rank for rank, came in zip(others, here, strict=True) if not (came and self._taken(others[rank]))]
+
+    def _taken(self, key: str) -> bool:
+        return bool(self._here.delete_key(key))
 
     def _part_of(self, step: int, rank: int) -> Part:
         key = f"{step}/part/{rank}"
-        if not _wait(self._there, key, self._limit):
-            late = f"step {step}: rank {rank} sent nothing within {self._limit:g} s; its spectra are missing"
+        if not self._signs.await_key(self._there, key, rank):
+            late = f"step {step}: rank {rank} gave no sign of life for {self._limit:g} s; its spectra are missing"
             return Part((), (), MeasurementError(late))
         part: Part = pickle.loads(self._there.get(key))
         self._there.delete_key(key)
         return part
-
-
-def _wait(store: Store, key: str, seconds: float) -> bool:
-    """Whether the key is there, at the latest after so many seconds."""
-    deadline = time.monotonic() + max(seconds, 0.0)
-    while not store.check([key]):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL_SECONDS)
-    return True

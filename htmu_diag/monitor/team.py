@@ -54,6 +54,12 @@ class Team(Protocol):
         """
         ...
 
+    def follow_first(self, step: int, place: str) -> None:
+        """Rank 0 says that it has come so far in a snapshot; the others wait for it, outside of any collective, for as
+        long as it lives. Raises MeasurementError once it gives no sign of life.
+        """
+        ...
+
     def collect(self, step: int, part: Part) -> list[Part]:
         """On the worker thread: all parts on rank 0, none elsewhere; a missing one has an error."""
         ...
@@ -73,6 +79,9 @@ class Solo:
 
     def together(self) -> contextlib.AbstractContextManager[Any]:
         return contextlib.nullcontext()
+
+    def follow_first(self, step: int, place: str) -> None:
+        """Nobody waits."""
 
     def collect(self, step: int, part: Part) -> list[Part]:
         return [part]

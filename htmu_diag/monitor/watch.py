@@ -67,7 +67,7 @@ def watch(
         this step is superseded.
 
     team: None for all ranks where a torch.distributed job runs (every rank calls ``watch``, rank 0 writes), `Solo()`
-        for this process alone.
+        for this process alone. What ranks share, and where they wait: `htmu_diag.integrations.distributed`.
 
     A folder that cannot be written is warned about and the training goes on. Raises StorageError where another process
     writes the folder; InputError for an unknown probe, a missing batch, an optimizer of another model.

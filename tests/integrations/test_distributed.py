@@ -1,12 +1,17 @@
 """Two ranks give the spectra of one process, and never wait for each other without end."""
 
+import threading
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 import htmu_diag
+from htmu_diag.monitor.signs import Signs
 from htmu_diag.storage import Run, load_run
 from tests.integrations import workers
 
@@ -35,16 +40,27 @@ def test_two_ranks_give_the_spectra_of_one_process(job: workers.Job, alone: Run,
             np.testing.assert_allclose(one.values, other.values, rtol=1e-4, atol=1e-9)
 
 
-def test_curvature_over_the_batches_of_two_ranks_is_that_of_the_whole_batch(tmp_path: Path) -> None:
+def trained_alone(folder: Path, rank: int, probes: Sequence[Any]) -> Run:
+    """One process with the whole batch, and with a rank's probe batch (-1: the whole)."""
     model = workers.network()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    probes = workers.curvature_probes()
-    with htmu_diag.watch(
-        model, optimizer, log_dir=tmp_path / "alone", every=2, probes=probes, **workers.probe_batch(-1)
-    ):
+    choices = {**workers.CHOICES, **workers.probe_batch(rank)}
+    with htmu_diag.watch(model, optimizer, log_dir=folder, probes=probes, **choices):
         workers.train(model, optimizer, -1, 2)
-    workers.launch(workers.curvature, tmp_path)
-    alone, together = load_run(tmp_path / "alone"), load_run(tmp_path / "run")
+    return load_run(folder)
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Two ranks with different parts of the probe batch."""
+    folder = tmp_path_factory.mktemp("together")
+    workers.launch(workers.curvature, folder)
+    return load_run(folder / "run")
+
+
+def test_curvature_over_the_batches_of_two_ranks_is_that_of_the_whole_batch(together: Run, tmp_path: Path) -> None:
+    probes = workers.curvature_probes()
+    alone = trained_alone(tmp_path / "alone", -1, probes)
     assert together.steps == alone.steps == (0, 2)
     assert not together.events()
     for kind in workers.CURVATURE:
@@ -52,10 +68,22 @@ def test_curvature_over_the_batches_of_two_ranks_is_that_of_the_whole_batch(tmp_
             np.testing.assert_allclose(ours.values, theirs.values, rtol=1e-3)
         for ours, theirs in zip(*(run.series("model", kind) for run in (together, alone)), strict=True):
             assert ours.moment(1) == pytest.approx(theirs.moment(1), rel=1e-3)
-    halves = workers.probe_batch(0)
-    htmu_diag.watch(workers.network(), log_dir=tmp_path / "half", probes=probes, **halves).close()
-    half, whole = (run.series("model.outliers", "hessian")[0] for run in (load_run(tmp_path / "half"), alone))
+    half, whole = (run.series("model.outliers", "hessian")[0] for run in (_half(tmp_path, probes), alone))
     assert abs(half.values[-1] / whole.values[-1] - 1) > 0.01  # a half alone would not have passed
+
+
+def test_kernels_of_a_job_are_those_of_rank_0_and_its_batch(together: Run, tmp_path: Path) -> None:
+    alone = trained_alone(tmp_path / "alone", 0, workers.KERNELS)
+    for step in alone.steps:
+        ours = [s for s in together.spectra(step) if s.source.kind not in workers.CURVATURE]
+        for one, other in zip(ours, alone.spectra(step), strict=True):
+            assert one.source == other.source
+            np.testing.assert_allclose(one.values, other.values, rtol=1e-3, atol=1e-6 * one.values[-1])
+
+
+def _half(folder: Path, probes: Sequence[Any]) -> Run:
+    htmu_diag.watch(workers.network(), log_dir=folder / "half", probes=probes, **workers.probe_batch(0)).close()
+    return load_run(folder / "half")
 
 
 def test_a_rank_that_fails_between_products_costs_the_limit_once(tmp_path: Path) -> None:
@@ -74,6 +102,32 @@ def test_a_rank_that_does_not_come_costs_a_limit_and_a_sentence(job: workers.Job
     assert "rank 1 did not come to the snapshot within 1 s" in told
     assert "all ranks must call watch() and take the same steps" in told
     assert 0 in load_run(tmp_path / "run").steps
+
+
+def test_a_rank_that_measures_for_longer_than_every_time_limit_is_waited_for(tmp_path: Path) -> None:
+    workers.launch(workers.one_rank_measures_for_long, tmp_path)
+    assert [(tmp_path / f"warnings-{rank}.txt").read_text() for rank in (0, 1)] == ["", ""]
+    run = load_run(tmp_path / "run")
+    assert run.steps == (0, 2)
+    assert not run.events()
+    for step in run.steps:
+        found = [s.source.name for s in run.spectra(step)]
+        assert found[-2:] == ["of rank 0", "of rank 1"]
+        assert found.count("4.weight") == 2
+
+
+def test_a_rank_is_waited_for_as_long_as_it_lives() -> None:
+    store = torch.distributed.HashStore()
+    signs = Signs(store, rank=0, limit=0.4)
+    signs.start()
+    later = threading.Timer(1.2, store.set, ("key", "here"))
+    later.start()
+    assert signs.await_key(store, "key", rank=0)
+    began = time.monotonic()
+    signs.close()
+    assert not signs.await_key(store, "another", rank=0)
+    assert not signs.await_key(store, "another", rank=1)
+    assert time.monotonic() - began > 0.8
 
 
 def test_a_probe_that_needs_whole_parameters_is_refused_on_shards_by_name(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import os
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,12 @@ from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 import htmu_diag
+from htmu_diag.analysis import Options
 from htmu_diag.errors import MeasurementError
 from htmu_diag.integrations.distributed import all_ranks
-from htmu_diag.probes import CurvatureProbe
+from htmu_diag.probes import CurvatureProbe, Need, Pending, StepContext
+from htmu_diag.spectrum import Spectrum
+from tests.monitor.helpers import StubProbe, spectrum
 
 WORLD = 2
 Job = Callable[[int, Path], None]
@@ -109,6 +112,8 @@ def a_rank_raises(rank: int, folder: Path) -> None:
 
 
 CURVATURE = ("hessian", "ggn", "fisher")
+KERNELS = ("ntk", "conjugate_kernel", "jacobian", "gradient_noise")
+CHOICES: dict[str, Any] = {"every": 2, "options": Options(bootstrap=0)}
 
 
 def probe_batch(rank: int) -> dict[str, Any]:
@@ -125,11 +130,11 @@ def curvature_probes() -> list[CurvatureProbe]:
 
 
 def curvature(rank: int, folder: Path) -> None:
+    """And the kernels, which rank 0 measures alone."""
     model = DistributedDataParallel(network())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with htmu_diag.watch(
-        model, optimizer, log_dir=folder / "run", every=2, probes=curvature_probes(), **probe_batch(rank)
-    ):
+    probes = [*curvature_probes(), *KERNELS]
+    with htmu_diag.watch(model, optimizer, log_dir=folder / "run", probes=probes, **CHOICES, **probe_batch(rank)):
         train(model, optimizer, rank, 2)
 
 
@@ -150,9 +155,36 @@ def a_rank_fails_between_products(rank: int, folder: Path) -> None:
         train(model, optimizer, rank, 4)
 
 
-def careless_probe_on_shards(rank: int, folder: Path) -> None:
-    from tests.monitor.helpers import StubProbe, spectrum
+class SlowShare:
+    """Rank 1 needs longer than the time limit for its share, off the training thread."""
 
+    name = "share"
+    needs: frozenset[Need] = frozenset()
+
+    def measure(self, context: StepContext) -> Iterator[Spectrum]:
+        yield from ()
+
+    def capture(self, context: StepContext) -> Iterator[Pending]:
+        seconds = 2.5 * context.share.rank
+        name = f"of rank {context.share.rank}"
+        yield Pending(name, context.share.rank, lambda: (time.sleep(seconds), spectrum(name))[1])
+
+
+def one_rank_measures_for_long(rank: int, folder: Path) -> None:
+    """Each time longer than the time limits of the monitor (1 s) and of the training's own group (2 s)."""
+    group = dist.new_group(backend="gloo", timeout=timedelta(seconds=2))
+    model = DistributedDataParallel(network(), process_group=group)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    slow = StubProbe(lambda step: (time.sleep(3.0), [spectrum()])[1])
+    choices = {"probes": ["hessian_layers", slow, "ggn_layers", SlowShare()], "every": 2, "team": all_ranks(1.0)}
+    with (
+        _caught(folder, rank),
+        htmu_diag.watch(model, optimizer, log_dir=folder / "run", **choices, **probe_batch(rank)),
+    ):
+        train(model, optimizer, rank, 3)
+
+
+def careless_probe_on_shards(rank: int, folder: Path) -> None:
     model = network()
     fully_shard(model)
     with _caught(folder, rank):
