@@ -12,6 +12,7 @@ others all count right, and the model carries no hook (it can be pickled, copied
 - A fused optimizer runs (and calls the hook) also where GradScaler found infinite gradients, and leaves the weights
   alone: such a step does not count. Reading that flag would make the host wait for the GPU at every step; it is read
   only when the step might be due, all the flags since the last time at once.
+- While a CUDA graph is recorded no step is taken; its replays call no hook, and are counted by `Monitor.step`.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class StepCounter:
         self._handle.remove()
 
     def _after_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        if self._holds_our_parameters(optimizer) and self._leads(optimizer):
+        if not _capturing() and self._holds_our_parameters(optimizer) and self._leads(optimizer):
             self._count(getattr(optimizer, "found_inf", None))
 
     def _count(self, found_inf: torch.Tensor | None) -> None:
@@ -140,6 +141,11 @@ def inner_optimizer(optimizer: Any) -> torch.optim.Optimizer | None:
 
 def _ids(optimizer: torch.optim.Optimizer) -> set[int]:
     return {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+
+
+def _capturing() -> bool:
+    initialized = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return bool(initialized and torch.cuda.is_current_stream_capturing())
 
 
 def _outside_compilation(hook: Hook) -> Hook:

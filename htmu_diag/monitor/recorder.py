@@ -17,6 +17,7 @@ from htmu_diag.analysis import Diagnoser, Diagnosis, Options, StepRecord
 from htmu_diag.monitor.complaints import Complaints
 from htmu_diag.monitor.team import Found, Part, Team
 from htmu_diag.probes import Budget, Pending
+from htmu_diag.probes.copies import Copy
 from htmu_diag.sinks import Sink
 from htmu_diag.spectrum import Spectrum
 from htmu_diag.storage import Store
@@ -83,7 +84,7 @@ class Recorder:
 
     def log(self, step: int, scalars: Mapping[str, Any], wall_time: float) -> None:
         """Numbers of the training, between snapshots."""
-        numbers = {tag: float(value) for tag, value in scalars.items()}
+        numbers = {tag: _number(value) for tag, value in scalars.items()}
         if self._store:
             with self._complaints.containing("store", []):
                 self._store.log(step, numbers, wall_time=wall_time)
@@ -141,6 +142,13 @@ class Recorder:
         for sink in self._sinks:
             with self._complaints.containing(f"sink {type(sink).__name__}", []):
                 sink.write(record)
+
+
+def _number(value: Any) -> float:
+    if not isinstance(value, Copy):
+        return float(value)
+    with value.usable() as tensor:
+        return float(tensor)
 
 
 def _add(seconds: dict[str, float], probe: str, more: float) -> None:

@@ -21,6 +21,7 @@ from torch.distributed.tensor import DTensor
 from htmu_diag.errors import InputError
 from htmu_diag.matrices.names import clean_parameters, selected
 from htmu_diag.probes.base import Need, Pending, StepContext
+from htmu_diag.probes.copies import Copy, own
 from htmu_diag.probes.noise import GradientNoise, Moments
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
@@ -78,21 +79,24 @@ class TrajectoryProbe:
         squares, noise = self._path.seen()
         if context.share.rank != 0:
             return
+        copy = own(squares)
         for order, (name, size, columns) in enumerate(self._path.parts(context.include)):
             source = Source(Kind.TRAJECTORY, name, (squares.shape[0], size), context.step, UNIT)
-            yield Pending(name, order, _Lengths(squares[:, columns], source, noise if name == WHOLE else None))
+            yield Pending(name, order, _Lengths(copy, columns, source, noise if name == WHOLE else None))
 
 
 @dataclass(frozen=True)
 class _Lengths:
-    squares: torch.Tensor  # (steps, parameters), oldest first
+    squares: Copy  # (steps, parameters), oldest first; made after the moments of the noise
+    columns: list[int]
     source: Source
     noise: Moments | None
 
     def __call__(self) -> Spectrum:
-        lengths = self.squares.sum(dim=1).sqrt().cpu().numpy()
+        with self.squares.usable() as squares:
+            lengths = squares[:, self.columns].sum(dim=1).sqrt().cpu().numpy()
+            scale = self.noise.scale() if self.noise else math.nan
         scalars = {"step_length": float(lengths[-1])}
-        scale = self.noise.scale() if self.noise else math.nan
         if math.isfinite(scale):
             scalars["noise_scale"] = scale
         return Spectrum.exact(lengths, self.source, routine="step lengths", scalars=scalars)

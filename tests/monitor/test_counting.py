@@ -177,6 +177,19 @@ def test_a_compiled_step_counts_and_is_not_compiled_again(task: Task, counting: 
     assert seen == [1, 2, 3, 4]
 
 
+def test_a_step_that_is_recorded_into_a_cuda_graph_is_not_taken(
+    task: Task, counting: Callable[..., Counted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a stand-in for what CUDA says; the replays are the user's to count."""
+    _, seen = counting(task.optimizer)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
+    task.train(1)
+    monkeypatch.undo()
+    task.train(2)
+    assert seen == [1, 2]
+
+
 def test_nothing_counts_after_removal(task: Task, counting: Callable[..., Counted]) -> None:
     counter, seen = counting(task.optimizer)
     counter.remove()
