@@ -8,7 +8,7 @@ same; sharded weights are gathered one at a time, by every rank in the same orde
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch.distributed.tensor import DTensor
 
@@ -16,6 +16,7 @@ from htmu_diag.errors import HTMUError, MeasurementError
 from htmu_diag.matrices import Inventory, Matrix, matrices
 from htmu_diag.probes.base import Need, Pending, StepContext
 from htmu_diag.probes.copies import Copy, copy_of
+from htmu_diag.probes.places import Places
 from htmu_diag.solvers import UNIT, exact_spectrum
 from htmu_diag.solvers.threads import numpy_on_one_thread
 from htmu_diag.spectrum import Kind, Source, Spectrum
@@ -29,11 +30,13 @@ class WeightsProbe:
 
     include, exclude: globs on clean parameter names; empty include means all (or what ``watch(include=...)`` says).
     min_side: matrices with a smaller side below it are left out. 2 by default: one eigenvalue is no spectrum.
+    places: where matrices on a GPU are decomposed; by default there or on the host, whichever was faster.
     """
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     min_side: int = 2
+    places: Places = field(default_factory=Places, repr=False, compare=False)
     name: str = "weights"
     needs: frozenset[Need] = frozenset({"model"})
 
@@ -52,9 +55,17 @@ class WeightsProbe:
         for order, (matrix, owner) in enumerate(zip(inventory, owners, strict=True)):
             mine = owner == context.share.rank
             if mine or everyone_reads:
-                work = _captured(matrix, context.step)
+                work = self._captured(matrix, context.step)
                 if mine:
                     yield Pending(matrix.name, order, work)
+
+    def _captured(self, matrix: Matrix, step: int) -> _Decomposition | _Failure:
+        """A weight that cannot be read fails alone, when its turn comes."""
+        source = Source(Kind.WEIGHTS, matrix.name, matrix.shape, step, UNIT)
+        try:
+            return _Decomposition(copy_of(matrix.read()), source, self.places)
+        except HTMUError as error:
+            return _Failure(error)
 
     def inventory(self, context: StepContext) -> Inventory:
         """What it measures on this model, and what it leaves out with the reason."""
@@ -80,10 +91,14 @@ def shares(costs: Sequence[float], world: int) -> list[int]:
 class _Decomposition:
     copy: Copy
     source: Source
+    places: Places
 
     def __call__(self) -> Spectrum:
         with self.copy.usable() as tensor, numpy_on_one_thread():
-            return exact_spectrum(tensor, self.source, threads=None)
+            if tensor.device.type != "cuda":
+                return exact_spectrum(tensor, self.source, threads=None)
+            with self.places.choosing((tensor.device, tensor.shape)) as place:
+                return exact_spectrum(tensor.cpu() if place == "host" else tensor, self.source, threads=None)
 
 
 @dataclass(frozen=True)
@@ -92,15 +107,6 @@ class _Failure:
 
     def __call__(self) -> Spectrum:
         raise self.error
-
-
-def _captured(matrix: Matrix, step: int) -> _Decomposition | _Failure:
-    """A weight that cannot be read fails alone, when its turn comes."""
-    source = Source(Kind.WEIGHTS, matrix.name, matrix.shape, step, UNIT)
-    try:
-        return _Decomposition(copy_of(matrix.read()), source)
-    except HTMUError as error:
-        return _Failure(error)
 
 
 def _nothing(inventory: Inventory) -> str:

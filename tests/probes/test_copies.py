@@ -35,6 +35,7 @@ class FakeCuda:
         self.calls: list[str] = []
         self.streams = 0
         self.current = "training"
+        self.free = 100
 
     def event(self) -> Any:
         calls = self.calls
@@ -42,6 +43,9 @@ class FakeCuda:
         class Event:
             def record(self, stream: str) -> None:
                 calls.append(f"event recorded on {stream}")
+
+            def synchronize(self) -> None:
+                calls.append("host waits")
 
         return Event()
 
@@ -69,6 +73,9 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
     fake = FakeCuda()
     copies._side_stream.cache_clear()
     monkeypatch.setattr(torch.cuda, "Event", fake.event)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (fake.free, 100))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 50)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 40)
     monkeypatch.setattr(torch.cuda, "Stream", fake.stream_of)
     monkeypatch.setattr(torch.cuda, "stream", fake.entered)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"{fake.current} of {device}")
@@ -80,7 +87,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
 
 def test_a_side_stream_waits_for_the_copy_and_holds_its_memory(cuda: FakeCuda) -> None:
     with FakeTensorMode():
-        first, second = (copy_of(torch.empty(4, 3, device="cuda:1")) for _ in range(2))
+        first, second = (copy_of(torch.empty(4, 2, device="cuda:1")) for _ in range(2))
     assert cuda.calls == ["event recorded on training of cuda:1"] * 2
     for copy in (first, second):
         with copy.usable():
@@ -89,3 +96,29 @@ def test_a_side_stream_waits_for_the_copy_and_holds_its_memory(cuda: FakeCuda) -
     assert cuda.calls[2:] == [f"{side} waits", f"memory held for {side}", f"work on {side}"] * 2
     assert cuda.current == "training"
     assert cuda.streams == 1
+
+
+@pytest.mark.parametrize(("free", "device"), [(64, "cuda:1"), (63, "cpu")])
+def test_a_copy_without_room_on_the_device_goes_to_pinned_memory(
+    free: int, device: str, cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """32 bytes, as much again to work with, and a tenth of 100 to spare; 10 lie unused in the allocator."""
+    pinned = []
+    empty = torch.empty
+
+    def unpinned(*shape: Any, pin_memory: bool = False, **options: Any) -> torch.Tensor:
+        pinned.append(pin_memory)
+        return empty(*shape, **options)
+
+    with FakeTensorMode():
+        weight = torch.empty(4, 2, device="cuda:1")
+        cuda.free = free
+        monkeypatch.setattr(torch, "empty", unpinned)
+        copy = copy_of(weight)
+    assert copy.tensor.device == torch.device(device)
+    assert cuda.calls == ["event recorded on training of cuda:1"]
+    if device == "cpu":
+        assert pinned == [True]
+        with copy.usable():
+            assert cuda.calls[1:] == ["host waits"]
+            assert cuda.current == "training"
