@@ -32,13 +32,14 @@ from htmu_diag.operators.memory import available_bytes
 from htmu_diag.solvers.gauss_rules import averaged, with_moments
 from htmu_diag.solvers.lanczos import Reorthogonalize, lanczos, start_vector
 from htmu_diag.solvers.moments import Direction, pooled
+from htmu_diag.solvers.orthogonality import project_out
 from htmu_diag.solvers.outliers import Mask, Outliers, believable, converged
 from htmu_diag.solvers.probe_measure import ProbeMeasure
 from htmu_diag.spectrum import Estimator, Floats, Source, Spectrum
 
 __all__ = ["spectral_density"]
 
-_WORK = 3  # vectors besides the basis, the outliers and one start a probe: start, product and what becomes of it
+_WORK = 5  # vectors besides the basis, the outliers and one start a probe: two sums, start, product, its remainder
 _SHARE = 8  # one product in eight is single; 1/16 to 1/4 did equally well for W1, the trace gains with more
 
 
@@ -132,11 +133,11 @@ class _Plan:
         return [self._single() for _ in range(count if self.free > 0 else 0)]
 
     def _single(self) -> Direction:
-        row = self.outliers.remove(start_vector(self.operator, self.rng)[None])[0]
-        row /= row.norm()
-        product = self.operator.matvec(row).to(row.dtype)
+        start = start_vector(self.operator, self.rng)
+        start.div_(project_out(start, *self.outliers.blocks))
+        product = self.operator.matvec(start).to(start.dtype)
         inside = float(self.outliers.overlaps(product).sum())
-        return Direction((float(row.dot(product)), float(product.norm()) ** 2 - inside))
+        return Direction((float(start[None] @ product), float(product.norm()) ** 2 - inside))
 
 
 def _doubt(theta: Floats, weights: Floats, doubtful: Mask, share: float) -> tuple[float, float]:

@@ -6,17 +6,18 @@ entries s_1^2 are the weights of the Gauss rule of the measure that q_1 sees (Go
 
 In floating point the basis loses orthogonality exactly where Ritz values converge (Paige 1971). Three policies:
 
-- ``full``: every vector is orthogonalised against all before it, twice (two classical Gram-Schmidt passes, as two
-  matrix-vector products each, suffice: Giraud, Langou & Rozloznik 2005). Traffic O(m^2 N), most of the cost.
-- ``selective``: the loss is *predicted* by the scalar recurrence of Simon (1984), which costs nothing, and the vectors
-  are orthogonalised, two in a row, only when it reaches sqrt(eps). Such a basis is semi-orthogonal, and T is then
-  the projection of A to rounding accuracy (Simon 1984, theorem 4).
+- ``full``: every vector is orthogonalised against all before it (classical Gram-Schmidt, repeated where it cancels:
+  twice suffices, Giraud, Langou & Rozloznik 2005). Traffic O(m^2 N).
+- ``selective``: the loss is *measured* at every step (``orthogonality.py``), and the vectors are orthogonalised, two in
+  a row, only when it reaches sqrt(eps) / 2. Such a basis is semi-orthogonal, and T is then the projection of A to
+  rounding accuracy (Simon 1984, theorem 4).
 - ``none``: nothing is stored but two vectors. Converged eigenvalues appear again as ghosts; the quadrature stays good
   (Greenbaum 1989), Ritz vectors are not available.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -27,13 +28,10 @@ import torch
 
 from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.operators.base import Operator
-from htmu_diag.solvers.orthogonality import LossEstimate, project_out
+from htmu_diag.solvers.orthogonality import Overlap, empty_rows, project_out
 from htmu_diag.spectrum import Floats
 
 __all__ = ["Reorthogonalize", "Tridiagonal", "lanczos", "start_vector"]
-
-_CANCELLED = 0.7  # of a length left by a projection: less, and it is repeated (Daniel, Gragg, Kaufman & Stewart 1976)
-_PASSES = 4  # at most: where the rows are semi-orthogonal, each leaves sqrt(eps) of what it removes
 
 Reorthogonalize = Literal["full", "selective", "none"]
 
@@ -73,7 +71,8 @@ class Tridiagonal:
         if self.basis is None:
             raise InputError("a Lanczos run without reorthogonalisation keeps no basis; choose full or selective")
         rows = torch.as_tensor(columns.T.copy(), dtype=self.basis.dtype, device=self.basis.device)
-        return rows @ self.basis
+        lifted = empty_rows(len(rows), self.basis.shape[1], self.basis.dtype, self.basis.device)
+        return torch.mm(rows, self.basis, out=lifted)
 
 
 def start_vector(operator: Operator, rng: torch.Generator) -> torch.Tensor:
@@ -124,13 +123,14 @@ class _Run:
             raise InputError(f"Lanczos needs steps >= 1 and v0 of shape ({size},), got {steps} and {tuple(v0.shape)}")
         self.operator, self.steps, self.policy, self.against, self.norm = operator, steps, policy, against, norm
         kept = steps if policy != "none" else 2
-        self.basis = torch.empty(kept, size, dtype=operator.dtype, device=operator.device)
+        self.basis = empty_rows(kept, size, operator.dtype, operator.device)
         self.alphas: list[float] = []
         self.betas: list[float] = []
-        self.loss = LossEstimate(steps, float(torch.finfo(operator.dtype).eps), norm)
+        self.overlap = Overlap(self._row(0)) if policy == "selective" else None
+        self.limit = math.sqrt(torch.finfo(operator.dtype).eps) / 2
         self.exhausted, self.cleaned, self.again = False, 0, False
-        self._row(0).copy_(v0)
-        self._row(0).div_(_without(self._row(0), against))
+        start = v0.to(operator.device, operator.dtype, copy=True)
+        self._begin(0, start, project_out(start, *against))
 
     def step(self) -> bool:
         """One product; False when the run is over."""
@@ -139,7 +139,7 @@ class _Run:
         w = self.operator.matvec(q).to(q.dtype)
         if j:
             w = w.sub_(self._row(j - 1), alpha=self.betas[-1])
-        alpha = _finite(float(w.dot(q)), j)
+        alpha = _finite(float(q[None] @ w), j)  # a dot product of MKL is eight times slower where q is not aligned
         w.sub_(q, alpha=alpha)
         self.alphas.append(alpha)
         self.betas.append(self._clean(w, j))
@@ -147,7 +147,7 @@ class _Run:
         self.exhausted = self.betas[-1] <= 10 * torch.finfo(q.dtype).eps * scale
         if self.exhausted or j + 1 == self.steps:
             return False
-        torch.div(w, self.betas[-1], out=self._row(j + 1))
+        self._begin(j + 1, w, self.betas[-1])
         return True
 
     def result(self) -> Tridiagonal:
@@ -155,32 +155,30 @@ class _Run:
         basis = None if self.policy == "none" else self.basis[:m]
         return Tridiagonal(np.array(self.alphas), np.array(self.betas), basis, self.exhausted, self.cleaned)
 
+    def _begin(self, j: int, vector: torch.Tensor, length: float) -> None:
+        """The j-th basis vector; counted to the measure of overlap while it is in the cache."""
+        torch.div(vector, length, out=self._row(j))
+        if self.overlap is not None:
+            self.overlap.add(self._row(j))
+
     def _row(self, j: int) -> torch.Tensor:
         return self.basis[j % 2 if self.policy == "none" else j]
 
     def _clean(self, w: torch.Tensor, j: int) -> float:
         """Make w (in place) orthogonal to what is deflated, and to the basis where the policy asks; returns |w|."""
-        length = _without(w, self.against)
-        due = self.policy == "selective" and (self.loss.exceeds(self.alphas, self.betas, length) or self.again)
-        if due:
-            self.loss.reset()
-            self.again = not self.again
-        if not due and self.policy != "full":
+        length = project_out(w, *self.against)
+        if not self._due(w, length):
             return length
         self.cleaned += 1
-        return _without(w, [*self.against, self.basis[: j + 1]])
+        return project_out(w, *self.against, self.basis[: j + 1])
 
-
-def _without(vector: torch.Tensor, blocks: Sequence[torch.Tensor]) -> float:
-    """Remove the components along the rows of all blocks, in place; the length that is left."""
-    length = float(vector.norm())
-    for _ in range(_PASSES if blocks else 0):
-        for block in blocks:
-            project_out(block, vector, passes=1)
-        before, length = length, float(vector.norm())
-        if length >= _CANCELLED * before:
-            break
-    return length
+    def _due(self, w: torch.Tensor, length: float) -> bool:
+        """Whether w, of this length, is to be orthogonalised; under ``selective`` always two in a row."""
+        if self.overlap is None:
+            return self.policy == "full"
+        due = self.again or self.overlap.length(w) > self.limit * length
+        self.again = due and not self.again
+        return due
 
 
 def _finite(alpha: float, step: int) -> float:

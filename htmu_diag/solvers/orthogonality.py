@@ -1,4 +1,4 @@
-"""Keeping vectors orthogonal: classical Gram-Schmidt as matrix products, and a prediction of when it is needed."""
+"""Keeping vectors orthogonal: classical Gram-Schmidt as matrix products, and a measure of when it is needed."""
 
 from __future__ import annotations
 
@@ -7,49 +7,51 @@ import math
 import numpy as np
 import torch
 
-from htmu_diag.spectrum import Floats
-
-__all__ = ["LossEstimate", "project_out"]
+__all__ = ["Overlap", "empty_rows", "project_out"]
 
 
-def project_out(basis: torch.Tensor, vector: torch.Tensor, *, passes: int = 2) -> None:
-    """Remove from ``vector`` (N,), in place, its components along the orthonormal rows of ``basis`` (m, N)."""
-    for _ in range(passes):
-        vector.sub_(basis.T @ (basis @ vector))
+def project_out(vector: torch.Tensor, *blocks: torch.Tensor) -> float:
+    """Remove from ``vector`` (N,), in place, its components along the orthonormal rows of each block (m, N).
+
+    A second time only where the first took more than half of the squared length, as in Daniel, Gragg, Kaufman &
+    Stewart (1976): otherwise its rounding is below that of the vector. Returns the length that is left.
+    """
+    before = after = float(vector.norm())
+    for _ in range(2 if blocks else 0):
+        for block in blocks:
+            vector.addmv_(block.T, block @ vector, alpha=-1)
+        before, after = after, float(vector.norm())
+        if after > before * math.sqrt(0.5):
+            break
+    return after
 
 
-class LossEstimate:
-    """Simon's recurrence for w_jk = |q_j . q_k| (Simon 1984, eq. 2.7), in float64, O(j) a step.
+def empty_rows(count: int, size: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """Room for vectors, (count, size). On the CPU by numpy, which asks the system for huge pages (see decisions.md)."""
+    if device.type != "cpu":
+        return torch.empty(count, size, dtype=dtype, device=device)
+    return torch.from_numpy(np.empty((count, size), torch.empty(0, dtype=dtype).numpy().dtype))
 
-    beta_j w_{j+1,k} = beta_k w_{j,k+1} + (alpha_k - alpha_j) w_jk + beta_{k-1} w_{j,k-1} - beta_{j-1} w_{j-1,k} + f.
-    The noise f is that of a product, eps |A|: it weighs more the smaller beta_j is beside |A|.
+
+class Overlap:
+    """How far a new vector is from orthogonal to all basis vectors so far, for the cost of a few of them.
+
+    With independent random signs s_k, the mean of (sum_k s_k q_k . w)^2 is sum_k (q_k . w)^2. Two such sums are kept:
+    with one, overlaps of 0.5 were missed. A prediction (Simon 1984) costs less, but must know the noise of a product,
+    which on convolutional networks is hundreds of times eps |A|.
     """
 
-    _NOISE = 2.0
+    _SUMS = 2
 
-    def __init__(self, steps: int, eps: float, norm: float = 0.0) -> None:
-        self._eps, self._limit, self._norm = self._NOISE * eps, math.sqrt(eps), norm
-        self._before: Floats = np.zeros(steps + 2)
-        self._now: Floats = np.zeros(steps + 2)
-        self._now[0] = 1.0
-        self._floor = self._eps
+    def __init__(self, like: torch.Tensor) -> None:
+        self._sums = empty_rows(self._SUMS, like.numel(), like.dtype, like.device).zero_()
+        self._signs = np.random.default_rng(0)
 
-    def exceeds(self, alphas: list[float], betas: list[float], beta: float) -> bool:
-        """Advance to the next vector, of norm ``beta`` before normalising; True when orthogonality is about to go."""
-        j = len(alphas) - 1
-        a, b = np.array(alphas), np.array([*betas, beta])
-        self._floor = self._eps * max(self._norm, np.abs(a).max(), b.max()) / max(beta, 1e-300)
-        now, before = self._now, self._before
-        following = np.zeros_like(now)
-        if j > 0:
-            left = np.concatenate([[0.0], b[: j - 1] * now[: j - 1]])
-            flow = b[:j] * now[1 : j + 1] + (a[:j] - a[j]) * now[:j] + left - b[j - 1] * before[:j]
-            following[:j] = flow / max(beta, 1e-300) + np.copysign(self._floor, flow)
-        following[j], following[j + 1] = self._floor, 1.0
-        self._before, self._now = now, following
-        return bool(np.abs(following[: j + 1]).max() > self._limit)
+    def length(self, vector: torch.Tensor) -> float:
+        """Estimated length of the part of ``vector`` (N,) along the basis."""
+        return float((self._sums @ vector).norm()) / math.sqrt(self._SUMS)
 
-    def reset(self) -> None:
-        """The newest vector has just been orthogonalised: only rounding is left."""
-        top = int(np.flatnonzero(self._now == 1.0)[-1])
-        self._now[:top] = self._floor
+    def add(self, vector: torch.Tensor) -> None:
+        """Count ``vector`` (N,), of length 1, to the basis."""
+        for row, sign in zip(self._sums, self._signs.choice([-1.0, 1.0], self._SUMS), strict=True):
+            row.add_(vector, alpha=float(sign))

@@ -147,6 +147,5 @@ class _Subspace:
         if norm <= 10 * torch.finfo(w.dtype).eps * scale:
             self.coupling, self.exhausted = 0.0, self.exhausted + 1
             w = start_vector(self.operator, self.rng)
-            project_out(self.basis[: self.filled], w, passes=2)
-            norm = float(w.norm())
+            norm = project_out(w, self.basis[: self.filled])
         self.basis[self.filled] = w / max(norm, 1e-300)

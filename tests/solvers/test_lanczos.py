@@ -37,6 +37,34 @@ def test_the_basis_stays_orthonormal_where_ritz_values_converge(policy: str, dty
     assert (gram - torch.eye(60, dtype=dtype)).abs().max() < math.sqrt(torch.finfo(dtype).eps)
 
 
+class Rounded(MatrixOperator):
+    """Products with 8 bits, as noisy as those of a convolutional network in float32 far from its scale."""
+
+    def matvec(self, vector: torch.Tensor) -> torch.Tensor:
+        return super().matvec(vector).bfloat16().to(self.dtype)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_basis_stays_orthogonal_however_noisy_the_products_are(seed: int) -> None:
+    operator = Rounded(with_eigenvalues(outliers(), torch.float32).matrix)
+    run = lanczos(operator, steps=60, v0=start_vector(operator, rng(seed)), reorthogonalize="selective")
+    assert run.basis is not None
+    assert (run.basis @ run.basis.T - torch.eye(60)).abs().max() < 0.01
+    assert (np.abs(run.ritz()[0] - 50) < 1).sum() == 1
+
+
+@pytest.mark.parametrize("policy", ["full", "selective"])
+def test_a_small_remainder_stays_orthogonal_to_deflated_vectors(policy: str) -> None:
+    values = torch.cat([torch.tensor([1e5, 9e4, 8e4]), torch.logspace(0, -9, 57)]).double()
+    basis = torch.linalg.qr(torch.randn(60, 60, generator=rng(), dtype=torch.float64))[0]
+    known = basis[:, :3].T.contiguous()
+    operator = MatrixOperator((basis * values) @ basis.T)
+    run = lanczos(operator, steps=57, v0=start_vector(operator, rng(1)), against=[known], reorthogonalize=policy)
+    assert run.basis is not None
+    assert (run.basis @ known.T).abs().max() < 1e-8
+    assert (run.basis @ run.basis.T - torch.eye(run.steps, dtype=torch.float64)).abs().max() < 1e-7
+
+
 def test_without_reorthogonalisation_the_same_matrix_gives_ghosts() -> None:
     operator = with_eigenvalues(outliers(), torch.float32)
     run = lanczos(operator, steps=60, v0=start_vector(operator, rng()), reorthogonalize="none")
