@@ -112,10 +112,12 @@ class ModelOperator(abc.ABC):
         """A v, (N,). Raises MeasurementError where the model has no second derivative, by the module's name."""
         self.stage.refuse_changed()
         pieces = self._pieces(vector)
-        total = vector * self.weight_decay if self.weight_decay else torch.zeros_like(vector)
-        for index, batch in enumerate(self.batches):
+        total = self._on_batch(0, self.batches[0], pieces)
+        if self.batches[0].weight != 1.0:
+            total.mul_(self.batches[0].weight)
+        for index, batch in enumerate(self.batches[1:], start=1):
             total.add_(self._on_batch(index, batch, pieces), alpha=batch.weight)
-        return total
+        return total.add_(vector, alpha=self.weight_decay) if self.weight_decay else total
 
     def matmat(self, columns: torch.Tensor) -> torch.Tensor:
         """One product after the other: vectors at once cost as much each (measured on a CPU)."""
