@@ -136,8 +136,7 @@ class _Plan:
         start = start_vector(self.operator, self.rng)
         start.div_(project_out(start, *self.outliers.blocks))
         product = self.operator.matvec(start).to(start.dtype)
-        inside = float(self.outliers.overlaps(product).sum())
-        return Direction((float(start[None] @ product), float(product.norm()) ** 2 - inside))
+        return Direction((float(start[None] @ product), float(product.norm()) ** 2 - self.outliers.leak))
 
 
 def _doubt(theta: Floats, weights: Floats, doubtful: Mask, share: float) -> tuple[float, float]:

@@ -12,6 +12,8 @@ however far each pair is from converged. A semi-orthogonal Lanczos basis does no
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -49,6 +51,11 @@ class Outliers:
     def norm(self) -> float:
         """The largest magnitude among the values; 0 without any."""
         return max(map(abs, self.values), default=0.0)
+
+    @property
+    def leak(self) -> float:
+        """The squared length that A v has along the known vectors, in the mean over unit v orthogonal to them."""
+        return math.fsum(residual**2 for residual in self.residuals) / (self.size - len(self.values))
 
     def add(self, run: Tridiagonal, single: Mask) -> Mask:
         """Keep the ``single`` pairs of a run as far as there is room; says which Ritz pairs are kept, (m,)."""
