@@ -2,6 +2,7 @@
 
     OMP_WAIT_POLICY=passive python -m benchmarks.overhead            # both tables, half an hour
     OMP_WAIT_POLICY=passive python -m benchmarks.overhead weights    # only what weights every 100 steps add
+    OMP_WAIT_POLICY=passive python -m benchmarks.overhead prices     # only the price of a snapshot of each probe
 
 Blocks of 25 steps of one training are timed by turns: nothing measured, or all weight matrices once, shown in
 TensorBoard or only stored. A block ends when that is done. Reported is the median over the rounds of what a block with
@@ -84,7 +85,8 @@ def main() -> None:
     trainings = [cnn(), transformer()]
     for training in trainings:
         training.steps(3)
-    weights_table(trainings)
+    if sys.argv[1:] != ["prices"]:
+        weights_table(trainings)
     if sys.argv[1:] != ["weights"]:
         prices_table(trainings)
 
@@ -163,6 +165,7 @@ def _block(training: Training, monitor: htmu_diag.Monitor | None = None, switch:
 
 
 def prices_table(trainings: Sequence[Training]) -> None:
+    torch.set_num_threads(1)  # CPU seconds of work, not of threads that wait for each other
     rows: list[list[object]] = []
     for training in trainings:
         step = min(_cost(lambda: training.steps(10)).cpu for _ in range(3)) / 10  # noqa: B023
@@ -176,7 +179,7 @@ def prices_table(trainings: Sequence[Training]) -> None:
         seen = _observed_step(training)
         rows.append([training.size(), "trajectory, every step", "", max(seen - step, 0.0), max(seen / step - 1, 0.0)])
     columns = ["training", "probe", "training waits, s", "CPU, s", "CPU in training steps"]
-    record("Price of a snapshot", columns, rows, f"Default options, the training's batch, {THREADS} threads.")
+    record("Price of a snapshot", columns, rows, "Default options, the training's batch, one thread.")
 
 
 def _price(training: Training, probe: str) -> tuple[float, float]:
