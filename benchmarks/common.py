@@ -60,8 +60,9 @@ def record(section: str, columns: Sequence[str], rows: Sequence[Sequence[object]
     body = f"## {section}\n\n{stamp} {note}".rstrip() + f"\n\n{table(columns, rows)}\n"
     print(body)
     old = RESULTS.read_text() if RESULTS.exists() else "# Measured results\n"
-    others = re.sub(rf"## {re.escape(section)}\n.*?(?=\n## |\Z)", "", old, flags=re.DOTALL).rstrip()
-    RESULTS.write_text(f"{others}\n\n{body}")
+    there = re.compile(rf"^## {re.escape(section)}\n.*?(?=\n## |\Z)", flags=re.DOTALL | re.MULTILINE)
+    new = there.sub(lambda _: body, old) if there.search(old) else f"{old.rstrip()}\n\n{body}"
+    RESULTS.write_text(new)
 
 
 def _cell(value: object) -> str:
