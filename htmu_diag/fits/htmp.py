@@ -34,6 +34,7 @@ Orientation = Literal["direct", "inverse"]
 _FAMILY: dict[Orientation, str] = {"direct": "HTMP", "inverse": "InverseHTMP"}
 _SEED = 20250603
 _FLOORS = 10  # first guesses of a floor to be fitted
+_LARGEST_LOG = 700.0
 _NOTHING = 1e-290  # such values count as zeros
 
 
@@ -158,6 +159,9 @@ def _fit(problem: _Problem, orientation: Orientation) -> LawFit:
     likelihood = Likelihood(data / unit, masses, problem.gamma, problem.unseen, inverse)
     peak = likelihood.maximise(_start(data / unit, masses, problem))
     log_scale = -math.log(unit) - peak.v if inverse else math.log(unit) + peak.v
+    if not abs(log_scale) < _LARGEST_LOG:
+        message = "the likeliest scale is beyond every float; check dimension and weights"
+        return LawFit(_FAMILY[orientation], None, {}, n=problem.n, status=Status("not_converged", message))
 
     def factors(u: float) -> tuple[float, float]:
         return (1.0, 1.0) if problem.top_k else spread_factors(problem.gamma, math.exp(u))
@@ -169,11 +173,12 @@ def _fit(problem: _Problem, orientation: Orientation) -> LawFit:
 def _start(data: Floats, masses: Floats, problem: _Problem) -> float:
     """log kappa from the variance, gamma (1 + 2/kappa) in units of the squared mean; what is unseen counts as zero.
 
-    That errs towards a small kappa, from where the search climbs safely: at a large one the likelihood is a spike.
+    That errs towards a small kappa, 8 at most, from where the search climbs safely: at a large one the likelihood is a
+    spike, or nearly flat with a second, lower maximum at the end of the grid.
     """
     gamma, total = problem.gamma, masses.sum() + problem.unseen
     mean, square = float(data @ masses / total), float(data**2 @ masses / total)
-    return math.log(2 * gamma / max(square / mean**2 - 1 - gamma, 2e-4 * gamma))
+    return math.log(2 * gamma / max(square / mean**2 - 1 - gamma, 0.25 * gamma))
 
 
 def _result(

@@ -2,8 +2,8 @@
 
 Laws are tabulated once for each (gamma, kappa), so the search stays on a fixed grid of u: the tables serve the next
 spectrum of the same shape and every bootstrap replicate. The profile is smooth in u on the scale of one, whatever the
-sample size, so seven grid points give its maximum and curvature by interpolation to about 1e-5. It rises to one
-maximum and falls from there, so the maximum and the ends of an interval are searched in strides.
+sample size, so seven grid points give its maximum and curvature by interpolation to about 1e-5. It has one maximum,
+but for the flat end at large kappa, where a second, lower one may lie; so the search starts below that, in strides.
 
 Values may carry masses (quadrature rules: a weighted likelihood), and only the largest may be known (censored: the
 others contribute the law's mass below the smallest known value). The inverse law's likelihood is this one at 1/values.
@@ -144,7 +144,7 @@ class Likelihood:
                 continue
             low, high, came_from = (v, high, v) if slope > 0 else (low, v, v)
             step = -slope / curvature if curvature < 0 else math.copysign(math.inf, slope)
-            if curvature < 0 and -curvature * step**2 < _SETTLED**2:
+            if curvature < 0 and -curvature * step * step < _SETTLED**2:
                 return v + step, height + slope * step / 2, True, curvature
             step = max(min(step, longest), -longest)
             longest = min(2 * longest, _LONGEST) if abs(step) == longest else longest
@@ -154,13 +154,13 @@ class Likelihood:
     def _slopes(self, law: HTMP, v: float) -> tuple[float, float, float]:
         """log L at v = log scale, and its first two derivatives in v; not finite where a value has no density."""
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            slopes: list[float] = (law.log_slopes(self.values / math.exp(v)) @ self.masses).tolist()
+            slopes: list[float] = (law.log_slopes(self.values / np.exp(v)) @ self.masses).tolist()
             height, slope, curvature = slopes[0] - self._log_values, -slopes[1], slopes[2]
             if self.unseen:
                 low, mid, high = self.unseen * self._log_unseen(law, v + _DELTA * np.array([-1.0, 0.0, 1.0]))
                 height, slope = height + mid, slope + (high - low) / (2 * _DELTA)
                 curvature += (high - 2 * mid + low) / _DELTA**2
-        return height, slope, curvature
+        return float(height), float(slope), float(curvature)
 
     def _log_unseen(self, law: HTMP, v: Floats) -> Floats:
         """Log of the mass where an unseen eigenvalue lies, at each v."""

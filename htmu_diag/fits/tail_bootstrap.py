@@ -63,5 +63,5 @@ def _numbers(fits: list[ScanResult | None]) -> Floats:
 
 def _power_law(found: ScanResult, shape: tuple[int, int], rng: np.random.Generator) -> Floats:
     # an exponent near one has values beyond every float; they are cut where logarithms still work
-    logs = np.minimum(rng.standard_exponential(shape) / (found.alpha - 1), 600.0 - math.log(found.xmin))
+    logs = np.minimum(rng.standard_exponential(shape) / (found.alpha - 1), 709.0 - math.log(found.xmin))
     return np.asarray(found.xmin * np.exp(np.minimum(logs, 700.0)))

@@ -206,9 +206,11 @@ class Monitor:
             if_it_fails.callback(self._send_nothing, step)
             with self._complaints.containing("ranks", measured.events), interrupts.allowed():
                 self._team.follow_first(step, "place")
-            with quiet(*self._context.modules):
+            with self._complaints.containing("monitor", measured.events), quiet(*self._context.modules):
                 for probe in agreed:
                     self._run(probe, measured, interrupts)
+            if self._closed:  # by a handler of the user's that ran inside a measurement
+                return
             if_it_fails.pop_all()
             self._lane.submit_reserved(partial(self._recorder.record, measured))
 

@@ -3,15 +3,17 @@
 ``loss_fn(outputs, targets)`` reaches them through its closure, the globals that it names, its defaults, the object that
 it is a method of, or what a partial holds. They are looked for at every measurement, a few functions or attributes
 deep, and are put back as the model itself is. A module that is reached in another way (an attribute of an imported
-module, a name made at run time) is not seen.
+module, a name made at run time, a proxy, a mapping that is no dict) is not seen.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import types
-from collections.abc import Iterator, Mapping
+import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -29,14 +31,15 @@ def loss_modules(loss_fn: Any) -> tuple[torch.nn.Module, ...]:
     >>> loss_modules(lambda outputs, targets: critic(outputs).mean()) == (critic,)
     True
     """
-    return tuple(_found(loss_fn, DEPTH, set()))
+    return tuple({id(module): module for module in _found(loss_fn, DEPTH, {})}.values())
 
 
-def _found(thing: Any, depth: int, seen: set[int]) -> Iterator[torch.nn.Module]:
-    if id(thing) in seen or depth < 0:
+def _found(thing: Any, depth: int, seen: dict[int, int]) -> Iterator[torch.nn.Module]:
+    """seen: how deep each thing was looked into; one that was reached at the end of a long way is looked into again."""
+    if depth <= seen.get(id(thing), -1):
         return
-    seen.add(id(thing))
-    if isinstance(thing, torch.nn.Module):
+    seen[id(thing)] = depth
+    if issubclass(type(thing), torch.nn.Module):
         yield thing
         return
     for part in _parts(thing):
@@ -44,17 +47,19 @@ def _found(thing: Any, depth: int, seen: set[int]) -> Iterator[torch.nn.Module]:
 
 
 def _parts(thing: Any) -> Iterator[Any]:
-    if isinstance(thing, types.FunctionType):
+    kind = type(thing)  # what a proxy stands for may be gone, and asking it runs its code
+    if issubclass(kind, types.FunctionType):
         yield from _named_by(thing)
-    elif isinstance(thing, types.MethodType):
+    elif issubclass(kind, types.MethodType):
         yield from (thing.__self__, thing.__func__)
-    elif isinstance(thing, functools.partial):
+    elif issubclass(kind, functools.partial):
         yield from (thing.func, *thing.args, *thing.keywords.values())
-    elif isinstance(thing, Mapping | list | tuple):
-        yield from () if len(thing) > LONG else thing.values() if isinstance(thing, Mapping) else thing
-    elif not isinstance(thing, type | types.ModuleType | torch.Tensor):
-        yield from getattr(thing, "__dict__", {}).values()
-        yield inspect.getattr_static(type(thing), "__call__", None)
+    elif issubclass(kind, dict | list | tuple | set):
+        yield from () if len(thing) > LONG else list(thing.values() if issubclass(kind, dict) else thing)
+    elif not issubclass(kind, (type, types.ModuleType, torch.Tensor, *weakref.ProxyTypes)):
+        yield from list(getattr(thing, "__dict__", {}).values())
+        yield from _in_slots(thing, kind)
+        yield inspect.getattr_static(kind, "__call__", None)
 
 
 def _named_by(function: types.FunctionType) -> Iterator[Any]:
@@ -63,5 +68,21 @@ def _named_by(function: types.FunctionType) -> Iterator[Any]:
             yield cell.cell_contents
         except ValueError:  # not assigned yet
             continue
-    yield from (function.__globals__[name] for name in function.__code__.co_names if name in function.__globals__)
+    yield from (function.__globals__[name] for name in _names(function.__code__) if name in function.__globals__)
     yield from (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
+
+
+def _names(code: types.CodeType) -> Iterator[str]:
+    """Names that it reads, those in generators, lambdas and functions inside it included."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names(constant)
+
+
+def _in_slots(thing: Any, kind: type) -> Iterator[Any]:
+    for cls in kind.__mro__:
+        for slot in cls.__dict__.values():
+            if isinstance(slot, types.MemberDescriptorType):
+                with contextlib.suppress(AttributeError):  # not assigned yet
+                    yield slot.__get__(thing)

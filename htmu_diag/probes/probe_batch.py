@@ -76,8 +76,10 @@ def evaluating(context: StepContext) -> Iterator[torch.nn.Module]:
     """
     modules = context.modules
     with quiet(*modules):
-        for module in modules:
-            module.eval()
+        context.model.eval()
+        for part in (part for module in modules[1:] for part in module.modules()):
+            if getattr(part, "training", False):  # exported and frozen modules have no eval()
+                part.training = False
         yield context.model
 
 

@@ -93,7 +93,7 @@ def _buffers(modules: Sequence[torch.nn.Module]) -> Restore:
     since a graph of the user's own may hold the buffer.
     """
     held = [(module, name, buffer) for module in modules for name, buffer in module._buffers.items()]
-    copies = [(buffer, buffer.detach().clone()) for _, _, buffer in held if buffer is not None]
+    copies = [(b, b.detach().clone()) for _, _, b in held if b is not None and not torch.nn.parameter.is_lazy(b)]
 
     def restore() -> None:
         for module, name, buffer in held:
@@ -106,7 +106,7 @@ def _buffers(modules: Sequence[torch.nn.Module]) -> Restore:
 
 
 def _modes(modules: Sequence[torch.nn.Module]) -> Restore:
-    held = [(module, module.training) for module in modules]
+    held = [(module, module.training) for module in modules if hasattr(module, "training")]  # a frozen script has none
 
     def restore() -> None:
         for module, training in held:

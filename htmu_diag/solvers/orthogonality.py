@@ -30,7 +30,8 @@ def empty_rows(count: int, size: int, dtype: torch.dtype, device: torch.device) 
     """Room for vectors, (count, size). On the CPU by numpy, which asks the system for huge pages (see decisions.md)."""
     if device.type != "cpu":
         return torch.empty(count, size, dtype=dtype, device=device)
-    return torch.from_numpy(np.empty((count, size), torch.empty(0, dtype=dtype).numpy().dtype))
+    room = np.empty((count, size), f"i{dtype.itemsize}")  # numpy has no bfloat16
+    return torch.from_numpy(room).view(dtype)
 
 
 class Overlap:

@@ -72,7 +72,8 @@ class Outliers:
             self.values += [float(value) for value in theta[places]]
             residuals = run.residuals(vectors)[places]
             self.residuals += [float(residual) for residual in residuals]
-            self.resolution = max(self.resolution, float((residuals**2 / _gaps(theta)[places]).max()))
+            gaps = np.maximum(_gaps(theta)[places], np.finfo(np.float64).tiny)  # 0 where A is: no residuals either
+            self.resolution = max(self.resolution, float((residuals**2 / gaps).max()))
         return np.isin(np.arange(theta.size), places)
 
     def overlaps(self, start: torch.Tensor) -> Floats:

@@ -46,6 +46,31 @@ def test_no_parameters_far_away_are_likelier(seed, unseen, orientation):
     assert fit.log_likelihood >= best - 1e-6 or fit.status.code == "at_boundary"
 
 
+@pytest.mark.parametrize("seed", [4, 11])
+def test_values_narrower_than_marchenko_pastur_have_their_likeliest_kappa(seed):
+    """At large kappa their profile is nearly flat, with a second, lower maximum: a search from there ends in it."""
+    values = np.exp(0.5 * np.random.default_rng(seed).standard_normal(300))
+    fit = fit_htmp(values, 1.0)
+    for kappa in np.exp(np.arange(0, 9.25, 0.25)):
+        best = max(HTMP(1.0, kappa, scale).logpdf(values).sum() for scale in values.mean() * np.linspace(0.8, 1.2, 41))
+        assert fit.log_likelihood > best - 0.2
+
+
+def test_two_groups_of_values_repel_little():
+    rng = np.random.default_rng(0)
+    fit = fit_htmp(np.concatenate([rng.random(150) + 0.5, 1000 + rng.random(150)]), 1.0)
+    assert fit.status.ok
+    assert fit.kappa < 5
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_top_of_a_huge_inverse_spectrum_and_a_scale_beyond_every_float_end_in_a_status():
+    fit_htmp(np.random.default_rng(0).pareto(1.5, 50) + 1, 1.0, orientation="inverse", dimension=10**9)
+    rng = np.random.default_rng(3)
+    values, weights = rng.random(60) * 1e-280, rng.random(60) + 0.1
+    assert not fit_htmp(values, 0.5, orientation="inverse", weights=weights, dimension=3000).status.ok
+
+
 def test_the_inverse_fit_is_the_direct_fit_of_the_reciprocals():
     values = beta_laguerre(300, 0.5, 3.0, rng=np.random.default_rng(1))
     direct, inverse = fit_htmp(values, 0.5), fit_htmp(1 / values, 0.5, orientation="inverse")

@@ -102,3 +102,10 @@ def test_hill_at_every_k_equals_the_definition():
     k = 10
     expected = np.mean(np.log(values[:k])) - np.log(values[k])
     assert plot.hill[plot.k == k][0] == pytest.approx(expected)
+
+
+def test_the_bootstrap_does_not_depend_on_the_unit_of_the_values():
+    values = np.random.default_rng(1).pareto(1.5, 300) + 1
+    small, huge = (fit_power_law(values * unit, bootstrap=50) for unit in (1.0, 2.0**900))
+    assert huge.p_value == small.p_value
+    assert huge.alpha_stderr == pytest.approx(small.alpha_stderr)

@@ -3,6 +3,8 @@
 import errno
 import gc
 import math
+import os
+import signal
 import threading
 import warnings
 from collections.abc import Iterator
@@ -214,3 +216,40 @@ def test_an_interrupt_inside_a_probe_is_not_held_back(task: Task, tmp_path: Path
         with htmu_diag.watch(task.model, log_dir=tmp_path, every=1, probes=[StubProbe(interrupted)]):
             task.train(5)
     assert htmu_diag.load_run(tmp_path).steps == (0, 1)
+
+
+class Broken:
+    """A buffer that cannot be copied."""
+
+    def detach(self) -> torch.Tensor:
+        raise RuntimeError("no storage")
+
+
+def test_a_model_that_cannot_be_put_back_does_not_stop_the_training(task: Task, tmp_path: Path) -> None:
+    with pytest.warns(RuntimeWarning, match="no storage"):
+        with htmu_diag.watch(task.model, task.optimizer, log_dir=tmp_path, every=1):
+            task.model.register_buffer("late", torch.zeros(1))
+            task.model._buffers["late"] = Broken()  # type: ignore[assignment]
+            task.optimizer.step()
+            del task.model._buffers["late"]
+
+
+def test_a_handler_that_closes_the_monitor_inside_a_measurement_does_not_stop_the_training(
+    task: Task, tmp_path: Path
+) -> None:
+    monitors: list[htmu_diag.Monitor] = []
+
+    def closing(step: int) -> list[htmu_diag.Spectrum]:
+        if step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return [spectrum()]
+
+    before = signal.signal(signal.SIGTERM, lambda *_: monitors[0].close())
+    try:
+        probes = [StubProbe(closing)]
+        monitors.append(htmu_diag.watch(task.model, task.optimizer, log_dir=tmp_path, every=1, probes=probes))
+        task.train(2)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert monitors[0].closed
+    assert htmu_diag.load_run(tmp_path).steps == (0,)

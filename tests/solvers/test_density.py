@@ -239,3 +239,14 @@ def test_a_null_space_has_no_sign() -> None:
         found = density(operator(values), rng=rng(seed))
         assert found.weights[found.values < 0].sum() == pytest.approx(0.3)
         assert found.weights[found.values == 0].sum() == pytest.approx(0.3)
+
+
+def test_a_bfloat16_operator_has_a_density() -> None:
+    found = density(MatrixOperator(torch.diag(torch.arange(1.0, 9)).bfloat16()), steps=8, probes=1)
+    assert found.weights.sum() == pytest.approx(1)
+    assert found.values[-1] == pytest.approx(8, rel=0.02)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_zero_operator_is_all_zero() -> None:
+    assert density(MatrixOperator(torch.zeros(5, 5)), steps=3, probes=1).values.tolist() == [0.0]
