@@ -22,19 +22,27 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from htmu_diag.laws.riccati import DEGREE, DIFFERENTIATION, NODES, TO_COEFFICIENTS, Panels, solve
+from htmu_diag.laws.chebyshev import (
+    DEGREE,
+    DERIVATIVE,
+    DIFFERENTIATION,
+    INTEGRATION,
+    NODES,
+    TO_COEFFICIENTS,
+    Indices,
+    series,
+)
+from htmu_diag.laws.riccati import Panels, solve
 from htmu_diag.spectrum import Floats
 
 __all__ = ["Table", "table"]
 
-Indices = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
 _IN_BULK = 0.05  # |Im w| / max |w| on a whole panel: there Im w is read off directly
 _FAR = 1e5  # the table ends at this multiple of 1 + mean; beyond, w = 1 + const/y is exact to 1e-10
 _NEAR = 1e-17  # the table starts at this multiple of 1/(1 + c) or of the mean
 _NEWTON_STEPS = 40
-_BLOCK = 4096  # points evaluated at once: their coefficients are copied, 200 or 600 bytes a point
 
 
 @functools.lru_cache(maxsize=1024)
@@ -82,7 +90,7 @@ class Table:
     def log_g_slopes(self, t: Floats) -> Floats:
         """(3, n): log g at t = log y, and its first two derivatives with respect to t."""
         index, s, z = self._places(t)
-        out = _series(self._slope_coefficients, index, z)
+        out = series(self._slope_coefficients, index, z)
         closed, y = self.closed[index], np.exp(self.edges[index] + s)
         out[0] += closed * self._closed_part(index, s)
         out[1] += closed * (1.0 + self.a - y)
@@ -136,15 +144,15 @@ class Table:
     @functools.cached_property
     def _slope_coefficients(self) -> Floats:
         """(panels, 3, DEGREE + 1): of the polynomial part of log g and of its two derivatives in t."""
-        series, per_t = [self.coefficients[:, 0]], (2.0 / np.diff(self.edges))[:, None]
+        orders, per_t = [self.coefficients[:, 0]], (2.0 / np.diff(self.edges))[:, None]
         for _ in range(2):
-            series.append(per_t * (series[-1] @ _DERIVATIVE.T))
-        return np.stack(series, axis=1)
+            orders.append(per_t * (orders[-1] @ DERIVATIVE.T))
+        return np.stack(orders, axis=1)
 
     def _evaluate(self, t: Floats, count: int = 2) -> Floats:
         """(count, n): log g, and L or R, at t; the table's ends continued by their closed forms."""
         index, s, z = self._places(t)
-        out = _series(self.coefficients[:, :count], index, z)
+        out = series(self.coefficients[:, :count], index, z)
         out[0] += self.closed[index] * self._closed_part(index, s)
         for ends, continued, edge in self._outside(t):
             found = continued(t[ends] - edge)
@@ -204,7 +212,7 @@ def _log_density(a: float, c: float, panels: Panels) -> tuple[Floats, Floats, Fl
     direct[first : last + 1] = True
     polynomial = np.empty(w.shape)
     polynomial[direct] = np.log(-w.imag[direct] / np.pi)
-    rise = c * width[:, None] * (w.real @ _INTEGRATION.T)  # integral of 2 c Re w from the left edge
+    rise = c * width[:, None] * (w.real @ INTEGRATION.T)  # integral of 2 c Re w from the left edge
     growth = (1.0 + a) * width - np.exp(panels.edges[:-1]) * np.expm1(width)
     log_g = np.empty(len(width) + 1)
     log_g[first : last + 1], log_g[last + 1] = polynomial[first : last + 1, 0], polynomial[last, -1]
@@ -247,38 +255,3 @@ def _chain(slope: Floats, width: Floats, start: float) -> Floats:
         out[i, 1:] = answer[i, :, 0] + start * answer[i, :, 1]
         start = out[i, -1]
     return out
-
-
-def _integration() -> Floats:
-    """Values at the nodes -> values of the integral from -1."""
-    columns = np.polynomial.chebyshev.chebint(TO_COEFFICIENTS, lbnd=-1.0, axis=0)
-    return np.asarray(np.polynomial.chebyshev.chebvander(NODES, DEGREE + 1) @ columns)
-
-
-_INTEGRATION = _integration()
-
-
-# (DEGREE + 1, DEGREE + 1): Chebyshev coefficients -> those of the derivative
-_DERIVATIVE = np.pad(np.polynomial.chebyshev.chebder(np.eye(DEGREE + 1), axis=0), ((0, 1), (0, 0)))
-
-
-def _series(coefficients: Floats, index: Indices, z: Floats) -> Floats:
-    """(k, n): the k Chebyshev series of each point's own panel, at z in [-1, 1]."""
-    out = np.empty((coefficients.shape[1], z.size))
-    for first in range(0, z.size, _BLOCK):
-        block = slice(first, first + _BLOCK)
-        np.einsum("nkd,dn->kn", coefficients[index[block]], _polynomials(z[block]), out=out[:, block])
-    return out
-
-
-def _polynomials(z: Floats) -> Floats:
-    """(DEGREE + 1, n): Chebyshev polynomials at z, by T_{m+k} = 2 T_m T_k - T_{m-k}, twice as many each time."""
-    found = np.empty((DEGREE + 1, z.size))
-    found[0], found[1] = 1.0, z
-    m = 1
-    while m < DEGREE:
-        k = min(m, DEGREE - m)
-        np.multiply(2.0 * found[m], found[1 : k + 1], out=found[m + 1 : m + k + 1])
-        found[m + 1 : m + k + 1] -= found[m - k : m][::-1]
-        m += k
-    return found

@@ -26,14 +26,13 @@ import numpy.typing as npt
 from scipy.linalg.lapack import zgesv
 
 from htmu_diag.errors import HTMUError
+from htmu_diag.laws.chebyshev import DEGREE, DIFFERENTIATION, NODES, TO_COEFFICIENTS
 from htmu_diag.spectrum import Floats
 
-__all__ = ["DEGREE", "NODES", "TO_COEFFICIENTS", "DIFFERENTIATION", "Panels", "solve"]
+__all__ = ["Panels", "solve"]
 
 Complexes = npt.NDArray[np.complex128]
 
-# Degree 24 was the fastest of 16, 24, 32 over the domain (0.7 to 8 ms for all panels of one law).
-DEGREE = 24
 _TOLERANCE = 1e-13  # relative size of the last three Chebyshev coefficients of an accepted panel
 _ROUNDING = 0.03  # last coefficients this far below the tolerance are rounding errors and say nothing
 _RETRY = 0.8  # a refused panel shrinks at least by this
@@ -42,19 +41,6 @@ _SMALLEST = 1e-9  # a panel shorter than this means that the equation is not the
 _NEWTON_STEPS = 12
 
 
-def _chebyshev(degree: int) -> tuple[Floats, Floats, Floats]:
-    """Lobatto nodes (ascending), differentiation matrix, and the map from values to Chebyshev coefficients."""
-    k = np.arange(degree + 1)
-    nodes = -np.cos(np.pi * k / degree)
-    weights = np.where((k == 0) | (k == degree), 2.0, 1.0) * (-1.0) ** k
-    gaps = nodes[:, None] - nodes[None, :] + np.eye(degree + 1)
-    matrix = np.outer(weights, 1.0 / weights) / gaps
-    matrix -= np.diag(matrix.sum(axis=1))
-    to_values = np.polynomial.chebyshev.chebvander(nodes, degree)
-    return nodes, matrix.astype(np.float64), np.asarray(np.linalg.inv(to_values), dtype=np.float64)
-
-
-NODES, DIFFERENTIATION, TO_COEFFICIENTS = _chebyshev(DEGREE)
 _INNER = np.asfortranarray(DIFFERENTIATION[1:, 1:], dtype=np.complex128)
 _FROM_START = DIFFERENTIATION[1:, 0]
 _DIAGONAL = np.arange(DEGREE)
