@@ -12,7 +12,6 @@ it. Between the entries: linear in gamma and log kappa; outside: the nearest ent
 
 from __future__ import annotations
 
-import bisect
 import math
 
 import numpy as np
@@ -45,8 +44,5 @@ def spread_factors(gamma: float, kappa: float) -> tuple[float, float]:
 
 
 def _between(table: tuple[tuple[float, ...], ...], gamma: float, kappa: float) -> float:
-    place = min(max(math.log(kappa), _LOG_KAPPAS[0]), _LOG_KAPPAS[-1])
-    k = min(bisect.bisect_right(_LOG_KAPPAS, place), len(_LOG_KAPPAS) - 1)
-    share = (place - _LOG_KAPPAS[k - 1]) / (_LOG_KAPPAS[k] - _LOG_KAPPAS[k - 1])
-    by_gamma = [row[k - 1] + share * (row[k] - row[k - 1]) for row in table]
+    by_gamma = [float(np.interp(math.log(kappa), _LOG_KAPPAS, row)) for row in table]
     return float(np.interp(gamma, GAMMAS, by_gamma))
