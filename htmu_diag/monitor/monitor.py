@@ -32,7 +32,7 @@ from htmu_diag.probes import (
     StepContext,
     quiet,
 )
-from htmu_diag.probes.copies import copy_of
+from htmu_diag.probes.copies import own
 
 __all__ = ["Monitor"]
 
@@ -114,7 +114,10 @@ class Monitor:
         """Numbers of the training ("train/loss": loss) for the sinks and the store. Tensors are read off the training
         thread, so nothing waits for a GPU. Raises InputError when closed."""
         self._require_open()
-        kept = {tag: copy_of(value) if isinstance(value, torch.Tensor) else value for tag, value in scalars.items()}
+        kept = {
+            tag: own(value.detach().clone()) if isinstance(value, torch.Tensor) else value
+            for tag, value in scalars.items()
+        }
         at = self._counter.step if step is None else step
         self._lane.submit(partial(self._recorder.log, at, kept, time.time()))
 

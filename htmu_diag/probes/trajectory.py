@@ -50,10 +50,11 @@ class TrajectoryProbe:
 
     def observe(self, context: StepContext) -> None:
         """Add the step just taken; the first call, and one after parameters were replaced or moved, only begins."""
-        names, parameters = _trainable(context.model)
+        parameters: list[torch.Tensor] = [p for p in context.model.parameters() if p.requires_grad]
         if not parameters:
             return
         if self._path is None or not self._path.is_of(parameters):
+            names = _names(context.model)
             if self._path is not None and self._path.steps:
                 changed = f"step {context.step}: {self._path.difference(names, parameters)}"
                 self._remarks.append(f"trajectory: parameters changed at {changed}; the path begins anew")
@@ -168,10 +169,10 @@ def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:
     return (one.dtype, one.device, one.shape) == (other.dtype, other.device, other.shape)
 
 
-def _trainable(model: torch.nn.Module) -> tuple[list[str], list[torch.Tensor]]:
+def _names(model: torch.nn.Module) -> list[str]:
+    """Clean names of the trainable parameters: a walk over all modules, which only a new path needs."""
     clean = clean_parameters(model)
-    named = [(clean[name], p) for name, p in model.named_parameters() if p.requires_grad]
-    return [name for name, _ in named], [p for _, p in named]
+    return [clean[name] for name, parameter in model.named_parameters() if parameter.requires_grad]
 
 
 def _listed(names: list[str]) -> str:
