@@ -102,9 +102,14 @@ class CurvatureProbe:
 
         rng = torch.Generator().manual_seed(context.seed)
         if self.steps:
-            density = functools.partial(spectral_density, steps=self.steps, probes=self.probes, rng=rng)
-            limit = self.options.get("memory_limit")
-            yield density(of_all_ranks(operator), source("model", operator), memory_limit=limit)
+            yield spectral_density(
+                of_all_ranks(operator),
+                source("model", operator),
+                steps=self.steps,
+                probes=self.probes,
+                memory_limit=self.options.get("memory_limit"),
+                rng=rng,
+            )
         if self.outliers:
             pairs = top_k(of_all_ranks(operator), min(self.outliers, operator.shape[0]), self.which, rng=rng)
             yield pairs.spectrum(source("model.outliers", operator))

@@ -1,5 +1,6 @@
 """The faster place is taken once both were tried."""
 
+import contextlib
 import time
 
 import numpy as np
@@ -57,8 +58,6 @@ def test_a_matrix_of_a_device_is_decomposed_where_it_is_told(monkeypatch: pytest
 
     class Here(Copy):
         def usable(self) -> object:  # type: ignore[override]
-            import contextlib
-
             return contextlib.nullcontext(self.tensor)
 
     monkeypatch.setattr(weights, "exact_spectrum", decomposed)
