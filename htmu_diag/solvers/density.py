@@ -30,7 +30,7 @@ from htmu_diag.operators.allreduce import AllReduced
 from htmu_diag.operators.base import Operator
 from htmu_diag.operators.memory import available_bytes
 from htmu_diag.solvers.gauss_rules import averaged, with_moments
-from htmu_diag.solvers.lanczos import Reorthogonalize, lanczos, start_vector
+from htmu_diag.solvers.lanczos import Reorthogonalize, gaussian, lanczos, start_vector
 from htmu_diag.solvers.moments import Direction, pooled
 from htmu_diag.solvers.orthogonality import project_out
 from htmu_diag.solvers.outliers import Mask, Outliers, believable, converged
@@ -113,8 +113,15 @@ class _Plan:
         if self.free < 1:
             return ProbeMeasure(np.zeros(0), np.zeros(0), start, 0, len(self.outliers.values))
         unseen = max(0.0, 1.0 - float(self.outliers.overlaps(start).sum()))
-        count, against = min(steps, self.free), self.outliers.blocks
-        run = lanczos(self.operator, steps=count, v0=start, reorthogonalize=self.policy, against=against, norm=norm)
+        run = lanczos(
+            self.operator,
+            steps=min(steps, self.free),
+            v0=start,
+            reorthogonalize=self.policy,
+            against=self.outliers.blocks,
+            norm=norm,
+            spare=self.outliers.room - len(self.outliers.values),
+        )
         exact = run.exhausted or run.steps == self.free
         theta, vectors = run.ritz()
         weights, kept, doubtful = vectors[0] ** 2 * unseen, np.zeros(theta.size, bool), np.zeros(theta.size, bool)
@@ -133,7 +140,7 @@ class _Plan:
         return [self._single() for _ in range(count if self.free > 0 else 0)]
 
     def _single(self) -> Direction:
-        start = start_vector(self.operator, self.rng)
+        start = gaussian(self.operator, self.rng)
         start.div_(project_out(start, *self.outliers.blocks))
         product = self.operator.matvec(start).to(start.dtype)
         return Direction((float(start[None] @ product), float(product.norm()) ** 2 - self.outliers.leak))

@@ -10,7 +10,8 @@ In floating point the basis loses orthogonality exactly where Ritz values conver
   twice suffices, Giraud, Langou & Rozloznik 2005). Traffic O(m^2 N).
 - ``selective``: the loss is *measured* at every step (``orthogonality.py``), and the vectors are orthogonalised, two in
   a row, only when it reaches sqrt(eps) / 2. Such a basis is semi-orthogonal, and T is then the projection of A to
-  rounding accuracy (Simon 1984, theorem 4).
+  rounding accuracy (Simon 1984, theorem 4). Orthogonality is lost along the converged Ritz vectors (Parlett & Scott
+  1979): where they are few, they are formed once and taken out, a fifth of the traffic, as long as that is enough.
 - ``none``: nothing is stored but two vectors. Converged eigenvalues appear again as ghosts; the quadrature stays good
   (Greenbaum 1989), Ritz vectors are not available.
 """
@@ -31,9 +32,11 @@ from htmu_diag.operators.base import Operator
 from htmu_diag.solvers.orthogonality import Overlap, empty_rows, project_out
 from htmu_diag.spectrum import Floats
 
-__all__ = ["Reorthogonalize", "Tridiagonal", "lanczos", "start_vector"]
+__all__ = ["Reorthogonalize", "Tridiagonal", "gaussian", "lanczos", "start_vector"]
 
 Reorthogonalize = Literal["full", "selective", "none"]
+_CONVERGED = 0.02  # |s_m|, the residual over beta; 0.01 to 0.03 did as well, on an MLP and on given spectra
+_LEFT = 0.25  # of the overlap allowed: beyond it, taking out the converged Ritz vectors was not enough
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Tridiagonal:
     alphas: (m,) the diagonal of T. betas: (m,) its off-diagonal, the last one couples to the unused next vector.
     basis: (m, N) rows q_1 .. q_m in the operator's dtype; None with ``reorthogonalize="none"``.
     exhausted: the start vector lies in an invariant subspace of dimension m < steps: the Gauss rule is exact.
-    reorthogonalized: basis vectors that were orthogonalised against all earlier ones.
+    reorthogonalized: basis vectors that were orthogonalised against all earlier ones, not only against Ritz vectors.
     """
 
     alphas: Floats
@@ -80,8 +83,13 @@ def start_vector(operator: Operator, rng: torch.Generator) -> torch.Tensor:
 
     Drawn in float32 for every dtype: a third of the time, and the same direction.
     """
-    draw = torch.randn(operator.shape[0], generator=rng).to(operator.device, operator.dtype)
-    return draw.div_(draw.norm())
+    start = gaussian(operator, rng)
+    return start.div_(start.norm())
+
+
+def gaussian(operator: Operator, rng: torch.Generator) -> torch.Tensor:
+    """A standard normal vector, (N,); its direction is that of `start_vector`."""
+    return torch.randn(operator.shape[0], generator=rng).to(operator.device, operator.dtype)
 
 
 def lanczos(
@@ -92,15 +100,17 @@ def lanczos(
     reorthogonalize: Reorthogonalize = "selective",
     against: Sequence[torch.Tensor] = (),
     norm: float = 0.0,
+    spare: int | None = None,
 ) -> Tridiagonal:
     """Run at most ``steps`` products from ``v0`` (N,), which need not be normalised.
 
     against: blocks (k, N) of orthonormal rows, deflated: the run stays orthogonal to them, as if the operator were
     projected.
     norm: the largest magnitude of the eigenvalues deflated. A product rounds to eps |A|, whatever part of A is left.
+    spare: Ritz vectors that may be held besides the basis, under ``selective``; a third of ``steps`` by default.
     Raises InputError where v0 has another length, MeasurementError where a product is not finite.
     """
-    run = _Run(operator, min(steps, operator.shape[0]), v0, reorthogonalize, against, norm)
+    run = _Run(operator, min(steps, operator.shape[0]), v0, reorthogonalize, against, norm, spare)
     while run.step():
         pass
     return run.result()
@@ -117,6 +127,7 @@ class _Run:
         policy: Reorthogonalize,
         against: Sequence[torch.Tensor],
         norm: float,
+        spare: int | None,
     ) -> None:
         size = operator.shape[0]
         if steps < 1 or v0.shape != (size,):
@@ -129,6 +140,8 @@ class _Run:
         self.overlap = Overlap(self._row(0)) if policy == "selective" else None
         self.limit = math.sqrt(torch.finfo(operator.dtype).eps) / 2
         self.exhausted, self.cleaned, self.again = False, 0, False
+        self.spare = steps // 3 if spare is None else spare
+        self.converged: torch.Tensor | None = None
         start = v0.to(operator.device, operator.dtype, copy=True)
         self._begin(0, start, project_out(start, *against))
 
@@ -169,16 +182,35 @@ class _Run:
         length = project_out(w, *self.against)
         if not self._due(w, length):
             return length
-        self.cleaned += 1
-        return project_out(w, *self.against, self.basis[: j + 1])
+        if self.converged is not None:
+            length = project_out(w, self.converged)
+            if not self._overlaps(w, _LEFT * length):
+                return length
+        self.cleaned, self.converged = self.cleaned + 1, None
+        length = project_out(w, *self.against, self.basis[: j + 1])
+        if self.policy == "selective" and not self.again:
+            self.converged = self._lift_converged(length)
+        return length
 
     def _due(self, w: torch.Tensor, length: float) -> bool:
         """Whether w, of this length, is to be orthogonalised; under ``selective`` always two in a row."""
         if self.overlap is None:
             return self.policy == "full"
-        due = self.again or self.overlap.length(w) > self.limit * length
+        due = self.again or self._overlaps(w, length)
         self.again = due and not self.again
         return due
+
+    def _overlaps(self, w: torch.Tensor, length: float) -> bool:
+        return self.overlap is not None and self.overlap.length(w) > self.limit * length
+
+    def _lift_converged(self, beta: float) -> torch.Tensor | None:
+        """The converged Ritz vectors (k, N), if they are few beside the steps done and to come."""
+        done = len(self.alphas)
+        run = Tridiagonal(np.array(self.alphas), np.array([*self.betas, beta]), self.basis[:done])
+        vectors = run.ritz()[1]
+        places = np.flatnonzero(np.abs(vectors[-1]) <= _CONVERGED)
+        few = 0 < places.size <= min(done // 3, self.steps - done, self.spare)
+        return run.lift(vectors[:, places]) if few else None
 
 
 def _finite(alpha: float, step: int) -> float:

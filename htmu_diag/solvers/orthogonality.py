@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -37,22 +38,20 @@ def empty_rows(count: int, size: int, dtype: torch.dtype, device: torch.device) 
 class Overlap:
     """How far a new vector is from orthogonal to all basis vectors so far, for the cost of a few of them.
 
-    With independent random signs s_k, the mean of (sum_k s_k q_k . w)^2 is sum_k (q_k . w)^2. Two such sums are kept:
-    with one, overlaps of 0.5 were missed. A prediction (Simon 1984) costs less, but must know the noise of a product,
-    which on convolutional networks is hundreds of times eps |A|.
+    With independent random signs s_k, the mean of (sum_k s_k q_k . w)^2 is sum_k (q_k . w)^2. Two such sums are kept,
+    each of every second basis vector: with a single one, overlaps of 0.5 were missed. A prediction (Simon 1984) costs
+    less, but must know the noise of a product, which on convolutional networks is hundreds of times eps |A|.
     """
 
-    _SUMS = 2
-
     def __init__(self, like: torch.Tensor) -> None:
-        self._sums = empty_rows(self._SUMS, like.numel(), like.dtype, like.device).zero_()
+        self._sums = empty_rows(2, like.numel(), like.dtype, like.device).zero_()
+        self._turns = itertools.cycle(self._sums)
         self._signs = np.random.default_rng(0)
 
     def length(self, vector: torch.Tensor) -> float:
         """Estimated length of the part of ``vector`` (N,) along the basis."""
-        return float((self._sums @ vector).norm()) / math.sqrt(self._SUMS)
+        return float((self._sums @ vector).norm())
 
     def add(self, vector: torch.Tensor) -> None:
         """Count ``vector`` (N,), of length 1, to the basis."""
-        for row, sign in zip(self._sums, self._signs.choice([-1.0, 1.0], self._SUMS), strict=True):
-            row.add_(vector, alpha=float(sign))
+        next(self._turns).add_(vector, alpha=float(self._signs.choice([-1.0, 1.0])))

@@ -63,12 +63,12 @@ class Outliers:
         places = np.flatnonzero(single)
         places = np.sort(places[np.argsort(-np.abs(theta[places]))][: max(0, self.room - len(self.values))])
         rows = self.remove(run.lift(vectors[:, places]))
-        lengths = rows.norm(dim=1)
-        fresh = lengths > _NEW
+        gram = rows @ rows.T
+        fresh = gram.diagonal() > _NEW**2
         if not fresh.all():
-            rows, lengths, places = rows[fresh], lengths[fresh], places[fresh.cpu().numpy()]
+            rows, gram, places = rows[fresh], gram[fresh][:, fresh], places[fresh.cpu().numpy()]
         if places.size:
-            self.blocks.append(_orthonormal(rows.div_(lengths[:, None])))
+            self.blocks.append(_orthonormal(rows, gram))
             self.values += [float(value) for value in theta[places]]
             residuals = run.residuals(vectors)[places]
             self.residuals += [float(residual) for residual in residuals]
@@ -117,12 +117,14 @@ def _gaps(theta: Floats) -> Floats:
     return np.asarray(np.minimum(nearest, np.abs(theta).max()))
 
 
-def _orthonormal(rows: torch.Tensor) -> torch.Tensor:
-    """Semi-orthogonal unit rows (k, N) made orthonormal, in place: one Newton step to the nearest such rows.
+def _orthonormal(rows: torch.Tensor, gram: torch.Tensor) -> torch.Tensor:
+    """Nearly orthogonal rows (k, N) made orthonormal, in place: scaled, then a Newton step to the nearest such rows.
 
-    It squares the error, sqrt(eps) becomes eps (polar decomposition: Higham 2008, section 8.3).
+    The step squares the error, sqrt(eps) becomes eps (polar decomposition: Higham 2008, section 8.3).
+    gram: rows rows^T, (k, k).
     """
-    gram = rows @ rows.T
+    scale = gram.diagonal().rsqrt()
+    newton = 1.5 * scale.diag() - 0.5 * (scale[:, None] * gram * scale) * scale
     for columns in torch.split(rows, _COLUMNS, dim=1):
-        columns.copy_(torch.addmm(columns, gram, columns, beta=1.5, alpha=-0.5))
+        columns.copy_(newton @ columns)
     return rows

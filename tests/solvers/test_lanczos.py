@@ -9,6 +9,7 @@ import torch
 from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.operators.base import MatrixOperator
 from htmu_diag.solvers.lanczos import Tridiagonal, lanczos, start_vector
+from htmu_diag.solvers.orthogonality import Overlap
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -87,6 +88,37 @@ def test_a_semi_orthogonal_basis_gives_the_same_ritz_values_for_less_work() -> N
     selective = lanczos(operator, steps=60, v0=v0, reorthogonalize="selective")
     assert np.allclose(full.ritz()[0], selective.ritz()[0], atol=1e-12)
     assert selective.reorthogonalized < full.reorthogonalized
+
+
+def test_converged_ritz_vectors_take_the_place_of_the_whole_basis() -> None:
+    operator, counts = with_eigenvalues(outliers(), torch.float32), []
+    for seed in range(5):
+        v0 = start_vector(operator, rng(seed))
+        full, without, within = (
+            lanczos(operator, steps=60, v0=v0, reorthogonalize=policy, spare=spare)
+            for policy, spare in (("full", None), ("selective", 0), ("selective", None))
+        )
+        assert within.basis is not None
+        assert (within.basis @ within.basis.T - torch.eye(60)).abs().max() < 2 * math.sqrt(
+            torch.finfo(torch.float32).eps
+        )
+        assert np.allclose(full.ritz()[0], within.ritz()[0], rtol=0, atol=1e-5)
+        counts.append((within.reorthogonalized, without.reorthogonalized))
+    few, many = np.sum(counts, axis=0)
+    assert few < 0.95 * many
+
+
+def test_overlaps_are_measured_to_the_mean_of_their_squares() -> None:
+    basis = torch.linalg.qr(torch.randn(300, 40, generator=rng(), dtype=torch.float64))[0].T.contiguous()
+    overlap = Overlap(basis[0])
+    for row in basis:
+        overlap.add(row)
+    inside = torch.randn(4000, 40, generator=rng(1), dtype=torch.float64) @ basis
+    outside = torch.randn(300, generator=rng(2), dtype=torch.float64)
+    outside -= basis.T @ (basis @ outside)
+    ratios = [(overlap.length(w) / float(w.norm())) ** 2 for w in inside]
+    assert abs(np.mean(ratios) - 1) < 5 * np.std(ratios) / math.sqrt(4000) < 0.1
+    assert overlap.length(outside) < 1e-13
 
 
 def test_residuals_are_those_of_the_lifted_ritz_vectors() -> None:
