@@ -39,13 +39,16 @@ class Overlap:
     """How far a new vector is from orthogonal to all basis vectors so far, for the cost of a few of them.
 
     With independent random signs s_k, the mean of (sum_k s_k q_k . w)^2 is sum_k (q_k . w)^2. Two such sums are kept,
-    each of every second basis vector: with a single one, overlaps of 0.5 were missed. A prediction (Simon 1984) costs
-    less, but must know the noise of a product, which on convolutional networks is hundreds of times eps |A|.
+    of two basis vectors in turn: with a single one, overlaps of 0.5 were missed, and with every second vector in each
+    there is only a single one where even and odd vectors decouple (a start on one side of a bipartite operator).
+    A prediction (Simon 1984) costs less, but must know the noise of a product, which on convolutional networks is
+    hundreds of times eps |A|.
     """
 
     def __init__(self, like: torch.Tensor) -> None:
         self._sums = empty_rows(2, like.numel(), like.dtype, like.device).zero_()
-        self._turns = itertools.cycle(self._sums)
+        first, second = self._sums
+        self._turns = itertools.cycle([first, first, second, second])
         self._signs = np.random.default_rng(0)
 
     def length(self, vector: torch.Tensor) -> float:

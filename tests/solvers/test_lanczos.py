@@ -121,6 +121,29 @@ def test_overlaps_are_measured_to_the_mean_of_their_squares() -> None:
     assert overlap.length(outside) < 1e-13
 
 
+@pytest.mark.parametrize("seen", [slice(None), slice(0, None, 2), slice(1, None, 2)])
+def test_no_parity_of_the_overlaps_hides_them(seen: slice) -> None:
+    basis = torch.eye(40)
+    overlap = Overlap(basis[0])
+    for row in basis:
+        overlap.add(row)
+    inside = torch.randn(4000, len(basis[seen]), generator=rng(), dtype=torch.float32) @ basis[seen]
+    missed = [overlap.length(w) < 0.1 * float(w.norm()) for w in inside]
+    assert np.mean(missed) < 0.02  # 1 % of chi^2_2; 8 % of chi^2_1, one sum alone
+
+
+def test_the_basis_stays_orthogonal_where_even_and_odd_vectors_decouple() -> None:
+    half, lost = outliers()[:200].abs().float(), []
+    operator = MatrixOperator(torch.zeros(400, 400))
+    operator.matrix[:200, 200:] = operator.matrix[200:, :200] = half.diag()
+    for seed in range(20):
+        v0 = start_vector(operator, rng(seed))
+        v0[200:] = 0
+        lost.append(loss(lanczos(operator, steps=60, v0=v0)))
+    assert np.median(lost) < 0.5
+    assert max(lost) < 3
+
+
 def test_residuals_are_those_of_the_lifted_ritz_vectors() -> None:
     operator = with_eigenvalues(outliers())
     run = lanczos(operator, steps=30, v0=start_vector(operator, rng()), reorthogonalize="full")
