@@ -8,6 +8,8 @@ sharded weight is collective and must be done by all ranks or by none:
     rank 0       waits for all of them, then  step/go = the probes to run, or none if someone is missing
     every rank   reads step/go
 
+where step is "1200", and "1200+1" for a second snapshot at the same step: every agreement has keys of its own.
+
 Rank 0 then has work of its own: a probe that runs there alone, a queue of fits. The others do not go on to the next
 collective of the training, whose time limit would end the job, but look for a key that rank 0 sets when it is done,
 as long as it gives signs of life:
@@ -18,8 +20,9 @@ as long as it gives signs of life:
 Probes that add up over ranks (Hessian products) do need collectives. These run on a gloo group of their own under the
 same time limit: a rank that fails between two products costs the others that limit, once in a run.
 
-Later, off the training thread, every rank puts its spectra under step/part/rank, and rank 0 takes them from there,
-waiting for a rank as long as it gives signs of life.
+Later, off the training thread, every rank puts its spectra under step/part/rank, in pieces (the store closes a
+connection that sends more than 8 MB at once), and rank 0 takes them from there, waiting for a rank as long as it gives
+signs of life.
 """
 
 from __future__ import annotations
@@ -43,6 +46,7 @@ from htmu_diag.probes import Share
 
 __all__ = ["Ranks"]
 
+PIECE = 2**20  # bytes of one value in the store
 PATIENCE = 2  # agreements missed in a row before the ranks stop waiting for each other
 _COUNT = itertools.count()
 
@@ -58,20 +62,25 @@ class Ranks:
         self.share = Share(dist.get_rank(), dist.get_world_size())
         self._limit = limit
         whole = _get_default_store()
+        self._served: Any = whole  # destroy_process_group() would end the server while spectra are on their way
         prefix = f"htmu_diag/{next(_COUNT)}"
         self._here = PrefixStore(prefix, whole.clone())  # one connection a thread: a store waits under a lock
         self._there = PrefixStore(prefix, whole.clone())
         self._signs = Signs(PrefixStore(prefix, whole.clone()), self.share.rank, limit)
         self._said: list[str] = []  # keys that the others have read once they come to the next agreement
         self._missed = 0
+        self._names, self._collections = _Names(), _Names()
+        self._agreed = ""  # the name of the newest agreement
         self._group: Any = None
         self._apart = False
 
     def agree(self, step: int, probes: Sequence[str]) -> list[str]:
         if self._missed >= PATIENCE:
             return []
-        self._signs.start()
-        return self._lead(step, probes) if self.share.rank == 0 else self._follow(step)
+        self._agreed = self._names.advance(step)
+        with self._reached():
+            self._signs.start()
+            return self._lead(step, probes) if self.share.rank == 0 else self._follow(step)
 
     @contextlib.contextmanager
     def together(self) -> Iterator[Any]:
@@ -91,28 +100,36 @@ class Ranks:
             ) from error
 
     def follow_first(self, step: int, place: str) -> None:
-        key = f"{step}/{place}/over"
-        if self.share.rank == 0:
-            self._here.set(key, "here")
-            self._said.append(key)
-        elif not self._signs.await_key(self._here, key, 0):
-            raise MeasurementError(f"step {step}: rank 0 gave no sign of life for {self._limit:g} s during {place}")
+        key = f"{self._agreed}/{place}/over"
+        with self._reached():
+            if self.share.rank == 0:
+                self._here.set(key, "here")
+                self._said.append(key)
+            elif not self._signs.await_key(self._here, key, 0):
+                raise MeasurementError(f"step {step}: rank 0 gave no sign of life for {self._limit:g} s during {place}")
 
     def collect(self, step: int, part: Part) -> list[Part]:
+        name = self._collections.advance(step)
         if self.share.rank:
-            self._there.set(f"{step}/part/{self.share.rank}", pickle.dumps(part))  # type: ignore[arg-type]
+            with self._reached():
+                self._send(f"{name}/part/{self.share.rank}", pickle.dumps(part))
             return []
-        return [part, *(self._part_of(step, rank) for rank in range(1, self.share.world))]
+        others = range(1, self.share.world)
+        return [part, *(self._part_of(step, rank, f"{name}/part/{rank}") for rank in others)]
 
     def close(self) -> None:
         self._signs.close()
+        self._served = None
 
     def _lead(self, step: int, probes: Sequence[str]) -> list[str]:
-        missing = self._await_others(step)
+        missing = self._await_others()
         while self._said and not missing:
             self._here.delete_key(self._said.pop())
         self._missed = self._missed + 1 if missing else 0
-        self._here.set(f"{step}/go", json.dumps({"probes": [] if missing else list(probes), "missed": self._missed}))
+        self._here.set(
+            f"{self._agreed}/go",
+            json.dumps({"probes": [] if missing else list(probes), "missed": self._missed}),
+        )
         if missing:
             raise MeasurementError(
                 f"step {step}: rank {', '.join(map(str, missing))} did not come to the snapshot within "
@@ -122,7 +139,7 @@ class Ranks:
         return list(probes)
 
     def _follow(self, step: int) -> list[str]:
-        ready, go = f"{step}/ready/{self.share.rank}", f"{step}/go"
+        ready, go = self._ready(self.share.rank), f"{self._agreed}/go"
         self._here.set(ready, "here")
         if not arrives(self._here, go, 2 * self._limit) and (
             self._here.delete_key(ready) or not arrives(self._here, go, 2 * self._limit)
@@ -135,21 +152,63 @@ class Ranks:
         self._missed = int(answer["missed"])
         return list(answer["probes"])
 
-    def _await_others(self, step: int) -> list[int]:
+    def _ready(self, rank: int) -> str:
+        return f"{self._agreed}/ready/{rank}"
+
+    def _await_others(self) -> list[int]:
         """The ranks that did not come in time."""
         deadline = time.monotonic() + self._limit
-        others = {rank: f"{step}/ready/{rank}" for rank in range(1, self.share.world)}
+        others = {rank: self._ready(rank) for rank in range(1, self.share.world)}
         here = (arrives(self._here, key, deadline - time.monotonic()) for key in others.values())
         return [rank for rank, came in zip(others, here, strict=True) if not (came and self._taken(others[rank]))]
 
     def _taken(self, key: str) -> bool:
         return bool(self._here.delete_key(key))
 
-    def _part_of(self, step: int, rank: int) -> Part:
-        key = f"{step}/part/{rank}"
-        if not self._signs.await_key(self._there, key, rank):
-            late = f"step {step}: rank {rank} gave no sign of life for {self._limit:g} s; its spectra are missing"
-            return Part((), (), MeasurementError(late))
-        part: Part = pickle.loads(self._there.get(key))
-        self._there.delete_key(key)
-        return part
+    def _send(self, key: str, part: bytes) -> None:
+        pieces = range(0, len(part), PIECE)
+        for place, start in enumerate(pieces):
+            self._there.set(f"{key}/{place}", part[start : start + PIECE])  # type: ignore[arg-type]
+        self._there.set(key, str(len(pieces)))
+
+    def _part_of(self, step: int, rank: int, key: str) -> Part:
+        try:
+            with self._reached():
+                if not self._signs.await_key(self._there, key, rank):
+                    raise MeasurementError(f"rank {rank} gave no sign of life for {self._limit:g} s")
+                part: Part = pickle.loads(b"".join(self._received(key)))
+                return part
+        except MeasurementError as error:
+            return Part((), (), MeasurementError(f"step {step}: {error}; its spectra are missing"))
+
+    def _received(self, key: str) -> Iterator[bytes]:
+        pieces = [f"{key}/{place}" for place in range(int(self._there.get(key)))]
+        for name in pieces:
+            yield self._there.get(name)
+        for name in (key, *pieces):
+            self._there.delete_key(name)
+
+    @contextlib.contextmanager
+    def _reached(self) -> Iterator[None]:
+        """A block that uses the job's key-value store: where that is gone, nothing more is tried."""
+        try:
+            yield
+        except HTMUError:
+            raise
+        except RuntimeError as error:
+            self._missed = PATIENCE
+            raise MeasurementError(
+                f"the ranks' key-value store does not answer ({str(error).splitlines()[0]}); the process that serves "
+                "it, mostly rank 0, has ended, so there are no further snapshots in this run"
+            ) from error
+
+
+class _Names:
+    """Names of snapshots, the same on all ranks: "1200", and "1200+1" for a second one at the same step."""
+
+    def __init__(self) -> None:
+        self._step, self._times = -1, 0
+
+    def advance(self, step: int) -> str:
+        self._step, self._times = step, self._times + 1 if step == self._step else 0
+        return f"{step}+{self._times}" if self._times else str(step)

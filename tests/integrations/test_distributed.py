@@ -116,6 +116,21 @@ def test_a_rank_that_measures_for_longer_than_every_time_limit_is_waited_for(tmp
         assert found.count("4.weight") == 2
 
 
+def test_a_second_snapshot_at_a_step_measures_what_is_left(tmp_path: Path) -> None:
+    workers.launch(workers.a_second_snapshot_at_a_step, tmp_path)
+    assert [(tmp_path / f"warnings-{rank}.txt").read_text() for rank in (0, 1)] == ["", ""]
+    run = load_run(tmp_path / "run")
+    assert [len(run.spectra(step)) for step in run.steps] == [4, 4, 4]
+
+
+def test_a_large_share_arrives_after_the_job_ended(tmp_path: Path) -> None:
+    workers.launch(workers.group_destroyed_before_a_large_share_is_sent, tmp_path)
+    assert [(tmp_path / f"warnings-{rank}.txt").read_text() for rank in (0, 1)] == ["", ""]
+    run = load_run(tmp_path / "run")
+    assert run.steps == (0, 2)
+    assert all(run.spectra(step)[-1].values.nbytes == 8 * 600_000 for step in run.steps)
+
+
 def test_a_rank_is_waited_for_as_long_as_it_lives() -> None:
     store = torch.distributed.HashStore()
     signs = Signs(store, rank=0, limit=0.4)

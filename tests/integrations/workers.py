@@ -1,6 +1,7 @@
 """What each rank of a test job runs; started by `torch.multiprocessing` with gloo on the loopback interface."""
 
 import os
+import socket
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ Job = Callable[[int, Path], None]
 def launch(job: Job, folder: Path, seconds: float = 90.0) -> None:
     """Run a job on two ranks; raises what a rank raised, and TimeoutError where they do not end in time."""
     context = mp.start_processes(
-        _enter, args=(job, folder, os.getpid()), nprocs=WORLD, join=False, start_method="spawn"
+        _enter, args=(job, folder, _free_port()), nprocs=WORLD, join=False, start_method="spawn"
     )
     deadline = time.monotonic() + seconds
     try:
@@ -41,13 +42,20 @@ def launch(job: Job, folder: Path, seconds: float = 90.0) -> None:
             process.kill()
 
 
-def _enter(rank: int, job: Job, folder: Path, key: int) -> None:
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _enter(rank: int, job: Job, folder: Path, port: int) -> None:
     torch.set_num_threads(1)
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
-    rendezvous = f"file://{folder}/rendezvous-{key}"
+    rendezvous = f"tcp://127.0.0.1:{port}"  # its store, which rank 0 serves, is the one that real jobs have
     dist.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=WORLD, timeout=timedelta(seconds=30))
     job(rank, folder)
-    dist.destroy_process_group()
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def network() -> torch.nn.Module:
@@ -156,18 +164,24 @@ def a_rank_fails_between_products(rank: int, folder: Path) -> None:
 
 
 class SlowShare:
-    """Rank 1 needs longer than the time limit for its share, off the training thread."""
+    """Rank 1 needs longer than others for its share, off the training thread.
+
+    values: how many it then sends.
+    """
 
     name = "share"
     needs: frozenset[Need] = frozenset()
+
+    def __init__(self, seconds: float = 2.5, values: int = 40) -> None:
+        self._seconds, self._values = seconds, values
 
     def measure(self, context: StepContext) -> Iterator[Spectrum]:
         yield from ()
 
     def capture(self, context: StepContext) -> Iterator[Pending]:
-        seconds = 2.5 * context.share.rank
+        seconds, values = (self._seconds, self._values) if context.share.rank else (0.0, 40)
         name = f"of rank {context.share.rank}"
-        yield Pending(name, context.share.rank, lambda: (time.sleep(seconds), spectrum(name))[1])
+        yield Pending(name, context.share.rank, lambda: (time.sleep(seconds), spectrum(name, n=values))[1])
 
 
 def one_rank_measures_for_long(rank: int, folder: Path) -> None:
@@ -182,6 +196,33 @@ def one_rank_measures_for_long(rank: int, folder: Path) -> None:
         htmu_diag.watch(model, optimizer, log_dir=folder / "run", **choices, **probe_batch(rank)),
     ):
         train(model, optimizer, rank, 3)
+
+
+def a_second_snapshot_at_a_step(rank: int, folder: Path) -> None:
+    model = DistributedDataParallel(network())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    choices = {"probes": ["weights", "ntk"], "every": {"weights": 2, "ntk": 4}, **probe_batch(rank)}
+    with (
+        _caught(folder, rank),
+        htmu_diag.watch(model, optimizer, log_dir=folder / "run", team=all_ranks(2.0), **choices) as monitor,
+    ):
+        train(model, optimizer, rank, 2)
+        monitor.snapshot()
+        train(model, optimizer, rank, 2)
+
+
+def group_destroyed_before_a_large_share_is_sent(rank: int, folder: Path) -> None:
+    """Rank 1's share is more than the job's store takes at once (8 MB), and comes when the user has ended the job."""
+    model = DistributedDataParallel(network())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    choices = {"probes": ["weights", SlowShare(1.0, 600_000)], "every": 2, "team": all_ranks(2.0), "sinks": []}
+    with _caught(folder, rank):
+        monitor = htmu_diag.watch(
+            model, optimizer, log_dir=folder / "run", options=Options(bootstrap=0, tail_only=True), **choices
+        )
+        train(model, optimizer, rank, 2)
+        dist.destroy_process_group()
+        monitor.close()
 
 
 def careless_probe_on_shards(rank: int, folder: Path) -> None:
