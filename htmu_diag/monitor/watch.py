@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch.distributed.tensor import DTensor
 
 from htmu_diag.analysis import Options
 from htmu_diag.errors import InputError, MeasurementError, StorageError
@@ -27,6 +28,8 @@ from htmu_diag.storage import FolderLocked, Store
 from htmu_diag.storage import run_info as default_run_info
 
 __all__ = ["watch"]
+
+_WHEN = "watch() after torch.distributed.init_process_group(), or give each rank its own log_dir"
 
 
 def watch(
@@ -74,6 +77,7 @@ def watch(
     """
     complaints = Complaints(strict)
     team = _team() if team is None else team
+    _check_ranks(model, team)
     inner = inner_optimizer(optimizer)
     context = StepContext(
         step=start_step,
@@ -93,7 +97,7 @@ def watch(
     info.setdefault("options", asdict(options or Options()))  # an offline analysis then gives the same numbers
     writes = team.share.rank == 0
     spending = Budget(budget if writes else None)  # rank 0 decides for all
-    store = _store(Path(log_dir), info, start_step, complaints) if writes else None
+    store = _store(Path(log_dir), info, start_step, complaints, team) if writes else None
     if store is not None:
         keep_samples(store, samples, complaints)
     given = [TensorBoardSink(log_dir)] if sinks is None else sinks
@@ -116,15 +120,29 @@ def _team() -> Team:
     return Solo()
 
 
+def _check_ranks(model: torch.nn.Module, team: Team) -> None:
+    """Raises InputError where the ranks that share the work do not all train this model: shares would be mixed up."""
+    if not isinstance(model, torch.nn.parallel.DistributedDataParallel) or team.share.world == 1:
+        return
+    ranks = dist.get_world_size(model.process_group)
+    if ranks < team.share.world and not any(isinstance(p, DTensor) for p in model.parameters()):
+        raise InputError(
+            f"the {type(model.module).__name__} is trained by {ranks} of the job's {team.share.world} ranks; pass "
+            "team=alone() from htmu_diag.integrations.distributed on one rank of each model, with a log_dir of its own"
+        )
+
+
 def _available(context: StepContext) -> list[Any]:
     return [name for name in ("model", "optimizer", "batch", "loss_fn") if getattr(context, name) is not None]
 
 
-def _store(folder: Path, info: Mapping[str, Any], start_step: int, complaints: Complaints) -> Store | None:
+def _store(folder: Path, info: Mapping[str, Any], start_step: int, complaints: Complaints, team: Team) -> Store | None:
     """The store, or none where the folder cannot be written: a training is worth more than its log."""
     try:
         return Store(folder, info=info, start_step=start_step)
-    except FolderLocked:
+    except FolderLocked as error:
+        if isinstance(team, Solo) and int(os.environ.get("WORLD_SIZE", "1")) > 1:  # as torchrun sets it
+            raise FolderLocked(f"{error}; in a job of several ranks call {_WHEN}") from None
         raise
     except StorageError as error:
         complaints.add("store", error)

@@ -12,7 +12,7 @@ import torch
 
 import htmu_diag
 from htmu_diag.monitor.signs import Signs
-from htmu_diag.storage import Run, load_run
+from htmu_diag.storage import FolderLocked, Run, load_run
 from tests.integrations import workers
 
 
@@ -129,6 +129,22 @@ def test_a_large_share_arrives_after_the_job_ended(tmp_path: Path) -> None:
     run = load_run(tmp_path / "run")
     assert run.steps == (0, 2)
     assert all(run.spectra(step)[-1].values.nbytes == 8 * 600_000 for step in run.steps)
+
+
+def test_a_model_that_not_all_ranks_train_is_refused_by_their_number(tmp_path: Path) -> None:
+    workers.launch(workers.a_model_of_some_ranks, tmp_path)
+    assert [len(load_run(tmp_path / f"run-{rank}").spectra(0)) for rank in (0, 1)] == [3, 3]
+
+
+def test_a_locked_folder_in_a_job_without_a_group_says_when_to_watch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with (
+        htmu_diag.watch(workers.network(), log_dir=tmp_path),
+        pytest.raises(FolderLocked, match="after torch.distributed.init_process_group"),
+    ):
+        htmu_diag.watch(workers.network(), log_dir=tmp_path)
 
 
 def test_a_rank_is_waited_for_as_long_as_it_lives() -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
@@ -17,8 +18,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 import htmu_diag
 from htmu_diag.analysis import Options
-from htmu_diag.errors import MeasurementError
-from htmu_diag.integrations.distributed import all_ranks
+from htmu_diag.errors import InputError, MeasurementError
+from htmu_diag.integrations.distributed import all_ranks, alone
 from htmu_diag.probes import CurvatureProbe, Need, Pending, StepContext
 from htmu_diag.spectrum import Spectrum
 from tests.monitor.helpers import StubProbe, spectrum
@@ -223,6 +224,15 @@ def group_destroyed_before_a_large_share_is_sent(rank: int, folder: Path) -> Non
         train(model, optimizer, rank, 2)
         dist.destroy_process_group()
         monitor.close()
+
+
+def a_model_of_some_ranks(rank: int, folder: Path) -> None:
+    """Each rank has a model of its own, as a group of one."""
+    groups = [dist.new_group([member]) for member in range(WORLD)]
+    model = DistributedDataParallel(network(), process_group=groups[rank])
+    with pytest.raises(InputError, match="1 of the job's 2 ranks.*alone"):
+        htmu_diag.watch(model, log_dir=folder / "run")
+    htmu_diag.watch(model, log_dir=folder / f"run-{rank}", team=alone()).close()
 
 
 def careless_probe_on_shards(rank: int, folder: Path) -> None:
