@@ -26,6 +26,7 @@ class Signs:
 
     def __init__(self, store: Store, rank: int, limit: float) -> None:
         self._store, self._rank, self._limit = store, rank, limit
+        self._last: dict[int, tuple[bytes, float]] = {}  # rank -> its newest sign, and when it was new
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._give, daemon=True, name="htmu-diag-signs")
 
@@ -35,15 +36,16 @@ class Signs:
             self._thread.start()
 
     def await_key(self, store: Store, key: str, rank: int) -> bool:
-        """Whether the key came, however late; False once the rank that writes it is gone.
+        """Whether the key came, however late; False once the rank that writes it is gone, which costs the limit once.
 
         store: a connection of the caller's thread.
         """
-        sign, seen, since = f"sign/{rank}", b"", time.monotonic()
+        sign = f"sign/{rank}"
+        seen, since = self._last.setdefault(rank, (b"", time.monotonic()))
         while not arrives(store, key, self._limit / 4):
             now = store.get(sign) if store.check([sign]) else b""
             if now != seen:
-                seen, since = now, time.monotonic()
+                seen, since = self._last[rank] = now, time.monotonic()
             elif time.monotonic() - since > self._limit:
                 return False
         return True

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import htmu_diag
+from htmu_diag.monitor import signs as signs_module
 from htmu_diag.monitor.signs import Signs
 from htmu_diag.storage import FolderLocked, Run, load_run
 from tests.integrations import workers
@@ -147,7 +148,20 @@ def test_a_locked_folder_in_a_job_without_a_group_says_when_to_watch(
         htmu_diag.watch(workers.network(), log_dir=tmp_path)
 
 
-def test_a_rank_is_waited_for_as_long_as_it_lives() -> None:
+def _counted(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The waiting times of all looks for a key from now on, in seconds."""
+    waited: list[float] = []
+
+    def arrives(store: torch.distributed.Store, key: str, seconds: float) -> bool:
+        waited.append(seconds)
+        return real(store, key, seconds)
+
+    real = signs_module.arrives
+    monkeypatch.setattr(signs_module, "arrives", arrives)
+    return waited
+
+
+def test_a_rank_is_waited_for_as_long_as_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     store = torch.distributed.HashStore()
     signs = Signs(store, rank=0, limit=0.4)
     signs.start()
@@ -159,6 +173,9 @@ def test_a_rank_is_waited_for_as_long_as_it_lives() -> None:
     assert not signs.await_key(store, "another", rank=0)
     assert not signs.await_key(store, "another", rank=1)
     assert time.monotonic() - began > 0.8
+    checks = _counted(monkeypatch)
+    assert not signs.await_key(store, "another", rank=0)
+    assert checks == [0.1]  # a quarter of the limit: who is gone is not waited for again
 
 
 def test_a_probe_that_needs_whole_parameters_is_refused_on_shards_by_name(tmp_path: Path) -> None:
