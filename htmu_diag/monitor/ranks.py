@@ -30,6 +30,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
 import pickle
 import time
 from collections.abc import Iterator, Sequence
@@ -63,7 +64,8 @@ class Ranks:
         self._limit = limit
         whole = _get_default_store()
         self._served: Any = whole  # destroy_process_group() would end the server while spectra are on their way
-        prefix = f"htmu_diag/{next(_COUNT)}"
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # torchrun's store keeps the keys of the one before
+        prefix = f"htmu_diag/{attempt}/{next(_COUNT)}"
         self._here = PrefixStore(prefix, whole.clone())  # one connection a thread: a store waits under a lock
         self._there = PrefixStore(prefix, whole.clone())
         self._signs = Signs(PrefixStore(prefix, whole.clone()), self.share.rank, limit)

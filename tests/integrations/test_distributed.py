@@ -1,5 +1,6 @@
 """Two ranks give the spectra of one process, and never wait for each other without end."""
 
+import itertools
 import threading
 import time
 from collections.abc import Sequence
@@ -9,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 
 import htmu_diag
 from htmu_diag.monitor import signs as signs_module
+from htmu_diag.monitor.ranks import Ranks
 from htmu_diag.monitor.signs import Signs
 from htmu_diag.storage import FolderLocked, Run, load_run
 from tests.integrations import workers
@@ -184,3 +187,18 @@ def test_a_probe_that_needs_whole_parameters_is_refused_on_shards_by_name(tmp_pa
     run = load_run(tmp_path / "run")
     assert [s.source.name for s in run.spectra(0)] == ["0.weight", "2.weight", "4.weight"]
     assert "sharded" in run.events()[0][1]
+
+
+def test_a_restarted_job_does_not_read_the_answers_of_the_attempt_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        for attempt in ("0", "1"):
+            monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", attempt)
+            monkeypatch.setattr("htmu_diag.monitor.ranks._COUNT", itertools.count())
+            ranks = Ranks(limit=1.0)
+            assert not ranks._here.check(["5/go"])
+            assert ranks.agree(5, ["weights"]) == ["weights"]
+            assert ranks._here.check(["5/go"])
+            ranks.close()
+    finally:
+        dist.destroy_process_group()
