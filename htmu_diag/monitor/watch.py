@@ -29,8 +29,6 @@ from htmu_diag.storage import run_info as default_run_info
 
 __all__ = ["watch"]
 
-_WHEN = "watch() after torch.distributed.init_process_group(), or give each rank its own log_dir"
-
 
 def watch(
     model: torch.nn.Module,
@@ -142,7 +140,10 @@ def _store(folder: Path, info: Mapping[str, Any], start_step: int, complaints: C
         return Store(folder, info=info, start_step=start_step)
     except FolderLocked as error:
         if isinstance(team, Solo) and int(os.environ.get("WORLD_SIZE", "1")) > 1:  # as torchrun sets it
-            raise FolderLocked(f"{error}; in a job of several ranks call {_WHEN}") from None
+            raise FolderLocked(
+                f"{error}; in a job of several ranks call watch() after torch.distributed.init_process_group(), "
+                "or give each rank its own log_dir"
+            ) from None
         raise
     except StorageError as error:
         complaints.add("store", error)

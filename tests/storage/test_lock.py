@@ -72,7 +72,9 @@ os.kill(os.getpid(), 9)
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     child = int(done.stdout)
     try:
-        FolderLock(tmp_path).release()
+        lock = FolderLock(tmp_path)
+        assert lock.held
+        lock.release()
         os.kill(child, 0)  # it still lives
     finally:
         os.kill(child, 9)
