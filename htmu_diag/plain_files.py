@@ -1,0 +1,104 @@
+"""Files that somebody else may have made: regular files only, at most so many bytes, JSON at most so deep.
+
+A name in a downloaded folder may be a FIFO (reading it waits for ever), a device (it never ends) or a text nested a
+hundred thousand deep (the parser exhausts the stack). Every small file is read through here: the kind is asked of the
+open descriptor, so that nothing can be put in its place between the question and the reading.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from pathlib import Path
+from typing import IO, Any
+
+from htmu_diag.errors import InputError
+
+__all__ = ["DEEPEST", "LARGEST", "loads_json", "open_plain", "read_bytes", "read_json", "read_text"]
+
+LARGEST = 16 * 1024 * 1024  # bytes of a text that describes something; the largest known index of shards has 9 MB
+DEEPEST = 64  # levels of JSON; configurations of models in use have fewer than ten
+_DIGITS = 400  # of a whole number: a float has at most 309 before its point
+# not waiting for the writer of a FIFO, not inherited by other programs, no terminal taken over, no end-of-line changed
+_FLAGS = os.O_RDONLY
+for _name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"):
+    _FLAGS |= getattr(os, _name, 0)
+_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
+_BRACKETS = re.compile(r'"(?:[^"\\]+|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
+
+
+def open_plain(path: str | os.PathLike[str]) -> IO[bytes]:
+    """An open regular file, links followed. Raises InputError for anything else, OSError where it cannot be opened."""
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except ValueError as error:  # NUL or what the file system cannot spell
+        raise InputError(f"{str(path)!r}: no name of a file; check the path") from error
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise InputError(f"{path}: {_KINDS.get(stat.S_IFMT(mode), 'a device')}, not a regular file; pass a file")
+    return os.fdopen(descriptor, "rb")
+
+
+def read_bytes(path: str | os.PathLike[str], *, limit: int = LARGEST) -> bytes:
+    """The content of a regular file of at most ``limit`` bytes. Raises InputError beyond it; else as `open_plain`."""
+    with open_plain(path) as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise InputError(f"{path}: larger than {limit:,} bytes, which no such file should be; check what it is")
+    return data
+
+
+def read_text(path: str | os.PathLike[str], *, limit: int = LARGEST) -> str:
+    """The same as text in UTF-8. Raises InputError for other bytes too."""
+    try:
+        return read_bytes(path, limit=limit).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a text in UTF-8; check what it is") from error
+
+
+def read_json(path: str | os.PathLike[str], *, limit: int = LARGEST, depth: int = DEEPEST) -> Any:
+    """The JSON value in a file. Raises InputError for one that is no JSON, too long or too deep; OSError as `open`."""
+    try:
+        return loads_json(read_text(path, limit=limit), depth=depth)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: not JSON ({error}); write or download it again") from error
+    except InputError as error:
+        prefix = "" if str(error).startswith(str(path)) else f"{Path(path)}: "
+        raise InputError(f"{prefix}{error}") from error
+
+
+def loads_json(text: str | bytes, *, depth: int = DEEPEST) -> Any:
+    """The JSON value of a text. Raises InputError beyond ``depth`` levels or 400 digits, else json.JSONDecodeError.
+
+    >>> loads_json('{"a": [1, 2]}')
+    {'a': [1, 2]}
+    """
+    try:
+        text = text.decode("utf-8") if isinstance(text, bytes) else text
+    except UnicodeDecodeError as error:
+        raise InputError("not JSON in UTF-8; write or download it again") from error
+    if _depth_exceeds(text, depth):
+        raise InputError(f"JSON nested deeper than {depth} levels, which is refused; write or download it again")
+    return json.loads(text, parse_int=_whole)
+
+
+def _depth_exceeds(text: str, depth: int) -> bool:
+    """Counts brackets outside strings, before a parser that recurses sees them."""
+    if text.count("[") + text.count("{") <= depth:
+        return False
+    level = 0
+    for found in _BRACKETS.finditer(text):
+        mark = text[found.start()]
+        level += (mark in "[{") - (mark in "]}")
+        if level > depth:
+            return True
+    return False
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _DIGITS:
+        raise InputError(f"a number of {len(digits)} digits, which is refused; write or download it again")
+    return int(digits)
