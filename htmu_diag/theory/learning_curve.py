@@ -1,8 +1,8 @@
 """The learning curve of kernel (ridge) regression, from the kernel and the targets alone.
 
-With K_ij = sum_k lam_k phi_k(x_i) phi_k(x_j) and a target of power v_k^2 in mode k, n random samples learn mode k to the
-share L_k = lam_k / (lam_k + r), where the *resolution* r solves sum_k L_k + ridge / r = n: modes above it are learned,
-modes below are not. The errors (mean squares, summed over outputs) that one then expects are
+With K_ij = sum_k lam_k phi_k(x_i) phi_k(x_j) and a target of power v_k^2 in mode k, n random samples learn mode k to
+the share L_k = lam_k / (lam_k + r), where the *resolution* r solves sum_k L_k + ridge / r = n: modes above it are
+learned, modes below are not. The errors (mean squares, summed over outputs) that one then expects are
 
     test  = n / (n - sum L_k^2) * (sum (1 - L_k)^2 v_k^2 + noise),      train = (ridge / (n r))^2 * test
 
@@ -135,7 +135,7 @@ def resolution(eigenvalues: npt.ArrayLike, n: float, ridge: float = 0.0) -> floa
 
 
 def power_law_slope(sizes: Floats, errors: Floats) -> float:
-    """Minus the least-squares slope of log(errors) against log(sizes); NaN for fewer than two finite positive errors."""
+    """Minus the least-squares slope of log(errors) against log(sizes); NaN for fewer than two positive errors."""
     known = np.isfinite(errors) & (errors > 0)
     if known.sum() < 2:
         return math.nan

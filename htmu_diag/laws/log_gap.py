@@ -1,0 +1,70 @@
+"""J, the logarithm of the mean less the mean logarithm: one scale-free number of a spectrum, in closed form for HTMP.
+
+By Jensen's inequality J >= 0, and J = 0 only for a single value; a floor under it is what Marchenko-Pastur noise has.
+With shape a = (kappa/2)(1/gamma - 1) - 1 and c = kappa/2, E log y = (2/kappa) [ln Gamma(a + c + 1) - ln Gamma(a + 1)]
+for the law at unit rate, whose mean is a + c + 1 = kappa/(2 gamma). J falls with kappa, so that it inverts to an
+estimate of kappa from two averages: no fit, microseconds.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import brentq
+from scipy.special import gammaln
+
+from htmu_diag.errors import InputError
+
+__all__ = ["htmp_log_gap", "log_gap", "marchenko_pastur_log_gap", "repulsion_of_log_gap"]
+
+LARGEST, SMALLEST = 1e8, 1e-8  # kappa beyond which its J is that of noise, or that of no repulsion, to rounding
+
+
+def log_gap(values: npt.ArrayLike) -> float:
+    """log(mean) - mean(log) of positive values (n,); infinite where a value is zero.
+
+    Raises InputError for no values, and for negative or non-finite ones.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if not array.size or not np.isfinite(array).all() or array.min() < 0:
+        raise InputError("J = log(mean) - mean(log) needs finite values from 0 on, at least one")
+    if array.min() == 0:
+        return math.inf
+    return float(np.log(array.mean()) - np.log(array).mean())
+
+
+def htmp_log_gap(kappa: float, gamma: float) -> float:
+    """J of the HTMP law; infinite for square matrices, whose density has a logarithmic pole at zero, unless kappa is.
+
+    >>> round(htmp_log_gap(2.0, 0.5), 6)  # y is exponential times a law of one: ln 2 - ln Gamma(2) + ln Gamma(1)
+    0.693147
+    """
+    if not (0 < gamma <= 1 and kappa > 0):
+        raise InputError(f"kappa = {kappa}, gamma = {gamma}: pass kappa > 0 and gamma in (0, 1]")
+    if math.isinf(kappa) or kappa > LARGEST:
+        return marchenko_pastur_log_gap(gamma)
+    if gamma == 1:
+        return math.inf
+    upper = kappa / (2 * gamma)
+    return math.log(upper) - (2 / kappa) * float(gammaln(upper) - gammaln(upper - kappa / 2))
+
+
+def marchenko_pastur_log_gap(gamma: float) -> float:
+    """The limit of infinite repulsion, 1 + (1/gamma - 1) log(1 - gamma); 1 for square matrices."""
+    return 1.0 if gamma == 1 else 1 + (1 / gamma - 1) * math.log1p(-gamma)
+
+
+def repulsion_of_log_gap(gap: float, gamma: float) -> float:
+    """The kappa whose HTMP law of this ratio has this J: infinite at or below that of Marchenko-Pastur noise, NaN for
+    square matrices (J does not depend on kappa there) and for an infinite J.
+    """
+    if not math.isfinite(gap) or gamma >= 1:
+        return math.nan
+    if gap <= htmp_log_gap(LARGEST, gamma):
+        return math.inf
+    if gap >= htmp_log_gap(SMALLEST, gamma):
+        return 0.0
+    low, high = math.log(SMALLEST), math.log(LARGEST)
+    return math.exp(brentq(lambda log_kappa: htmp_log_gap(math.exp(log_kappa), gamma) - gap, low, high, xtol=1e-12))

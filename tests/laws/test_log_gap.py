@@ -1,0 +1,50 @@
+"""J in closed form against quadrature, sampling and its own limits."""
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+
+from htmu_diag.errors import InputError
+from htmu_diag.laws import HTMP, MarchenkoPastur
+from htmu_diag.laws.ensembles import beta_laguerre
+from htmu_diag.laws.log_gap import htmp_log_gap, log_gap, marchenko_pastur_log_gap, repulsion_of_log_gap
+
+
+@pytest.mark.parametrize("gamma", [0.2, 0.5, 0.8])
+@pytest.mark.parametrize("kappa", [2.0, 5.5, 20.0, 50.0])
+def test_the_closed_form_is_the_integral_over_the_law(kappa: float, gamma: float) -> None:
+    law = HTMP(gamma=gamma, kappa=kappa)
+    mean_log, _ = quad(
+        lambda t: t * np.exp(law.logpdf(np.exp(t)) + t), -200, 6, limit=400, epsabs=1e-10, points=[-20.0, 0.0]
+    )
+    assert htmp_log_gap(kappa, gamma) == pytest.approx(-mean_log, abs=2e-6)
+
+
+@pytest.mark.parametrize("gamma", [0.1, 0.5, 0.9])
+def test_infinite_repulsion_is_marchenko_pastur_and_none_is_gamma_like(gamma: float) -> None:
+    law = MarchenkoPastur(gamma)
+    low, high = (1 - gamma**0.5) ** 2, (1 + gamma**0.5) ** 2
+    mean_log, _ = quad(lambda x: np.log(x) * law.pdf(x), low, high, limit=400)
+    assert marchenko_pastur_log_gap(gamma) == pytest.approx(-mean_log, abs=1e-5)
+    assert htmp_log_gap(1e7, gamma) == pytest.approx(marchenko_pastur_log_gap(gamma), abs=1e-5)
+    falling = [htmp_log_gap(kappa, gamma) for kappa in (0.1, 1.0, 10.0, 100.0, 1e4)]
+    assert (np.diff(falling) < 0).all()
+
+
+@pytest.mark.parametrize(("kappa", "spread"), [(0.5, 0.12), (2.0, 0.17), (10.0, 0.32)])
+def test_it_inverts_to_the_kappa_of_samples(kappa: float, spread: float) -> None:
+    """Forty draws of 300: the mean within three standard errors, each within the stated scatter of log kappa."""
+    rng = np.random.default_rng(0)
+    found = [np.log(repulsion_of_log_gap(log_gap(beta_laguerre(300, 0.5, kappa, rng=rng)), 0.5)) for _ in range(40)]
+    assert np.std(found) < 1.5 * spread
+    assert np.mean(found) == pytest.approx(np.log(kappa), abs=3 * np.std(found) / 40**0.5 + 0.02)
+    assert repulsion_of_log_gap(htmp_log_gap(kappa, 0.5), 0.5) == pytest.approx(kappa, rel=1e-8)
+
+
+def test_no_finite_kappa_where_there_is_none() -> None:
+    assert repulsion_of_log_gap(0.01, 0.5) == np.inf
+    assert np.isnan(repulsion_of_log_gap(1.3, 1.0))
+    assert log_gap([1.0, 0.0]) == np.inf
+    for bad in ([], [-1.0, 2.0], [np.nan]):
+        with pytest.raises(InputError, match="finite values"):
+            log_gap(bad)
