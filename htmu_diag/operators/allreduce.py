@@ -1,4 +1,4 @@
-"""One operator over the data of all ranks: every product is averaged, weighted by samples.
+"""One operator over the data of all ranks: every product is averaged, weighted by what the mean of the loss is over.
 
 Every rank runs the same solver on the same vectors, so results agree to the last bit where all_reduce does. A checksum
 of the vector travels with each product: ranks that use different start vectors are told so instead of getting noise.
@@ -38,9 +38,7 @@ class AllReduced:
             )
         self.operator, self.group = operator, group
         self.shape, self.dtype, self.device = operator.shape, operator.dtype, operator.device
-        total = torch.tensor([float(operator.samples)], dtype=torch.float64, device=operator.device)
-        dist.all_reduce(total, group=group)
-        self.share = operator.samples / float(total)
+        self._of_loss, self.share = self._shares()
 
     def matvec(self, vector: torch.Tensor) -> torch.Tensor:
         """A v over all ranks, (N,); MeasurementError on every rank where their vectors differ or one rank fails."""
@@ -64,7 +62,27 @@ class AllReduced:
 
     def gradient(self) -> torch.Tensor:
         """The gradient of the loss over the data of all ranks, (N,)."""
-        return self._summed(self.share * self.operator.gradient())
+        return self._summed(self._of_loss * self.operator.gradient())
+
+    def _shares(self) -> tuple[float, float]:
+        """This rank's share of the loss, and the weight of its products. HTMUError on all ranks where one has none."""
+        failure: HTMUError | None = None
+        number, rows = math.nan, float(self.operator.samples)
+        try:
+            tally = self.operator.tally()
+            number = sum(tally.numbers) if tally.absolute else math.nan
+        except HTMUError as problem:
+            failure = problem
+        total = self._summed(torch.tensor([number, rows], dtype=torch.float64, device=self.device))
+        if failure is not None:
+            raise failure
+        if not float(total[0]) > 0:
+            raise InputError(
+                "what the mean of the loss is over cannot be compared between ranks; pass a loss that is a mean over "
+                "rows or a torch.nn.CrossEntropyLoss, or measure on one rank"
+            )
+        of_loss = number / float(total[0])
+        return of_loss, self.operator.combined(of_loss, rows / float(total[1]))
 
     def agreed(self, number: int) -> int:
         """The smallest of the ranks' numbers: what depends on a machine's memory must not differ between ranks."""

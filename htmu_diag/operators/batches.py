@@ -1,9 +1,9 @@
-"""Data for an operator: one batch or many, cached in order, with the share of each in a mean over samples.
+"""Data for an operator: one batch or many, cached in order, with the share of each in the loss of all.
 
-The mean over N samples of batches of n_1, n_2, ... is sum (n_b / N) mean_b: batches of unequal size weigh by their
-samples. Batches are cached when the operator is made, so that a shuffled loader gives the same operator in every
-product; random transforms inside the loader are thereby drawn once. The copies are the operator's own: a loader may
-reuse its buffers.
+A loss that is a mean over n_b things in batch b (`normaliser`) is sum (n_b / n) mean_b over all batches: batches of
+unequal size weigh by what counts in them. Batches are cached when the operator is made, so that a shuffled loader gives
+the same operator in every product; random transforms inside the loader are thereby drawn once. The copies are the
+operator's own: a loader may reuse its buffers.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import torch
 
 from htmu_diag.operators.base import Operator
 from htmu_diag.operators.batches import Batch
-from htmu_diag.operators.fisher import score_outer
+from htmu_diag.operators.fisher import of_squares, score_outer
 from htmu_diag.operators.output_curvature import OutputCurvature
 
 __all__ = ["Centred", "GradientSecondMoment", "gradient_covariance"]
@@ -24,6 +24,9 @@ class GradientSecondMoment(OutputCurvature):
 
     def _output_shape(self, outputs: torch.Tensor, batch: Batch) -> Any:
         return score_outer(self.stage.model, self.loss_fn, outputs, batch, self.reduction)
+
+    def combined(self, count_share: float, row_share: float) -> float:
+        return of_squares(count_share, row_share)
 
     def _curve(self, shape: Any, tangent: torch.Tensor) -> torch.Tensor:
         score: torch.Tensor = shape[0][0]

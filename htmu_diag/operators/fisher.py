@@ -16,10 +16,11 @@ import torch
 from htmu_diag.errors import InputError
 from htmu_diag.operators.batches import Batch
 from htmu_diag.operators.model_operator import LossFn
+from htmu_diag.operators.normaliser import label_weights
 from htmu_diag.operators.output_curvature import OutputCurvature
 from htmu_diag.operators.sample_function import refuse_batch_statistics
 
-__all__ = ["FisherOperator", "Likelihood", "score_outer"]
+__all__ = ["FisherOperator", "Likelihood", "of_squares", "score_outer"]
 
 Likelihood = Literal["auto", "categorical", "bernoulli", "gaussian"]
 _OF_LOSS = {
@@ -61,21 +62,39 @@ class FisherOperator(OutputCurvature):
     def _output_shape(self, outputs: torch.Tensor, batch: Batch) -> Any:
         if self.kind == "empirical":
             return score_outer(self.stage.model, self.loss_fn, outputs, batch, self.reduction)
-        labels = outputs.numel() // outputs.shape[1] if self.likelihood == "categorical" else batch.samples
-        scale = 1.0 / labels if self.reduction == "mean" else 1.0
+        weights, labels = self._label_weights(outputs, batch)
+        scale = weights / labels if self.reduction == "mean" else weights
         if self.kind == "true":
             return _probabilities(self.likelihood, outputs), scale
         rng = torch.Generator(outputs.device).manual_seed(self.seed)
-        return [_score(self.likelihood, outputs, rng) for _ in range(self.draws)], scale / self.draws
+        scores = [_score(self.likelihood, outputs, rng) for _ in range(self.draws)]
+        return [score * (scale / self.draws).sqrt() for score in scores], 1.0
+
+    def combined(self, count_share: float, row_share: float) -> float:
+        return of_squares(count_share, row_share) if self.kind == "empirical" else count_share
+
+    def _label_weights(self, outputs: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, float]:
+        """The weight of every label, to multiply outputs by, and their sum: ignored ones weigh nothing."""
+        if self.likelihood != "categorical":
+            return torch.ones((), dtype=outputs.dtype, device=outputs.device), batch.samples
+        weights = label_weights(self.loss_fn, outputs, batch.targets)
+        if weights is None:
+            return torch.ones((), dtype=outputs.dtype, device=outputs.device), outputs.numel() / outputs.shape[1]
+        return weights.unsqueeze(1), float(weights.sum())
 
     def _curve(self, shape: Any, tangent: torch.Tensor) -> torch.Tensor:
-        found, scale = shape[0], float(shape[1])
+        found, scale = shape
         if self.kind == "true":
             return _CURVES[self.likelihood](found, tangent).mul(scale)
         total = torch.zeros_like(tangent)
         for score in found:
             total += _along(score, tangent)
         return total.mul(scale)
+
+
+def of_squares(count_share: float, row_share: float) -> float:
+    """The weight of a part in a mean over rows of squared slopes, each of which is divided by what counts."""
+    return count_share**2 / row_share
 
 
 def score_outer(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import abc
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -22,6 +23,7 @@ from htmu_diag.operators.batches import Batch, Reduction, cached, rows, tensors_
 from htmu_diag.operators.failures import explained, first_non_finite
 from htmu_diag.operators.graph_memory import KeptGraphs, graph_bytes
 from htmu_diag.operators.memory import available_bytes
+from htmu_diag.operators.normaliser import Tally, counts, reduction_of
 from htmu_diag.operators.sample_function import Output, pick_output
 from htmu_diag.operators.stage import Stage
 
@@ -35,8 +37,11 @@ Tensors = tuple[torch.Tensor, ...]
 class ModelOperator(abc.ABC):
     """A symmetric operator on the flat vector of the chosen parameters, by automatic differentiation.
 
-    model: left exactly as found. loss_fn: ``loss_fn(output, targets) -> scalar``, the mean over samples (the sum with
-    ``reduction="sum"``). data: a batch ``(inputs, targets)`` or an iterable of batches, cached.
+    model: left exactly as found. loss_fn: ``loss_fn(output, targets) -> scalar``; where it reads what the output has
+    and a tensor has not (``lambda out, y: out.loss``), it is given all that the model returns.
+    data: a batch ``(inputs, targets)`` or an iterable of batches, cached.
+    reduction: of the loss, "mean" or "sum"; by default what the loss says of itself, else "mean". A mean may be over
+    rows, labels that count or class weights: see ``normaliser``. InputError for several batches where it is over none.
     include: globs on clean parameter names ("blocks.0", "*.weight"); empty means all that require a gradient.
     dtype: of the products. weight_decay: added multiple of the identity.
     output: picks the tensor that the loss sees from what the model returns (default: itself, its ``logits``, ...).
@@ -54,7 +59,7 @@ class ModelOperator(abc.ABC):
         *,
         include: Sequence[str] = (),
         dtype: torch.dtype | None = None,
-        reduction: Reduction = "mean",
+        reduction: Reduction | None = None,
         weight_decay: float = 0.0,
         output: Output = pick_output,
         reuse: Reuse = "auto",
@@ -64,11 +69,14 @@ class ModelOperator(abc.ABC):
     ) -> None:
         self.stage = Stage(model, include=include, dtype=dtype, copied=copied)
         self.loss_fn, self.output, self.seed, self.reuse = loss_fn, output, seed, reuse
-        self.weight_decay, self.reduction = weight_decay, reduction
+        self.weight_decay, self.reduction = weight_decay, reduction or reduction_of(loss_fn)
         self.dtype, self.device = self.stage.dtype, self.stage.device
-        self.batches = cached(data, device=self.device, dtype=self.dtype, reduction=reduction)
-        self.samples = sum(batch.samples for batch in self.batches)
+        self.batches = cached(data, device=self.device, dtype=self.dtype, reduction=self.reduction)
         self.names = tuple(self.stage.parameters)
+        self._reads_all = False  # the loss reads more than the output's tensor
+        if self.reduction == "mean" and len(self.batches) > 1:
+            self.batches = self._weighed()
+        self.samples = sum(batch.samples for batch in self.batches)
         self._kept = KeptGraphs(available_bytes(self.device) // 2 if memory_limit is None else memory_limit)
 
     @property
@@ -113,10 +121,10 @@ class ModelOperator(abc.ABC):
         self.stage.refuse_changed()
         pieces = self._pieces(vector)
         total = self._on_batch(0, self.batches[0], pieces)
-        if self.batches[0].weight != 1.0:
-            total.mul_(self.batches[0].weight)
+        if len(self.batches) > 1:
+            total.mul_(self._weight(self.batches[0]))
         for index, batch in enumerate(self.batches[1:], start=1):
-            total.add_(self._on_batch(index, batch, pieces), alpha=batch.weight)
+            total.add_(self._on_batch(index, batch, pieces), alpha=self._weight(batch))
         return total.add_(vector, alpha=self.weight_decay) if self.weight_decay else total
 
     def matmat(self, columns: torch.Tensor) -> torch.Tensor:
@@ -133,6 +141,39 @@ class ModelOperator(abc.ABC):
                 )
             total.add_(self._flat(found), alpha=batch.weight)
         return total
+
+    def tally(self) -> Tally:
+        """What the mean of the loss is over in each batch. Raises InputError where that cannot be told."""
+        with torch.no_grad():
+            with self.stage.working(self.seed):
+                self._loss_of(self.batches[0].call(self.stage.model), self.batches[0].targets)
+            if self._reads_all:
+                raise InputError(
+                    "the loss is computed inside the model, so what its mean is over cannot be told; pass one batch, "
+                    "or loss_fn=lambda logits, targets: ..."
+                )
+            outputs = []
+            for index, batch in enumerate(self.batches):
+                with self.stage.working(self.seed + index):
+                    outputs.append(self._outputs(batch).detach())
+        return counts(self.loss_fn, outputs, [batch.targets for batch in self.batches])
+
+    def combined(self, count_share: float, row_share: float) -> float:
+        """The weight of a part's operator in that of all data, from its share of what counts and of the rows."""
+        return count_share
+
+    def _weighed(self) -> tuple[Batch, ...]:
+        """The batches in which something counts, each with its share of the mean."""
+        numbers = self.tally().numbers
+        total = sum(numbers)
+        if not total:
+            raise InputError("no label counts: all of them are ignored, or of weight 0; pass a batch with targets")
+        return tuple(replace(batch, weight=n / total) for batch, n in zip(self.batches, numbers, strict=True) if n)
+
+    def _weight(self, batch: Batch) -> float:
+        if self.reduction == "sum" or len(self.batches) == 1:
+            return 1.0
+        return self.combined(batch.weight, batch.samples / self.samples)
 
     @abc.abstractmethod
     def _build(self, batch: Batch) -> Any:
@@ -166,15 +207,27 @@ class ModelOperator(abc.ABC):
         return self.output(batch.call(self.stage.model))
 
     def _loss(self, batch: Batch) -> torch.Tensor:
-        loss = self.loss_fn(self._outputs(batch), batch.targets)
+        loss = self._loss_of(batch.call(self.stage.model), batch.targets)
         if loss.numel() != 1:
-            raise InputError(f"loss_fn returned shape {tuple(loss.shape)}; return one number, the mean over samples")
+            raise InputError(f"loss_fn returned shape {tuple(loss.shape)}; return one number, a mean or a sum")
         if not torch.isfinite(loss):
             raise MeasurementError(
                 f"{first_non_finite(self.stage, batch)}: the loss is {float(loss.detach())}, so it has no curvature; "
                 "skip this step or lower the learning rate"
             )
         return loss.reshape(())
+
+    def _loss_of(self, result: Any, targets: Any) -> torch.Tensor:
+        if self._reads_all:
+            return self.loss_fn(result, targets)
+        try:
+            return self.loss_fn(self.output(result), targets)
+        except (AttributeError, KeyError):
+            if self.output is not pick_output or isinstance(result, torch.Tensor):
+                raise
+            loss = self.loss_fn(result, targets)
+            self._reads_all = True
+            return loss
 
     def _pieces(self, vector: torch.Tensor) -> Tensors:
         if vector.shape != (self.shape[0],):

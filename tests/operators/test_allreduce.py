@@ -32,6 +32,11 @@ def data() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(50, 5, generator=rng, dtype=torch.float64), torch.randint(0, 3, (50,), generator=rng)
 
 
+def partly_ignored(labels: torch.Tensor) -> torch.Tensor:
+    """Most labels of the first rank's rows do not count."""
+    return torch.where(torch.arange(50) < 27, -100, labels)
+
+
 def measured(operator: Any) -> dict[str, torch.Tensor]:
     source = Source(Kind.HESSIAN, "model", operator.shape)
     density = spectral_density(operator, source, steps=10, probes=2)
@@ -58,6 +63,8 @@ def worker(rank: int, port: int, folder: str) -> None:
         found["alone"] = torch.zeros(1)
     except MeasurementError as problem:
         found["alone"] = torch.tensor([2.0 if "inputs: the loss" in str(problem) else 1.0])
+    ignoring = AllReduced(HessianOperator(ddp, cross_entropy, (x[rows], partly_ignored(y)[rows])))
+    found["ignoring"] = torch.cat([ignoring.matvec(torch.ones(operator.shape[0]).double()), ignoring.gradient()])
     found["agreed"] = torch.tensor([float(operator.agreed(10 + rank))])
     found["sharded"] = torch.tensor([float(sharded_is_refused())])
     torch.save(found, Path(folder) / f"{rank}.pt")
@@ -89,6 +96,9 @@ def test_two_ranks_equal_one_process_and_each_other(tmp_path: Path) -> None:
         assert torch.allclose(first[name], value, rtol=1e-6)
     assert first["differs"] == second["differs"] == 1
     assert (first["alone"], second["alone"]) == (1, 2)  # a rank that fails does not leave the other one waiting
+    whole = HessianOperator(model(), cross_entropy, (data()[0], partly_ignored(data()[1])))
+    ignoring = torch.cat([whole.matvec(torch.ones(whole.shape[0]).double()), whole.gradient()])
+    assert torch.allclose(first["ignoring"], ignoring, rtol=1e-9)
     assert first["agreed"] == second["agreed"] == 10
     assert first["sharded"] == second["sharded"] == 1
 
