@@ -11,7 +11,7 @@ import torch
 from benchmarks.common import cpu_seconds, record
 from htmu_diag.analysis import Options
 from htmu_diag.matrices import matrices
-from htmu_diag.model_analysis import analyze
+from htmu_diag.offline import analyze
 from htmu_diag.solvers import UNIT, exact_spectrum
 from htmu_diag.spectrum import Kind, Source
 

@@ -30,7 +30,7 @@ _PUBLIC = {
     "fit_power_law": "fits",
     "fit_htmp": "fits",
     "fit_marchenko_pastur": "fits",
-    "analyze": "model_analysis",
+    "analyze": "offline",
     "Analysis": "report",
     "diagnose": "analysis",
     "Diagnosis": "analysis",

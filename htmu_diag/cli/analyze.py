@@ -46,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _analyse(given: argparse.Namespace, out: Path | None, rank: int, world: int) -> int:
-    from htmu_diag.model_analysis.session import Form, Request, run_analysis  # imports torch: arguments are checked
+    from htmu_diag.offline.session import Form, Request, run_analysis  # imports torch: arguments are checked
 
     if world > 1:
         _join_job(given.limit)

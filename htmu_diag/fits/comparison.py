@@ -15,8 +15,8 @@ import numpy.typing as npt
 from scipy.special import erfc, gammaincc
 
 from htmu_diag.errors import InputError
+from htmu_diag.fits.checked_sample import as_values
 from htmu_diag.fits.results import Comparison, LawFit
-from htmu_diag.fits.screen import as_values
 from htmu_diag.fits.tail_laws import TailLaw, fit_tail_law
 from htmu_diag.spectrum import Floats
 

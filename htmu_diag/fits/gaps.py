@@ -11,15 +11,15 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from htmu_diag.fits.checked_sample import checked_sample
 from htmu_diag.fits.results import GapRatio
-from htmu_diag.fits.screen import screen
 
 __all__ = ["gap_ratio"]
 
 
 def gap_ratio(values: npt.ArrayLike) -> GapRatio:
     """Mean gap ratio of a spectrum. Repeated values (a gap of zero beside another) leave their ratio out."""
-    sample = screen(values, positive=False)
+    sample = checked_sample(values, positive=False)
     if not sample.status.ok:
         return GapRatio(math.nan, math.nan, 0, sample.status)
     gaps = np.diff(sample.values / max(sample.values[-1], 1e-300))

@@ -13,8 +13,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from htmu_diag.fits.checked_sample import checked_sample
 from htmu_diag.fits.results import HillPlot
-from htmu_diag.fits.screen import screen
 from htmu_diag.spectrum import Floats
 
 __all__ = ["hill"]
@@ -22,7 +22,7 @@ __all__ = ["hill"]
 
 def hill(values: npt.ArrayLike) -> HillPlot:
     """Hill, moment and Pickands estimates for every k, in O(n) after sorting."""
-    sample = screen(values)
+    sample = checked_sample(values)
     if not sample.status.ok:
         empty = np.empty(0)
         return HillPlot(empty, empty, empty, empty, empty, sample.status)

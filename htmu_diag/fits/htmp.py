@@ -18,12 +18,12 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
 from htmu_diag.errors import InputError
+from htmu_diag.fits.checked_sample import Sample, as_values, check_gamma, checked_masses, checked_sample
 from htmu_diag.fits.distance import ad_distance, ks_of_levels
 from htmu_diag.fits.htmp_likelihood import Likelihood, Peak
 from htmu_diag.fits.intervals import log_interval
 from htmu_diag.fits.repulsion import spread_factors
 from htmu_diag.fits.results import UNKNOWN, Interval, LawFit, Status
-from htmu_diag.fits.screen import Sample, as_values, check_gamma, checked_masses, screen
 from htmu_diag.laws import HTMP, InverseHTMP
 from htmu_diag.laws.ensembles import beta_laguerre
 from htmu_diag.spectrum import Floats
@@ -104,13 +104,13 @@ def _likeliest(array: Floats, log_likelihood: Callable[[float], float]) -> float
 
 def _without_rounding(array: Floats, resolution: float | None) -> Sample:
     """Leave out what an eigenvalue solver cannot tell from zero: those values count as unseen, below the others."""
-    sample = screen(np.where(np.abs(array) < _NOTHING, 0.0, array), positive=False)
+    sample = checked_sample(np.where(np.abs(array) < _NOTHING, 0.0, array), positive=False)
     if not sample.status.ok:
         return sample
     share = sample.values.size * np.finfo(np.float64).eps if resolution is None else resolution
     zero = sample.values[-1] * share
     kept = sample.values[np.searchsorted(sample.values, zero, side="right") :]
-    status = screen(kept).status
+    status = checked_sample(kept).status
     if kept.size < sample.values.size / 4:
         message = (
             f"{sample.values.size - kept.size} of {sample.values.size} values are zero to rounding; look at the rank"

@@ -18,8 +18,8 @@ from functools import cached_property
 
 import numpy as np
 
+from htmu_diag.fits.integer_search import first_above, highest
 from htmu_diag.fits.intervals import Z95
-from htmu_diag.fits.strides import first_above, highest
 from htmu_diag.laws import HTMP
 from htmu_diag.spectrum import Floats
 

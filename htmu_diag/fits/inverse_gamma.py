@@ -16,11 +16,11 @@ import numpy.typing as npt
 from scipy.special import gammaincc, gammainccinv, gammaln
 
 from htmu_diag.errors import InputError
+from htmu_diag.fits.checked_sample import MIN_DISTINCT, MIN_VALUES, checked_sample
 from htmu_diag.fits.distance import ks_of_levels
 from htmu_diag.fits.intervals import log_interval
 from htmu_diag.fits.maximum import Maximum, maximise
 from htmu_diag.fits.results import LawFit, Status
-from htmu_diag.fits.screen import MIN_DISTINCT, MIN_VALUES, screen
 from htmu_diag.laws import InverseGamma
 from htmu_diag.spectrum import Floats
 
@@ -43,7 +43,7 @@ def fit_inverse_gamma(
     """
     if not 0 < fraction <= 1:
         raise InputError(f"fraction = {fraction} is not in (0, 1]; pass the share of the spectrum to fit")
-    sample = screen(values)
+    sample = checked_sample(values)
     count = math.ceil(fraction * sample.values.size)
     status = sample.status if not sample.status.ok else _enough(sample.values, count)
     if not status.ok:

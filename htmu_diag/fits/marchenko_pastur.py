@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from htmu_diag.fits.bulk import failed_bulk, fit_bulk
 from htmu_diag.fits.bulk_null import bulk_p_value
+from htmu_diag.fits.checked_sample import check_gamma, checked_masses, checked_sample
 from htmu_diag.fits.results import BulkFit
-from htmu_diag.fits.screen import check_gamma, checked_masses, screen
 
 __all__ = ["fit_marchenko_pastur"]
 
@@ -32,7 +32,7 @@ def fit_marchenko_pastur(
     """
     check_gamma(gamma)
     masses = checked_masses(values, weights)
-    sample = screen(values, positive=False)
+    sample = checked_sample(values, positive=False)
     if not sample.status.ok:
         return failed_bulk(gamma, sample.values.size, sample.status)
     fit = fit_bulk(sample.values, masses, gamma)

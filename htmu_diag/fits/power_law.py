@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from htmu_diag.errors import InputError
+from htmu_diag.fits.checked_sample import Sample, check_xmin, checked_sample
 from htmu_diag.fits.cross_check import powerlaw_difference
 from htmu_diag.fits.intervals import normal_interval
 from htmu_diag.fits.results import Status, TailFit
 from htmu_diag.fits.scan import ScanResult, scan, tail_at
-from htmu_diag.fits.screen import Sample, check_xmin, screen
 from htmu_diag.fits.tail_bootstrap import TailBootstrap, bootstrap_tail
 from htmu_diag.fits.tail_end import REJECT_ABOVE, end_statistic, largest_end_statistic
 from htmu_diag.spectrum import Floats
@@ -55,7 +55,7 @@ def fit_power_law(
         raise InputError(f"tail={tail!r} is unknown; use 'upper' or 'lower'")
     if xmin is not None:
         check_xmin(xmin)
-    sample = screen(values) if tail == "upper" else _reciprocal(screen(values))
+    sample = checked_sample(values) if tail == "upper" else _reciprocal(checked_sample(values))
     if not sample.status.ok:
         return _failed(sample.values.size, tail, sample.status)
     data = sample.values

@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from htmu_diag.errors import InputError
+from htmu_diag.fits.checked_sample import MIN_VALUES, check_xmin, checked_sample
 from htmu_diag.fits.distance import ks_of_levels
 from htmu_diag.fits.intervals import normal_interval
 from htmu_diag.fits.maximum import Maximum, maximise
 from htmu_diag.fits.results import LawFit, Status
 from htmu_diag.fits.scan import scan
-from htmu_diag.fits.screen import MIN_VALUES, check_xmin, screen
 from htmu_diag.laws import Exponential, Lognormal, PowerLaw, StretchedExponential, TruncatedPowerLaw
 from htmu_diag.laws.base import ContinuousLaw
 from htmu_diag.spectrum import Floats
@@ -75,7 +75,7 @@ TAIL_LAWS: dict[TailLaw, _Family] = {
 
 def fit_truncated_power_law(values: npt.ArrayLike, *, xmin: float | None = None) -> LawFit:
     """Fit density proportional to x**-alpha exp(-rate x) above xmin (None: that of the power-law scan)."""
-    sample = screen(values)
+    sample = checked_sample(values)
     if not sample.status.ok:
         return LawFit("truncated_power_law", None, {}, n=sample.values.size, status=sample.status)
     if xmin is None:
@@ -89,7 +89,7 @@ def fit_tail_law(values: npt.ArrayLike, xmin: float, name: TailLaw) -> LawFit:
     if name not in TAIL_LAWS:
         raise InputError(f"no tail law {name!r}; choose from {', '.join(TAIL_LAWS)}")
     check_xmin(xmin)
-    sample = screen(values)
+    sample = checked_sample(values)
     tail = sample.values[np.searchsorted(sample.values, xmin) :]
     status = sample.status if not sample.status.ok else _usable(tail, xmin)
     if not status.ok:
@@ -103,7 +103,7 @@ def _usable(tail: Floats, xmin: float) -> Status:
         return Status("too_few_values", message)
     if math.log(tail[-1]) - math.log(xmin) > 230:
         return Status("bad_values", "the tail reaches over 100 orders of magnitude above xmin; pass a higher xmin")
-    return screen(tail).status
+    return checked_sample(tail).status
 
 
 def _fit(tail: Floats, xmin: float, name: TailLaw) -> LawFit:

@@ -14,8 +14,8 @@ Call ``watch`` on every rank, at the same place, with the same arguments; rank 0
 
 from __future__ import annotations
 
-from htmu_diag.monitor.ranks import Ranks
-from htmu_diag.monitor.team import Solo, Team
+from htmu_diag.ranks.snapshot import Ranks
+from htmu_diag.ranks.team import Solo, Team
 
 __all__ = ["alone", "all_ranks"]
 

@@ -3,6 +3,6 @@
 from htmu_diag.matrices.checkpoint import checkpoint_matrices
 from htmu_diag.matrices.matrix import Inventory, Matrix, Skipped
 from htmu_diag.matrices.module import matrices
-from htmu_diag.matrices.names import clean_name
+from htmu_diag.model.names import clean_name
 
 __all__ = ["Inventory", "Matrix", "Skipped", "checkpoint_matrices", "clean_name", "matrices"]

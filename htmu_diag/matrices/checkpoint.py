@@ -9,19 +9,19 @@ from pathlib import Path
 
 import torch
 
-from htmu_diag.matrices.entry import Entry, Filter, inventory
 from htmu_diag.matrices.files import stored_tensors
-from htmu_diag.matrices.guess import guess_layout
 from htmu_diag.matrices.heads import Heads, heads_beside
+from htmu_diag.matrices.inventory import Entry, Filter, inventory
 from htmu_diag.matrices.layout import Conv, Layout, Splitting
 from htmu_diag.matrices.lora import with_products
 from htmu_diag.matrices.lora_scale import stored_scale
 from htmu_diag.matrices.matrix import Inventory
 from htmu_diag.matrices.module import module_entries
-from htmu_diag.matrices.names import clean_name
+from htmu_diag.matrices.name_layout import guess_layout
 from htmu_diag.matrices.stored import StoredTensor
 from htmu_diag.matrices.stored_weights import with_effective_weights
 from htmu_diag.matrices.ties import with_ties
+from htmu_diag.model.names import clean_name
 
 __all__ = ["checkpoint_matrices"]
 

@@ -19,7 +19,7 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.prune import BasePruningMethod
 
 from htmu_diag.matrices.scales import CODES, SCALES, scaled
-from htmu_diag.matrices.tensors import gathered
+from htmu_diag.model.tensors import gathered
 
 __all__ = ["UNCOMPUTABLE", "Effective", "effective_weights"]
 

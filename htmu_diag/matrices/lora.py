@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from htmu_diag.matrices.entry import Entry
+from htmu_diag.matrices.inventory import Entry
 from htmu_diag.matrices.layout import Layout
 from htmu_diag.matrices.lora_scale import Scale, unknown_scale
 from htmu_diag.matrices.projections import is_expert

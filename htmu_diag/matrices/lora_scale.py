@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
-from htmu_diag.matrices.names import clean_paths
 from htmu_diag.matrices.stored import StoredTensor
+from htmu_diag.model.names import clean_paths
 
 __all__ = ["Scale", "live_scale", "stored_scale", "unknown_scale"]
 

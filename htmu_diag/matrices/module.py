@@ -9,14 +9,14 @@ import torch
 from torch.nn.utils.parametrize import ParametrizationList
 
 from htmu_diag.matrices.effective import UNCOMPUTABLE, Effective, effective_weights
-from htmu_diag.matrices.entry import Entry, Filter, inventory
+from htmu_diag.matrices.inventory import Entry, Filter, inventory
 from htmu_diag.matrices.layout import Conv, Layout, Splitting
 from htmu_diag.matrices.lora import with_products
 from htmu_diag.matrices.lora_scale import live_scale
 from htmu_diag.matrices.matrix import Inventory
-from htmu_diag.matrices.names import clean_paths
-from htmu_diag.matrices.owner import layout_of
-from htmu_diag.matrices.tensors import identity_of, read_rows, refusal_of, shape_of, weight_dtype
+from htmu_diag.matrices.module_layout import layout_of
+from htmu_diag.model.names import clean_paths
+from htmu_diag.model.tensors import identity_of, read_rows, refusal_of, shape_of, weight_dtype
 
 __all__ = ["matrices", "module_entries"]
 

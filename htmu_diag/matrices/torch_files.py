@@ -21,7 +21,7 @@ import torch
 
 from htmu_diag.matrices.state_dict import Found, state_dict_in
 from htmu_diag.matrices.stored import DAMAGE, RELEASE_BYTES, StoredTensor, byte_size, first_line, unreadable
-from htmu_diag.matrices.tensors import identity_of, read_rows, refusal_of, shape_of, weight_dtype
+from htmu_diag.model.tensors import identity_of, read_rows, refusal_of, shape_of, weight_dtype
 
 __all__ = ["torch_tensors"]
 

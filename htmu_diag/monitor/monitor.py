@@ -14,14 +14,11 @@ from torch.distributed.tensor import DTensor
 
 from htmu_diag.analysis import StepRecord
 from htmu_diag.errors import InputError, MeasurementError
-from htmu_diag.monitor.complaints import Complaints
+from htmu_diag.monitor.at_exit import AtExit
 from htmu_diag.monitor.counter import StepCounter
-from htmu_diag.monitor.ending import Ending
-from htmu_diag.monitor.interrupts import Interrupts
-from htmu_diag.monitor.lane import Lane
 from htmu_diag.monitor.plan import Plan
-from htmu_diag.monitor.recorder import Measured, Recorder
-from htmu_diag.monitor.team import Part, Team
+from htmu_diag.monitor.sigint import Interrupts
+from htmu_diag.monitor.worker import Worker
 from htmu_diag.probes import (
     Budget,
     CollectiveProbe,
@@ -33,6 +30,9 @@ from htmu_diag.probes import (
     quiet,
 )
 from htmu_diag.probes.copies import own
+from htmu_diag.ranks.team import Part, Team
+from htmu_diag.recording.complaints import Complaints
+from htmu_diag.recording.recorder import Measured, Recorder
 
 __all__ = ["Monitor"]
 
@@ -60,7 +60,7 @@ class Monitor:
         self._measured_at: dict[str, int] = {}
         self._manual = self._closed = False
         self._process = os.getpid()
-        self._lane = Lane(on_error=partial(complaints.add, "monitor"))
+        self._worker = Worker(on_error=partial(complaints.add, "monitor"))
         self._counter = StepCounter(
             context.model,
             context.optimizer,
@@ -68,7 +68,7 @@ class Monitor:
             on_step=self._after_step,
             might_be_due=lambda step: bool(self._observers or plan.due(step)),
         )
-        self._ending = Ending(self)
+        self._ending = AtExit(self)
         with contextlib.ExitStack() as if_it_fails:
             if_it_fails.callback(self.close)
             self._after_step(context.step)
@@ -119,7 +119,7 @@ class Monitor:
             for tag, value in scalars.items()
         }
         at = self._counter.step if step is None else step
-        self._lane.submit(partial(self._recorder.log, at, kept, time.time()))
+        self._worker.submit(partial(self._recorder.log, at, kept, time.time()))
 
     def snapshot(self) -> StepRecord | None:
         """Measure with every probe now (those that have not measured at this step) and wait for the result."""
@@ -132,7 +132,7 @@ class Monitor:
     def flush(self) -> None:
         """Wait until everything measured so far is stored and shown; tell what went wrong. Harmless when closed."""
         if not self._closed:
-            self._lane.wait()
+            self._worker.wait()
             self._complaints.tell()
 
     def close(self) -> None:
@@ -149,7 +149,7 @@ class Monitor:
             ends.callback(self._team.close)
             ends.callback(self._recorder.close)
             ends.callback(self._note_what_was_passed_over)
-            ends.callback(self._lane.close)
+            ends.callback(self._worker.close)
             ends.callback(self._counter.remove)
 
     def __enter__(self) -> Monitor:
@@ -203,9 +203,9 @@ class Monitor:
         with Interrupts() as interrupts, contextlib.ExitStack() as if_it_fails:
             for name in measured.probes:
                 if_it_fails.callback(self._budget.withdraw, name)
-            while not self._lane.reserve(seconds=0.1):
+            while not self._worker.reserve(seconds=0.1):
                 interrupts.pass_on()
-            if_it_fails.callback(self._lane.release)
+            if_it_fails.callback(self._worker.release)
             if_it_fails.callback(self._send_nothing, step)
             with self._complaints.containing("ranks", measured.events), interrupts.allowed():
                 self._team.follow_first(step, "place")
@@ -215,7 +215,7 @@ class Monitor:
             if self._closed:  # by a handler of the user's that ran inside a measurement
                 return
             if_it_fails.pop_all()
-            self._lane.submit_reserved(partial(self._recorder.record, measured))
+            self._worker.submit_reserved(partial(self._recorder.record, measured))
 
     def _run(self, probe: Probe, measured: Measured, interrupts: Interrupts) -> None:
         """One probe; what it found before it failed is kept."""

@@ -11,7 +11,7 @@ import torch
 from torch.utils._pytree import tree_map
 
 from htmu_diag.errors import MeasurementError, StorageError
-from htmu_diag.monitor.complaints import Complaints
+from htmu_diag.recording.complaints import Complaints
 from htmu_diag.storage import PROBE_BATCH, Store, load_run
 
 __all__ = ["copied", "keep_samples"]

@@ -14,15 +14,15 @@ from torch.distributed.tensor import DTensor
 
 from htmu_diag.analysis import Options
 from htmu_diag.errors import InputError, MeasurementError, StorageError
-from htmu_diag.monitor.complaints import Complaints
 from htmu_diag.monitor.counter import inner_optimizer, shares_parameters
 from htmu_diag.monitor.monitor import Monitor
 from htmu_diag.monitor.plan import Cadence, Plan, ProbeLike
 from htmu_diag.monitor.probe_batch import copied, keep_samples
-from htmu_diag.monitor.ranks import Ranks
-from htmu_diag.monitor.recorder import Recorder
-from htmu_diag.monitor.team import Solo, Team
 from htmu_diag.probes import Budget, LossFn, StepContext, stored_samples
+from htmu_diag.ranks.snapshot import Ranks
+from htmu_diag.ranks.team import Solo, Team
+from htmu_diag.recording.complaints import Complaints
+from htmu_diag.recording.recorder import Recorder
 from htmu_diag.sinks import Sink, TensorBoardSink
 from htmu_diag.storage import FolderLocked, Store
 from htmu_diag.storage import run_info as default_run_info

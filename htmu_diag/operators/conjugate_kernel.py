@@ -19,7 +19,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
 from htmu_diag.errors import InputError, MeasurementError
-from htmu_diag.matrices.names import clean_paths
+from htmu_diag.model.names import clean_paths
 from htmu_diag.operators.sample_function import Output, SampleFunction, pick_output
 
 __all__ = ["Features", "conjugate_kernel"]

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from htmu_diag.errors import MeasurementError
-from htmu_diag.matrices.names import clean_name
+from htmu_diag.model.names import clean_name
 from htmu_diag.operators.batches import Batch, tensors_of
+from htmu_diag.operators.differentiable_model import DifferentiableModel
 from htmu_diag.operators.local_check import failing_modules
-from htmu_diag.operators.stage import Stage
 
 __all__ = ["explained", "first_non_finite"]
 
@@ -30,7 +30,7 @@ _REMEDIES = {
 
 
 @contextmanager
-def explained(stage: Stage, batch: Batch) -> Iterator[None]:
+def explained(stage: DifferentiableModel, batch: Batch) -> Iterator[None]:
     """Turn PyTorch's error about derivatives into a MeasurementError; other errors pass."""
     try:
         yield
@@ -43,7 +43,7 @@ def explained(stage: Stage, batch: Batch) -> Iterator[None]:
         raise MeasurementError(f"{where}: no second derivative ({message}); {remedy}") from problem
 
 
-def first_non_finite(stage: Stage, batch: Batch) -> str:
+def first_non_finite(stage: DifferentiableModel, batch: Batch) -> str:
     """The first module whose output is NaN or infinite; "inputs" or "loss_fn" where it is none."""
     if any(x.is_floating_point() and not bool(torch.isfinite(x).all()) for x in tensors_of(batch.inputs)):
         return "inputs"

@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 
-from htmu_diag.matrices.names import clean_name
+from htmu_diag.model.names import clean_name
 from htmu_diag.operators.batches import Batch
-from htmu_diag.operators.stage import Stage
+from htmu_diag.operators.differentiable_model import DifferentiableModel
 
 __all__ = ["failing_modules"]
 
@@ -24,7 +24,7 @@ _STEPS = (1e-7, 1e-6, 1e-8)  # more than one: a kink of ReLU inside a step spoil
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 
-def failing_modules(stage: Stage, batch: Batch) -> list[str]:
+def failing_modules(stage: DifferentiableModel, batch: Batch) -> list[str]:
     """Names of the deepest modules that fail the check; empty where none does alone."""
     failing: list[str] = []
     for name, module, call in sorted(_calls(stage, batch), key=lambda item: -_depth(item[0])):
@@ -40,7 +40,7 @@ def _depth(name: str) -> int:
     return name.count(".") + 1 if name else 0
 
 
-def _calls(stage: Stage, batch: Batch) -> list[tuple[str, torch.nn.Module, Call]]:
+def _calls(stage: DifferentiableModel, batch: Batch) -> list[tuple[str, torch.nn.Module, Call]]:
     """Every module that ran, with the arguments of its first call."""
     seen: dict[str, tuple[str, torch.nn.Module, Call]] = {}
 

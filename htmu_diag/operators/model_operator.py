@@ -17,15 +17,15 @@ import torch
 from typing_extensions import Self
 
 from htmu_diag.errors import InputError, MeasurementError
-from htmu_diag.matrices.names import selected
+from htmu_diag.model.names import selected
 from htmu_diag.operators.base import as_columns
 from htmu_diag.operators.batches import Batch, Reduction, cached, rows, tensors_of
+from htmu_diag.operators.differentiable_model import DifferentiableModel
 from htmu_diag.operators.failures import explained, first_non_finite
 from htmu_diag.operators.graph_memory import KeptGraphs, graph_bytes
 from htmu_diag.operators.memory import available_bytes
 from htmu_diag.operators.normaliser import Tally, counts, reduction_of
 from htmu_diag.operators.sample_function import Output, pick_output
-from htmu_diag.operators.stage import Stage
 
 __all__ = ["LossFn", "ModelOperator", "Reuse"]
 
@@ -67,7 +67,7 @@ class ModelOperator(abc.ABC):
         seed: int = 0,
         copied: bool = False,
     ) -> None:
-        self.stage = Stage(model, include=include, dtype=dtype, copied=copied)
+        self.stage = DifferentiableModel(model, include=include, dtype=dtype, copied=copied)
         self.loss_fn, self.output, self.seed, self.reuse = loss_fn, output, seed, reuse
         self.weight_decay, self.reduction = weight_decay, reduction or reduction_of(loss_fn)
         self.dtype, self.device = self.stage.dtype, self.stage.device
@@ -109,7 +109,7 @@ class ModelOperator(abc.ABC):
         Raises MeasurementError where the model cannot be copied.
         """
         small = copy.copy(self)
-        small.stage = Stage(self.stage.model, include=self.names, dtype=torch.float64, copied=True)
+        small.stage = DifferentiableModel(self.stage.model, include=self.names, dtype=torch.float64, copied=True)
         small.dtype, small.weight_decay, small.reuse = torch.float64, 0.0, "always"
         first = rows(self.batches[0], 0, samples)
         small.batches = cached(first, device=self.device, dtype=small.dtype, reduction=self.reduction)

@@ -6,6 +6,7 @@
 import functools
 from collections.abc import Callable
 
+from htmu_diag.model.quiet import quiet
 from htmu_diag.probes.base import (
     CollectiveProbe,
     DeferredProbe,
@@ -20,12 +21,11 @@ from htmu_diag.probes.base import (
 )
 from htmu_diag.probes.budget import Budget
 from htmu_diag.probes.conjugate_kernel import ConjugateKernelProbe
+from htmu_diag.probes.curvature import CurvatureProbe, fisher_probe, ggn_probe, hessian_probe, layer_probe
 from htmu_diag.probes.gradient_noise import GradientNoiseProbe
-from htmu_diag.probes.hessian import CurvatureProbe, fisher_probe, ggn_probe, hessian_probe, layer_probe
 from htmu_diag.probes.jacobian import JacobianProbe
 from htmu_diag.probes.ntk import NTKProbe
 from htmu_diag.probes.probe_batch import SamplingProbe, stored_samples
-from htmu_diag.probes.quiet import quiet
 from htmu_diag.probes.schedule import Every, Logarithmic, Schedule, ScheduleLike, Steps, schedule
 from htmu_diag.probes.trajectory import TrajectoryProbe
 from htmu_diag.probes.weights import WeightsProbe

@@ -14,7 +14,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 
-from htmu_diag.probes.loss_modules import loss_modules
+from htmu_diag.model.loss_modules import loss_modules
+from htmu_diag.ranks.share import Share
 from htmu_diag.spectrum import Spectrum
 
 __all__ = [
@@ -32,14 +33,6 @@ __all__ = [
 
 Need = Literal["model", "batch", "loss_fn", "optimizer"]
 LossFn = Callable[[Any, Any], torch.Tensor]
-
-
-@dataclass(frozen=True)
-class Share:
-    """Which part of the work is this process's: rank ``rank`` of ``world`` processes that hold the same model."""
-
-    rank: int = 0
-    world: int = 1
 
 
 @dataclass(frozen=True)
@@ -63,7 +56,7 @@ class StepContext:
     loss_fn: LossFn | None = None
     include: tuple[str, ...] = ()
     seed: int = 0
-    share: Share = Share()
+    share: Share = field(default_factory=Share)
     group: Any = None
     extras: dict[str, Any] = field(default_factory=dict)
 

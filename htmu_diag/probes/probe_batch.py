@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from htmu_diag.errors import MeasurementError
+from htmu_diag.model.quiet import quiet
 from htmu_diag.operators.sample_function import SampleFunction, leaves
 from htmu_diag.probes.base import Probe, StepContext
-from htmu_diag.probes.quiet import quiet
 
 __all__ = ["SamplingProbe", "chosen_rows", "evaluating", "probe_inputs", "probe_targets", "stored_samples"]
 

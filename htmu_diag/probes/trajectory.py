@@ -19,7 +19,7 @@ import torch.distributed as dist
 from torch.distributed.tensor import DTensor
 
 from htmu_diag.errors import InputError
-from htmu_diag.matrices.names import clean_parameters, selected
+from htmu_diag.model.names import clean_parameters, selected
 from htmu_diag.probes.base import Need, Pending, StepContext
 from htmu_diag.probes.copies import Copy, own
 from htmu_diag.probes.noise import GradientNoise, Moments

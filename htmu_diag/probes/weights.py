@@ -7,7 +7,7 @@ same; sharded weights are gathered one at a time, by every rank in the same orde
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from torch.distributed.tensor import DTensor
@@ -16,12 +16,13 @@ from htmu_diag.errors import HTMUError, MeasurementError
 from htmu_diag.matrices import Inventory, Matrix, matrices
 from htmu_diag.probes.base import Need, Pending, StepContext
 from htmu_diag.probes.copies import Copy, copy_of
-from htmu_diag.probes.places import Places
+from htmu_diag.probes.placement import Placement
+from htmu_diag.ranks.share import shares
 from htmu_diag.solvers import UNIT, exact_spectrum
 from htmu_diag.solvers.threads import numpy_on_one_thread
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
-__all__ = ["WeightsProbe", "shares"]
+__all__ = ["WeightsProbe"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class WeightsProbe:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     min_side: int = 2
-    places: Places = field(default_factory=Places, repr=False, compare=False)
+    places: Placement = field(default_factory=Placement, repr=False, compare=False)
     name: str = "weights"
     needs: frozenset[Need] = frozenset({"model"})
 
@@ -73,25 +74,11 @@ class WeightsProbe:
         return matrices(context.model, include=include, exclude=self.exclude, min_side=self.min_side)
 
 
-def shares(costs: Sequence[float], world: int) -> list[int]:
-    """The owner of each piece of work: the costliest first, each to the rank with the least so far. Same on every rank.
-
-    >>> shares([1.0, 5.0, 3.0, 2.0], 2)
-    [0, 0, 1, 1]
-    """
-    loads = [0.0] * world
-    owners = [0] * len(costs)
-    for index in sorted(range(len(costs)), key=lambda i: -costs[i]):
-        owners[index] = min(range(world), key=loads.__getitem__)
-        loads[owners[index]] += costs[index]
-    return owners
-
-
 @dataclass(frozen=True)
 class _Decomposition:
     copy: Copy
     source: Source
-    places: Places
+    places: Placement
 
     def __call__(self) -> Spectrum:
         with self.copy.usable() as tensor, numpy_on_one_thread():

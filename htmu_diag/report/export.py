@@ -12,9 +12,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from htmu_diag.files import storage_errors, write_atomically
 from htmu_diag.report.figures import esd_figure, png
 from htmu_diag.report.model import Analysis, Names
-from htmu_diag.storage.atomic import storage_errors, write_atomically
 
 __all__ = ["as_content", "csv_text", "json_text", "write_pictures", "write_text"]
 

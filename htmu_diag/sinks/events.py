@@ -23,7 +23,7 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from htmu_diag.storage.atomic import append, storage_errors
+from htmu_diag.files import append, storage_errors
 
 __all__ = ["PREFIX", "EventFile"]
 

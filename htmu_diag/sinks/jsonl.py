@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from htmu_diag.analysis.record import StepRecord
-from htmu_diag.storage.atomic import append, storage_errors, write_atomically
+from htmu_diag.files import append, storage_errors, write_atomically
 
 __all__ = ["JSONLSink"]
 

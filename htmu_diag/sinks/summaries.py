@@ -1,15 +1,20 @@
-"""Summary messages of TensorBoard: numbers, text, pictures."""
+"""Summary messages of TensorBoard: numbers, text, pictures, densities."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_TENSOR, Summary, SummaryMetadata
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
-from tensorboard.compat.proto.types_pb2 import DT_STRING
+from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_STRING
 
-__all__ = ["add_picture", "add_scalars", "add_text", "plugin_metadata", "text_tensor"]
+from htmu_diag.analysis.density import PLUGIN, binned, density_about, density_tag
+from htmu_diag.spectrum import Spectrum
+
+__all__ = ["add_density", "add_picture", "add_scalars", "add_text", "plugin_metadata", "text_tensor"]
 
 _LARGEST = float(np.finfo(np.float32).max)  # scalars are stored as float32
 
@@ -32,6 +37,14 @@ def add_picture(summary: Summary, tag: str, png: bytes, width: int, height: int)
     summary.value.add(tag=tag, image=image)
 
 
+def add_density(summary: Summary, spectrum: Spectrum) -> None:
+    """Put the density into a summary; nothing where there is none."""
+    tensor = binned(spectrum)
+    if tensor is not None:
+        metadata = plugin_metadata(PLUGIN, density_about(spectrum.source))
+        summary.value.add(tag=density_tag(spectrum.source), tensor=_array_tensor(tensor), metadata=metadata)
+
+
 def text_tensor(content: bytes) -> TensorProto:
     """A scalar tensor of one byte string."""
     return TensorProto(dtype=DT_STRING, string_val=[content])
@@ -44,3 +57,8 @@ def plugin_metadata(plugin: str, content: bytes = b"", description: str = "") ->
         data_class=DATA_CLASS_TENSOR,
         summary_description=description,
     )
+
+
+def _array_tensor(array: npt.NDArray[np.float32]) -> TensorProto:
+    shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=size) for size in array.shape])
+    return TensorProto(dtype=DT_FLOAT, tensor_shape=shape, tensor_content=array.astype("<f4").tobytes())

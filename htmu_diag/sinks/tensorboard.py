@@ -17,13 +17,12 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 
 from htmu_diag.analysis.record import StepRecord
 from htmu_diag.errors import InputError
-from htmu_diag.sinks.carry import scalars_at
-from htmu_diag.sinks.density import add_density
 from htmu_diag.sinks.events import EventFile
 from htmu_diag.sinks.hparams import add_experiment, add_session_end, add_session_start, flattened
 from htmu_diag.sinks.layout import add_layout
 from htmu_diag.sinks.pictures import add_figures
-from htmu_diag.sinks.summaries import add_scalars, add_text
+from htmu_diag.sinks.resume import scalars_at
+from htmu_diag.sinks.summaries import add_density, add_scalars, add_text
 
 __all__ = ["TensorBoardSink"]
 

@@ -1,7 +1,7 @@
 """Storage: the spectra of each step on disk, append-only and crash-safe."""
 
+from htmu_diag.storage.arrays import PROBE_BATCH
 from htmu_diag.storage.info import run_info
-from htmu_diag.storage.kept import PROBE_BATCH
 from htmu_diag.storage.lock import FolderLocked
 from htmu_diag.storage.record import SCHEMA, StoredStep
 from htmu_diag.storage.run import Run, load_run

@@ -15,7 +15,7 @@ import weakref
 from pathlib import Path
 
 from htmu_diag.errors import StorageError
-from htmu_diag.storage.atomic import storage_errors
+from htmu_diag.files import storage_errors
 
 if sys.platform != "win32":  # Windows has no flock: there, keeping to one writer is left to the user
     import fcntl

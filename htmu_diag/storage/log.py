@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from htmu_diag.storage.atomic import append
+from htmu_diag.files import append
 from htmu_diag.storage.segments import segments
 
 __all__ = ["LogLine", "append_line", "visible_lines"]

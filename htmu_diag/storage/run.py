@@ -15,7 +15,7 @@ import numpy.typing as npt
 from htmu_diag.analysis import Options, StepRecord, diagnose
 from htmu_diag.errors import StorageError
 from htmu_diag.spectrum import Kind, Spectrum
-from htmu_diag.storage.kept import PROBE_BATCH, latest_arrays
+from htmu_diag.storage.arrays import PROBE_BATCH, latest_arrays
 from htmu_diag.storage.log import visible_lines
 from htmu_diag.storage.record import DamagedRecord, Header, decode, decode_header
 from htmu_diag.storage.segments import RECORDS, visible_records

@@ -12,10 +12,10 @@ from typing import Any
 import numpy.typing as npt
 
 from htmu_diag.errors import InputError, StorageError
+from htmu_diag.files import TEMPORARY, storage_errors, sync_folder, write_atomically
 from htmu_diag.spectrum import Spectrum
-from htmu_diag.storage.atomic import TEMPORARY, storage_errors, sync_folder, write_atomically
+from htmu_diag.storage.arrays import write_arrays
 from htmu_diag.storage.info import encode_info, run_info
-from htmu_diag.storage.kept import write_arrays
 from htmu_diag.storage.lock import FolderLock
 from htmu_diag.storage.log import LogLine, append_line
 from htmu_diag.storage.record import DamagedRecord, StoredStep, decode, decode_header, encode

@@ -11,7 +11,7 @@ import torch
 
 from htmu_diag.config import TrainConfig, as_dict, differences
 from htmu_diag.errors import ConfigError, StorageError
-from htmu_diag.storage.atomic import storage_errors, write_atomically
+from htmu_diag.files import storage_errors, write_atomically
 from htmu_diag.training.state import State
 
 __all__ = ["latest_checkpoint", "load_checkpoint", "save_checkpoint"]

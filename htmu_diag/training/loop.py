@@ -15,10 +15,10 @@ import torch
 from htmu_diag.analysis import StepRecord
 from htmu_diag.config import TrainConfig, as_dict, to_yaml
 from htmu_diag.errors import StorageError
+from htmu_diag.files import storage_errors, write_atomically
 from htmu_diag.monitor import Monitor, watch
 from htmu_diag.monitor.plan import Plan
 from htmu_diag.storage import run_info
-from htmu_diag.storage.atomic import storage_errors, write_atomically
 from htmu_diag.training.checkpoints import latest_checkpoint, load_checkpoint, save_checkpoint
 from htmu_diag.training.interruption import Interruption
 from htmu_diag.training.objective import Scores, accuracy, cross_entropy, evaluate

@@ -13,9 +13,9 @@ from rich.progress import Progress as Bar
 
 from htmu_diag.analysis import Diagnosis, StepRecord
 from htmu_diag.config import TrainConfig
+from htmu_diag.files import write_atomically
 from htmu_diag.report import esd_figure, png
 from htmu_diag.storage import load_run
-from htmu_diag.storage.atomic import write_atomically
 from htmu_diag.training.final_table import final_tables
 from htmu_diag.training.loop import Outcome, Progress, train
 from htmu_diag.training.objective import Scores

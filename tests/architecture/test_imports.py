@@ -10,15 +10,15 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "htmu_diag"
 
 # room -> the rooms it may import from; every room may import errors, spectrum, _version and itself
-GROUND = {"errors", "spectrum", "_version", "plain_files", "safe_text"}
+GROUND = {"errors", "spectrum", "files", "plain_files", "safe_text", "_version"}
 LAWS, FITS, THEORY, ANALYSIS = (
     {"laws"},
     {"laws", "fits"},
     {"laws", "fits", "theory"},
     {"laws", "fits", "theory", "analysis"},
 )
-MEASURE = {"matrices", "operators", "solvers", "probes"}
-MIDDLE = {"storage", "sinks", "monitor", "config", "training", "report"}
+MEASURE = {"model", "ranks", "matrices", "operators", "solvers", "probes"}
+MIDDLE = {"storage", "report", "sinks", "recording", "monitor", "offline", "config", "training"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "spectrum": set(),
@@ -29,20 +29,25 @@ MAY_IMPORT: dict[str, set[str]] = {
     "fits": LAWS,
     "theory": FITS,
     "analysis": THEORY,
-    "matrices": set(),
-    "operators": {"matrices"},
+    "files": set(),
+    "model": set(),
+    "ranks": set(),
+    "matrices": {"model"},
+    "operators": {"model", "matrices"},
     "solvers": {"matrices", "operators"},
-    "probes": {"matrices", "operators", "solvers"},
+    "probes": {"model", "ranks", "matrices", "operators", "solvers"},
     "storage": ANALYSIS,
-    "sinks": ANALYSIS | {"storage", "report"},
     "report": ANALYSIS | {"storage"},
-    "monitor": ANALYSIS | MEASURE | {"storage", "sinks"},
+    "sinks": ANALYSIS | {"storage", "report"},
+    "recording": ANALYSIS | MEASURE | {"storage", "report", "sinks"},
+    "monitor": ANALYSIS | MEASURE | {"storage", "report", "sinks", "recording"},
+    "model_analysis": {"offline"},  # the former name
+    "offline": ANALYSIS | MEASURE | {"storage", "report", "sinks", "recording"},
     "config": ANALYSIS,
-    "training": ANALYSIS | MEASURE | {"storage", "sinks", "monitor", "config", "report"},
-    "model_analysis": ANALYSIS | MEASURE | {"storage", "sinks", "report"},
+    "training": ANALYSIS | MEASURE | MIDDLE,
     "integrations": ANALYSIS | MEASURE | MIDDLE,
     "tensorboard_plugin": ANALYSIS | {"storage"},
-    "cli": ANALYSIS | MEASURE | MIDDLE | {"integrations", "model_analysis"},
+    "cli": ANALYSIS | MEASURE | MIDDLE | {"integrations"},
     "__main__": {"cli"},
 }
 NO_TORCH = {"laws", "fits", "theory", "analysis", "storage", "sinks", "report", "config", "tensorboard_plugin"} | GROUND
@@ -67,7 +72,7 @@ SOURCES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_a_module_imports_only_from_what_stands_to_its_left(path: Path) -> None:
+def test_a_module_imports_only_from_what_stands_above_it(path: Path) -> None:
     here = room(path)
     rooms = {name.split(".")[1] for name in imported_modules(path) if name.startswith("htmu_diag.")}
     known = {name for name in rooms if name in MAY_IMPORT}

@@ -13,9 +13,9 @@ import torch
 import torch.distributed as dist
 
 import htmu_diag
-from htmu_diag.monitor import signs as signs_module
-from htmu_diag.monitor.ranks import Ranks
-from htmu_diag.monitor.signs import Signs
+from htmu_diag.ranks import heartbeat as signs_module
+from htmu_diag.ranks.heartbeat import Heartbeat
+from htmu_diag.ranks.snapshot import Ranks
 from htmu_diag.storage import FolderLocked, Run, load_run
 from tests.integrations import workers
 
@@ -166,7 +166,7 @@ def _counted(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_a_rank_is_waited_for_as_long_as_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     store = torch.distributed.HashStore()
-    signs = Signs(store, rank=0, limit=0.4)
+    signs = Heartbeat(store, rank=0, limit=0.4)
     signs.start()
     later = threading.Timer(1.2, store.set, ("key", "here"))
     later.start()
@@ -194,7 +194,7 @@ def test_a_restarted_job_does_not_read_the_answers_of_the_attempt_before(monkeyp
     try:
         for attempt in ("0", "1"):
             monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", attempt)
-            monkeypatch.setattr("htmu_diag.monitor.ranks._COUNT", itertools.count())
+            monkeypatch.setattr("htmu_diag.ranks.snapshot._COUNT", itertools.count())
             ranks = Ranks(limit=1.0)
             assert not ranks._here.check(["5/go"])
             assert ranks.agree(5, ["weights"]) == ["weights"]

@@ -16,8 +16,8 @@ from htmu_diag.operators.base import MatrixOperator
 from htmu_diag.operators.hessian import HessianOperator
 from htmu_diag.probes import registry
 from htmu_diag.probes.base import StepContext
+from htmu_diag.probes.curvature import CurvatureProbe
 from htmu_diag.probes.gradient_noise import GradientNoiseProbe, stable_tail_index
-from htmu_diag.probes.hessian import CurvatureProbe
 from htmu_diag.solvers.dense import dense_matrix
 from htmu_diag.solvers.density import spectral_density
 from htmu_diag.spectrum import Kind, Source
@@ -103,7 +103,7 @@ def test_the_first_snapshot_checks_the_operator_and_later_ones_trust_it(monkeypa
         list(CurvatureProbe().measure(context(model=model)))
     probe = CurvatureProbe(steps=8)
     list(probe.measure(context()))
-    monkeypatch.setattr("htmu_diag.probes.hessian.self_check", lambda operator: pytest.fail("checked again"))
+    monkeypatch.setattr("htmu_diag.probes.curvature.self_check", lambda operator: pytest.fail("checked again"))
     list(probe.measure(context(step=8)))
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import htmu_diag
-from htmu_diag.probes.loss_modules import loss_modules
+from htmu_diag.model.loss_modules import loss_modules
 
 Watching = Callable[..., contextlib.AbstractContextManager[Any]]
 linear = torch.nn.Linear

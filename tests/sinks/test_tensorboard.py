@@ -15,9 +15,9 @@ from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.hparams import metadata as hparams
 
 from htmu_diag.analysis import StepRecord
+from htmu_diag.analysis.density import BINS, binned
 from htmu_diag.errors import InputError, StorageError
 from htmu_diag.sinks import TensorBoardSink
-from htmu_diag.sinks.density import BINS, binned
 
 Make = Callable[..., StepRecord]
 Read = Callable[[Path], Any]

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from htmu_diag.errors import InputError, MeasurementError
-from htmu_diag.matrices.names import clean_parameters, selected
+from htmu_diag.model.names import clean_parameters, selected
 from htmu_diag.operators.ntk.capture import Call, captured
 from htmu_diag.operators.ntk.fallback import is_vectorisable
 from htmu_diag.operators.ntk.pieces import Piece, Rows, outer

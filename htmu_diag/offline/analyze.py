@@ -1,0 +1,193 @@
+"""`analyze`: a model or its files in, every layer's spectrum with its fits out.
+
+The same way as in live training: `matrices` lists what there is, `solvers.exact` decomposes, `diagnose` fits. Weights
+are read from disk one matrix at a time and nothing of the model is changed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch.distributed.tensor import DTensor
+
+from htmu_diag.analysis import Options
+from htmu_diag.errors import InputError
+from htmu_diag.matrices import Inventory, checkpoint_matrices, matrices
+from htmu_diag.matrices.layout import Conv
+from htmu_diag.offline.folders import find_series, step_of
+from htmu_diag.offline.measure import Choices, measured
+from htmu_diag.ranks.gather import Alone, Ranks, Team
+from htmu_diag.ranks.share import shares
+from htmu_diag.report.model import Analysis, Layer, SkippedTensor
+
+__all__ = ["Globs", "Progress", "analyze"]
+
+Globs = str | Sequence[str]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where an analysis stands: matrices done, of how many, the last one's name, the share of the work in [0, 1].
+
+    step: of the checkpoint, as in `Analysis`.
+    """
+
+    done: int
+    total: int
+    name: str
+    share: float
+    step: int | None = None
+
+
+def analyze(
+    model: torch.nn.Module | str | os.PathLike[str],
+    *,
+    include: Globs = (),
+    exclude: Globs = (),
+    min_side: int = 2,
+    conv: Conv = "unfold",
+    heads: bool | int = False,
+    fused: bool = True,
+    like: torch.nn.Module | None = None,
+    vectors: bool = False,
+    options: Options | None = None,
+    step: int | None = None,
+    threads: int | None = 1,
+    device: str | torch.device | None = None,
+    progress: Callable[[Progress], object] | None = None,
+    ranks: bool | float = False,
+) -> Analysis:
+    """Measure and diagnose every weight matrix of a module, or of a checkpoint on disk.
+
+    model: a module, or the path of ``.safetensors``, ``.pt``, ``.pth``, ``.bin``, ``.ckpt``, of a folder of shards, of
+        a Hugging Face model or of a distributed checkpoint. Pickles that would run code are refused.
+    include, exclude: globs on parameter names ("encoder.*", "*attn*"); empty include means all.
+    min_side: matrices with a smaller side below it are skipped; 2 by default: one eigenvalue is no spectrum.
+    conv, heads, fused: how convolutions, attention heads and fused projections are cut, as in `matrices`.
+    like: for a path: a model of the same names (on the meta device) where names and shapes do not tell the roles.
+    vectors: also the eigenvectors' entropy deficit, at about three times the cost.
+    options: of the fits; ``Options(tail_only=True)`` fits exponents only.
+    step: optimizer steps taken, for titles and for the seeds of the p-values, which are then those of the live run;
+        by default from a name such as checkpoint-500.
+    threads: of BLAS; one makes results independent of the machine, None leaves the process's own number.
+    device: where matrices are decomposed; by default where the weights are (files: the CPU).
+    progress: called after each matrix.
+    ranks: share the matrices among the ranks of the running torch.distributed job; all of them call this with the same
+        arguments. Rank 0 gets the whole, others their own part. A number is the limit in seconds for a silent rank.
+
+    Raises InputError for a path that cannot be read and for a model without any matrix. A matrix that cannot be
+    decomposed is a row without numbers, with the reason, in place of an error.
+
+    >>> found = analyze(torch.nn.Sequential(torch.nn.Linear(40, 60), torch.nn.LayerNorm(60)))
+    >>> [(row["name"], row["rows"], row["columns"]) for row in found.rows()]
+    [('0.weight', 60, 40)]
+    >>> [skip.reason for skip in found.skipped][-1]
+    'one-dimensional: a bias, a scale or a single vector'
+    """
+    options = options or Options()
+    if step is None and isinstance(model, (str, os.PathLike)):
+        step = step_of(model)
+    choices = Choices(options, vectors, step, threads, device)
+    choices.check()
+    with _team(ranks) as team:
+        wanted = {"include": _globs(include), "exclude": _globs(exclude), "min_side": min_side}
+        inventory = _listing(model, like)(**wanted, conv=conv, heads=heads, fused=fused)
+        inventory = _numbers_in_order(inventory)
+        if not len(inventory):
+            raise InputError(_nothing(_name(model), inventory))
+        layers = _measured(inventory, choices, team, progress, read_all=_is_sharded(model))
+    skipped = tuple(SkippedTensor(skip.name, skip.shape, skip.reason) for skip in inventory.skipped)
+    return Analysis(_name(model), layers, skipped, options, step)
+
+
+def _measured(
+    inventory: Inventory,
+    choices: Choices,
+    team: Team,
+    progress: Callable[[Progress], object] | None,
+    read_all: bool,
+) -> tuple[Layer, ...]:
+    costs = [matrix.cost for matrix in inventory]
+    owners = shares(costs, team.world)
+    mine = [place for place, owner in enumerate(owners) if owner == team.rank]
+    expected = range(len(costs)) if team.rank == 0 else mine
+    whole, spent = sum(costs[place] for place in expected), 0.0
+    found: dict[int, Layer] = {}
+    for place, layer in team.gathered(measured(inventory, mine, choices, read_all=read_all), owners):
+        found[place] = layer
+        spent += costs[place]
+        if progress is not None:
+            progress(Progress(len(found), len(expected), layer.name, spent / whole, choices.step))
+    return tuple(found[place] for place in sorted(found))
+
+
+def _listing(model: object, like: torch.nn.Module | None) -> Callable[..., Inventory]:
+    if isinstance(model, torch.nn.Module):
+        return partial(matrices, model)
+    if isinstance(model, (str, os.PathLike)):
+        _refuse_series(Path(model))
+        return partial(checkpoint_matrices, Path(model), like=like)
+    raise InputError(f"analyze takes a torch.nn.Module or a path, not {type(model).__name__}; pass the model itself")
+
+
+def _refuse_series(path: Path) -> None:
+    """Files of several steps are not parts of one model; weights beside folders of steps are a model of their own."""
+    series = find_series(path)
+    if series is None or (series.beside and all(step.is_dir() for _, step in series.steps)):
+        return
+    first, last = series.steps[0][0], series.steps[-1][0]
+    raise InputError(
+        f"{path}: checkpoints of a training, steps {first} to {last}; pass one of them, "
+        "or all of them to offline.analyze_series (htmu analyze does)"
+    )
+
+
+def _numbers_in_order(inventory: Inventory) -> Inventory:
+    """Files often list names as sorted text, layer 10 before layer 2: such a list is sorted by its numbers."""
+    names = list(inventory.names)
+    if names != sorted(names):
+        return inventory
+    return replace(inventory, matrices=tuple(sorted(inventory, key=lambda matrix: _number_key(matrix.name))))
+
+
+def _number_key(name: str) -> list[tuple[int, int | str]]:
+    """Text and numbers of a name in turn, each compared with its own kind."""
+    return [(1, int(part)) if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
+
+
+def _team(ranks: bool | float) -> Team:
+    if ranks is False:
+        return Alone()
+    if not (dist.is_available() and dist.is_initialized()):
+        raise InputError("ranks: no torch.distributed job runs here; call init_process_group first, or leave ranks out")
+    return Ranks() if ranks is True else Ranks(float(ranks))
+
+
+def _globs(globs: Globs) -> tuple[str, ...]:
+    return (globs,) if isinstance(globs, str) else tuple(globs)
+
+
+def _name(model: object) -> str:
+    """The path, or the class inside the wrappers of DDP and torch.compile."""
+    if not isinstance(model, torch.nn.Module):
+        return str(model)
+    inner = getattr(model, "_orig_mod", getattr(model, "module", None))
+    return _name(inner) if isinstance(inner, torch.nn.Module) else type(model).__name__
+
+
+def _is_sharded(model: object) -> bool:
+    return isinstance(model, torch.nn.Module) and any(isinstance(p, DTensor) for p in model.parameters())
+
+
+def _nothing(name: str, inventory: Inventory) -> str:
+    counts = Counter(skip.reason for skip in inventory.skipped).most_common(4)
+    reasons = "; ".join(f"{count} of {len(inventory.skipped)} tensors: {reason}" for reason, count in counts)
+    return f"{name}: no matrix to analyse; {reasons or 'it has no tensors'}"

@@ -1,0 +1,149 @@
+"""One process or many: who works on which item, and how the results come to rank 0.
+
+Ranks speak through the key-value store of their torch.distributed job, not through collectives: a rank that fails says
+so, one that dies stops giving signs of life, and rank 0 ends with a sentence instead of waiting for ever.
+
+    every rank   sign/rank = a number that grows while it works
+    its results  item/place, each as soon as there is one (a value in the store is limited to some megabytes)
+    a failure    failed/rank = the reason; the rank then waits for told = rank 0 has read it and speaks for all
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import pickle
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Protocol, TypeVar
+
+import torch.distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore, _get_default_store
+
+from htmu_diag.errors import MeasurementError
+
+__all__ = ["Alone", "Ranks", "Team"]
+
+T = TypeVar("T")
+_POLL_SECONDS = 0.02
+_GRACE_SECONDS = 5.0  # rank 0 may hold the store: ranks that failed too are heard before it leaves
+_COUNT = itertools.count()
+
+
+class Team(contextlib.AbstractContextManager["Team"], Protocol):
+    """The processes that analyse one model together; a ``with`` block around everything that they do for it."""
+
+    rank: int
+    world: int
+
+    def gathered(self, mine: Iterable[tuple[int, T]], owners: Sequence[int]) -> Iterator[tuple[int, T]]:
+        """One's own (place, result) as they come; on rank 0 then those of the others. owners: rank of each place."""
+        ...
+
+
+class Alone(contextlib.AbstractContextManager["Alone"]):
+    """One process does all."""
+
+    rank, world = 0, 1
+
+    def __exit__(self, *exception: object) -> None:
+        """Nothing to end."""
+
+    def gathered(self, mine: Iterable[tuple[int, T]], owners: Sequence[int]) -> Iterator[tuple[int, T]]:
+        yield from mine
+
+
+class Ranks(contextlib.AbstractContextManager["Ranks"]):
+    """All ranks of the running torch.distributed job; every rank makes as many of these, in the same order.
+
+    limit: seconds without a sign of life after which a rank is given up. 60 by default: signs are given every few
+    seconds by a thread of their own, whatever the size of the matrix at work.
+    """
+
+    def __init__(self, limit: float = 60.0) -> None:
+        self.rank, self.world, self._limit = dist.get_rank(), dist.get_world_size(), limit
+        prefix = f"htmu_diag/analyze/{next(_COUNT)}"
+        self._store = PrefixStore(prefix, _get_default_store().clone())
+        self._signs = PrefixStore(prefix, _get_default_store().clone())  # one connection a thread
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._give_signs, daemon=True, name="htmu-diag-signs")
+
+    def __enter__(self) -> Ranks:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._say_failed(str(error) or type(error).__name__)
+        self._ended.set()
+        self._thread.join()
+
+    def gathered(self, mine: Iterable[tuple[int, T]], owners: Sequence[int]) -> Iterator[tuple[int, T]]:
+        for place, item in mine:
+            if self.rank:
+                self._store.set(f"item/{place}", pickle.dumps(item))  # type: ignore[arg-type]
+            yield place, item
+        if self.rank == 0:
+            lives = [_Life(self._limit) for _ in range(self.world)]
+            for place, owner in enumerate(owners):
+                if owner:
+                    yield place, self._received(place, owner, lives)
+
+    def _received(self, place: int, owner: int, lives: Sequence[_Life]) -> Any:
+        key = f"item/{place}"
+        while not self._store.check([key]):
+            self._look_after_others(lives)
+            time.sleep(_POLL_SECONDS)
+        item = pickle.loads(self._store.get(key))
+        self._store.delete_key(key)
+        return item
+
+    def _look_after_others(self, lives: Sequence[_Life]) -> None:
+        for rank in range(1, self.world):
+            if self._store.check([f"failed/{rank}"]):
+                raise MeasurementError(f"rank {rank}: {self._store.get(f'failed/{rank}').decode()}")
+            sign = f"sign/{rank}"
+            if not lives[rank].is_alive(self._store.get(sign) if self._store.check([sign]) else b""):
+                raise MeasurementError(
+                    f"rank {rank} gave no sign of life for {self._limit:g} s, so its matrices are missing; "
+                    "look at its own output, then start all ranks again"
+                )
+
+    def _say_failed(self, reason: str) -> None:
+        with contextlib.suppress(RuntimeError):  # a store that is gone hears nothing
+            if self.rank == 0:
+                self._store.set("told", "yes")
+                self._await([f"heard/{rank}" for rank in range(1, self.world)], min(self._limit, _GRACE_SECONDS))
+            else:
+                self._store.set(f"failed/{self.rank}", " ".join(reason.split()))
+                self._await(["told"], self._limit)
+                self._store.set(f"heard/{self.rank}", "yes")
+
+    def _await(self, keys: list[str], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not self._store.check(keys) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+
+    def _give_signs(self) -> None:
+        with contextlib.suppress(RuntimeError):
+            for number in itertools.count():
+                self._signs.set(f"sign/{self.rank}", str(number))
+                if self._ended.wait(self._limit / 10):
+                    return
+
+
+class _Life:
+    """Whether a rank's sign has changed within the limit."""
+
+    def __init__(self, limit: float) -> None:
+        self._limit, self._last, self._since = limit, b"", time.monotonic()
+
+    def is_alive(self, sign: bytes) -> bool:
+        now = time.monotonic()
+        if sign != self._last:
+            self._last, self._since = sign, now
+        return now - self._since < self._limit

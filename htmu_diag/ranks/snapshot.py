@@ -1,0 +1,216 @@
+"""Many processes that train one model (DDP, FSDP): each measures its share, rank 0 writes.
+
+They agree through the key-value store of the job, not through a collective: a rank that does not come, or dies, costs a
+time limit and a clear sentence, not a deadlock. A snapshot begins with an agreement, since gathering a
+sharded weight is collective and must be done by all ranks or by none:
+
+    every rank   step/ready/rank = here
+    rank 0       waits for all of them, then  step/go = the probes to run, or none if someone is missing
+    every rank   reads step/go
+
+where step is "1200", and "1200+1" for a second snapshot at the same step: every agreement has keys of its own.
+
+Rank 0 then has work of its own: a probe that runs there alone, a queue of fits. The others do not go on to the next
+collective of the training, whose time limit would end the job, but look for a key that rank 0 sets when it is done,
+as long as it gives signs of life:
+
+    rank 0       step/place/over = here, and step/probe/over after each probe that it runs alone
+    the others   read it
+
+Probes that add up over ranks (Hessian products) do need collectives. These run on a gloo group of their own under the
+same time limit: a rank that fails between two products costs the others that limit, once in a run.
+
+Later, off the training thread, every rank puts its spectra under step/part/rank, in pieces (the store closes a
+connection that sends more than 8 MB at once), and rank 0 takes them from there, waiting for a rank as long as it gives
+signs of life.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import pickle
+import time
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+import torch.distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore, _get_default_store
+
+from htmu_diag.errors import HTMUError, MeasurementError
+from htmu_diag.ranks.heartbeat import Heartbeat, arrives
+from htmu_diag.ranks.share import Share
+from htmu_diag.ranks.team import Part
+
+__all__ = ["Ranks"]
+
+PIECE = 2**20  # bytes of one value in the store
+PATIENCE = 2  # agreements missed in a row before the ranks stop waiting for each other
+_COUNT = itertools.count()
+
+
+class Ranks:
+    """All ranks of the running torch.distributed job. Every rank must make it, in the same order as other ones.
+
+    limit: seconds to wait for the others at a step, and for a sign of life of a rank that measures; 60 by default: no
+    step of a healthy job lags that far behind.
+    """
+
+    def __init__(self, limit: float = 60.0) -> None:
+        self.share = Share(dist.get_rank(), dist.get_world_size())
+        self._limit = limit
+        whole = _get_default_store()
+        self._served: Any = whole  # destroy_process_group() would end the server while spectra are on their way
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # torchrun's store keeps the keys of the one before
+        prefix = f"htmu_diag/{attempt}/{next(_COUNT)}"
+        self._here = PrefixStore(prefix, whole.clone())  # one connection a thread: a store waits under a lock
+        self._there = PrefixStore(prefix, whole.clone())
+        self._signs = Heartbeat(PrefixStore(prefix, whole.clone()), self.share.rank, limit)
+        self._said: list[str] = []  # keys that the others have read once they come to the next agreement
+        self._missed = 0
+        self._names, self._collections = _Names(), _Names()
+        self._agreed = ""  # the name of the newest agreement
+        self._group: Any = None
+        self._apart = False
+
+    def agree(self, step: int, probes: Sequence[str]) -> list[str]:
+        if self._missed >= PATIENCE:
+            return []
+        self._agreed = self._names.advance(step)
+        with self._reached():
+            self._signs.start()
+            return self._lead(step, probes) if self.share.rank == 0 else self._follow(step)
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[Any]:
+        if self._apart:
+            raise MeasurementError("the ranks lost each other in an earlier measurement; the run goes on without it")
+        try:
+            if self._group is None:
+                self._group = dist.new_group(backend="gloo", timeout=timedelta(seconds=self._limit))
+            yield self._group
+        except HTMUError:
+            raise
+        except RuntimeError as error:
+            self._apart = True
+            raise MeasurementError(
+                f"a product of all ranks failed, or a rank did not come to it within {self._limit:g} s ({error}); "
+                "all ranks must pass the same probes and a batch each"
+            ) from error
+
+    def follow_first(self, step: int, place: str) -> None:
+        key = f"{self._agreed}/{place}/over"
+        with self._reached():
+            if self.share.rank == 0:
+                self._here.set(key, "here")
+                self._said.append(key)
+            elif not self._signs.await_key(self._here, key, 0):
+                raise MeasurementError(f"step {step}: rank 0 gave no sign of life for {self._limit:g} s during {place}")
+
+    def collect(self, step: int, part: Part) -> list[Part]:
+        name = self._collections.advance(step)
+        if self.share.rank:
+            with self._reached():
+                self._send(f"{name}/part/{self.share.rank}", pickle.dumps(part))
+            return []
+        others = range(1, self.share.world)
+        return [part, *(self._part_of(step, rank, f"{name}/part/{rank}") for rank in others)]
+
+    def close(self) -> None:
+        self._signs.close()
+        self._served = None
+
+    def _lead(self, step: int, probes: Sequence[str]) -> list[str]:
+        missing = self._await_others()
+        while self._said and not missing:
+            self._here.delete_key(self._said.pop())
+        self._missed = self._missed + 1 if missing else 0
+        self._here.set(
+            f"{self._agreed}/go",
+            json.dumps({"probes": [] if missing else list(probes), "missed": self._missed}),
+        )
+        if missing:
+            raise MeasurementError(
+                f"step {step}: rank {', '.join(map(str, missing))} did not come to the snapshot within "
+                f"{self._limit:g} s, so it was left out; all ranks must call watch() and take the same steps"
+                + ("; no further snapshots in this run" if self._missed == PATIENCE else "")
+            )
+        return list(probes)
+
+    def _follow(self, step: int) -> list[str]:
+        ready, go = self._ready(self.share.rank), f"{self._agreed}/go"
+        self._here.set(ready, "here")
+        if not arrives(self._here, go, 2 * self._limit) and (
+            self._here.delete_key(ready) or not arrives(self._here, go, 2 * self._limit)
+        ):  # the key is rank 0's to take or this rank's to take back: both cannot think otherwise of this snapshot
+            self._missed += 1
+            raise MeasurementError(
+                f"step {step}: no word from rank 0 within {2 * self._limit:g} s; the snapshot was left out"
+            )
+        answer = json.loads(self._here.get(go))
+        self._missed = int(answer["missed"])
+        return list(answer["probes"])
+
+    def _ready(self, rank: int) -> str:
+        return f"{self._agreed}/ready/{rank}"
+
+    def _await_others(self) -> list[int]:
+        """The ranks that did not come in time."""
+        deadline = time.monotonic() + self._limit
+        others = {rank: self._ready(rank) for rank in range(1, self.share.world)}
+        here = (arrives(self._here, key, deadline - time.monotonic()) for key in others.values())
+        return [rank for rank, came in zip(others, here, strict=True) if not (came and self._taken(others[rank]))]
+
+    def _taken(self, key: str) -> bool:
+        return bool(self._here.delete_key(key))
+
+    def _send(self, key: str, part: bytes) -> None:
+        pieces = range(0, len(part), PIECE)
+        for place, start in enumerate(pieces):
+            self._there.set(f"{key}/{place}", part[start : start + PIECE])  # type: ignore[arg-type]
+        self._there.set(key, str(len(pieces)))
+
+    def _part_of(self, step: int, rank: int, key: str) -> Part:
+        try:
+            with self._reached():
+                if not self._signs.await_key(self._there, key, rank):
+                    raise MeasurementError(f"rank {rank} gave no sign of life for {self._limit:g} s")
+                part: Part = pickle.loads(b"".join(self._received(key)))
+                return part
+        except MeasurementError as error:
+            return Part((), (), MeasurementError(f"step {step}: {error}; its spectra are missing"))
+
+    def _received(self, key: str) -> Iterator[bytes]:
+        pieces = [f"{key}/{place}" for place in range(int(self._there.get(key)))]
+        for name in pieces:
+            yield self._there.get(name)
+        for name in (key, *pieces):
+            self._there.delete_key(name)
+
+    @contextlib.contextmanager
+    def _reached(self) -> Iterator[None]:
+        """A block that uses the job's key-value store: where that is gone, nothing more is tried."""
+        try:
+            yield
+        except HTMUError:
+            raise
+        except RuntimeError as error:
+            self._missed = PATIENCE
+            raise MeasurementError(
+                f"the ranks' key-value store does not answer ({str(error).splitlines()[0]}); the process that serves "
+                "it, mostly rank 0, has ended, so there are no further snapshots in this run"
+            ) from error
+
+
+class _Names:
+    """Names of snapshots, the same on all ranks: "1200", and "1200+1" for a second one at the same step."""
+
+    def __init__(self) -> None:
+        self._step, self._times = -1, 0
+
+    def advance(self, step: int) -> str:
+        self._step, self._times = step, self._times + 1 if step == self._step else 0
+        return f"{step}+{self._times}" if self._times else str(step)

@@ -1,0 +1,155 @@
+"""What happens to a snapshot off the training thread: computed, stored, diagnosed, given to the sinks, in that order.
+
+Stored first: the spectra are on disk before anything is fitted to them, so that a better fit next year can be run on
+this year's training.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from htmu_diag.analysis import Diagnoser, Diagnosis, Options, StepRecord
+from htmu_diag.probes import Budget, Pending
+from htmu_diag.probes.copies import Copy
+from htmu_diag.ranks.team import Found, Part, Team
+from htmu_diag.recording.complaints import Complaints
+from htmu_diag.sinks import Sink
+from htmu_diag.spectrum import Spectrum
+from htmu_diag.storage import Store
+
+__all__ = ["Measured", "Recorder"]
+
+KEPT_RECORDS = 8  # a record holds its spectra: the store keeps them all, memory only the newest
+
+
+@dataclass
+class Measured:
+    """A snapshot as the training thread leaves it.
+
+    items: (probe, order, spectrum or the work that gives it). seconds: what each probe took so far.
+    """
+
+    step: int
+    wall_time: float
+    probes: tuple[str, ...]
+    items: list[tuple[str, int, Spectrum | Pending]] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+class Recorder:
+    """Store, diagnosis and sinks behind one door; everything here is called on the worker thread, but for opening."""
+
+    def __init__(
+        self,
+        store: Store | None,
+        sinks: Sequence[Sink],
+        options: Options | None,
+        team: Team,
+        complaints: Complaints,
+        budget: Budget,
+    ) -> None:
+        self._store, self._sinks = store, list(sinks)
+        self._diagnose = Diagnoser(options, on_end=partial(complaints.add, "diagnosis"))
+        self._team, self._complaints, self._budget = team, complaints, budget
+        self.records: deque[StepRecord] = deque(maxlen=KEPT_RECORDS)
+
+    def open(self, run: Mapping[str, Any], start_step: int) -> None:
+        """Begin or resume; a sink that cannot be opened is left out, with a warning."""
+        opened = []
+        for sink in self._sinks:
+            with self._complaints.containing(f"sink {type(sink).__name__}", []):
+                sink.open(run, start_step=start_step)
+                opened.append(sink)
+        self._sinks = opened
+
+    def record(self, measured: Measured) -> StepRecord | None:
+        """Finish a snapshot; None on processes that do not write."""
+        began, before = time.perf_counter(), sum(measured.seconds.values())
+        found = []
+        while measured.items:  # each copy is freed as soon as it is used
+            found += self._computed(*measured.items.pop(0), measured)
+        parts = self._team.collect(measured.step, Part(tuple(found), tuple(measured.events)))
+        record = self._written(measured, parts) if parts else None
+        for probe in measured.probes:
+            self._budget.spend(probe, measured.seconds.get(probe, 0.0))
+        of_probes = sum(measured.seconds.values()) - before
+        self._budget.note(time.perf_counter() - began - of_probes)
+        return record
+
+    def log(self, step: int, scalars: Mapping[str, Any], wall_time: float) -> None:
+        """Numbers of the training, between snapshots."""
+        numbers = {tag: _number(value) for tag, value in scalars.items()}
+        if self._store:
+            with self._complaints.containing("store", []):
+                self._store.log(step, numbers, wall_time=wall_time)
+        self._emit(StepRecord(step, wall_time, scalars=numbers))
+
+    def note(self, step: int, events: Sequence[str], wall_time: float) -> None:
+        """Sentences without a measurement."""
+        if self._store:
+            with self._complaints.containing("store", []):
+                self._store.log(step, {}, wall_time=wall_time, events=events)
+        self._emit(StepRecord(step, wall_time, events=tuple(events)))
+
+    def close(self) -> None:
+        self._diagnose.close()
+        for sink in self._sinks:
+            with self._complaints.containing(f"sink {type(sink).__name__}", []):
+                sink.close()
+        if self._store:
+            self._store.close()
+
+    def _computed(self, probe: str, order: int, item: Spectrum | Pending, measured: Measured) -> list[Found]:
+        if isinstance(item, Spectrum):
+            return [Found(probe, order, item)]
+        began = time.perf_counter()
+        found = []
+        with self._complaints.containing(f"{probe} {item.name}", measured.events):
+            found.append(Found(probe, order, item.compute()))
+        _add(measured.seconds, probe, time.perf_counter() - began)
+        return found
+
+    def _written(self, measured: Measured, parts: Sequence[Part]) -> StepRecord:
+        places = {probe: place for place, probe in enumerate(measured.probes)}
+        found = sorted((f for part in parts for f in part.found), key=lambda f: (places[f.probe], f.order))
+        events = [event for part in parts for event in part.events]
+        events += [self._complaints.add("a rank", part.error) for part in parts if part.error]
+        if self._store:
+            with self._complaints.containing("store", events):
+                spectra = [f.spectrum for f in found]
+                self._store.write(measured.step, spectra, wall_time=measured.wall_time, events=events)
+        diagnoses = [diagnosis for f in found for diagnosis in self._diagnosed(f, measured, events)]
+        record = StepRecord(measured.step, measured.wall_time, tuple(diagnoses), events=tuple(events))
+        self.records.append(record)
+        self._emit(record)
+        return record
+
+    def _diagnosed(self, found: Found, measured: Measured, events: list[str]) -> list[Diagnosis]:
+        began = time.perf_counter()
+        diagnoses = []
+        with self._complaints.containing(f"diagnosis of {found.spectrum.source.name}", events):
+            diagnoses.append(self._diagnose(found.spectrum))
+        _add(measured.seconds, found.probe, time.perf_counter() - began)
+        return diagnoses
+
+    def _emit(self, record: StepRecord) -> None:
+        for sink in self._sinks:
+            with self._complaints.containing(f"sink {type(sink).__name__}", []):
+                sink.write(record)
+
+
+def _number(value: Any) -> float:
+    if not isinstance(value, Copy):
+        return float(value)
+    with value.usable() as tensor:
+        return float(tensor)
+
+
+def _add(seconds: dict[str, float], probe: str, more: float) -> None:
+    seconds[probe] = seconds.get(probe, 0.0) + more

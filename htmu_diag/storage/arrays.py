@@ -1,0 +1,50 @@
+"""Arrays that belong to a whole attempt, such as the samples that its probes look at: one file in the segment's folder.
+
+    spectra/0000-from-0/probe_batch.safetensors
+
+Any safetensors reader opens it. A resumed run writes its own, so that a later reading can tell whether the two agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from htmu_diag.errors import StorageError
+from htmu_diag.files import write_atomically
+from htmu_diag.storage.segments import segments
+
+__all__ = ["PROBE_BATCH", "latest_arrays", "write_arrays"]
+
+PROBE_BATCH = "probe_batch"
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+def write_arrays(segment: Path, name: str, arrays: Arrays, *, fsync: bool = True) -> None:
+    """Write named arrays into a segment, in place of older ones of that name. Raises StorageError."""
+    contiguous = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
+    write_atomically(_path(segment, name), save(contiguous), fsync=fsync)
+
+
+def latest_arrays(root: Path, name: str) -> dict[str, npt.NDArray[Any]]:
+    """Those of the latest attempt that has some; empty where none has. Raises StorageError for a damaged file."""
+    for segment in reversed(segments(root)):
+        path = _path(segment.path, name)
+        if path.exists():
+            try:
+                return load_file(path)
+            except (SafetensorError, ValueError) as error:
+                raise StorageError(
+                    f"{path}: cut short or damaged ({error}); copy it again from where it is whole"
+                ) from error
+    return {}
+
+
+def _path(segment: Path, name: str) -> Path:
+    return segment / f"{name}.safetensors"

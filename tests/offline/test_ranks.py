@@ -1,0 +1,121 @@
+"""Several processes give the bytes of one, and none of them waits for ever."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from htmu_diag.cli import main
+from htmu_diag.offline import analyze
+from htmu_diag.report.export import json_text
+from tests.offline.rank_jobs import TAIL, network
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+CSV = ["--csv", "--bootstrap", "10"]
+
+
+@dataclass(frozen=True)
+class Rank:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Matrices of several shapes, some small and equal ones, one with a NaN."""
+    torch.manual_seed(0)
+    tensors = {f"{i}.weight": torch.randn(40 + 8 * (i % 3), 60) for i in range(6)}
+    tensors |= {f"head{i}": torch.randn(12, 16) for i in range(4)}
+    tensors["head1"][0, 0] = float("nan")
+    file = tmp_path_factory.mktemp("ranks") / "model.pt"
+    torch.save(tensors, file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def jobs(path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Rank]]:
+    """What each rank of each job printed, and its exit code; the limit for a silent rank is 3 s."""
+    quick = ["--csv", "--tail-only", "--limit", "3"]
+    wanted = {
+        "one": (1, "work", [str(path), *CSV]),
+        "three": (3, "work", [str(path), *CSV]),
+        "raise": (2, "raise", [str(path), *quick]),
+        "hang": (2, "hang", [str(path), *quick]),
+        "sharded": (2, "sharded", []),
+        "missing": (2, "work", [str(path.with_name("missing.pt")), *quick]),
+    }
+    folder = tmp_path_factory.mktemp("jobs")
+    listed = [
+        {"folder": str(folder / name), "world": world, "how": how, "arguments": ["analyze", *arguments]}
+        for name, (world, how, arguments) in wanted.items()
+    ]
+    for name in wanted:
+        (folder / name).mkdir()
+    (folder / "jobs.json").write_text(json.dumps(listed))
+    command = [sys.executable, "-m", "tests.offline.rank_jobs", str(folder / "jobs.json")]
+    subprocess.run(command, check=True, timeout=200, cwd=ROOT, env=ENVIRONMENT)
+    return {name: [read(folder / name, rank) for rank in range(world)] for name, (world, _, _) in wanted.items()}
+
+
+def read(folder: Path, rank: int) -> Rank:
+    code, out, err = ((folder / f"{what}-{rank}").read_text() for what in ("code", "out", "err"))
+    return Rank(int(code), out, err)
+
+
+def test_tables_are_the_same_bytes_for_one_and_three_ranks(
+    jobs: dict[str, list[Rank]], path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["analyze", str(path), *CSV]) == 0
+    alone = capsys.readouterr().out
+    assert alone.count("\n") == 11
+    assert jobs["one"] == [Rank(0, alone, "")]
+    assert jobs["three"] == [Rank(0, alone, ""), Rank(0, "", ""), Rank(0, "", "")]  # rank 0 alone speaks
+
+
+def test_torchrun_gives_the_same_bytes_for_two(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={port}"]
+    command = [*torchrun, "-m", "htmu_diag", "analyze", str(path), *CSV]
+    done = subprocess.run(command, env=ENVIRONMENT, cwd=ROOT, capture_output=True, text=True, timeout=200, check=True)
+    assert main(["analyze", str(path), *CSV]) == 0
+    assert done.stdout == capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [("raise", "htmu: rank 1: a fit went wrong"), ("hang", "htmu: rank 1 gave no sign of life for 3 s")],
+)
+def test_a_rank_that_fails_ends_the_job_with_a_sentence(how: str, said: str, jobs: dict[str, list[Rank]]) -> None:
+    first = jobs[how][0]
+    assert first.code == 2
+    assert first.out == ""
+    assert first.err.startswith(said)
+    assert first.err.count("\n") == 1
+
+
+def test_sharded_parameters_are_gathered_and_shared(jobs: dict[str, list[Rank]]) -> None:
+    alone = json_text(analyze(network(), options=TAIL).rows())
+    first, second = (json.loads(rank.out) for rank in jobs["sharded"])
+    assert first == json.loads(alone)
+    assert 0 < len(second) < len(first)
+    assert all(row in first for row in second)
+
+
+def test_bad_input_is_told_once_by_rank_0(jobs: dict[str, list[Rank]]) -> None:
+    first, second = jobs["missing"]
+    assert first.err.endswith("no such file or folder; check the path\n")
+    assert first.err.count("\n") == 1
+    assert second == Rank(2, "", "")
+    assert first.code == 2
