@@ -4,7 +4,18 @@ from htmu_diag.analysis.diagnose import Diagnosis, diagnose
 from htmu_diag.analysis.diagnoser import Diagnoser
 from htmu_diag.analysis.options import Options
 from htmu_diag.analysis.quantities import QUANTITIES, Quantity
+from htmu_diag.analysis.reading import Reading
 from htmu_diag.analysis.record import StepRecord
 from htmu_diag.analysis.summary import summarize
 
-__all__ = ["QUANTITIES", "Diagnoser", "Diagnosis", "Options", "Quantity", "StepRecord", "diagnose", "summarize"]
+__all__ = [
+    "QUANTITIES",
+    "Diagnoser",
+    "Diagnosis",
+    "Options",
+    "Quantity",
+    "Reading",
+    "StepRecord",
+    "diagnose",
+    "summarize",
+]

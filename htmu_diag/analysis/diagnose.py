@@ -87,12 +87,13 @@ class Diagnosis:
 
     @cached_property
     def numbers(self) -> dict[str, float]:
-        """Every number by its name in `quantities`, NaN where it has no value."""
+        """Every number by its name in `quantities`, NaN where it has no value. What came with the spectrum never takes
+        the place of what is computed from it."""
         sign = 1.0 if self.orientation == "direct" else -1.0
         gap = (
             np.nan if not (self.htmp and self.htmp_other) else self.htmp_other.log_likelihood - self.htmp.log_likelihood
         )
-        return {
+        computed = {
             **self.shape.numbers(),
             **_tail_numbers(self.tail, self.shape.log_norm),
             **weight_norms(self.spectrum, self.tail.alpha),
@@ -105,8 +106,8 @@ class Diagnosis:
             **(_inverse_gamma_numbers(self.inverse_gamma) if self.inverse_gamma else {}),
             **({"gap_ratio": self.gaps.mean, "gap_ratio_stderr": self.gaps.stderr} if self.gaps else {}),
             **({} if self.phase.phase is Phase.UNDETERMINED else {"phase": float(self.phase.phase.order)}),
-            **self.spectrum.scalars,
         }
+        return computed | {name: v for name, v in self.spectrum.scalars.items() if name not in computed}
 
     def metrics(self) -> dict[str, float]:
         """Finite numbers by tag (``weights_alpha/fc1.weight``): the only place that turns them into curve names."""

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from htmu_diag.analysis.diagnose import Diagnosis
+from htmu_diag.analysis.reading import Reading
 from htmu_diag.theory import Phase
 
 __all__ = ["summarize"]
@@ -36,7 +37,7 @@ _MEANS = (
 _MEDIANS = ("kappa",)  # infinite for noise: a mean would be one layer's number
 
 
-def summarize(diagnoses: Sequence[Diagnosis]) -> dict[str, float]:
+def summarize(diagnoses: Sequence[Diagnosis | Reading]) -> dict[str, float]:
     """Averages for each kind, under ``summary/<kind>_<quantity>_mean``; layers without a number are not counted.
 
     Also ``_layers`` (how many spectra), ``_spikes`` (their sum) and one count for each phase that occurs.
@@ -48,17 +49,18 @@ def summarize(diagnoses: Sequence[Diagnosis]) -> dict[str, float]:
     return summary
 
 
-def _of_one_kind(members: Sequence[Diagnosis]) -> dict[str, float]:
+def _of_one_kind(members: Sequence[Diagnosis | Reading]) -> dict[str, float]:
     means = {f"{name}_mean": _finite(members, name) for name in _MEANS}
     medians = {f"{name}_median": _finite(members, name) for name in _MEDIANS}
     numbers = {name: float(np.mean(values)) for name, values in means.items() if values}
     numbers |= {name: float(np.median(values)) for name, values in medians.items() if values}
     numbers |= {"spikes": float(sum(_finite(members, "spikes"))), "layers": float(len(members))}
-    phases = Counter(d.phase.phase for d in members)
-    return numbers | {f"phase_{p.value}": float(phases[p]) for p in Phase if phases[p] and p is not Phase.UNDETERMINED}
+    phases = Counter(d.verdict for d in members)
+    known = (p.value for p in Phase if p is not Phase.UNDETERMINED)
+    return numbers | {f"phase_{name}": float(phases[name]) for name in known if phases[name]}
 
 
-def _finite(members: Sequence[Diagnosis], name: str) -> list[float]:
+def _finite(members: Sequence[Diagnosis | Reading], name: str) -> list[float]:
     least = FEWEST if name in _FITTED else 0
-    numbers = (d.numbers.get(name, np.nan) for d in members if d.spectrum.dimension >= least)
+    numbers = (d.numbers.get(name, np.nan) for d in members if d.numbers["dimension"] >= least)
     return [number for number in numbers if np.isfinite(number)]

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from htmu_diag.analysis import Options, StepRecord
+from htmu_diag.analysis import Options, Reading, StepRecord
 from htmu_diag.errors import InputError
 from htmu_diag.offline.analyze import analyze
 from htmu_diag.offline.folders import find_series
@@ -71,6 +71,7 @@ class _Log(ExitStack):
     def __init__(self, log_dir: str | os.PathLike[str] | None, source: Path, options: Options) -> None:
         super().__init__()
         self._store: Store | None = None
+        self._options = options
         if log_dir is not None:
             info = run_info({"checkpoints": str(source)}, options=asdict(options))
             self._store = self.enter_context(Store(log_dir, info=info))
@@ -89,4 +90,6 @@ class _Log(ExitStack):
         if self._store is not None:
             spectra = [diagnosis.spectrum for diagnosis in record.diagnoses]
             self._store.write(record.step, spectra, wall_time=record.wall_time, events=record.events)
+            readings = [Reading.of(diagnosis) for diagnosis in record.diagnoses]
+            self._store.write_numbers(record.step, spectra, readings, self._options, wall_time=record.wall_time)
             self._sink.write(record)

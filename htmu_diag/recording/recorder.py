@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from htmu_diag.analysis import Diagnoser, Diagnosis, Options, StepRecord
+from htmu_diag.analysis import Diagnoser, Diagnosis, Options, Reading, StepRecord
 from htmu_diag.probes import Budget, Pending
 from htmu_diag.probes.copies import Copy
 from htmu_diag.ranks.team import Found, Part, Team
@@ -55,6 +55,7 @@ class Recorder:
         budget: Budget,
     ) -> None:
         self._store, self._sinks = store, list(sinks)
+        self._options = options or Options()
         self._diagnose = Diagnoser(options, on_end=partial(complaints.add, "diagnosis"))
         self._team, self._complaints, self._budget = team, complaints, budget
         self.records: deque[StepRecord] = deque(maxlen=KEPT_RECORDS)
@@ -125,10 +126,17 @@ class Recorder:
                 spectra = [f.spectrum for f in found]
                 self._store.write(measured.step, spectra, wall_time=measured.wall_time, events=events)
         diagnoses = [diagnosis for f in found for diagnosis in self._diagnosed(f, measured, events)]
+        self._keep_numbers(measured, diagnoses, events)
         record = StepRecord(measured.step, measured.wall_time, tuple(diagnoses), events=tuple(events))
         self.records.append(record)
         self._emit(record)
         return record
+
+    def _keep_numbers(self, measured: Measured, diagnoses: Sequence[Diagnosis], events: list[str]) -> None:
+        if self._store and diagnoses:
+            with self._complaints.containing("store", events):
+                spectra, readings = [d.spectrum for d in diagnoses], [Reading.of(d) for d in diagnoses]
+                self._store.write_numbers(measured.step, spectra, readings, self._options, wall_time=measured.wall_time)
 
     def _diagnosed(self, found: Found, measured: Measured, events: list[str]) -> list[Diagnosis]:
         began = time.perf_counter()

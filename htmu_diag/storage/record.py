@@ -26,7 +26,7 @@ from safetensors.numpy import save
 from htmu_diag.errors import StorageError
 from htmu_diag.spectrum import Estimator, Floats, Kind, Source, Spectrum
 
-__all__ = ["SCHEMA", "DamagedRecord", "Header", "StoredStep", "decode", "decode_header", "encode"]
+__all__ = ["SCHEMA", "DamagedRecord", "Header", "StoredStep", "checksum", "decode", "decode_header", "encode"]
 
 SCHEMA = 1
 
@@ -94,16 +94,26 @@ def decode(path: Path, header: Header, wanted: Sequence[int] | None = None) -> t
         return tuple(_decode_spectrum(file, index, header.spectra[index], path) for index in indices)
 
 
-def _encode_spectrum(spectrum: Spectrum) -> tuple[dict[str, Any], dict[str, Floats]]:
+def checksum(spectrum: Spectrum) -> int:
+    """That of a spectrum's arrays, as its record holds it: which spectrum something is about."""
+    return _checksum(_arrays(spectrum).values())
+
+
+def _arrays(spectrum: Spectrum) -> dict[str, Floats]:
+    """What is written: weights only where they are not all equal."""
     weights = spectrum.weights
     equal = weights.size == 0 or bool((weights == weights[0]).all())
-    arrays = {"values": spectrum.values} if equal else {"values": spectrum.values, "weights": weights}
+    return {"values": spectrum.values} if equal else {"values": spectrum.values, "weights": weights}
+
+
+def _encode_spectrum(spectrum: Spectrum) -> tuple[dict[str, Any], dict[str, Floats]]:
+    arrays, weights = _arrays(spectrum), spectrum.weights
     entry = {
         "source": {**asdict(spectrum.source), "kind": spectrum.source.kind.value},
         "estimator": asdict(spectrum.estimator),
         "dimension": spectrum.dimension,
         "scalars": dict(spectrum.scalars),
-        "weight": float(weights[0]) if equal and weights.size else None,
+        "weight": float(weights[0]) if "weights" not in arrays and weights.size else None,
         "crc32": _checksum(arrays.values()),
     }
     return entry, arrays

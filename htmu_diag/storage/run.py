@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
@@ -19,6 +19,12 @@ from htmu_diag.storage.arrays import PROBE_BATCH, latest_arrays
 from htmu_diag.storage.log import visible_lines
 from htmu_diag.storage.record import DamagedRecord, Header, decode, decode_header
 from htmu_diag.storage.segments import RECORDS, visible_records
+from htmu_diag.storage.stored_numbers import StoredNumbers
+from htmu_diag.storage.stored_record import StoredRecord
+from htmu_diag.storage.tables import Curves, curves, frame
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Run", "load_run"]
 
@@ -45,6 +51,7 @@ class Run:
             raise StorageError(f"{self.directory}: no run here (no folder '{RECORDS}'); pass the log_dir of a run")
         self.dropped: dict[Path, str] = {}
         self._headers: dict[Path, tuple[Stamp, Header]] = {}
+        self._numbers = StoredNumbers(self.directory)
 
     @property
     def info(self) -> dict[str, Any]:
@@ -107,17 +114,68 @@ class Run:
         return sorted(of_records + between, key=lambda event: event[0])
 
     def diagnose(self, step: int | None = None, options: Options | None = None) -> StepRecord:
-        """The diagnosed step (default: the last); without options, with those of the run: the numbers logged live."""
+        """The step (default: the last) fitted again, with all laws; without options, with those of the run."""
         return _diagnosed(*self._record(step), options or self.options)
 
-    def records(self, options: Options | None = None) -> Iterator[StepRecord]:
-        """Every step diagnosed, ascending; damaged ones are dropped. Options as in ``diagnose``."""
-        options = options or self.options
+    def record(self, step: int | None = None, options: Options | None = None, *, fit: bool = True) -> StoredRecord:
+        """One step (default: the last) with its numbers. Options and fit as in ``records``."""
+        return self._numbers.refresh().record(*self._record(step), options or self.options, fit=fit)
+
+    def records(self, options: Options | None = None, *, fit: bool = True) -> Iterator[StoredRecord]:
+        """Every step with its numbers, ascending; damaged ones are dropped.
+
+        options: those of the run by default. Stored numbers are taken where this version made them with these options,
+            others are fitted now.
+        fit: False fits nothing: stored numbers are taken, whoever made them, and what has none is left out.
+        """
+        options, numbers = options or self.options, self._numbers.refresh()
         for path, header in self._readable().values():
             try:
-                yield _diagnosed(path, header, options)
+                yield numbers.record(path, header, options, fit=fit)
             except DamagedRecord as damage:
                 self._drop(path, damage)
+
+    def metrics(
+        self, name: str, kind: Kind | str = Kind.WEIGHTS, options: Options | None = None, *, fit: bool = True
+    ) -> Curves:
+        """One quantity ("alpha") of every layer of a kind: ``steps (s,), layers (l), values (s, l)``.
+
+        Options and fit as in ``records``. Raises InputError for an unknown quantity.
+        """
+        return curves(list(self.records(options, fit=fit)), name, Kind(kind).value)
+
+    def to_pandas(self, options: Options | None = None, *, fit: bool = True) -> pd.DataFrame:
+        """One row a layer and step: step, wall_time, kind, name, rows, columns, every quantity, verdict, reason, ...
+
+        Options and fit as in ``records``. Needs pandas (``pip install htmu_diag[pandas]``).
+        """
+        return frame(self.records(options, fit=fit))
+
+    def undiagnosed(self, options: Options | None = None) -> tuple[int, ...]:
+        """Steps of which some spectrum has no stored numbers of this version with these options."""
+        options, numbers = options or self.options, self._numbers.refresh()
+        headers = ((step, header) for step, (_, header) in self._readable().items())
+        return tuple(step for step, header in headers if numbers.find(header, options, fit=True)[1])
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Layers whose weights were measured, in the order of the model; without any, the names of all spectra."""
+        return self.names() or tuple(
+            dict.fromkeys(s["source"]["name"] for _, header in self._readable().values() for s in header.spectra)
+        )
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of spectra that the run holds, in the order in which they appear."""
+        sources = (s["source"] for _, header in self._readable().values() for s in header.spectra)
+        return tuple(dict.fromkeys(source["kind"] for source in sources))
+
+    def __repr__(self) -> str:
+        steps = self.steps
+        span = f"{len(steps)} steps, {steps[0]} to {steps[-1]}" if steps else "no steps yet"
+        diagnosed = f", {waiting} of them without numbers" if (waiting := len(self.undiagnosed())) else ""
+        what = f"; {len(self.layers)} layers; {', '.join(self.kinds)}" if steps else ""
+        return f"Run({str(self.directory)!r}: {span}{diagnosed}{what})"
 
     def _record(self, step: int | None) -> tuple[Path, Header]:
         """The record of a step (None: the last readable one), without a look at all the others."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
+from htmu_diag.analysis import Options, Reading
 from htmu_diag.errors import InputError, StorageError
 from htmu_diag.files import TEMPORARY, storage_errors, sync_folder, write_atomically
 from htmu_diag.spectrum import Spectrum
@@ -18,6 +19,7 @@ from htmu_diag.storage.arrays import write_arrays
 from htmu_diag.storage.info import encode_info, run_info
 from htmu_diag.storage.lock import FolderLock
 from htmu_diag.storage.log import LogLine, append_line
+from htmu_diag.storage.numbers import StepNumbers, append_numbers
 from htmu_diag.storage.record import DamagedRecord, StoredStep, decode, decode_header, encode
 from htmu_diag.storage.segments import Segment, record_name, segments, visible_records
 
@@ -92,6 +94,26 @@ class Store:
         when = time.time() if wall_time is None else wall_time
         numbers = {tag: float(v) for tag, v in scalars.items()}
         append_line(self._segment.path, LogLine(step, when, numbers, tuple(events)))
+
+    def write_numbers(
+        self,
+        step: int,
+        spectra: Sequence[Spectrum],
+        readings: Sequence[Reading],
+        options: Options,
+        *,
+        wall_time: float | None = None,
+    ) -> None:
+        """Keep what was said about spectra of a step, in their order, with the options of `diagnose` that said it.
+
+        One line in one write; it may come long after the spectra, and again. Not made durable against a power loss:
+        numbers come out of the spectra again. Raises StorageError, InputError where the two are not as many.
+        """
+        self._require_lock()
+        if len(spectra) != len(readings):
+            raise InputError(f"step {step}: {len(readings)} readings of {len(spectra)} spectra; pass one for each")
+        when = time.time() if wall_time is None else wall_time
+        append_numbers(self._segment.path, StepNumbers.of(step, spectra, readings, options, when))
 
     def keep(self, name: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Keep arrays that belong to this whole attempt, such as the probe batch. Raises StorageError."""

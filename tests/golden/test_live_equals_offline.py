@@ -17,9 +17,9 @@ from htmu_diag.sinks import JSONLSink, TensorBoardSink
 OFFLINE = """
 import json, sys
 from htmu_diag import load_run
-records = load_run(sys.argv[1]).records()
+run = load_run(sys.argv[1])
+print(json.dumps({step: run.diagnose(step).metrics() for step in run.steps}))
 assert "torch" not in sys.modules
-print(json.dumps({record.step: record.metrics() for record in records}))
 """
 
 
@@ -47,10 +47,17 @@ def live(folder: Path) -> dict[int, dict[str, float]]:
 
 
 def test_the_live_numbers_are_those_of_the_stored_spectra(trained: Path) -> None:
-    offline = {record.step: record.metrics() for record in htmu_diag.load_run(trained).records()}
+    run = htmu_diag.load_run(trained)
+    offline = {step: run.diagnose(step).metrics() for step in run.steps}
     assert list(offline) == [0, 2, 4, 6]
     assert offline == live(trained)
     assert "weights_p/0.weight" in offline[6]
+
+
+def test_the_stored_numbers_are_the_live_ones_and_nothing_is_fitted(trained: Path) -> None:
+    run = htmu_diag.load_run(trained)
+    assert run.undiagnosed() == ()
+    assert {record.step: record.metrics() for record in run.records(fit=False)} == live(trained)
 
 
 def test_another_process_without_torch_finds_the_same_numbers(trained: Path) -> None:

@@ -1,0 +1,75 @@
+"""A step as it lies on disk: its numbers at once, its spectra and fits when somebody looks at them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from htmu_diag.analysis import Diagnosis, Options, Reading, diagnose, summarize
+from htmu_diag.spectrum import Spectrum
+from htmu_diag.storage.numbers import StepNumbers
+from htmu_diag.storage.record import Header, decode
+
+__all__ = ["StoredRecord"]
+
+
+@dataclass(frozen=True)
+class StoredRecord:
+    """One step of a run: what sinks received of it, read back.
+
+    numbers: the table of the step's spectra, in the order of the model. options: with which ``diagnoses`` are made.
+    """
+
+    path: Path
+    header: Header = field(repr=False)
+    numbers: StepNumbers = field(repr=False)
+    options: Options
+
+    @property
+    def step(self) -> int:
+        """Optimizer steps taken."""
+        return self.header.step
+
+    @property
+    def wall_time(self) -> float:
+        """Seconds since the epoch, as measured."""
+        return self.header.wall_time
+
+    @property
+    def scalars(self) -> Mapping[str, float]:
+        """Numbers of the training that were written with the spectra."""
+        return self.header.scalars
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """Sentences about what could not be measured."""
+        return self.header.events
+
+    @cached_property
+    def readings(self) -> tuple[Reading, ...]:
+        """One for each spectrum that has numbers: its source, numbers and words."""
+        return tuple(self.numbers.reading(row) for row in range(len(self.numbers.spectra)))
+
+    @cached_property
+    def spectra(self) -> tuple[Spectrum, ...]:
+        """The spectra themselves, read now. Raises DamagedRecord."""
+        return decode(self.path, self.header)
+
+    @cached_property
+    def diagnoses(self) -> tuple[Diagnosis, ...]:
+        """The fits with their laws, made now from the stored spectra: milliseconds each. Raises DamagedRecord."""
+        return tuple(diagnose(spectrum, self.options) for spectrum in self.spectra)
+
+    def metrics(self) -> dict[str, float]:
+        """Every finite number of the step by its tag: ``weights_alpha/<layer>``, ``summary/...``, then the scalars."""
+        tagged: dict[str, float] = {}
+        for reading in self.readings:
+            tagged.update(reading.metrics())
+        return {**tagged, **summarize(self.readings), **self.scalars}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a spectrum, as `Diagnosis.row`."""
+        return [reading.row() for reading in self.readings]
