@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 ModelName = Literal["mlp", "lenet", "resnet9", "alexnet", "char_transformer"]
-DataName = Literal["digits", "mnist", "cifar10", "stdlib_text", "noise"]
+DataName = Literal["digits", "mnist", "cifar10", "stdlib_text", "noise", "power_law", "modular"]
 When = int | Literal["log"] | list[int]
 Cadence = When | dict[str, When]
 
@@ -68,7 +68,8 @@ class DataConfig:
 
     Args:
         name: digits (scikit-learn), mnist or cifar10 (files under root), stdlib_text (Python's own library),
-            or noise (Gaussian images with random labels).
+            noise (Gaussian images with random labels), power_law (Gaussian inputs of covariance i^-exponent) or
+            modular (a + b modulo a number).
         root: folder of mnist and cifar10 files; nothing is ever downloaded unless you run ``htmu fetch``.
         batch_size: samples (text: sequences) in one step.
         random_labels: fraction of training labels replaced by uniform random ones.
@@ -76,6 +77,9 @@ class DataConfig:
         samples: use at most this many training samples; 0 means all.
         context: characters in one training sequence of text.
         augment: random crops and flips of images (cifar10).
+        exponent: a of power_law: the variance of input i is proportional to i^-a.
+        dimension: inputs of power_law.
+        modulus: of modular addition; the pairs are its square.
     """
 
     name: DataName = "digits"
@@ -86,9 +90,19 @@ class DataConfig:
     samples: int = 0
     context: int = 64
     augment: bool = False
+    exponent: float = 1.0
+    dimension: int = 128
+    modulus: int = 43
 
     def __post_init__(self) -> None:
-        for key, least in (("batch_size", 1), ("samples", 0), ("context", 2)):
+        for key, least in (
+            ("batch_size", 1),
+            ("samples", 0),
+            ("context", 2),
+            ("exponent", 0),
+            ("dimension", 2),
+            ("modulus", 3),
+        ):
             _at_least("data", key, getattr(self, key), least)
         _require(0 <= self.random_labels <= 1, "data.random_labels", self.random_labels, "in [0, 1]")
         _require(0 < self.test_fraction < 1, "data.test_fraction", self.test_fraction, "in (0, 1)")
@@ -99,16 +113,17 @@ class OptimizerConfig:
     """How weights move.
 
     Args:
-        name: sgd (with momentum) or adamw.
+        name: sgd (with momentum), adamw, or muon (orthogonalised momentum for matrices but the first embedding and the
+            last layer, adamw at the same rate for the rest; needs torch 2.9).
         lr: peak learning rate.
-        momentum: of sgd.
-        weight_decay: added to the gradient by sgd, decoupled in adamw.
+        momentum: of sgd and muon.
+        weight_decay: added to the gradient by sgd, decoupled in adamw and muon.
         schedule: constant, cosine (to zero) or linear (to zero), after the warm-up.
         warmup: steps of linear warm-up.
         clip: largest norm of the whole gradient; 0 means no clipping.
     """
 
-    name: Literal["sgd", "adamw"] = "sgd"
+    name: Literal["sgd", "adamw", "muon"] = "sgd"
     lr: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 0.0
@@ -135,6 +150,8 @@ class MonitorConfig:
         batch: samples in that batch: the first training samples.
         budget: largest share of training time spent measuring; 0 means no limit.
         strict: stop at the first layer that cannot be measured, instead of one warning.
+        bootstrap: replicates behind each p-value; 0 leaves p-values out and is several times faster.
+        tensorboard: write events and pictures for TensorBoard; the spectra are stored in any case.
     """
 
     every: Cadence = 100
@@ -143,9 +160,12 @@ class MonitorConfig:
     batch: int = 128
     budget: float = 0.0
     strict: bool = False
+    bootstrap: int = 50
+    tensorboard: bool = True
 
     def __post_init__(self) -> None:
         _at_least("monitor", "batch", self.batch, 1)
+        _at_least("monitor", "bootstrap", self.bootstrap, 0)
         for name, interval in _intervals(self.every):
             _at_least("monitor", name, interval, 1)
         _require(0 <= self.budget < 1, "monitor.budget", self.budget, "in [0, 1)")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from htmu_diag.analysis import StepRecord
+from htmu_diag.analysis import Options, StepRecord
 from htmu_diag.config import TrainConfig, as_dict, to_yaml
 from htmu_diag.errors import StorageError
 from htmu_diag.files import storage_errors, write_atomically
@@ -141,6 +141,8 @@ def _watch(state: State, config: TrainConfig, out: Path) -> Monitor:
         include=chosen.include,
         budget=chosen.budget or None,
         strict=chosen.strict,
+        options=Options(bootstrap=chosen.bootstrap),
+        sinks=None if chosen.tensorboard else (),
         run_info=run_info(as_dict(config), seed=config.seed),
         start_step=state.step,
         seed=config.seed,

@@ -8,16 +8,19 @@ import torch
 from torch import nn
 
 from htmu_diag.config import OptimizerConfig
+from htmu_diag.training.muon import muon
 
 __all__ = ["build_optimizer", "learning_rate", "set_learning_rate"]
 
 
 def build_optimizer(config: OptimizerConfig, model: nn.Module) -> torch.optim.Optimizer:
-    """SGD with momentum or AdamW over all parameters of the model."""
+    """SGD with momentum, AdamW or Muon over all parameters of the model."""
     if config.name == "sgd":
         return torch.optim.SGD(
             model.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
         )
+    if config.name == "muon":
+        return muon(model, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
     return torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from htmu_diag.config import DataConfig
@@ -69,3 +70,24 @@ def test_text_has_no_overlap_between_training_and_test() -> None:
     assert isinstance(text, Text)
     assert len(text.train) + len(text.test) == 5000
     assert len(text.test) == 1000
+
+
+@pytest.mark.parametrize("exponent", [0.0, 1.0, 2.0])
+def test_power_law_inputs_have_the_covariance_that_was_asked(exponent: float) -> None:
+    data = load_dataset(DataConfig(name="power_law", exponent=exponent, dimension=32, samples=20000))
+    assert isinstance(data, Samples)
+    flat = data.inputs.flatten(1).double()
+    values = torch.linalg.eigvalsh(flat.T @ flat / len(flat)).flip(0)
+    wanted = torch.arange(1, 33, dtype=torch.float64) ** -exponent
+    assert torch.allclose(values, wanted / wanted.mean(), rtol=0.1)
+    assert torch.bincount(data.targets, minlength=10).min() > 0
+
+
+def test_modular_addition_is_every_pair_once() -> None:
+    data = load_dataset(DataConfig(name="modular", modulus=7, test_fraction=0.3))
+    assert isinstance(data, Samples)
+    inputs, targets = torch.cat([data.inputs, data.test_inputs]), torch.cat([data.targets, data.test_targets])
+    a, b = inputs[:, 0, 0, :7].argmax(1), inputs[:, 0, 0, 7:].argmax(1)
+    assert torch.equal((a + b) % 7, targets)
+    assert len(set(zip(a.tolist(), b.tolist(), strict=True))) == 49 == len(inputs)
+    assert data.outputs == 7

@@ -10,13 +10,22 @@ from htmu_diag.config import DataConfig
 from htmu_diag.errors import ConfigError
 from htmu_diag.training.datasets.base import Batch, Dataset, Samples
 from htmu_diag.training.datasets.digits import digits
+from htmu_diag.training.datasets.modular import modular
 from htmu_diag.training.datasets.noise import noise
+from htmu_diag.training.datasets.power_law import power_law
 from htmu_diag.training.datasets.stdlib_text import Text, stdlib_text
 from htmu_diag.training.datasets.torchvision_images import torchvision_images
 
 __all__ = ["Batch", "Dataset", "Samples", "Text", "load_dataset"]
 
-IMAGES = {"digits": digits, "noise": noise, "mnist": torchvision_images, "cifar10": torchvision_images}
+IMAGES = {
+    "digits": digits,
+    "noise": noise,
+    "power_law": power_law,
+    "modular": modular,
+    "mnist": torchvision_images,
+    "cifar10": torchvision_images,
+}
 
 
 def load_dataset(config: DataConfig, seed: int = 0) -> Dataset:
