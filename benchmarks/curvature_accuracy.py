@@ -61,7 +61,7 @@ def _rule(operator: HessianOperator, steps: int, probes: int, seed: int, deflate
     source = Source(Kind.HESSIAN, "model", operator.shape)
     rng = torch.Generator().manual_seed(seed)
     found = spectral_density(operator, source, steps=steps, probes=probes, deflate=deflate, rng=rng)  # type: ignore[arg-type]
-    return found.values, found.weights
+    return found.values, found.masses
 
 
 def peers() -> dict[str, Rule]:

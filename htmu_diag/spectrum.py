@@ -2,16 +2,18 @@
 
 A spectrum of an operator of dimension N is the measure (1/N) sum_i delta(lambda_i). It is known in one of three ways:
 all eigenvalues (``exact``: N atoms of mass 1/N), the k largest (``top_k``: k atoms of mass 1/N, the rest is censored),
-or a quadrature rule (``quadrature``: nodes with weights that sum to one; the nodes are *not* eigenvalues).
+or a quadrature rule (``quadrature``: nodes with masses that sum to one; the nodes are *not* eigenvalues).
 """
 
 from __future__ import annotations
 
 import enum
+import functools
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -90,13 +92,13 @@ class Spectrum:
     """A point measure of known mass on the real line, with its source.
 
     values: (n,) ascending, finite, float64.
-    weights: (n,) non-negative; 1/dimension each for exact and top-k spectra, quadrature weights otherwise.
+    masses: (n,) non-negative; 1/dimension each for exact and top-k spectra, those of the rule for a quadrature.
     dimension: number of eigenvalues of the operator (n for exact spectra, more otherwise).
     scalars: single numbers measured together with it, under names of ``analysis.quantities`` ("entropy_deficit").
     """
 
     values: Floats
-    weights: Floats
+    masses: Floats
     dimension: int
     source: Source
     estimator: Estimator = Estimator()
@@ -104,21 +106,21 @@ class Spectrum:
 
     def __post_init__(self) -> None:
         values = np.ascontiguousarray(self.values, dtype=np.float64)
-        weights = np.ascontiguousarray(self.weights, dtype=np.float64)
-        self._refuse_bad_shape(values, weights)
-        self._refuse_non_finite(values, weights)
+        masses = np.ascontiguousarray(self.masses, dtype=np.float64)
+        self._refuse_bad_shape(values, masses)
+        self._refuse_non_finite(values, masses)
         order = np.argsort(values, kind="stable")
         if (np.diff(order) < 0).any():
-            values, weights = values[order], weights[order]
-        values, weights = values.view(), weights.view()
-        values.flags.writeable = weights.flags.writeable = False
+            values, masses = values[order], masses[order]
+        values, masses = values.view(), masses.view()
+        values.flags.writeable = masses.flags.writeable = False
         object.__setattr__(self, "values", values)
-        object.__setattr__(self, "weights", weights)
+        object.__setattr__(self, "masses", masses)
         object.__setattr__(self, "scalars", MappingProxyType(dict(self.scalars)))
 
     def __reduce__(self) -> tuple[type[Spectrum], tuple[object, ...]]:
         """Copied and sent between processes by its fields (a mapping proxy cannot be pickled)."""
-        fields = (self.values, self.weights, self.dimension, self.source, self.estimator, dict(self.scalars))
+        fields = (self.values, self.masses, self.dimension, self.source, self.estimator, dict(self.scalars))
         return Spectrum, fields
 
     @classmethod
@@ -149,7 +151,7 @@ class Spectrum:
     @property
     def mass(self) -> float:
         """Total mass: 1 for exact and quadrature spectra, k/dimension for top-k ones."""
-        return float(self.weights.sum())
+        return float(self.masses.sum())
 
     @property
     def is_censored(self) -> bool:
@@ -158,7 +160,7 @@ class Spectrum:
 
     def moment(self, order: int) -> float:
         """The integral of x**order against the measure (the normalised trace of the operator's power)."""
-        return float(self.weights @ self.values**order)
+        return float(self.masses @ self.values**order)
 
     def trace(self) -> float:
         """Sum of the eigenvalues, dimension * moment(1); of the known ones only where the spectrum is censored."""
@@ -171,20 +173,26 @@ class Spectrum:
         """
         if self.estimator.method == "quadrature":
             raise InputError(
-                f"{self.source.label()}: a quadrature spectrum has nodes and weights, not eigenvalues; "
-                "fit it with its weights, or measure the largest eigenvalues with top_k"
+                f"{self.source.label()}: a quadrature spectrum has nodes and masses, not eigenvalues; "
+                "fit it with its masses, or measure the largest eigenvalues with top_k"
             )
         return self.values
+
+    @property
+    def weights(self) -> Floats:
+        """The former name of `masses`; gone in the next version."""
+        warnings.warn("Spectrum.weights is now Spectrum.masses", DeprecationWarning, stacklevel=2)
+        return self.masses
 
     def at_step(self, step: int | None) -> Spectrum:
         """The same spectrum, marked with another step."""
         return replace(self, source=replace(self.source, step=step))
 
-    def _refuse_bad_shape(self, values: Floats, weights: Floats) -> None:
-        if values.ndim != 1 or values.shape != weights.shape:
+    def _refuse_bad_shape(self, values: Floats, masses: Floats) -> None:
+        if values.ndim != 1 or values.shape != masses.shape:
             raise InputError(
-                f"{self.source.label()}: values {values.shape} and weights {weights.shape} must be one-dimensional "
-                "and of equal length; pass one weight for each value"
+                f"{self.source.label()}: values {values.shape} and masses {masses.shape} must be one-dimensional "
+                "and of equal length; pass one mass for each value"
             )
         if self.dimension < 0 or (self.estimator.method != "quadrature" and values.size > self.dimension):
             raise InputError(
@@ -192,14 +200,31 @@ class Spectrum:
                 "pass the operator's own dimension"
             )
 
-    def _refuse_non_finite(self, values: Floats, weights: Floats) -> None:
+    def _refuse_non_finite(self, values: Floats, masses: Floats) -> None:
         bad = values.size - int(np.isfinite(values).sum())
         if bad:
             raise InputError(
                 f"{self.source.label()}: {bad} of {values.size} values are NaN or infinite; "
                 "look for a diverged layer (a loss of NaN, too large a learning rate) and skip it"
             )
-        if not (np.isfinite(weights).all() and (weights >= 0).all()):
+        if not (np.isfinite(masses).all() and (masses >= 0).all()):
             raise InputError(
-                f"{self.source.label()}: weights must be finite and non-negative; check the quadrature rule"
+                f"{self.source.label()}: masses must be finite and non-negative; check the quadrature rule"
             )
+
+
+def _take_former_name() -> None:
+    """``Spectrum(weights=...)`` still means masses; gone in the next version."""
+    init = Spectrum.__init__
+
+    @functools.wraps(init)
+    def renamed(self: Spectrum, *values: Any, **named: Any) -> None:
+        if "weights" in named:
+            warnings.warn("Spectrum(weights=...) is now Spectrum(masses=...)", DeprecationWarning, stacklevel=2)
+            named["masses"] = named.pop("weights")
+        init(self, *values, **named)
+
+    Spectrum.__init__ = renamed  # type: ignore[method-assign]
+
+
+_take_former_name()

@@ -1,5 +1,7 @@
 """A spectrum is a point measure of known mass; it refuses what it cannot be."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -22,9 +24,9 @@ def test_a_top_k_spectrum_says_that_it_is_censored_and_keeps_its_mass() -> None:
     assert spectrum.mass == pytest.approx(0.02)
 
 
-def test_sorting_carries_the_weights_along() -> None:
+def test_sorting_carries_the_masses_along() -> None:
     spectrum = Spectrum(np.array([2.0, 1.0]), np.array([0.75, 0.25]), 50, SOURCE, Estimator("quadrature"))
-    assert spectrum.weights.tolist() == [0.25, 0.75]
+    assert spectrum.masses.tolist() == [0.25, 0.75]
     assert spectrum.moment(1) == pytest.approx(1.75)
 
 
@@ -51,3 +53,11 @@ def test_a_spectrum_cannot_be_changed_through_its_arrays() -> None:
 def test_more_values_than_the_dimension_are_refused() -> None:
     with pytest.raises(InputError, match="dimension 1"):
         Spectrum.top_k([1.0, 2.0], 1, SOURCE)
+
+
+def test_the_former_name_of_masses_still_works_and_says_the_new_one() -> None:
+    with pytest.warns(DeprecationWarning, match="masses"):
+        old = Spectrum(values=np.array([1.0]), weights=np.array([0.5]), dimension=2, source=SOURCE)  # type: ignore[call-arg]
+    with pytest.warns(DeprecationWarning, match="masses"):
+        assert old.weights.tolist() == [0.5]
+    assert pickle.loads(pickle.dumps(old)).masses.tolist() == [0.5]

@@ -38,16 +38,16 @@ def density_tag(source: Source) -> str:
 
 def binned(spectrum: Spectrum) -> npt.NDArray[np.float32] | None:
     """The (2, 128) tensor; None where no eigenvalue differs from zero."""
-    values, weights = spectrum.values, spectrum.weights
+    values, masses = spectrum.values, spectrum.masses
     largest = float(np.abs(values).max(initial=0.0))
     shown = np.abs(values) > NUMERICAL_ZERO * spectrum.dimension * largest
-    values, weights = values[shown], weights[shown]
+    values, masses = values[shown], masses[shown]
     if not values.size:
         return None
     if values[0] > 0:
-        return _histogram(np.log10(values), weights, lambda u: 10.0**u)
+        return _histogram(np.log10(values), masses, lambda u: 10.0**u)
     signed = np.arcsinh(values / largest / _LINEAR)  # in this order: the width itself may be too small for a float
-    return _histogram(signed, weights, lambda u: largest * (_LINEAR * np.sinh(u)))
+    return _histogram(signed, masses, lambda u: largest * (_LINEAR * np.sinh(u)))
 
 
 def density_about(source: Source) -> bytes:
@@ -56,9 +56,9 @@ def density_about(source: Source) -> bytes:
     return json.dumps({**about, "shape": list(source.shape), "unit": source.unit}).encode()
 
 
-def _histogram(u: npt.NDArray[np.float64], weights: npt.NDArray[np.float64], back: Any) -> npt.NDArray[np.float32]:
+def _histogram(u: npt.NDArray[np.float64], masses: npt.NDArray[np.float64], back: Any) -> npt.NDArray[np.float32]:
     low, high = u[0], u[-1]
     if not high > low:
         low, high = low - _HALF_WIDTH, high + _HALF_WIDTH
-    mass, edges = np.histogram(u, bins=BINS, range=(low, high), weights=weights)
+    mass, edges = np.histogram(u, bins=BINS, range=(low, high), weights=masses)
     return np.stack([back((edges[:-1] + edges[1:]) / 2), mass]).astype(np.float32)

@@ -182,7 +182,7 @@ def _diagnose_quadrature(spectrum: Spectrum, shape: SpectrumShape, options: Opti
     if source.kind not in _ORIENTATION:
         return Diagnosis(spectrum, shape, tail)
     keep = spectrum.values > NUMERICAL_ZERO * spectrum.dimension * shape.lambda_max
-    weights = spectrum.weights[keep] * spectrum.dimension
+    weights = spectrum.masses[keep] * spectrum.dimension
     htmp = fit_htmp(spectrum.values[keep], source.gamma, orientation=_ORIENTATION[source.kind], weights=weights)
     return Diagnosis(spectrum, shape, tail, htmp=htmp, alpha_predicted=predicted_exponent(htmp))
 
@@ -193,7 +193,7 @@ def _outliers(spectrum: Spectrum, *, magnitudes: bool) -> Floats:
     With ``magnitudes``, the same by absolute value, negative outliers included.
     """
     values = np.abs(spectrum.values) if magnitudes else spectrum.values
-    single = np.isclose(spectrum.weights * spectrum.dimension, 1.0, rtol=1e-9, atol=0.0)
+    single = np.isclose(spectrum.masses * spectrum.dimension, 1.0, rtol=1e-9, atol=0.0)
     bulk = max(values[~single].max(initial=0.0), 0.0)
     found: Floats = np.sort(values[single & (values > bulk)])
     return found

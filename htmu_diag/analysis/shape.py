@@ -39,7 +39,7 @@ class SpectrumShape:
 
 def shape_of(spectrum: Spectrum) -> SpectrumShape:
     """Fit-free numbers of a spectrum; ranks are those of the absolute values, so that they stay below the dimension."""
-    values, weights = spectrum.values, spectrum.weights
+    values, masses = spectrum.values, spectrum.masses
     if values.size == 0:
         return SpectrumShape(float(spectrum.dimension), spectrum.source.gamma, *[math.nan] * 8)
     magnitude, largest = np.abs(values), float(np.abs(values).max())
@@ -51,18 +51,18 @@ def shape_of(spectrum: Spectrum) -> SpectrumShape:
         lambda_min=float(values[0]),
         trace=spectrum.trace(),
         log_norm=math.log10(values[-1]) if values[-1] > 0 else math.nan,
-        stable_rank=float(spectrum.dimension * (weights @ magnitude) / largest) if largest > 0 else math.nan,
+        stable_rank=float(spectrum.dimension * (masses @ magnitude) / largest) if largest > 0 else math.nan,
         effective_rank=_effective_rank(spectrum),
-        zero_fraction=float(weights[zero].sum()),
-        negative_mass=float(weights[(values < 0) & ~zero].sum()),
+        zero_fraction=float(masses[zero].sum()),
+        negative_mass=float(masses[(values < 0) & ~zero].sum()),
     )
 
 
 def _effective_rank(spectrum: Spectrum) -> float:
     """exp(-sum p log p) with p = |lambda| / sum |lambda| (Roy & Vetterli 2007)."""
     magnitude = np.abs(spectrum.values)
-    total = spectrum.dimension * float(spectrum.weights @ magnitude)
+    total = spectrum.dimension * float(spectrum.masses @ magnitude)
     if not total > 0:
         return math.nan
     share = magnitude / total
-    return float(np.exp(-spectrum.dimension * (spectrum.weights @ xlogy(share, share))))
+    return float(np.exp(-spectrum.dimension * (spectrum.masses @ xlogy(share, share))))

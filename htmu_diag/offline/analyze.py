@@ -26,7 +26,7 @@ from htmu_diag.offline.folders import find_series, step_of
 from htmu_diag.offline.measure import Choices, measured
 from htmu_diag.ranks.gather import Alone, Ranks, Team
 from htmu_diag.ranks.share import shares
-from htmu_diag.report.model import Analysis, Layer, SkippedTensor
+from htmu_diag.report.analysis import Analysis, Layer, SkippedTensor
 
 __all__ = ["Globs", "Progress", "analyze"]
 

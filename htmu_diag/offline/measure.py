@@ -15,7 +15,7 @@ import torch
 from htmu_diag.analysis import Options, diagnose
 from htmu_diag.errors import HTMUError, InputError
 from htmu_diag.matrices import Inventory, Matrix
-from htmu_diag.report.model import Layer
+from htmu_diag.report.analysis import Layer
 from htmu_diag.solvers import UNIT, exact_spectra, matrix_spectrum
 from htmu_diag.spectrum import Kind, Source, Spectrum
 

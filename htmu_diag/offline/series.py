@@ -18,7 +18,7 @@ from htmu_diag.analysis import Options, Reading, StepRecord
 from htmu_diag.errors import InputError
 from htmu_diag.offline.analyze import analyze
 from htmu_diag.offline.folders import find_series
-from htmu_diag.report.model import Analysis
+from htmu_diag.report.analysis import Analysis
 from htmu_diag.sinks import TensorBoardSink
 from htmu_diag.storage import Store, run_info
 

@@ -19,8 +19,8 @@ from htmu_diag.offline.bar import progress_bar
 from htmu_diag.offline.folders import CheckpointSeries, find_series
 from htmu_diag.offline.series import analyze_series
 from htmu_diag.offline.texts import describe, say, show_layers, show_steps
+from htmu_diag.report.analysis import Analysis, Names
 from htmu_diag.report.export import as_content, csv_text, json_text, write_pictures, write_text
-from htmu_diag.report.model import Analysis, Names
 
 __all__ = ["Form", "Request", "run_analysis"]
 

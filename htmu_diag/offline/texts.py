@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from htmu_diag.report import narrow_table, plain_table
+from htmu_diag.report.analysis import Analysis
 from htmu_diag.report.cells import number
-from htmu_diag.report.model import Analysis
 
 __all__ = ["describe", "say", "show_layers", "show_steps"]
 

@@ -1,7 +1,7 @@
 """Report: figures and tables of a run. matplotlib is imported when the first figure is drawn."""
 
+from htmu_diag.report.analysis import Analysis, Layer, SkippedTensor
 from htmu_diag.report.figures import esd_figure, png
-from htmu_diag.report.model import Analysis, Layer, SkippedTensor
 from htmu_diag.report.narrow_table import narrow_table
 from htmu_diag.report.tables import diagnosis_table, markdown_table, plain_table
 

@@ -28,4 +28,4 @@ def broadened(
     nodes = np.arcsinh(spectrum.values / scale)
     grid = np.linspace(nodes[0] - 4 * width, nodes[-1] + 4 * width, points)
     bells = np.exp(-(((grid[:, None] - nodes) / width) ** 2) / 2) / (width * np.sqrt(2 * np.pi))
-    return scale * np.sinh(grid), bells @ spectrum.weights
+    return scale * np.sinh(grid), bells @ spectrum.masses

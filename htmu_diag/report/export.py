@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from htmu_diag.files import storage_errors, write_atomically
+from htmu_diag.report.analysis import Analysis, Names
 from htmu_diag.report.figures import esd_figure, png
-from htmu_diag.report.model import Analysis, Names
 
 __all__ = ["as_content", "csv_text", "json_text", "write_pictures", "write_text"]
 

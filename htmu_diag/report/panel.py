@@ -60,7 +60,7 @@ def _positive(diagnosis: Diagnosis) -> tuple[Floats, Floats]:
     spectrum = diagnosis.spectrum
     largest = float(spectrum.values.max(initial=0.0))
     kept = spectrum.values > NUMERICAL_ZERO * spectrum.dimension * largest
-    return spectrum.values[kept], spectrum.weights[kept]
+    return spectrum.values[kept], spectrum.masses[kept]
 
 
 def _frame(axes: Any, edges: Floats, density: Floats) -> None:

@@ -101,13 +101,13 @@ def checksum(spectrum: Spectrum) -> int:
 
 def _arrays(spectrum: Spectrum) -> dict[str, Floats]:
     """What is written: weights only where they are not all equal."""
-    weights = spectrum.weights
+    weights = spectrum.masses
     equal = weights.size == 0 or bool((weights == weights[0]).all())
     return {"values": spectrum.values} if equal else {"values": spectrum.values, "weights": weights}
 
 
 def _encode_spectrum(spectrum: Spectrum) -> tuple[dict[str, Any], dict[str, Floats]]:
-    arrays, weights = _arrays(spectrum), spectrum.weights
+    arrays, weights = _arrays(spectrum), spectrum.masses
     entry = {
         "source": {**asdict(spectrum.source), "kind": spectrum.source.kind.value},
         "estimator": asdict(spectrum.estimator),

@@ -27,7 +27,7 @@ def labels(figure: object) -> list[str]:
 
 def test_the_histogram_holds_all_the_mass(heavy: Diagnosis) -> None:
     spectrum = heavy.spectrum
-    edges, density = log_histogram(spectrum.values, spectrum.weights)
+    edges, density = log_histogram(spectrum.values, spectrum.masses)
     assert density @ np.diff(edges) == pytest.approx(1.0)
     assert np.diff(np.log(edges)) == pytest.approx(np.log(edges[1] / edges[0]))
 
@@ -35,7 +35,7 @@ def test_the_histogram_holds_all_the_mass(heavy: Diagnosis) -> None:
 def test_the_power_law_lies_on_the_histogram_of_a_power_law(heavy: Diagnosis) -> None:
     panel = esd_figure(heavy).axes[0]
     x, y = next(line for line in panel.lines if "power law" in str(line.get_label())).get_data()
-    edges, density = log_histogram(heavy.spectrum.values, heavy.spectrum.weights)
+    edges, density = log_histogram(heavy.spectrum.values, heavy.spectrum.masses)
     centres = np.sqrt(edges[1:] * edges[:-1])
     crowded = (centres > x[0]) & (density * np.diff(edges) * 200 > 10)
     assert crowded.sum() >= 3

@@ -52,14 +52,14 @@ def test_one_probe_has_the_moments_of_hutchinson_with_the_same_vector() -> None:
 
 def test_two_clusters_carry_half_the_mass_each() -> None:
     found = density(operator(torch.tensor([1.0, 3.0]).repeat(100)), steps=10, probes=8)
-    assert found.weights[found.values > 2].sum() == pytest.approx(0.5, abs=0.05)
+    assert found.masses[found.values > 2].sum() == pytest.approx(0.5, abs=0.05)
     assert "0 outliers" in found.estimator.routine
 
 
 def test_a_null_space_is_not_taken_for_one_eigenvalue() -> None:
     values = torch.cat([torch.zeros(150), 1 + torch.rand(50, generator=rng(1))])
     found = density(operator(values), steps=30, probes=4)
-    assert found.weights[found.values < 0.5].sum() == pytest.approx(0.75, abs=0.05)
+    assert found.masses[found.values < 0.5].sum() == pytest.approx(0.75, abs=0.05)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -68,7 +68,7 @@ def test_exact_outliers_divide_the_error_by_ten(dtype: torch.dtype) -> None:
 
     def error(deflate: str) -> float:
         runs = [density(of, steps=40, probes=2, deflate=deflate, rng=rng(seed)) for seed in range(5)]
-        return float(np.median([wasserstein_distance(r.values, values, r.weights) for r in runs]))
+        return float(np.median([wasserstein_distance(r.values, values, r.masses) for r in runs]))
 
     assert error("auto") < error("never") / 10
 
@@ -78,7 +78,7 @@ def test_deflation_does_no_harm_where_there_are_no_outliers() -> None:
     of = operator(values)
     errors = {
         deflate: [
-            wasserstein_distance(r.values, values, r.weights)
+            wasserstein_distance(r.values, values, r.masses)
             for r in (density(of, steps=40, probes=2, deflate=deflate, rng=rng(s)) for s in range(8))
         ]
         for deflate in ("auto", "never")
@@ -90,7 +90,7 @@ def test_a_small_operator_is_resolved_exactly() -> None:
     values = torch.linspace(-1, 5, 12)
     found = density(operator(values), steps=30, probes=3)
     assert np.allclose(found.values, values, atol=1e-9)
-    assert np.allclose(found.weights, 1 / 12)
+    assert np.allclose(found.masses, 1 / 12)
 
 
 def test_trace_error_bars_cover_the_error() -> None:
@@ -176,14 +176,14 @@ def test_a_positive_operator_has_a_positive_density() -> None:
     values = torch.cat([torch.zeros(100), torch.rand(300, generator=rng(3)) ** 6])
     found = density(operator(values), steps=30, probes=2)
     assert found.values.min() > -1e-8
-    assert (found.weights >= 0).all()
+    assert (found.masses >= 0).all()
 
 
 def test_few_rows_of_memory_keep_the_largest_outliers_only() -> None:
     size = 600
     found = density(operator(heavy(size)), steps=40, probes=2, memory_limit=(35 + 2 + 5 + 5) * size * 8)
     assert "5 outliers exact" in found.estimator.routine
-    assert found.weights[-1] == pytest.approx(1 / size)
+    assert found.masses[-1] == pytest.approx(1 / size)
 
 
 def decaying(size: int = 180, null: int = 60) -> torch.Tensor:
@@ -216,14 +216,14 @@ def test_no_outlier_is_counted_twice(dtype: torch.dtype) -> None:
     for seed in range(8):
         found = density(operator(decaying(), dtype), rng=rng(seed))
         assert found.values[-1] == pytest.approx(100, rel=1e-5)
-        assert wasserstein_distance(found.values, values, found.weights) < 1e-4 * values.mean()
+        assert wasserstein_distance(found.values, values, found.masses) < 1e-4 * values.mean()
 
 
 def test_one_run_in_float32_is_as_good_as_in_float64_beside_a_dominating_eigenvalue() -> None:
     values = heavy()
     for seed in range(20):
         found = density(operator(values, torch.float32), probes=1, rng=rng(seed))
-        assert wasserstein_distance(found.values, values, found.weights) < 1e-3 * float(values.mean())
+        assert wasserstein_distance(found.values, values, found.masses) < 1e-3 * float(values.mean())
 
 
 @pytest.mark.parametrize("steps", [5, 8, 16])
@@ -237,13 +237,13 @@ def test_a_null_space_has_no_sign() -> None:
     values = torch.cat([decaying(40, null=0), torch.zeros(30, dtype=torch.float64), -decaying(30, null=0)])
     for seed in range(4):
         found = density(operator(values), rng=rng(seed))
-        assert found.weights[found.values < 0].sum() == pytest.approx(0.3)
-        assert found.weights[found.values == 0].sum() == pytest.approx(0.3)
+        assert found.masses[found.values < 0].sum() == pytest.approx(0.3)
+        assert found.masses[found.values == 0].sum() == pytest.approx(0.3)
 
 
 def test_a_bfloat16_operator_has_a_density() -> None:
     found = density(MatrixOperator(torch.diag(torch.arange(1.0, 9)).bfloat16()), steps=8, probes=1)
-    assert found.weights.sum() == pytest.approx(1)
+    assert found.masses.sum() == pytest.approx(1)
     assert found.values[-1] == pytest.approx(8, rel=0.02)
 
 

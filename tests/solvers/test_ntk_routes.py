@@ -55,7 +55,7 @@ def test_the_density_by_products_has_the_moments_and_the_outlier_of_the_kernel()
     rounding = 1e-14 * exact.trace()
     assert density.trace() == pytest.approx(exact.trace(), abs=4 * density.scalars["trace_stderr"] + rounding)
     grid = np.geomspace(exact.values[-1] / 1e3, exact.values[-1], 50)
-    mass = [density.weights[density.values <= level].sum() for level in grid]
+    mass = [density.masses[density.values <= level].sum() for level in grid]
     assert np.abs(np.array(mass) - np.searchsorted(exact.values, grid, side="right") / 180).max() < 0.08
 
 

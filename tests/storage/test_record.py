@@ -28,7 +28,7 @@ def back(record: StoredStep, path: Path) -> StoredStep:
 
 
 def same(a: Spectrum, b: Spectrum) -> bool:
-    arrays = a.values.tobytes() == b.values.tobytes() and a.weights.tobytes() == b.weights.tobytes()
+    arrays = a.values.tobytes() == b.values.tobytes() and a.masses.tobytes() == b.masses.tobytes()
     rest = (a.dimension, a.source, a.estimator, dict(a.scalars)) == (
         b.dimension,
         b.source,
