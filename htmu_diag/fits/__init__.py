@@ -10,6 +10,7 @@ from htmu_diag.fits.inverse_gamma import fit_inverse_gamma
 from htmu_diag.fits.marchenko_pastur import fit_marchenko_pastur
 from htmu_diag.fits.power_law import fit_power_law
 from htmu_diag.fits.results import BulkFit, Code, Comparison, GapRatio, HillPlot, Interval, LawFit, Status, TailFit
+from htmu_diag.fits.tail_families import Parameter, TailFamily
 from htmu_diag.fits.tail_laws import fit_tail_law, fit_truncated_power_law
 
 __all__ = [
@@ -20,7 +21,9 @@ __all__ = [
     "HillPlot",
     "Interval",
     "LawFit",
+    "Parameter",
     "Status",
+    "TailFamily",
     "TailFit",
     "ad_distance",
     "compare",

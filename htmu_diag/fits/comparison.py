@@ -17,37 +17,35 @@ from scipy.special import erfc, gammaincc
 from htmu_diag.errors import InputError
 from htmu_diag.fits.checked_sample import as_values
 from htmu_diag.fits.results import Comparison, LawFit
-from htmu_diag.fits.tail_laws import TailLaw, fit_tail_law
+from htmu_diag.fits.tail_families import TailFamily, TailLaw, tail_family
+from htmu_diag.fits.tail_laws import fit_tail_law
 from htmu_diag.spectrum import Floats
 
 __all__ = ["compare"]
 
-_CONTAINS: dict[str, set[str]] = {
-    "truncated_power_law": {"power_law", "exponential"},
-    "stretched_exponential": {"exponential"},
-}
 
-
-def compare(values: npt.ArrayLike, xmin: float, laws: Sequence[TailLaw]) -> tuple[Comparison, ...]:
+def compare(values: npt.ArrayLike, xmin: float, laws: Sequence[TailLaw | TailFamily]) -> tuple[Comparison, ...]:
     """The first law against each of the others, on the values from xmin on.
 
-    Names: power_law, truncated_power_law, lognormal, exponential, stretched_exponential. Raises InputError on others.
+    Names: power_law, truncated_power_law, lognormal, exponential, stretched_exponential, or a `TailFamily` of your own.
+    Raises InputError on other names.
     """
     if len(laws) < 2:
         raise InputError(f"{len(laws)} laws given; name at least two to compare")
-    fits = [fit_tail_law(values, xmin, name) for name in laws]
+    families = [tail_family(law) for law in laws]
+    fits = [fit_tail_law(values, xmin, family) for family in families]
     array = as_values(values)
     tail = array[array >= xmin]
-    return tuple(_compared(tail, fits[0], other) for other in fits[1:])
+    nested = [one.name in families[0].contains or families[0].name in one.contains for one in families[1:]]
+    return tuple(_compared(tail, fits[0], *other) for other in zip(fits[1:], nested, strict=True))
 
 
-def _compared(tail: Floats, first: LawFit, second: LawFit) -> Comparison:
+def _compared(tail: Floats, first: LawFit, second: LawFit, nested: bool) -> Comparison:
     if first.law is None or second.law is None:
         status = second.status if second.law is None else first.status
         return Comparison(first, second, math.nan, math.nan, math.nan, False, status)
     difference = first.law.logpdf(tail) - second.law.logpdf(tail)
     ratio, spread = float(difference.sum()), float(difference.std()) * math.sqrt(tail.size)
-    nested = second.family in _CONTAINS.get(first.family, set()) or first.family in _CONTAINS.get(second.family, set())
     normalized = ratio / spread if spread > 0 else 0.0
     p_value = float(gammaincc(0.5, abs(ratio))) if nested else float(erfc(abs(normalized) / math.sqrt(2)))
     return Comparison(first, second, ratio, normalized, p_value, nested)
