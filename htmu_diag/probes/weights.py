@@ -7,9 +7,11 @@ same; sharded weights are gathered one at a time, by every rank in the same orde
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 
+import torch
 from torch.distributed.tensor import DTensor
 
 from htmu_diag.errors import HTMUError, MeasurementError
@@ -18,9 +20,9 @@ from htmu_diag.probes.base import Need, Pending, StepContext
 from htmu_diag.probes.copies import Copy, copy_of
 from htmu_diag.probes.placement import Placement
 from htmu_diag.ranks.share import shares
-from htmu_diag.solvers import UNIT, exact_spectrum
+from htmu_diag.solvers import matrix_spectrum
 from htmu_diag.solvers.threads import numpy_on_one_thread
-from htmu_diag.spectrum import Kind, Source, Spectrum
+from htmu_diag.spectrum import Spectrum
 
 __all__ = ["WeightsProbe"]
 
@@ -62,9 +64,9 @@ class WeightsProbe:
 
     def _captured(self, matrix: Matrix, step: int) -> _Decomposition | _Failure:
         """A weight that cannot be read fails alone, when its turn comes."""
-        source = Source(Kind.WEIGHTS, matrix.name, matrix.shape, step, UNIT)
         try:
-            return _Decomposition(copy_of(matrix.read()), source, self.places)
+            stored = (matrix.stored(),) if matrix.factors is None else matrix.factors()
+            return _Decomposition(matrix, tuple(map(copy_of, stored)), step, self.places)
         except HTMUError as error:
             return _Failure(error)
 
@@ -76,16 +78,30 @@ class WeightsProbe:
 
 @dataclass(frozen=True)
 class _Decomposition:
-    copy: Copy
-    source: Source
+    """The route of an offline analysis, from copies of the matrix, or of its two factors."""
+
+    matrix: Matrix
+    copies: tuple[Copy, ...]
+    step: int
     places: Placement
 
     def __call__(self) -> Spectrum:
-        with self.copy.usable() as tensor, numpy_on_one_thread():
-            if tensor.device.type != "cuda":
-                return exact_spectrum(tensor, self.source, threads=None)
-            with self.places.choosing((tensor.device, tensor.shape)) as place:
-                return exact_spectrum(tensor.cpu() if place == "host" else tensor, self.source, threads=None)
+        with ExitStack() as inside:
+            tensors = tuple(inside.enter_context(copy.usable()) for copy in self.copies)
+            inside.enter_context(numpy_on_one_thread())
+            matrix = replace(self.matrix, load=lambda: tensors[0], factors=_pair(tensors))
+            device = tensors[0].device
+            if device.type != "cuda":
+                return matrix_spectrum(matrix, step=self.step, threads=None)
+            place = inside.enter_context(self.places.choosing((device, matrix.shape)))
+            return matrix_spectrum(matrix, step=self.step, threads=None, device="cpu" if place == "host" else None)
+
+
+def _pair(tensors: tuple[torch.Tensor, ...]) -> Callable[[], tuple[torch.Tensor, torch.Tensor]] | None:
+    if len(tensors) == 1:
+        return None
+    left, right = tensors
+    return lambda: (left, right)
 
 
 @dataclass(frozen=True)

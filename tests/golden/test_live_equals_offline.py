@@ -76,3 +76,33 @@ def test_tensorboard_shows_the_same_numbers_in_single_precision(trained: Path) -
     for tag in shown:
         expected = [(step, float(np.float32(m[tag]))) for step, m in numbers.items() if tag in m]
         assert [(e.step, e.value) for e in events.Scalars(tag)] == expected
+
+
+class Adapted(torch.nn.Module):
+    """A linear layer with a low-rank change, named as peft does, in half and in single precision."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.base = torch.nn.Linear(40, 96)
+        self.lora_A = torch.nn.ModuleDict({"default": torch.nn.Linear(40, 12, bias=False)})
+        self.lora_B = torch.nn.ModuleDict({"default": torch.nn.Linear(12, 96, bias=False)})
+        self.narrow = torch.nn.Linear(96, 40).bfloat16()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        whole = self.base(x) + self.lora_B["default"](self.lora_A["default"](x))
+        return self.narrow(whole.bfloat16()).float()
+
+
+def test_a_low_rank_product_has_the_same_bits_live_and_offline(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, options = Adapted(), Options(bootstrap=0)
+    with htmu_diag.watch(model, log_dir=tmp_path / "run", every=[7], sinks=[], start_step=7, options=options):
+        torch.save(model.state_dict(), tmp_path / "step_7.pt")
+    live_step = htmu_diag.load_run(tmp_path / "run").diagnose(7)
+    offline = htmu_diag.analyze(tmp_path / "step_7.pt", options=options)
+    (product,) = (d for d in live_step.diagnoses if "lora_delta" in d.source.name)
+    assert product.spectrum.estimator.routine.startswith("qr_svdvals")
+    assert {d.source.name: d.spectrum.values.tobytes() for d in live_step.diagnoses} == {
+        d.source.name: d.spectrum.values.tobytes() for d in offline.diagnoses
+    }
+    assert [d.row() for d in live_step.diagnoses] == [d.row() for d in offline.diagnoses]

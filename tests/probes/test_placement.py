@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch._subclasses import FakeTensorMode
 
+from htmu_diag.matrices import Matrix
 from htmu_diag.probes import weights
 from htmu_diag.probes.copies import Copy
 from htmu_diag.probes.placement import Placement
@@ -54,17 +55,18 @@ def test_a_try_that_failed_is_no_try(clock: list[float]) -> None:
 def test_a_matrix_of_a_device_is_decomposed_where_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
-    def decomposed(tensor: torch.Tensor, source: Source, **options: object) -> Spectrum:
-        seen.append(tensor.device.type)
-        return Spectrum.exact(np.ones(2), source)
+    def decomposed(matrix: Matrix, *, device: str | None, **options: object) -> Spectrum:
+        seen.append(device or matrix.stored().device.type)
+        return Spectrum.exact(np.ones(2), Source(Kind.WEIGHTS, "fc", (4, 2)))
 
     class Here(Copy):
         def usable(self) -> object:  # type: ignore[override]
             return contextlib.nullcontext(self.tensor)
 
-    monkeypatch.setattr(weights, "exact_spectrum", decomposed)
+    monkeypatch.setattr(weights, "matrix_spectrum", decomposed)
     with FakeTensorMode():
-        work = _Decomposition(Here(torch.empty(4, 2, device="cuda:0")), Source(Kind.WEIGHTS, "fc", (4, 2)), Placement())
+        tensor = torch.empty(4, 2, device="cuda:0")
+        work = _Decomposition(Matrix("fc", (4, 2), "linear", "fc", lambda: tensor), (Here(tensor),), 0, Placement())
         for _ in range(4):
             work()
     assert seen == ["cuda", "cuda", "cpu", "cpu"]
