@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from htmu_diag._version import __version__
+from htmu_diag.undisturbed import undisturbed
 
 if TYPE_CHECKING:
     from htmu_diag.errors import HTMUError as HTMUError
@@ -52,7 +53,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(
             f"module 'htmu_diag' has no attribute {name!r}; public names: {', '.join(sorted(_PUBLIC))}"
         )
-    return getattr(importlib.import_module(f"htmu_diag.{_PUBLIC[name]}"), name)
+    with undisturbed():
+        return getattr(importlib.import_module(f"htmu_diag.{_PUBLIC[name]}"), name)
 
 
 def __dir__() -> list[str]:

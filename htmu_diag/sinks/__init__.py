@@ -1,5 +1,6 @@
 """Sinks: where diagnosed steps go: TensorBoard, JSON lines, the console, memory."""
 
+import htmu_diag.rich_import  # noqa: F401  first of all
 from htmu_diag.sinks.base import Sink
 from htmu_diag.sinks.console import ConsoleSink
 from htmu_diag.sinks.jsonl import JSONLSink

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "htmu_diag"
 
 # room -> the rooms it may import from; every room may import errors, spectrum, _version and itself
-GROUND = {"errors", "spectrum", "files", "plain_files", "safe_text", "_version"}
+GROUND = {"errors", "spectrum", "files", "plain_files", "safe_text", "undisturbed", "rich_import", "_version"}
 LAWS, FITS, THEORY, ANALYSIS = (
     {"laws"},
     {"laws", "fits"},
@@ -24,6 +24,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "spectrum": set(),
     "_version": set(),
     "plain_files": set(),
+    "undisturbed": set(),
+    "rich_import": set(),
     "safe_text": set(),
     "laws": set(),
     "fits": LAWS,
