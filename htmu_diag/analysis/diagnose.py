@@ -78,7 +78,9 @@ class Diagnosis:
         """The phase in words; for spectra without phases, whether their tail is a power law."""
         if self.phase.phase is not Phase.UNDETERMINED:
             return str(self.phase.phase.value)
-        return "power-law tail" if self.tail.status.ok else self.tail.status.code.replace("_", " ")
+        return {"fits": "power-law tail", "ruled out": "no power law"}.get(
+            self.tail.verdict.word, self.tail.verdict.word
+        )
 
     @property
     def orientation(self) -> Orientation:
@@ -126,6 +128,8 @@ class Diagnosis:
             **self.numbers,
             "verdict": self.verdict,
             "reason": self.phase.reason,
+            "tail": self.tail.verdict.label,
+            "tail_reason": self.tail.verdict.reason,
             "tail_status": self.tail.status.code,
             "htmp_status": self.htmp.status.code if self.htmp else "",
             "routine": self.spectrum.estimator.routine,

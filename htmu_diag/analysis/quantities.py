@@ -74,7 +74,7 @@ _ROWS = (
         "1",
         0,
         1,
-        "Share of synthetic power-law samples that fit worse than the data; below 0.1 the power law is ruled out.",
+        "Share of synthetic power-law samples that fit worse than the data; the verdict on the tail is in `tail`.",
         "p",
     ),
     Quantity(

@@ -40,7 +40,8 @@ _MEDIANS = ("kappa",)  # infinite for noise: a mean would be one layer's number
 def summarize(diagnoses: Sequence[Diagnosis | Reading]) -> dict[str, float]:
     """Averages for each kind, under ``summary/<kind>_<quantity>_mean``; layers without a number are not counted.
 
-    Also ``_layers`` (how many spectra), ``_spikes`` (their sum) and one count for each phase that occurs.
+    Also ``_layers`` (how many spectra), ``_alpha_layers`` (how many of them the averages of fitted numbers are over),
+    ``_spikes`` (their sum) and one count for each phase that occurs.
     """
     summary: dict[str, float] = {}
     for kind in dict.fromkeys(d.source.kind for d in diagnoses):
@@ -55,6 +56,7 @@ def _of_one_kind(members: Sequence[Diagnosis | Reading]) -> dict[str, float]:
     numbers = {name: float(np.mean(values)) for name, values in means.items() if values}
     numbers |= {name: float(np.median(values)) for name, values in medians.items() if values}
     numbers |= {"spikes": float(sum(_finite(members, "spikes"))), "layers": float(len(members))}
+    numbers |= {"alpha_layers": float(len(_finite(members, "alpha")))}
     phases = Counter(d.verdict for d in members)
     known = (p.value for p in Phase if p is not Phase.UNDETERMINED)
     return numbers | {f"phase_{name}": float(phases[name]) for name in known if phases[name]}

@@ -107,7 +107,9 @@ def parser() -> argparse.ArgumentParser:
     add("--whole", action="store_true", help="keep fused q, k, v projections and gates whole")
     add("--vectors", action="store_true", help="also the entropy of eigenvectors")
     add("--tail-only", action="store_true", help="fit exponents only: several times faster")
-    add("--bootstrap", type=_at_least(0), default=50, metavar="N", help="replicates behind each p-value (default: 50)")
+    add(
+        "--bootstrap", type=_at_least(0), default=100, metavar="N", help="replicates behind each p-value (default: 100)"
+    )
     add("--seed", type=_at_least(0), default=0, metavar="N", help="of the p-values (default: 0)")
     add(
         "--threads",

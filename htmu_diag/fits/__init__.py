@@ -9,8 +9,9 @@ from htmu_diag.fits.htmp import fit_htmp
 from htmu_diag.fits.inverse_gamma import fit_inverse_gamma
 from htmu_diag.fits.marchenko_pastur import fit_marchenko_pastur
 from htmu_diag.fits.power_law import fit_power_law
-from htmu_diag.fits.results import BulkFit, Code, Comparison, GapRatio, HillPlot, Interval, LawFit, Status, TailFit
+from htmu_diag.fits.results import BulkFit, Code, Comparison, GapRatio, HillPlot, Interval, LawFit, Status
 from htmu_diag.fits.tail_families import Parameter, TailFamily
+from htmu_diag.fits.tail_fit import TailFit, TailVerdict
 from htmu_diag.fits.tail_laws import fit_tail_law, fit_truncated_power_law
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Status",
     "TailFamily",
     "TailFit",
+    "TailVerdict",
     "ad_distance",
     "compare",
     "fit_htmp",

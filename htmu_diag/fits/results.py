@@ -12,7 +12,7 @@ import numpy as np
 from htmu_diag.laws.base import Law
 from htmu_diag.spectrum import Floats
 
-__all__ = ["BulkFit", "Code", "Comparison", "GapRatio", "HillPlot", "Interval", "LawFit", "Status", "TailFit"]
+__all__ = ["BulkFit", "Code", "Comparison", "GapRatio", "HillPlot", "Interval", "LawFit", "Status"]
 
 Interval = tuple[float, float]
 UNKNOWN: Interval = (math.nan, math.nan)
@@ -39,38 +39,6 @@ class Status:
     def ok(self) -> bool:
         """True where the estimate may be used; a numerical outcome is never an exception."""
         return self.code == "ok"
-
-
-@dataclass(frozen=True)
-class TailFit:
-    """A power law fitted to a tail: density proportional to x**-alpha above xmin (below 1/xmin for the lower tail).
-
-    alpha: exponent of the density; for ``tail="lower"`` the density at zero goes like x**(alpha - 2).
-    alpha_stderr: standard error at fixed xmin, (alpha - 1)/sqrt(n_tail), or the bootstrap's where one was run.
-    alpha_interval: 95 % interval.
-    xmin: start of the tail, in the values' own unit.
-    n_tail, n: values in the tail, and in all.
-    ks_distance: largest distance between the tail's empirical CDF and the fitted one.
-    p_value: of the semi-parametric bootstrap (Clauset, Shalizi & Newman 2009, section 4.1); NaN where none was run.
-    cross_check: largest absolute difference in (alpha, xmin, ks_distance) from the powerlaw package; NaN if not asked.
-    """
-
-    alpha: float
-    alpha_stderr: float
-    xmin: float
-    n_tail: int
-    n: int
-    ks_distance: float
-    p_value: float = math.nan
-    alpha_interval: Interval = UNKNOWN
-    tail: Literal["upper", "lower"] = "upper"
-    status: Status = Status()
-    cross_check: float = math.nan
-
-    @property
-    def exponent(self) -> float:
-        """Power of the density in the tail: -alpha at infinity, alpha - 2 at zero for the lower tail."""
-        return -self.alpha if self.tail == "upper" else self.alpha - 2
 
 
 @dataclass(frozen=True)

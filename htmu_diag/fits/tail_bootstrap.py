@@ -3,6 +3,9 @@
 A replicate draws each value from the fitted power law with probability n_tail/n, and from the values below xmin
 otherwise; xmin is searched for again in every replicate. The share of replicates with a larger KS distance is the
 p-value, and the spread of their exponents includes the uncertainty of xmin, which (alpha - 1)/sqrt(n_tail) leaves out.
+
+Each value of a replicate comes from one uniform number, by its quantile: the same numbers give nearly the same
+replicates for nearly the same values, so that a generator with a fixed seed makes p and error move with the data only.
 """
 
 from __future__ import annotations
@@ -19,15 +22,30 @@ from htmu_diag.spectrum import Floats
 __all__ = ["TailBootstrap", "bootstrap_tail"]
 
 _AT_ONCE = 16384  # values of all samples that are refitted together: what a cache holds
+_WINSORISED = 1.0968  # of a normal law: its deviation over that of its values cut at the 5 and 95 % quantiles
 _FEW = 4  # as many are faster one by one: they are large then
 
 
 @dataclass(frozen=True)
 class TailBootstrap:
-    """alphas: (replicates,) refitted exponents; p_value: (1 + larger distances)/(1 + replicates)."""
+    """alphas: (replicates,) refitted exponents; p_value: (1 + larger distances)/(1 + replicates).
+
+    excess: how much larger the KS distance is than that of nine replicates in ten.
+    """
 
     alphas: Floats
     p_value: float
+    excess: float
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of log(alpha - 1), with what lies beyond the 5 and 95 % quantiles moved to them.
+
+        A few replicates whose xmin lands far out double a plain standard deviation; the factor makes this one right
+        for a normal law. Of 100 replicates it has an error of 6 to 9 % (between 20 seeds, 7 of 8 samples; once 13 %).
+        """
+        logs = np.log(self.alphas - 1)
+        return float(_WINSORISED * np.clip(logs, *np.quantile(logs, [0.05, 0.95])).std(ddof=1))
 
 
 def bootstrap_tail(
@@ -39,21 +57,24 @@ def bootstrap_tail(
     fits = [refit(values, found, min(at_once, replicates - k), rng) for k in range(0, replicates, at_once)]
     alphas, distances = np.concatenate(fits, axis=1)
     kept = np.isfinite(distances)
-    return TailBootstrap(alphas[kept], float((1 + (distances[kept] >= found.ks_distance).sum()) / (1 + replicates)))
+    p_value = (1 + np.count_nonzero(distances[kept] >= found.ks_distance)) / (1 + replicates)
+    usual = float(np.quantile(distances[kept], 0.9)) if kept.any() else math.inf
+    return TailBootstrap(alphas[kept], float(p_value), found.ks_distance - usual)
 
 
 def _refit(values: Floats, found: ScanResult, count: int, rng: np.random.Generator) -> Floats:
     """(2, count): exponents and KS distances of new samples, NaN where one has no tail."""
-    n = values.size
-    in_tail = rng.random((count, n)) < found.n_tail / n
-    body = values[rng.integers(0, max(found.start, 1), (count, n))]
-    samples = np.sort(np.where(in_tail, _power_law(found, (count, n), rng), body), axis=1)
+    levels = 1 - rng.random((count, values.size))  # in (0, 1], the largest values first
+    share = found.n_tail / values.size
+    below = np.maximum((levels - share) / max(1 - share, np.finfo(np.float64).eps), 0.0)
+    body = values[np.maximum(np.ceil(below * found.start).astype(np.intp) - 1, 0)]
+    samples = np.sort(np.where(levels <= share, _power_law(found, levels / share), body), axis=1)
     return np.stack(scan_rows(samples)) if count > _FEW else _numbers([scan(sample) for sample in samples])
 
 
 def _refit_tails(values: Floats, found: ScanResult, count: int, rng: np.random.Generator) -> Floats:
     """As `_refit`, at the same xmin: of tails alone."""
-    tails = np.sort(_power_law(found, (count, found.n_tail), rng), axis=1)
+    tails = np.sort(_power_law(found, 1 - rng.random((count, found.n_tail))), axis=1)
     return _numbers([tail_at(tail, found.xmin) for tail in tails])
 
 
@@ -61,7 +82,8 @@ def _numbers(fits: list[ScanResult | None]) -> Floats:
     return np.array([(fit.alpha, fit.ks_distance) if fit else (np.nan, np.nan) for fit in fits]).T
 
 
-def _power_law(found: ScanResult, shape: tuple[int, int], rng: np.random.Generator) -> Floats:
+def _power_law(found: ScanResult, levels: Floats) -> Floats:
+    """The values that a share ``levels`` of the fitted tail exceeds, xmin for levels of one and more."""
     # an exponent near one has values beyond every float; they are cut where logarithms still work
-    logs = np.minimum(rng.standard_exponential(shape) / (found.alpha - 1), 709.0 - math.log(found.xmin))
+    logs = np.minimum(-np.log(np.minimum(levels, 1.0)) / (found.alpha - 1), 709.0 - math.log(found.xmin))
     return np.asarray(found.xmin * np.exp(np.minimum(logs, 700.0)))

@@ -68,7 +68,8 @@ def describe(analysis: Analysis) -> Iterator[str]:
     summary = analysis.summary()
     shown = {key: number(value) for key, value in summary.items()}
     yield (
-        f"mean alpha {shown['alpha_mean']} (noise of these shapes {shown['alpha_noise_mean']}), "
+        f"mean alpha {shown['alpha_mean']} over {shown['alpha_layers']} of {shown['layers']} "
+        f"(noise of these shapes {shown['alpha_noise_mean']}), "
         f"alpha-hat {shown['alpha_weighted_mean']}, kappa {shown['kappa_mean']}, "
         f"stable rank {shown['stable_rank_mean']}"
     )

@@ -66,7 +66,7 @@ class Layer:
         found = {} if self.diagnosis is None else self.diagnosis.row()
         identity = {"name": self.name, "role": self.role, "rows": self.shape[0], "columns": self.shape[1]}
         verdict = {"verdict": found.get("verdict", UNUSABLE), "reason": found.get("reason", self.reason)}
-        how = {key: found.get(key, "") for key in ("tail_status", "htmp_status", "routine")}
+        how = {key: found.get(key, "") for key in ("tail", "tail_reason", "tail_status", "htmp_status", "routine")}
         return {**identity, **{q: found.get(q, math.nan) for q in QUANTITIES}, **verdict, **how}
 
 
@@ -146,7 +146,8 @@ class Analysis:
 
         htmu: means over layers as in the live curves (fitted numbers from layers of at least 30 eigenvalues);
         ``alpha_weighted_mean`` is the field's alpha-hat; ``kappa_mean`` is the geometric mean, ``kappa_median`` the
-        median; sums of layers, spikes, unusable matrices, and a count for each phase that occurs.
+        median; sums of layers, layers behind fitted means (``alpha_layers``), spikes and unusable matrices, and a
+        count for each phase that occurs.
         weightwatcher: what its ``get_summary`` gives: plain means over all rows that have the number.
         """
         if names == "weightwatcher":
@@ -154,7 +155,8 @@ class Analysis:
         found = {key.removeprefix("summary/weights_"): value for key, value in summarize(self.diagnoses).items()}
         means = {f"{name}_mean": found.get(f"{name}_mean", math.nan) for name in _MEANS}
         kappas = {"kappa_mean": 10.0 ** means["log_kappa_mean"], "kappa_median": found.get("kappa_median", math.nan)}
-        counts = {"layers": float(len(self.layers)), "unusable": float(len(self.unusable))}
+        counts = {"layers": float(len(self.layers)), "alpha_layers": found.get("alpha_layers", 0.0)}
+        counts |= {"unusable": float(len(self.unusable))}
         counts |= {key: value for key, value in found.items() if key == "spikes" or key.startswith("phase_")}
         return {**counts, **means, **kappas}
 

@@ -27,7 +27,19 @@ def columns(diagnoses: Sequence[Diagnosis]) -> list[Column]:
     several = len({d.source.kind for d in diagnoses}) > 1
     kind = [Column("kind", lambda d: d.source.kind.value, numeric=False)] if several else []
     named = [_quantity_column(q.name, q.heading) for q in QUANTITIES.values() if q.heading]
-    return [Column("layer", lambda d: d.source.name, numeric=False), *kind, Column("shape", _shape), *named]
+    tail = Column("tail", lambda d: d.tail.verdict.label, numeric=False)
+    return [
+        Column("layer", lambda d: d.source.name, numeric=False),
+        *kind,
+        Column("shape", _shape),
+        *_after(named, tail),
+    ]
+
+
+def _after(columns: list[Column], tail: Column) -> list[Column]:
+    """The verdict on the tail stands behind the p-value it explains."""
+    place = 1 + [column.heading for column in columns].index(QUANTITIES["p"].heading)
+    return [*columns[:place], tail, *columns[place:]]
 
 
 def number(value: float) -> str:

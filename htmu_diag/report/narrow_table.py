@@ -16,7 +16,7 @@ __all__ = ["narrow_table"]
 _GAP = 3  # blanks between columns; the edges take two more
 _NAME_SHARE, _MOST = 0.4, 0.6  # of the width for the layer's name, where names are that long
 # what a reader of one line needs first; columns that are not named here follow in their own order
-_FIRST = ("alpha +- stderr", "verdict", "kappa", "p", "spikes", "KS", "n_tail", "shape")
+_FIRST = ("alpha +- stderr", "verdict", "kappa", "tail", "p", "spikes", "KS", "n_tail", "shape")
 
 
 def narrow_table(diagnoses: Sequence[Diagnosis], width: int, title: str = "") -> tuple[Table, list[str]]:

@@ -89,7 +89,7 @@ def _draw_laws(axes: Any, diagnosis: Diagnosis, edges: Floats, mass: float) -> N
         _curve(axes, edges[0], edges[-1], lambda x: mass * _law_density(htmp, x), LAW, "-", _htmp_label(htmp))
     if math.isfinite(tail.alpha) and tail.n_tail > 0:
         share = mass * tail.n_tail / tail.n
-        verdict = " (ruled out)" if tail.status.code == "not_a_power_law" else ""
+        verdict = "" if tail.verdict.word == "fits" else f", {tail.verdict.label}"
         label = f"power law, alpha {with_error(tail.alpha, tail.alpha_stderr)}{verdict}"
         _curve(axes, tail.xmin, edges[-1], lambda x: share * _pareto(tail.alpha, tail.xmin, x), TAIL, "--", label)
 

@@ -73,7 +73,7 @@ def test_rows_hold_the_numbers_of_the_diagnoses_under_names_of_the_table(analysi
         assert all(value == diagnosis.numbers[key] for key, value in numbers.items() if not math.isnan(value))
         assert set(row) - set(numbers) == {
             *("name", "role", "rows", "columns"),
-            *("verdict", "reason", "tail_status", "htmp_status", "routine"),
+            *("verdict", "reason", "tail", "tail_reason", "tail_status", "htmp_status", "routine"),
         }
 
 

@@ -22,6 +22,7 @@ def rendered(table: object) -> str:
 def test_headings_are_those_of_the_quantities(heavy: Diagnosis) -> None:
     headings = [str(column.header) for column in diagnosis_table([heavy]).columns]
     named = [q.heading for q in QUANTITIES.values() if q.heading]
+    named.insert(named.index("p") + 1, "tail")
     assert headings == ["layer", "shape", *[f"{h} +- stderr" if h == "alpha" else h for h in named]]
     assert {"gamma", "xmin", "n_tail", "KS", "p", "kappa", "predicted", "spikes", "verdict"} <= set(headings)
 
@@ -33,6 +34,12 @@ def test_cells_hold_the_numbers_of_the_diagnosis(heavy: Diagnosis) -> None:
     assert f"{heavy.tail.alpha:.2f} +- {heavy.tail.alpha_stderr:.2f}" in row
     assert f" {heavy.tail.n_tail} " in row
     assert row.endswith(heavy.verdict)
+
+
+def test_a_ruled_out_tail_says_why(noise: Diagnosis) -> None:
+    assert noise.tail.verdict.word == "ruled out"
+    assert f"ruled out ({noise.tail.verdict.cause})" in plain_table([noise])
+    assert noise.row()["tail_reason"] == noise.tail.status.message != ""
 
 
 def test_what_has_no_value_is_a_dash(of: Of) -> None:

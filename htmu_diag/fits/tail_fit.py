@@ -1,0 +1,85 @@
+"""A fitted tail, and in words what the fit is good for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from htmu_diag.fits.results import UNKNOWN, Interval, Status
+
+__all__ = ["TailFit", "TailVerdict"]
+
+_FEWEST = 20  # for a verdict on a tail: of 10 values a tail holds five, and its alpha is 4 +- 14
+_WIDEST = 4.0  # of alpha: the exponents that are told apart go from 2 (heavy) to 6 (what noise has and more)
+_OK = Status()
+
+
+@dataclass(frozen=True)
+class TailVerdict:
+    """What a tail fit is good for.
+
+    word: "fits"; "ruled out" (another tail is likelier); "too few" (values, for any verdict); "no fit".
+    cause: why in two words ("finite end", "p 0.02"), empty where it fits. reason: the sentence.
+    """
+
+    word: Literal["fits", "ruled out", "too few", "no fit"]
+    cause: str = ""
+    reason: str = ""
+
+    @property
+    def label(self) -> str:
+        """For a cell of a table: the word, with the cause of "ruled out"."""
+        return f"{self.word} ({self.cause})" if self.word == "ruled out" and self.cause else self.word
+
+
+@dataclass(frozen=True)
+class TailFit:
+    """A power law fitted to a tail: density proportional to x**-alpha above xmin (below 1/xmin for the lower tail).
+
+    alpha: exponent of the density; for ``tail="lower"`` the density at zero goes like x**(alpha - 2).
+    alpha_stderr: standard error at fixed xmin, (alpha - 1)/sqrt(n_tail), or the bootstrap's where one was run.
+    alpha_interval: 95 % interval.
+    xmin: start of the tail, in the values' own unit.
+    n_tail, n: values in the tail, and in all.
+    ks_distance: largest distance between the tail's empirical CDF and the fitted one.
+    p_value: of the semi-parametric bootstrap (Clauset, Shalizi & Newman 2009, section 4.1); NaN where none was run.
+    end_ratio: twice the log ratio by which a tail with a finite end is likelier (``tail_end``), 0 where none is made
+    out.
+    cross_check: largest absolute difference in (alpha, xmin, ks_distance) from the powerlaw package; NaN if not asked.
+    """
+
+    alpha: float
+    alpha_stderr: float
+    xmin: float
+    n_tail: int
+    n: int
+    ks_distance: float
+    p_value: float = math.nan
+    alpha_interval: Interval = UNKNOWN
+    tail: Literal["upper", "lower"] = "upper"
+    status: Status = _OK
+    end_ratio: float = 0.0
+    cross_check: float = math.nan
+
+    @property
+    def verdict(self) -> TailVerdict:
+        """Fits, ruled out or too few values to say, with the reason; the same words in every table and picture."""
+        if self.status.code in ("degenerate", "bad_values"):
+            return TailVerdict("no fit", self.status.code.replace("_", " "), self.status.message)
+        if self.n < _FEWEST or self.status.code == "too_few_values":
+            few = f"{self.n} values, where a verdict on a tail needs {_FEWEST}; use a larger matrix"
+            return TailVerdict("too few", f"{self.n} values", few if self.n < _FEWEST else self.status.message)
+        if not self.status.ok:
+            cause = "finite end" if self.end_ratio > 0 else f"p {self.p_value:.2g}"
+            return TailVerdict("ruled out", cause, self.status.message)
+        low, high = self.alpha_interval
+        if not high - low <= _WIDEST:
+            wide = f"alpha is anything from {low:.1f} to {high:.1f} (tail of {self.n_tail}); use a larger matrix"
+            return TailVerdict("too few", f"tail of {self.n_tail}", wide)
+        return TailVerdict("fits", "", self.status.message)
+
+    @property
+    def exponent(self) -> float:
+        """Power of the density in the tail: -alpha at infinity, alpha - 2 at zero for the lower tail."""
+        return -self.alpha if self.tail == "upper" else self.alpha - 2
