@@ -22,6 +22,8 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = {
     "train": ("train", "train a model from a YAML file and watch its spectra"),
     "analyze": ("analyze", "spectra of every layer of a checkpoint, a model, or a folder of checkpoints"),
+    "sweep": ("sweep", "run a list of configurations times seeds, then one page with claim, control and verdict"),
+    "correlate": ("correlate", "rank correlation of every metric with performance, beside trivial baselines"),
     "fetch": ("fetch", "download the files of mnist or cifar10"),
 }
 

@@ -1,0 +1,138 @@
+"""Running one unit: a training of ours, a script of the user's, or a study. Numbers and curves come back.
+
+numbers: tag -> value at the end of the run. curves: tag -> [(step, value)]. Both hold every metric of the run folder
+(``weights_alpha/fc1.weight``, ``summary/...``, ``train/loss``) and what the run itself adds.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from htmu_diag.config import TrainConfig, load_config
+from htmu_diag.errors import ConfigError, HTMUError, InputError
+from htmu_diag.experiments.plan import Sweep, Unit
+from htmu_diag.storage import load_run
+from htmu_diag.storage.atomic import write_atomically
+
+__all__ = ["Outcome", "config_of", "numbers_of_run", "run_unit", "write_base"]
+
+Curves = dict[str, list[tuple[float, float]]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a unit gives. interrupted: stopped by Ctrl-C, to be continued."""
+
+    numbers: dict[str, float] = field(default_factory=dict)
+    curves: Curves = field(default_factory=dict)
+    interrupted: bool = False
+
+
+def run_unit(sweep: Sweep, unit: Unit, out: Path) -> Outcome:
+    """Run it in ``out/runs/<name>``; what a killed process left there is continued, or begun anew.
+
+    Raises HTMUError for what the run itself refuses or how it ended.
+    """
+    folder = out / "runs" / unit.name
+    if sweep.what == "config":
+        return _trained(config_of(sweep, unit, out), folder)
+    if sweep.what == "study":
+        return _studied(str(sweep.base), unit)
+    return _commanded(sweep.base, unit, folder)
+
+
+def config_of(sweep: Sweep, unit: Unit, out: Path) -> TrainConfig:
+    """The complete configuration of a unit. Raises ConfigError for a wrong key or value."""
+    path = sweep.folder / sweep.base if isinstance(sweep.base, str) else out / "base.yaml"
+    given = [f"--{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in unit.values.items()]
+    return load_config(path, [*given, f"--seed={unit.seed}"])
+
+
+def write_base(sweep: Sweep, out: Path) -> None:
+    """The configuration that all runs share, as a file beside them; nothing where the sweep names a file itself."""
+    if sweep.what == "config" and not isinstance(sweep.base, str):
+        write_atomically(out / "base.yaml", yaml.safe_dump(sweep.base).encode())
+
+
+def numbers_of_run(folder: Path) -> tuple[dict[str, float], Curves]:
+    """The last value and the curve of every tag of a run folder."""
+    run = load_run(folder)
+    curves: Curves = {tag: [(float(s), v) for s, v in points] for tag, points in run.scalars().items()}
+    for record in run.records():
+        for tag, value in record.metrics().items():
+            if tag not in record.scalars:
+                curves.setdefault(tag, []).append((float(record.step), value))
+    curves = {tag: [(s, float(v)) for s, v in points if math.isfinite(v)] for tag, points in curves.items()}
+    return {tag: points[-1][1] for tag, points in curves.items() if points}, curves
+
+
+def _trained(config: TrainConfig, folder: Path) -> Outcome:
+    from htmu_diag.training.loop import train  # imports torch
+
+    resume = any(folder.glob("checkpoints/step-*.pt"))
+    if folder.exists() and not resume:
+        shutil.rmtree(folder)
+    outcome = train(config, folder, resume=resume)
+    if outcome.interrupted:
+        return Outcome(interrupted=True)
+    numbers, curves = numbers_of_run(folder)
+    return Outcome({**numbers, "run/steps": float(outcome.step)}, curves)
+
+
+def _studied(name: str, unit: Unit) -> Outcome:
+    from htmu_diag.experiments.studies import STUDIES  # imports torch
+
+    if name not in STUDIES:
+        raise ConfigError(f"study: {name!r} is none of {', '.join(STUDIES)}")
+    found: Outcome = STUDIES[name](seed=unit.seed, **unit.values)
+    return found
+
+
+def _commanded(command: Any, unit: Unit, folder: Path) -> Outcome:
+    """The script decides what it leaves: a run folder of `watch`, a numbers.json (tag -> number), or both."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    values = {"out": str(folder), "seed": unit.seed, **unit.values}
+    words = shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
+    filled = [re.sub(r"\{([\w.]+)\}", lambda found: str(values[found[1]]), word) for word in words]
+    log = folder / "output.txt"
+    with open(log, "wb") as file:
+        try:
+            code = subprocess.run(filled, stdout=file, stderr=subprocess.STDOUT, check=False).returncode
+        except OSError as error:
+            raise InputError(f"{filled[0]}: cannot be started ({error}); check command:") from error
+    if code:
+        last = log.read_text(errors="replace").strip().splitlines()[-1:]
+        raise InputError(f"exit code {code}{': ' + last[0] if last else ''} (all output: {log})")
+    return _left_in(folder)
+
+
+def _left_in(folder: Path) -> Outcome:
+    numbers: dict[str, float] = {}
+    curves: Curves = {}
+    if (folder / "run.json").exists():
+        numbers, curves = numbers_of_run(folder)
+    if (folder / "numbers.json").exists():
+        numbers |= _read_numbers(folder / "numbers.json")
+    if not numbers:
+        raise InputError(f"it left neither a run of htmu_diag nor a numbers.json in {folder}; write to {{out}}")
+    return Outcome(numbers, curves)
+
+
+def _read_numbers(path: Path) -> Mapping[str, float]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {str(tag): float(value) for tag, value in content.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise HTMUError(f"{path}: not a mapping of names to numbers ({error}); write one with json.dump") from error
