@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from htmu_diag.errors import StorageError
-from htmu_diag.storage.atomic import storage_errors, write_atomically
+from htmu_diag.files import storage_errors, write_atomically
 from htmu_diag.storage.lock import FolderLock, FolderLocked
 
 __all__ = ["alone", "claimed", "result", "write_result"]

@@ -1,7 +1,7 @@
 """What a sweep must show, or must fail to show: one sentence a line of ``expect:``, with the numbers that decide.
 
     {arm: main, number: TAG, against: KEY, trend: rises | falls | none}    Kendall's tau over runs, permutation p
-    {arm: control, number: TAG, against: KEY, within: 1.5}                  means over seeds differ by at most that factor
+    {arm: control, number: TAG, against: KEY, within: 1.5}                  means over seeds within that factor
     {number: TAG, least: 1000}   {number: TAG, most: 0.1}                   every mean over seeds
     {number: TAG, like: TAG2, within: 1.1}                                  ratio of the two, every mean over seeds
     {number: TAG, arms: [one, other], trend: higher | lower}                means over the runs of two arms

@@ -18,7 +18,7 @@ from htmu_diag.experiments.expect import Verdict, judge
 from htmu_diag.experiments.figure import draw
 from htmu_diag.experiments.plan import Sweep
 from htmu_diag.experiments.rows import Row, mean_of, rows_of, settings
-from htmu_diag.storage.atomic import write_atomically
+from htmu_diag.files import write_atomically
 
 __all__ = ["Page", "make_page", "write_page"]
 

@@ -176,7 +176,7 @@ def _unit_name(arm: str, varied: Mapping[str, Any], keys: Sequence[str], seed: i
     ends = [key.rpartition(".")[2] for key in keys]
     labels = {key: end if ends.count(end) == 1 else key for key, end in zip(keys, ends, strict=True)}
     parts = [f"{labels[key]}={_plain(value)}" for key, value in varied.items()]
-    return ",".join([*([arm] if arm else []), *parts, f"seed={seed}"])
+    return ",".join([*([_plain(arm)] if arm else []), *parts, f"seed={seed}"])
 
 
 def _plain(value: Any) -> str:

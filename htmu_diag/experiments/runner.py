@@ -18,8 +18,8 @@ from pathlib import Path
 from htmu_diag.errors import HTMUError, StorageError
 from htmu_diag.experiments.claims import CLAIMS, alone, claimed, result, write_result
 from htmu_diag.experiments.plan import Sweep, Unit
-from htmu_diag.experiments.work import Outcome, config_of, run_unit, write_base
-from htmu_diag.storage.atomic import storage_errors, write_atomically
+from htmu_diag.experiments.work import Outcome, check_configs, run_unit, write_base
+from htmu_diag.files import storage_errors, write_atomically
 
 __all__ = ["Finished", "run_sweep"]
 
@@ -44,8 +44,7 @@ def run_sweep(
     """
     _begin(sweep, out)
     if sweep.what == "config":
-        for unit in sweep.units:  # a wrong key is known now, not after an hour
-            config_of(sweep, unit, out)
+        check_configs(sweep, out)  # a wrong key is known now, not after an hour
     if retry:
         _forget_failures(sweep, out)
     others = [_worker(sweep, out) for _ in range(workers - 1)]

@@ -13,7 +13,8 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,10 @@ import yaml
 from htmu_diag.config import TrainConfig, load_config
 from htmu_diag.errors import ConfigError, HTMUError, InputError
 from htmu_diag.experiments.plan import Sweep, Unit
+from htmu_diag.files import write_atomically
 from htmu_diag.storage import load_run
-from htmu_diag.storage.atomic import write_atomically
 
-__all__ = ["Outcome", "config_of", "numbers_of_run", "run_unit", "write_base"]
+__all__ = ["Outcome", "check_configs", "config_of", "numbers_of_run", "run_unit", "write_base"]
 
 Curves = dict[str, list[tuple[float, float]]]
 
@@ -53,16 +54,44 @@ def run_unit(sweep: Sweep, unit: Unit, out: Path) -> Outcome:
 
 
 def config_of(sweep: Sweep, unit: Unit, out: Path) -> TrainConfig:
-    """The complete configuration of a unit. Raises ConfigError for a wrong key or value."""
-    path = sweep.folder / sweep.base if isinstance(sweep.base, str) else out / "base.yaml"
-    given = [f"--{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in unit.values.items()]
-    return load_config(path, [*given, f"--seed={unit.seed}"])
+    """The complete configuration of a unit, whose keys and values `check_configs` has seen."""
+    return reduce(_with, [*unit.values.items(), ("seed", unit.seed)], _base(_base_path(sweep, out)))
+
+
+def check_configs(sweep: Sweep, out: Path) -> None:
+    """Every value of every key, once. Raises ConfigError for a wrong key or value."""
+    seen: set[str] = set()
+    for unit in sweep.units:
+        said = {
+            f"--{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in unit.values.items()
+        }
+        if said - seen or not seen:
+            load_config(_base_path(sweep, out), [*said, f"--seed={unit.seed}"])
+            seen |= said
 
 
 def write_base(sweep: Sweep, out: Path) -> None:
     """The configuration that all runs share, as a file beside them; nothing where the sweep names a file itself."""
     if sweep.what == "config" and not isinstance(sweep.base, str):
         write_atomically(out / "base.yaml", yaml.safe_dump(sweep.base).encode())
+
+
+def _base_path(sweep: Sweep, out: Path) -> Path:
+    return sweep.folder / sweep.base if isinstance(sweep.base, str) else out / "base.yaml"
+
+
+@lru_cache(maxsize=8)
+def _base(path: Path) -> TrainConfig:
+    return load_config(path)
+
+
+def _with(config: Any, item: tuple[str, Any]) -> Any:
+    """The configuration with one dotted key set."""
+    (section, _, rest), value = item[0].partition("."), item[1]
+    inside = (
+        _with(getattr(config, section), (rest, value)) if rest else tuple(value) if isinstance(value, list) else value
+    )
+    return replace(config, **{section: inside})
 
 
 def numbers_of_run(folder: Path) -> tuple[dict[str, float], Curves]:

@@ -23,7 +23,7 @@ __all__ = ["RankCorrelation", "partial_tau", "rank_correlations", "tau"]
 
 PERMUTATIONS, RESAMPLES = 1999, 400
 FEWEST = 5  # runs; the smallest permutation p of 4 is 1/24
-_SINGULAR = 1e-6
+_SINGULAR = 1e-6  # controls may repeat each other
 
 Strata = npt.NDArray[np.intp]
 
@@ -104,12 +104,12 @@ def partial_tau(taus: Floats) -> float:
         return math.nan
     matrix = np.where(np.isfinite(matrix), matrix, 0.0)
     np.fill_diagonal(matrix, 1.0)
-    values, vectors = np.linalg.eigh(matrix)
-    inverse = (vectors / np.maximum(values, _SINGULAR)) @ vectors.T  # controls may repeat each other
-    share = inverse[0, 0] * inverse[1, 1]
-    if inverse[0, 0] > 0.1 / _SINGULAR or inverse[1, 1] > 0.1 / _SINGULAR or share <= 0:
+    across = matrix[:2, 2:]
+    left = matrix[:2, :2] - across @ np.linalg.pinv(matrix[2:, 2:], rcond=_SINGULAR, hermitian=True) @ across.T
+    share = left[0, 0] * left[1, 1]
+    if min(left[0, 0], left[1, 1]) < _SINGULAR:
         return math.nan
-    return float(np.clip(-inverse[0, 1] / math.sqrt(share), -1, 1))
+    return float(np.clip(left[0, 1] / math.sqrt(share), -1, 1))
 
 
 def _tested(

@@ -47,9 +47,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "offline": ANALYSIS | MEASURE | {"storage", "report", "sinks", "recording"},
     "config": ANALYSIS,
     "training": ANALYSIS | MEASURE | MIDDLE,
+    "experiments": ANALYSIS | MEASURE | MIDDLE,
     "integrations": ANALYSIS | MEASURE | MIDDLE,
     "tensorboard_plugin": ANALYSIS | {"storage"},
-    "cli": ANALYSIS | MEASURE | MIDDLE | {"integrations"},
+    "cli": ANALYSIS | MEASURE | MIDDLE | {"integrations", "experiments"},
     "__main__": {"cli"},
 }
 NO_TORCH = {"laws", "fits", "theory", "analysis", "storage", "sinks", "report", "config", "tensorboard_plugin"} | GROUND

@@ -1,0 +1,73 @@
+"""A YAML file in, named units out."""
+
+import json
+
+import pytest
+
+from htmu_diag.config import keys, load_config
+from htmu_diag.errors import ConfigError
+from htmu_diag.experiments.expect import judge
+from htmu_diag.experiments.plan import bundled, load_sweep, parsed
+from htmu_diag.experiments.work import check_configs, config_of, write_base
+
+
+def _units(text: str):  # type: ignore[no-untyped-def]
+    return parsed(text, "mine", None).units  # type: ignore[arg-type]
+
+
+def test_a_grid_is_crossed_a_zip_is_side_by_side_and_seeds_repeat_both() -> None:
+    units = _units("config: {}\ngrid: {a.x: [1, 2], y: [3, 4, 5]}\nzip: {u: [6, 7], v: [8, 9]}\nseeds: 2")
+    assert len(units) == 2 * 3 * 2 * 2
+    assert units[0].values == {"a.x": 1, "y": 3, "u": 6, "v": 8}
+    assert units[-1].values == {"a.x": 2, "y": 5, "u": 7, "v": 9}
+    assert units[-1].name == "x=2,y=5,u=7,v=9,seed=1"
+    assert len({unit.name for unit in units}) == len(units)
+
+
+def test_an_arm_adds_to_what_is_common() -> None:
+    units = _units("config: {}\nset: {a: 1, b: 2}\nseeds: [5]\narms: {one: {set: {b: 3}}, two/three: {grid: {c: [4]}}}")
+    assert [dict(unit.values) for unit in units] == [{"a": 1, "b": 3}, {"a": 1, "b": 2, "c": 4}]
+    assert [unit.name for unit in units] == ["one,seed=5", "two_three,c=4,seed=5"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("confg: {}", "did you mean config"),
+        ("seeds: 2", "none of config, command and study"),
+        ("config: {}\ncommand: x", "config and command"),
+        ("config: {}\nseeds: 0", "number of seeds"),
+        ("config: {}\ngrid: {a: 1}", "list of values"),
+        ("config: {}\nzip: {a: [1], b: [1, 2]}", "one length"),
+        ("config: {}\ngrid: {a: [1, 1]}", "appear twice"),
+        ("command: run {lr} {out}", "{lr} is not set"),
+        ("config: [", "not valid YAML"),
+        ("config: {}\narms: {x: {y: 1}}", "an arm takes"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_words(text: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words.replace("{", r"\{")):
+        _units(text)
+
+
+@pytest.mark.parametrize("name", bundled())
+def test_every_bundled_sweep_is_complete_and_its_settings_are_accepted(name: str, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    sweep = load_sweep(name)
+    assert {"title", "claim", "control"} <= set(sweep.words)
+    assert sweep.expect or name == "zoo"
+    varied = tuple(key for arm in sweep.arms for key in arm.varied)
+    for line in sweep.expect:
+        assert judge(line, [], varied).holds is None  # understood, and nothing to judge yet
+    if sweep.what == "config":
+        write_base(sweep, tmp_path)
+        check_configs(sweep, tmp_path)
+        last = sweep.units[-1]
+        given = [f"--{key}={json.dumps(value)}" for key, value in last.values.items() if not isinstance(value, str)]
+        given += [f"--{key}={value}" for key, value in last.values.items() if isinstance(value, str)]
+        assert config_of(sweep, last, tmp_path) == load_config(tmp_path / "base.yaml", [*given, f"--seed={last.seed}"])
+        assert all(key in keys() for arm in sweep.arms for key in arm.varied)
+
+
+def test_a_sweep_that_is_not_there_is_met_with_the_nearest_name() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'temperature'"):
+        load_sweep("temperatur")
