@@ -43,10 +43,10 @@ def _points(axes: Axes, figure: Mapping[str, Any], rows: Sequence[Row], arms: Se
     for place, (arm, tag) in enumerate(series):
         points = sorted(_means([row for row in rows if row.arm == arm], key, tag, names))
         if points:
-            x, y, low, high = zip(*points, strict=True)
+            at, y, below, above = zip(*points, strict=True)
             label = " ".join(part for part in (arm, tag) if part)
             marker = _MARKERS[place % len(_MARKERS)]
-            axes.errorbar(x, y, yerr=(low, high), marker=marker, capsize=3, label=label, alpha=0.85)
+            axes.errorbar(at, y, yerr=(below, above), marker=marker, capsize=3, label=label, alpha=0.85)
     if names:
         axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
     if figure.get("diagonal"):
