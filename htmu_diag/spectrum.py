@@ -7,7 +7,6 @@ or a quadrature rule (``quadrature``: nodes with masses that sum to one; the nod
 
 from __future__ import annotations
 
-import enum
 import functools
 import warnings
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from htmu_diag.errors import InputError
+from htmu_diag.kinds import Kind
 
 __all__ = ["Estimator", "Floats", "Kind", "Source", "Spectrum"]
 
@@ -26,23 +26,6 @@ Floats = npt.NDArray[np.float64]
 Method = Literal["exact", "top_k", "quadrature"]
 
 _NO_SCALARS: Mapping[str, float] = MappingProxyType({})
-
-
-class Kind(str, enum.Enum):
-    """What a spectrum is the spectrum of. The value is the first word of its tags (``weights_alpha/<layer>``)."""
-
-    WEIGHTS = "weights"
-    UPDATES = "updates"
-    NTK = "ntk"
-    CONJUGATE_KERNEL = "conjugate_kernel"
-    JACOBIAN = "jacobian"
-    INPUTS = "inputs"
-    ACTIVATIONS = "activations"
-    HESSIAN = "hessian"
-    GGN = "ggn"
-    FISHER = "fisher"
-    GRADIENT_NOISE = "gradient_noise"
-    TRAJECTORY = "trajectory"
 
 
 @dataclass(frozen=True)
@@ -61,6 +44,9 @@ class Source:
     shape: tuple[int, int]
     step: int | None = None
     unit: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", Kind(self.kind))
 
     @property
     def gamma(self) -> float:
@@ -116,7 +102,7 @@ class Spectrum:
         values.flags.writeable = masses.flags.writeable = False
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "masses", masses)
-        object.__setattr__(self, "scalars", MappingProxyType(dict(self.scalars)))
+        object.__setattr__(self, "scalars", MappingProxyType(self._numbers()))
 
     def __reduce__(self) -> tuple[type[Spectrum], tuple[object, ...]]:
         """Copied and sent between processes by its fields (a mapping proxy cannot be pickled)."""
@@ -187,6 +173,14 @@ class Spectrum:
     def at_step(self, step: int | None) -> Spectrum:
         """The same spectrum, marked with another step."""
         return replace(self, source=replace(self.source, step=step))
+
+    def _numbers(self) -> dict[str, float]:
+        try:
+            return {str(name): float(value) for name, value in self.scalars.items()}
+        except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+            raise InputError(
+                f"{self.source.label()}: a scalar is no single number ({error}); pass a mapping of names to floats"
+            ) from error
 
     def _refuse_bad_shape(self, values: Floats, masses: Floats) -> None:
         if values.ndim != 1 or values.shape != masses.shape:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -28,22 +28,12 @@ from htmu_diag.fits import (
     fit_power_law,
     gap_ratio,
 )
-from htmu_diag.spectrum import Floats, Kind, Source, Spectrum
+from htmu_diag.kinds import Orientation
+from htmu_diag.spectrum import Floats, Source, Spectrum
 from htmu_diag.theory import Evidence, Phase, PhaseReading, classify
 from htmu_diag.theory.predictions import noise_exponent, predicted_exponent
 
 __all__ = ["Diagnosis", "diagnose"]
-
-Orientation = Literal["direct", "inverse"]
-_ORIENTATION: dict[Kind, Orientation] = {
-    Kind.WEIGHTS: "direct",
-    Kind.UPDATES: "direct",
-    Kind.JACOBIAN: "direct",
-    Kind.NTK: "inverse",
-    Kind.CONJUGATE_KERNEL: "inverse",
-    Kind.ACTIVATIONS: "inverse",
-    Kind.INPUTS: "inverse",
-}
 
 
 @dataclass(frozen=True)
@@ -85,7 +75,7 @@ class Diagnosis:
     @property
     def orientation(self) -> Orientation:
         """The orientation in which `htmp` was fitted."""
-        return _ORIENTATION.get(self.source.kind, "direct")
+        return self.source.kind.orientation
 
     @cached_property
     def numbers(self) -> dict[str, float]:
@@ -142,21 +132,21 @@ def diagnose(spectrum: Spectrum, options: Options | None = None) -> Diagnosis:
     shape = shape_of(spectrum)
     if spectrum.estimator.method == "quadrature":
         return _diagnose_quadrature(spectrum, shape, options)
-    signed = options.magnitudes and spectrum.source.kind not in _ORIENTATION
+    signed = options.magnitudes and not spectrum.source.kind.bulk
     values = np.abs(spectrum.values) if signed else spectrum.values
     positive = values[values > NUMERICAL_ZERO * spectrum.dimension * values.max(initial=0.0)]
     if options.tail_only:
         return Diagnosis(spectrum, shape, fit_power_law(positive))
-    if spectrum.source.kind in _ORIENTATION and not spectrum.is_censored:
+    if spectrum.source.kind.bulk and not spectrum.is_censored:
         return _diagnose_matrix(spectrum, shape, positive, options)
     tail = fit_power_law(positive, bootstrap=options.bootstrap, rng=options.rng(spectrum.source))
-    lengths = spectrum.source.kind in (Kind.TRAJECTORY, Kind.GRADIENT_NOISE)
-    return Diagnosis(spectrum, shape, tail, fit_power_law(positive, tail="lower") if lengths else None)
+    lower = fit_power_law(positive, tail="lower") if spectrum.source.kind.lower_tail else None
+    return Diagnosis(spectrum, shape, tail, lower)
 
 
 def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats, options: Options) -> Diagnosis:
     source, rng = spectrum.source, options.rng(spectrum.source)
-    orientation = _ORIENTATION[source.kind]
+    orientation = source.kind.orientation
     kernel = orientation == "inverse"
     tail = fit_power_law(positive, bootstrap=options.bootstrap, rng=rng)
     rounded = np.concatenate([np.zeros(spectrum.values.size - positive.size), positive])  # else rounding is a bulk
@@ -166,7 +156,7 @@ def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats,
         spectrum,
         shape,
         tail,
-        lower=fit_power_law(positive, tail="lower") if kernel else None,
+        lower=fit_power_law(positive, tail="lower") if source.kind.lower_tail else None,
         bulk=bulk,
         htmp=htmp,
         htmp_other=fit_htmp(positive, source.gamma, orientation="direct" if kernel else "inverse"),
@@ -183,11 +173,11 @@ def _diagnose_quadrature(spectrum: Spectrum, shape: SpectrumShape, options: Opti
     source = spectrum.source
     outliers = _outliers(spectrum, magnitudes=options.magnitudes)
     tail = fit_power_law(outliers, bootstrap=options.bootstrap, rng=options.rng(source))
-    if source.kind not in _ORIENTATION:
+    if not source.kind.bulk:
         return Diagnosis(spectrum, shape, tail)
     keep = spectrum.values > NUMERICAL_ZERO * spectrum.dimension * shape.lambda_max
     weights = spectrum.masses[keep] * spectrum.dimension
-    htmp = fit_htmp(spectrum.values[keep], source.gamma, orientation=_ORIENTATION[source.kind], weights=weights)
+    htmp = fit_htmp(spectrum.values[keep], source.gamma, orientation=source.kind.orientation, weights=weights)
     return Diagnosis(spectrum, shape, tail, htmp=htmp, alpha_predicted=predicted_exponent(htmp))
 
 

@@ -11,17 +11,15 @@ import math
 
 import numpy as np
 
-from htmu_diag.spectrum import Kind, Spectrum
+from htmu_diag.spectrum import Spectrum
 
 __all__ = ["weight_norms"]
-
-_OF_MATRICES = (Kind.WEIGHTS, Kind.UPDATES)
 
 
 def weight_norms(spectrum: Spectrum, alpha: float) -> dict[str, float]:
     """Decimal logarithms by their names in `quantities`; empty for other spectra than those of weight matrices."""
     source, values = spectrum.source, spectrum.values
-    if source.kind not in _OF_MATRICES or not values.size or not values[-1] > 0:
+    if not source.kind.of_weights or not values.size or not values[-1] > 0:
         return {}
     spectral = math.log10(values[-1]) + math.log10(max(source.shape))
     relative = values / values[-1]  # no power of these overflows

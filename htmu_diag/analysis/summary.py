@@ -45,7 +45,7 @@ def summarize(diagnoses: Sequence[Diagnosis | Reading]) -> dict[str, float]:
     """
     summary: dict[str, float] = {}
     for kind in dict.fromkeys(d.source.kind for d in diagnoses):
-        members = [d for d in diagnoses if d.source.kind is kind]
+        members = [d for d in diagnoses if d.source.kind == kind]
         summary.update({f"summary/{kind.value}_{name}": value for name, value in _of_one_kind(members).items()})
     return summary
 

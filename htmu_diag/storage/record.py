@@ -24,7 +24,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from htmu_diag.errors import StorageError
-from htmu_diag.spectrum import Estimator, Floats, Kind, Source, Spectrum
+from htmu_diag.kinds import Kind
+from htmu_diag.spectrum import Estimator, Floats, Source, Spectrum
 
 __all__ = ["SCHEMA", "DamagedRecord", "Header", "StoredStep", "checksum", "decode", "decode_header", "encode"]
 
@@ -109,7 +110,7 @@ def _arrays(spectrum: Spectrum) -> dict[str, Floats]:
 def _encode_spectrum(spectrum: Spectrum) -> tuple[dict[str, Any], dict[str, Floats]]:
     arrays, weights = _arrays(spectrum), spectrum.masses
     entry = {
-        "source": {**asdict(spectrum.source), "kind": spectrum.source.kind.value},
+        "source": _source_entry(spectrum.source),
         "estimator": asdict(spectrum.estimator),
         "dimension": spectrum.dimension,
         "scalars": dict(spectrum.scalars),
@@ -127,17 +128,22 @@ def _decode_spectrum(file: Any, index: int, entry: Mapping[str, Any], path: Path
         raise DamagedRecord(f"{path}: spectrum {index} does not match its checksum")
     values = arrays[0]
     weights = arrays[1] if len(arrays) == 2 else np.full(values.shape, entry["weight"] or 0.0)
-    source = dict(entry["source"])
-    source |= {"kind": _kind(source["kind"], path), "shape": tuple(source["shape"])}
-    estimator = Estimator(**entry["estimator"])
-    return Spectrum(values, weights, entry["dimension"], Source(**source), estimator, entry["scalars"])
+    source, estimator = _source(entry["source"], path), Estimator(**entry["estimator"])
+    return Spectrum(values, weights, entry["dimension"], source, estimator, entry["scalars"])
 
 
-def _kind(value: str, path: Path) -> Kind:
-    try:
-        return Kind(value)
-    except ValueError:
-        raise StorageError(f"{path}: unknown kind of spectrum {value!r}; upgrade htmu_diag") from None
+def _source_entry(source: Source) -> dict[str, Any]:
+    """Of a kind that this package does not know also what was said of it: a reader need not have the probe."""
+    entry = {**asdict(source), "kind": source.kind.value}
+    return entry if source.kind.is_own else {**entry, "kind_traits": source.kind.traits}
+
+
+def _source(entry: Mapping[str, Any], path: Path) -> Source:
+    known = dict(entry)
+    name, traits = known.pop("kind"), known.pop("kind_traits", None)
+    if traits is None and name not in set(Kind):
+        raise StorageError(f"{path}: unknown kind of spectrum {name!r}; upgrade htmu_diag")
+    return Source(**{**known, "kind": Kind.again(name, traits or {}), "shape": tuple(known["shape"])})
 
 
 def _checksum(arrays: Any) -> int:

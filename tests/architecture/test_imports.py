@@ -10,7 +10,17 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "htmu_diag"
 
 # room -> the rooms it may import from; every room may import errors, spectrum, _version and itself
-GROUND = {"errors", "spectrum", "files", "plain_files", "safe_text", "undisturbed", "rich_import", "_version"}
+GROUND = {
+    "errors",
+    "kinds",
+    "spectrum",
+    "files",
+    "plain_files",
+    "safe_text",
+    "undisturbed",
+    "rich_import",
+    "_version",
+}
 LAWS, FITS, THEORY, ANALYSIS = (
     {"laws"},
     {"laws", "fits"},
@@ -21,6 +31,7 @@ MEASURE = {"model", "ranks", "matrices", "operators", "solvers", "probes"}
 MIDDLE = {"storage", "report", "sinks", "recording", "monitor", "offline", "config", "training"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "kinds": set(),
     "spectrum": set(),
     "_version": set(),
     "plain_files": set(),

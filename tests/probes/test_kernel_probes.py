@@ -103,7 +103,7 @@ def test_inputs_of_any_structure_are_cut_alike() -> None:
 
 def test_the_conjugate_kernel_probe_covers_layers_and_inputs() -> None:
     spectra = list(ConjugateKernelProbe(samples=20).measure(context()))
-    kinds = {kind: [s.source.name for s in spectra if s.source.kind is kind] for kind in Kind}
+    kinds = {kind: [s.source.name for s in spectra if s.source.kind == kind] for kind in Kind}
     assert kinds[Kind.CONJUGATE_KERNEL] == ["0", "1", "2", "3", "4"]
     assert kinds[Kind.ACTIVATIONS] == ["0", "1", "2", "3", "4"]
     assert kinds[Kind.INPUTS] == ["inputs"]

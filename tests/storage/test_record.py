@@ -57,7 +57,7 @@ def spectra(draw: st.DrawFn) -> Spectrum:
     weights = draw(arrays(np.float64, n, elements=st.floats(0, 1)))
     shape = draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))
     step = draw(st.none() | st.integers(0, 10**9))
-    source = Source(draw(st.sampled_from(Kind)), draw(TEXT), shape, step, draw(TEXT))
+    source = Source(draw(st.sampled_from(list(Kind))), draw(TEXT), shape, step, draw(TEXT))
     return Spectrum(values, weights, n + draw(st.integers(0, 5)), source, Estimator("quadrature", draw(TEXT)))
 
 
