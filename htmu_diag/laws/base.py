@@ -19,7 +19,10 @@ from htmu_diag.errors import InputError
 from htmu_diag.laws.roots import quantile_root
 from htmu_diag.spectrum import Floats
 
-__all__ = ["ContinuousLaw", "Law", "require"]
+__all__ = ["ContinuousLaw", "Law", "exp_or_inf", "require", "variance"]
+
+
+_LARGEST_LOG = math.log(1.7e308)
 
 
 @runtime_checkable
@@ -161,6 +164,16 @@ def require(condition: bool, law: str, what: str, remedy: str) -> None:
     """Raise InputError "law: what; remedy" unless the condition holds."""
     if not condition:
         raise InputError(f"{law}: {what}; {remedy}")
+
+
+def exp_or_inf(x: float) -> float:
+    """exp(x), infinite where it exceeds every float."""
+    return math.exp(x) if x < _LARGEST_LOG else math.inf
+
+
+def variance(second: float, first: float) -> float:
+    """From the first two moments, infinite where the second exceeds every float."""
+    return second - first * first if second < math.inf else math.inf
 
 
 def _on(

@@ -65,7 +65,7 @@ class HTMP(ContinuousLaw):
 
     def var(self) -> float:
         """scale**2 (gamma + 2 gamma/kappa): the first off-diagonal entry of the Jacobi matrix, squared."""
-        return self.scale**2 * self.gamma * (1.0 + 2.0 / self.kappa)
+        return self.scale * self.scale * self.gamma * (1.0 + 2.0 / self.kappa)
 
     def log_slopes(self, x: Floats) -> Floats:
         """(3, n): log of x f(x) and its first two derivatives with respect to log x, at positive finite x (n,)."""
@@ -134,7 +134,7 @@ class InverseHTMP(ContinuousLaw):
         """From the expansion of the Stieltjes transform at 0: E y**-2 = (a + c)/(a**2 (a - 1)) for a > 1."""
         a, unit = self._a_and_unit
         c = 0.5 * min(self.kappa, LARGEST_KAPPA)
-        return unit**2 * (1.0 + c) / (a**2 * (a - 1.0)) if a > 1.0 else math.inf
+        return (unit / a) * (unit / a) * (1.0 + c) / (a - 1.0) if a > 1.0 else math.inf
 
     def _logpdf(self, x: Floats) -> Floats:
         log_x = np.log(x)

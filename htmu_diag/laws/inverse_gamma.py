@@ -42,7 +42,7 @@ class InverseGamma(ContinuousLaw):
     def var(self) -> float:
         if self.shape <= 2.0:
             return math.inf
-        return self.scale**2 / ((self.shape - 1.0) ** 2 * (self.shape - 2.0))
+        return (self.scale / (self.shape - 1.0)) * (self.scale / (self.shape - 1.0)) / (self.shape - 2.0)
 
     def _logpdf(self, x: Floats) -> Floats:
         norm = self.shape * math.log(self.scale) - float(gammaln(self.shape))

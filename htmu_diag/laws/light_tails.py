@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaln, log_ndtr, ndtri_exp
 
-from htmu_diag.laws.base import ContinuousLaw, require
+from htmu_diag.laws.base import ContinuousLaw, exp_or_inf, require, variance
 from htmu_diag.laws.exponential_integral import scaled_expint
 from htmu_diag.spectrum import Floats
 
@@ -39,12 +39,12 @@ class Lognormal(ContinuousLaw):
         return self._moment(1)
 
     def var(self) -> float:
-        return self._moment(2) - self._moment(1) ** 2
+        return variance(self._moment(2), self._moment(1))
 
     def _moment(self, order: int) -> float:
         shift = order * self.sigma
         log_ratio = float(log_ndtr(shift - self._start)) - self._log_mass
-        return math.exp(order * self.mu + 0.5 * shift**2 + log_ratio)
+        return exp_or_inf(order * self.mu + 0.5 * shift**2 + log_ratio)
 
     @property
     def _start(self) -> float:
@@ -106,7 +106,7 @@ class Exponential(ContinuousLaw):
         return self.xmin + 1.0 / self.rate
 
     def var(self) -> float:
-        return 1.0 / self.rate**2
+        return 1.0 / self.rate / self.rate
 
     def _logpdf(self, x: Floats) -> Floats:
         return math.log(self.rate) + self._logsf(x)
@@ -147,15 +147,15 @@ class StretchedExponential(ContinuousLaw):
         return self._moment(1)
 
     def var(self) -> float:
-        return self._moment(2) - self._moment(1) ** 2
+        return variance(self._moment(2), self._moment(1))
 
     def _moment(self, order: int) -> float:
         """rate**-k exp(z) Gamma(1 + k/beta, z) with z = (rate xmin)**beta, by E_(-k/beta)."""
         power = order / self.beta
         if self.xmin == 0.0:
-            return math.exp(float(gammaln(1.0 + power)) - order * math.log(self.rate))
+            return exp_or_inf(float(gammaln(1.0 + power)) - order * math.log(self.rate))
         z = math.pow(self.rate * self.xmin, self.beta)
-        return float(self.xmin**order * z * scaled_expint(-power, np.array([z]))[0])
+        return float(math.prod([self.xmin] * order) * z * scaled_expint(-power, np.array([z]))[0])
 
     def _logpdf(self, x: Floats) -> Floats:
         log_rate = math.log(self.rate * self.beta) + (self.beta - 1.0) * np.log(self.rate * x)

@@ -68,7 +68,7 @@ class MarchenkoPastur(ContinuousLaw):
         return self.scale
 
     def var(self) -> float:
-        return self.scale**2 * self.gamma
+        return self.scale * self.scale * self.gamma
 
     def _logpdf(self, x: Floats) -> Floats:
         low, high = self.edges

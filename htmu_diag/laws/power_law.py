@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from htmu_diag.laws.base import ContinuousLaw, require
+from htmu_diag.laws.base import ContinuousLaw, require, variance
 from htmu_diag.laws.exponential_integral import scaled_expint
 from htmu_diag.spectrum import Floats
 
@@ -40,7 +40,7 @@ class PowerLaw(ContinuousLaw):
     def var(self) -> float:
         if self.alpha <= 3.0:
             return math.inf
-        return self.xmin**2 * (self.alpha - 1.0) / ((self.alpha - 3.0) * (self.alpha - 2.0) ** 2)
+        return self.xmin * self.xmin * (self.alpha - 1.0) / ((self.alpha - 3.0) * (self.alpha - 2.0) ** 2)
 
     def _logpdf(self, x: Floats) -> Floats:
         return math.log((self.alpha - 1.0) / self.xmin) - self.alpha * np.log(x / self.xmin)
@@ -82,10 +82,10 @@ class TruncatedPowerLaw(ContinuousLaw):
         return self._moment(1)
 
     def var(self) -> float:
-        return self._moment(2) - self._moment(1) ** 2
+        return variance(self._moment(2), self._moment(1))
 
     def _moment(self, order: int) -> float:
-        return self.xmin**order * math.exp(self._log_integral(self.alpha - order) - self._log_norm)
+        return math.prod([self.xmin] * order) * math.exp(self._log_integral(self.alpha - order) - self._log_norm)
 
     def _log_integral(self, p: float) -> float:
         """log of exp(z) E_p(z) at z = rate xmin."""

@@ -65,3 +65,23 @@ def test_a_law_is_a_law_for_all_parameters(family, data):
     assert np.isnan(law.cdf(np.nan))
     away = (q > law.atom) & np.isfinite(inside) & (inside - low > 1e-6 * abs(low) if low > -np.inf else True)
     assert np.allclose(law.cdf(inside)[away], q[away], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e160, 1e300])
+@pytest.mark.parametrize(
+    "law",
+    [
+        lambda s: HTMP(0.5, 1.0, s),
+        lambda s: InverseHTMP(0.1, 4.0, s),
+        lambda s: MarchenkoPastur(0.5, s),
+        lambda s: InverseGamma(3.0, s),
+        lambda s: PowerLaw(3.5, s),
+        lambda s: Exponential(1e-300 / min(s, 1.0)),
+        lambda s: Lognormal(np.log(s), 1.0),
+        lambda s: StretchedExponential(0.5, min(s, 1e-3)),
+    ],
+)
+def test_moments_beyond_the_floats_are_infinite_or_zero_and_never_an_exception(law, scale):
+    variance = law(scale).var()
+    assert variance == np.inf or 0 <= variance < np.inf
+    assert law(scale).mean() > 0
