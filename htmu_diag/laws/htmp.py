@@ -21,6 +21,7 @@ from functools import cached_property
 import numpy as np
 
 from htmu_diag.laws.base import ContinuousLaw, require
+from htmu_diag.laws.htmp_lattice import Row
 from htmu_diag.laws.htmp_table import Table, table
 from htmu_diag.spectrum import Floats
 
@@ -51,6 +52,17 @@ class HTMP(ContinuousLaw):
 
     def __post_init__(self) -> None:
         _check("HTMP", self.gamma, self.kappa, self.scale)
+
+    @classmethod
+    def from_row(cls, gamma: float, kappa: float, scale: float, row: Row) -> HTMP:
+        """The same law, evaluated from a row of ``htmp_lattice`` (log f to 1e-5 instead of 1e-12)."""
+        law = cls(gamma, kappa, scale)
+        law.__dict__.update(_table=row, _shift=-math.log(scale))
+        return law
+
+    def __getstate__(self) -> dict[str, float]:
+        """The parameters without the tables."""
+        return {"gamma": self.gamma, "kappa": self.kappa, "scale": self.scale}
 
     @property
     def lower_tail_exponent(self) -> float:
@@ -94,7 +106,7 @@ class HTMP(ContinuousLaw):
         return np.exp(self._table.quantile(np.log1p(-q), np.log(q)) - self._shift)
 
     @cached_property
-    def _table(self) -> Table:
+    def _table(self) -> Table | Row:
         return _unit_table(self.gamma, self.kappa)
 
     @cached_property
@@ -116,6 +128,17 @@ class InverseHTMP(ContinuousLaw):
 
     def __post_init__(self) -> None:
         _check("InverseHTMP", self.gamma, self.kappa, self.scale)
+
+    @classmethod
+    def from_row(cls, gamma: float, kappa: float, scale: float, row: Row) -> InverseHTMP:
+        """The same law, evaluated from a row of ``htmp_lattice`` (log f to 1e-5 instead of 1e-12)."""
+        law = cls(gamma, kappa, scale)
+        law.__dict__.update(_table=row, _shift=math.log(scale))
+        return law
+
+    def __getstate__(self) -> dict[str, float]:
+        """The parameters without the tables."""
+        return {"gamma": self.gamma, "kappa": self.kappa, "scale": self.scale}
 
     @property
     def tail_exponent(self) -> float:
@@ -159,7 +182,7 @@ class InverseHTMP(ContinuousLaw):
         return np.exp(self._shift - self._table.quantile(np.log(q), np.log1p(-q)))
 
     @cached_property
-    def _table(self) -> Table:
+    def _table(self) -> Table | Row:
         return _unit_table(self.gamma, self.kappa)
 
     @cached_property
