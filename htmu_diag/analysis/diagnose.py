@@ -150,7 +150,7 @@ def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats,
     kernel = orientation == "inverse"
     tail = fit_power_law(positive, bootstrap=options.bootstrap, rng=rng)
     rounded = np.concatenate([np.zeros(spectrum.values.size - positive.size), positive])  # else rounding is a bulk
-    bulk = fit_marchenko_pastur(rounded, source.gamma, bootstrap=options.bootstrap)
+    bulk = fit_marchenko_pastur(rounded, source.gamma)
     htmp = fit_htmp(positive, source.gamma, orientation=orientation)
     return Diagnosis(
         spectrum,
@@ -195,8 +195,7 @@ def _outliers(spectrum: Spectrum, *, magnitudes: bool) -> Floats:
 
 def _evidence(shape: SpectrumShape, tail: TailFit, bulk: BulkFit) -> Evidence:
     ratio = float(bulk.spikes[-1] / bulk.upper_edge) if bulk.n_spikes else np.nan
-    p = bulk.p_value if bulk.status.ok else np.nan
-    return Evidence(shape.zero_fraction, p, bulk.n_spikes, ratio, tail.status.ok, tail.p_value, tail.alpha)
+    return Evidence(shape.zero_fraction, bulk.p_value, bulk.n_spikes, ratio, tail.status.ok, tail.p_value, tail.alpha)
 
 
 def _tail_numbers(tail: TailFit, log_norm: float) -> dict[str, float]:

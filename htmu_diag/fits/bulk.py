@@ -2,44 +2,51 @@
 
 Scale: the ratio of the sample's central quantiles (25 to 75 %) to the law's. Eigenvalues of noise are rigid (each stays
 within O(log n / n) of its quantile), so the ratio is accurate to O(1/n), and spikes cannot move it once they are left
-out. The k spikes take k rows and columns with them: what is left is the bulk of an (n - k) x (N - k) matrix, its mean
-is smaller by (N - k)/N, and the estimate is corrected for that.
+out and what they do to the bulk is taken into account (``spiked``).
 
-Spikes: values beyond the Tracy-Widom quantile of the largest noise eigenvalue, with the centring and scaling of
-Johnstone (2001) in the second-order form of Ma (2012). Both steps are repeated until the number of spikes stands
-still.
+Spikes: values beyond what the largest noise eigenvalue of the bulk's shape reaches once in a thousand matrices, beside
+one spike once in twenty; the centring and scaling of Johnstone (2001) in the second-order form of Ma (2012), the
+quantile by simulation with the scale fitted (``bulk_null``). Both steps are repeated until the number of spikes stands
+still. Where more than half of the values would be spikes there is no bulk, and the status says so.
 """
 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from dataclasses import dataclass
 
 import numpy as np
 
+from htmu_diag.fits.bulk_null import edge_quantile
 from htmu_diag.fits.distance import ks_of_levels
 from htmu_diag.fits.results import BulkFit, Status
+from htmu_diag.fits.spiked import Bulk, bulk_beside, scale_of
 from htmu_diag.laws import MarchenkoPastur
 from htmu_diag.spectrum import Floats
 
-__all__ = ["failed_bulk", "fit_bulk", "spike_threshold"]
+__all__ = ["SPIKE_LEVEL", "failed_bulk", "fit_bulk", "spike_threshold"]
 
-# the 99 % quantile of TracyWidom(1): one noise matrix in a hundred shows a spike
-_TW_99 = 2.02344923
-_CENTRAL = np.linspace(0.25, 0.75, 65)
+# One noise matrix in a thousand shows a spike: a model of 100 matrices, one in ten at initialisation
+SPIKE_LEVEL = 1e-3
+FURTHER_LEVEL = 0.05  # the same beside a spike: a false one more costs less than a true one left in the bulk
 _MAX_ROUNDS = 50
+_SCALE_ROUNDS = 3  # the strengths of the spikes depend on the scale and move it by O(k/n**2)
 
 
 def fit_bulk(values: Floats, masses: Floats, gamma: float) -> BulkFit:
     """Scale, edges and spikes of ascending values whose masses sum to the dimension."""
-    count, scale, threshold = _separate(values, masses, gamma)
-    if not scale > 0:
+    parts = _separate(values, masses, gamma)
+    if not parts.scale > 0:
         message = "most of the eigenvalues are zero: no bulk to fit; look at the rank, or drop the zeros"
         return failed_bulk(gamma, values.size, Status("degenerate", message))
-    law = MarchenkoPastur(gamma, scale)
-    ks = ks_of_levels(law.cdf(values[:count] / _shrinkage(masses, count, gamma)), masses[:count])
-    edges = scale * (1 - math.sqrt(gamma)) ** 2, scale * (1 + math.sqrt(gamma)) ** 2
-    return BulkFit(gamma, scale, *edges, threshold, values[count:].copy(), values.size, ks_distance=ks, law=law)
+    bulk, scale, count = parts.bulk, parts.scale, parts.count
+    law = MarchenkoPastur(bulk.gamma, scale * bulk.shrinkage)
+    ks = ks_of_levels(bulk.levels(values[:count] / scale), masses[:count])
+    spikes = values[count:].copy()
+    status = _status(spikes.size, values.size)
+    return BulkFit(
+        gamma, scale, *law.edges, parts.threshold, spikes, values.size, ks_distance=ks, law=law, status=status
+    )
 
 
 def failed_bulk(gamma: float, n: int, status: Status) -> BulkFit:
@@ -48,36 +55,39 @@ def failed_bulk(gamma: float, n: int, status: Status) -> BulkFit:
     return BulkFit(gamma, nan, nan, nan, nan, np.empty(0), n, status=status)
 
 
-def spike_threshold(n: float, gamma: float, scale: float = 1.0) -> float:
-    """The value that the largest of n noise eigenvalues stays below in 99 of 100 matrices."""
-    small, large = math.sqrt(n - 0.5), math.sqrt(n / gamma - 0.5)
-    width = (small + large) * (1 / small + 1 / large) ** (1 / 3)
-    return float(scale * ((small + large) ** 2 + _TW_99 * width) * gamma / n)
+def spike_threshold(n: float, gamma: float, scale: float = 1.0, level: float = SPIKE_LEVEL) -> float:
+    """The value that the largest of n noise eigenvalues exceeds in this share of matrices (0.0001 to 0.5)."""
+    return scale * edge_quantile(level, n, gamma)
 
 
-def _separate(values: Floats, masses: Floats, gamma: float) -> tuple[int, float, float]:
-    """Values in the bulk, its scale, and the threshold."""
-    count, total = values.size, max(float(masses.sum()), 1.0)
+@dataclass(frozen=True)
+class _Parts:
+    """The first ``count`` values are the bulk."""
+
+    count: int
+    bulk: Bulk
+    scale: float
+    threshold: float
+
+
+def _separate(values: Floats, masses: Floats, gamma: float) -> _Parts:
+    count, scale = values.size, 0.0
+    total = max(float(masses.sum()), 1.0)
     for _ in range(_MAX_ROUNDS):
-        scale = _central_scale(values[:count], masses[:count], gamma) / _shrinkage(masses, count, gamma)
-        threshold = spike_threshold(total, gamma, scale)
+        for _ in range(_SCALE_ROUNDS if count < values.size else 1):
+            bulk = bulk_beside(values[count:], masses[count:], total, gamma, scale)
+            scale = scale_of(values[:count], masses[:count], bulk)
+        level = SPIKE_LEVEL if count == values.size else FURTHER_LEVEL
+        threshold = spike_threshold(bulk.n, bulk.gamma, scale * bulk.shrinkage, level)
         inside = int(np.searchsorted(values[:count], threshold, side="right"))
-        if inside == count or inside < values.size // 2:
-            break
+        if inside == count or inside < values.size / 2:
+            return _Parts(inside, bulk, scale, threshold)
         count = inside
-    return count, scale, threshold
+    return _Parts(count, bulk, scale, threshold)
 
 
-def _central_scale(values: Floats, masses: Floats, gamma: float) -> float:
-    middle = (np.cumsum(masses) - masses / 2) / masses.sum()
-    return float(np.interp(_CENTRAL, middle, values).sum() / _central_quantiles(gamma).sum())
-
-
-def _shrinkage(masses: Floats, count: int, gamma: float) -> float:
-    """Mean of the bulk that is left beside the spikes, in units of the scale: (N - k)/N."""
-    return float(1 - gamma * masses[count:].sum() / masses.sum())
-
-
-@lru_cache(maxsize=4096)
-def _central_quantiles(gamma: float) -> Floats:
-    return MarchenkoPastur(gamma).ppf(_CENTRAL)
+def _status(spikes: int, n: int) -> Status:
+    if spikes <= n / 2:
+        return Status()
+    message = f"{spikes} of {n} values lie beyond what noise of their median would reach: no Marchenko-Pastur bulk"
+    return Status("degenerate", f"{message}; fit a law to the whole spectrum")

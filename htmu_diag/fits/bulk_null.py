@@ -1,12 +1,13 @@
-"""How far the bulk of pure noise lies from its own Marchenko-Pastur fit: the null law of the KS distance.
+"""How far the bulk of pure noise lies from its own Marchenko-Pastur fit, and how far its largest value from the edge.
 
 Eigenvalues repel each other, so their KS distance is of order log n / n, not 1/sqrt n: a table for independent samples
-would call everything noise. The distance does not depend on the scale of the matrix, so its null law depends on the
-shape alone: Wishart matrices of that shape are drawn by their bidiagonal form (Dumitriu & Edelman 2002) and fitted as
-the data were. Without a generator of the caller's the null law of a shape is drawn once, from a fixed seed, and kept.
+would call everything noise. Neither statistic depends on the scale of the matrix, so their null laws depend on the
+shape alone: drawn once by ``benchmarks/bulk_null_table.py`` (Wishart matrices by their bidiagonal form, Dumitriu &
+Edelman 2002, fitted as the data are), shipped, interpolated. p-values reach from 1 down to 1e-4.
 
-Past 512 eigenvalues the null law is drawn at 512 and shifted: n D - 0.41 log n has the same law at every n (measured
-from n = 50 to 2,048 at gamma from 0.05 to 1: mean to 0.03, where its standard deviation is 0.3).
+n D - 0.41 log n has the same law at every n up to a few per cent of its spread, so the table serves sizes beyond its
+last; the largest value, in the units of Johnstone (2001) and Ma (2012), tends to Tracy-Widom's law. The null of a bulk
+beside k spikes is that of its own shape, (n - k) x (N - k): see ``spiked``.
 """
 
 from __future__ import annotations
@@ -16,32 +17,48 @@ from functools import lru_cache
 
 import numpy as np
 
-from htmu_diag.fits.bulk import fit_bulk
-from htmu_diag.laws.ensembles import wishart
-from htmu_diag.spectrum import Floats
+from htmu_diag.fits.null_table import NullTable, load_table
 
-__all__ = ["bulk_p_value", "null_distances"]
+__all__ = ["LEAST_P", "bulk_p_value", "edge_p_value", "edge_quantile", "edge_score", "ks_score"]
 
-_LARGEST = 512
+LEAST_P = 1e-4  # where the table ends
 _GROWTH = 0.41  # of n D with log n, see above
-_SEED = 20250603
 
 
-def bulk_p_value(n: int, gamma: float, distance: float, draws: int, rng: np.random.Generator | None) -> float:
-    """Share of noise matrices whose bulk lies further from its fit than ``distance``, (1 + count)/(1 + draws)."""
-    size = min(n, _LARGEST)
-    null = _kept(size, gamma, draws) if rng is None else null_distances(size, gamma, draws, rng)
-    same = (distance * n - _GROWTH * math.log(n / size)) / size
-    return float((1 + np.count_nonzero(null >= same)) / (1 + draws))
+def bulk_p_value(distance: float, n: float, gamma: float) -> float:
+    """Share of noise bulks of n eigenvalues that lie at least ``distance`` from their fit; 1e-4 at least."""
+    return max(_null("ks").p_value(ks_score(distance, n), math.log(n), math.sqrt(gamma)), LEAST_P)
 
 
-def null_distances(n: int, gamma: float, draws: int, rng: np.random.Generator) -> Floats:
-    """KS distances (draws,) of the fitted bulks of noise matrices with n eigenvalues."""
-    masses = np.ones(n)
-    larger = max(round(n / gamma), n)
-    return np.array([fit_bulk(wishart(n, larger, rng=rng), masses, gamma).ks_distance for _ in range(draws)])
+def edge_p_value(largest: float, n: float, gamma: float) -> float:
+    """Share of noise bulks whose largest value, in units of the fitted scale, reaches that far; 1e-4 at least."""
+    return max(_null("edge").p_value(edge_score(largest, n, gamma), math.log(n), math.sqrt(gamma)), LEAST_P)
 
 
-@lru_cache(maxsize=512)
-def _kept(n: int, gamma: float, draws: int) -> Floats:
-    return null_distances(n, gamma, draws, np.random.default_rng([_SEED, n, draws]))
+def edge_quantile(p: float, n: float, gamma: float) -> float:
+    """What the largest of n noise eigenvalues, in units of the fitted scale, exceeds with probability p."""
+    centre, width = _johnstone(n, gamma)
+    return centre + width * _null("edge").quantile(p, math.log(n), math.sqrt(gamma))
+
+
+def ks_score(distance: float, n: float) -> float:
+    """The KS distance in the units of the table."""
+    return n * distance - _GROWTH * math.log(n)
+
+
+def edge_score(largest: float, n: float, gamma: float) -> float:
+    """The largest eigenvalue, over the variance of the entries, in the units of Tracy and Widom."""
+    centre, width = _johnstone(n, gamma)
+    return (largest - centre) / width
+
+
+def _johnstone(n: float, gamma: float) -> tuple[float, float]:
+    small, large = math.sqrt(n - 0.5), math.sqrt(n / gamma - 0.5)
+    width = (small + large) * (1 / small + 1 / large) ** (1 / 3)
+    return (small + large) ** 2 * gamma / n, width * gamma / n
+
+
+@lru_cache(maxsize=2)
+def _null(statistic: str) -> NullTable:
+    file = load_table("bulk_null")
+    return NullTable(np.log(file["sizes"]), np.sqrt(file["gammas"]), file["scores"], file[statistic])

@@ -6,15 +6,18 @@ Anderson-Darling statistic A^2 = -n - (1/n) sum_i (2i - 1) (log u_i + log(1 - u_
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
 from htmu_diag.laws.base import Law
 from htmu_diag.spectrum import Floats
 
-__all__ = ["ad_distance", "ks_distance", "ks_of_levels"]
+__all__ = ["ad_distance", "ad_of_levels", "ks_distance", "ks_of_levels"]
 
 _TINY = 1e-300
+_LOG_TINY = math.log(_TINY)
 
 
 def ks_of_levels(levels: Floats, masses: Floats | None = None, below: float = 0.0) -> float:
@@ -41,7 +44,11 @@ def ks_distance(values: npt.ArrayLike, law: Law, weights: npt.ArrayLike | None =
 def ad_distance(values: npt.ArrayLike, law: Law) -> float:
     """Anderson-Darling statistic A^2 of values against a law (Anderson & Darling 1954); about 2.5 is the 5 % point."""
     array = np.sort(np.asarray(values, dtype=np.float64))
-    n = array.size
-    low = np.log(np.maximum(law.cdf(array), _TINY))
-    high = np.log(np.maximum(law.sf(array), _TINY))[::-1]
-    return float(-n - np.mean((2 * np.arange(1, n + 1) - 1) * (low + high)))
+    return ad_of_levels(np.log(np.maximum(law.cdf(array), _TINY)), np.log(np.maximum(law.sf(array), _TINY)))
+
+
+def ad_of_levels(low: Floats, high: Floats) -> float:
+    """The same from log F and log(1 - F) at the ascending values, (n,) each."""
+    n = low.size
+    both = np.maximum(low, _LOG_TINY) + np.maximum(high, _LOG_TINY)[::-1]
+    return float(-n - np.mean((2 * np.arange(1, n + 1) - 1) * both))

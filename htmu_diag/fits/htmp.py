@@ -9,17 +9,16 @@ lower bound of kappa and no upper one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
 
 from htmu_diag.errors import InputError
 from htmu_diag.fits.checked_sample import Sample, as_values, check_gamma, checked_masses, checked_sample
-from htmu_diag.fits.distance import ad_distance, ks_of_levels
+from htmu_diag.fits.distance import ad_of_levels, ks_of_levels
+from htmu_diag.fits.floor import likeliest_floor
 from htmu_diag.fits.htmp_likelihood import Likelihood, Peak
 from htmu_diag.fits.intervals import log_interval
 from htmu_diag.fits.repulsion import spread_factors
@@ -33,7 +32,6 @@ __all__ = ["fit_htmp"]
 Orientation = Literal["direct", "inverse"]
 _FAMILY: dict[Orientation, str] = {"direct": "HTMP", "inverse": "InverseHTMP"}
 _SEED = 20250603
-_FLOORS = 10  # first guesses of a floor to be fitted
 _LARGEST_LOG = 700.0
 _NOTHING = 1e-290  # such values count as zeros
 
@@ -47,6 +45,7 @@ def fit_htmp(
     weights: npt.ArrayLike | None = None,
     dimension: int | None = None,
     resolution: float | None = None,
+    below: float | None = None,
     bootstrap: int = 0,
     rng: np.random.Generator | None = None,
 ) -> LawFit:
@@ -57,49 +56,37 @@ def fit_htmp(
     for the likeliest. weights: (n,) masses of a quadrature rule, in eigenvalues: a weighted likelihood. dimension:
     eigenvalues in all where only the largest are given: a censored likelihood. resolution: values below this share of
     the largest are rounding and count as unseen too; by default n times the spacing of float64, which is what an
-    eigenvalue solver leaves; 0 for values known to relative accuracy. bootstrap: spectra of the fitted law's matrix
-    model behind the p-value of the KS distance, drawn by rng (a fixed seed by default); weights have none.
+    eigenvalue solver leaves; 0 for values known to relative accuracy. below: only the values up to here are fitted, by
+    the likelihood truncated there: the bulk beside spikes. bootstrap: spectra of the fitted law's matrix model behind
+    the p-value of the KS distance, drawn by rng (a fixed seed by default); weights have none.
     """
     check_gamma(gamma)
     if orientation not in ("direct", "inverse", "auto"):
         raise InputError(f"orientation={orientation!r} is unknown; use 'direct', 'inverse' or 'auto'")
-    masses, array = checked_masses(values, weights), as_values(values)
+    masses, array = checked_masses(values, weights), np.sort(as_values(values))
+    if below is not None:
+        kept = int(np.searchsorted(array, below, side="right"))
+        masses, array = masses[:kept], array[:kept]
     hidden = _unseen(dimension, masses)
 
     def fit_above(shift: float) -> tuple[_Problem, LawFit]:
         sample = _without_rounding(array - shift, resolution)
         lost = masses.size - sample.values.size
         unseen = hidden + float(masses[:lost].sum())
-        problem = _Problem(sample.values, masses[lost:], gamma, unseen, weights is not None, hidden > 0)
+        cut = None if below is None else below - shift
+        problem = _Problem(sample.values, masses[lost:], gamma, unseen, weights is not None, hidden > 0, cut)
         if sample.status.ok:
             return problem, _likelier(problem) if orientation == "auto" else _fit(problem, orientation)
         family = _FAMILY["inverse" if orientation == "inverse" else "direct"]
         return problem, LawFit(family, None, {}, n=problem.n, status=sample.status)
 
-    shift = _likeliest(array, lambda tau: fit_above(tau)[1].log_likelihood) if floor == "fit" else float(floor or 0)
+    shift = (
+        likeliest_floor(array, lambda tau: fit_above(tau)[1].log_likelihood) if floor == "fit" else float(floor or 0)
+    )
     problem, fit = fit_above(shift)
     if bootstrap > 0 and fit.law is not None and not problem.weighted:
         fit = replace(fit, p_value=_p_value(problem, fit, bootstrap, rng or np.random.default_rng(_SEED)))
     return replace(fit, floor=shift)
-
-
-def _likeliest(array: Floats, log_likelihood: Callable[[float], float]) -> float:
-    """The likeliest floor, by its distance below the smallest value: a mean gap at least, where a density that
-    diverges at zero would take over, and all the way to a floor of zero at most."""
-    low = np.sort(array)[:6]
-    gap = (low[-1] - low[0]) / 5 if low.size == 6 and np.isfinite(low).all() else 0.0
-    if not gap > 0 or low[0] <= 2 * gap:
-        return 0.0
-
-    def cost(log_distance: float) -> float:
-        value = log_likelihood(float(low[0]) - math.exp(log_distance))
-        return -value if math.isfinite(value) else math.inf
-
-    grid = np.linspace(math.log(gap), math.log(low[0]), _FLOORS)
-    best = int(np.argmin([cost(w) for w in grid]))
-    around = float(grid[max(best - 1, 0)]), float(grid[min(best + 1, _FLOORS - 1)])
-    found = minimize_scalar(cost, bounds=around, method="bounded", options={"xatol": 1e-2})
-    return max(float(low[0]) - math.exp(float(found.x)), 0.0) if found.fun < cost(float(grid[-1])) else 0.0
 
 
 def _without_rounding(array: Floats, resolution: float | None) -> Sample:
@@ -121,7 +108,10 @@ def _without_rounding(array: Floats, resolution: float | None) -> Sample:
 
 @dataclass(frozen=True)
 class _Problem:
-    """Ascending values with masses; ``unseen`` eigenvalues lie below the smallest of them (top_k: by choice)."""
+    """Ascending values with masses; ``unseen`` eigenvalues lie below the smallest of them (top_k: by choice).
+
+    cut: none of them lies above it, by choice.
+    """
 
     values: Floats
     masses: Floats
@@ -129,6 +119,7 @@ class _Problem:
     unseen: float
     weighted: bool
     top_k: bool
+    cut: float | None = None
 
     @property
     def n(self) -> int:
@@ -156,7 +147,8 @@ def _fit(problem: _Problem, orientation: Orientation) -> LawFit:
         message = "values spread over more than 300 orders of magnitude; drop the smallest (numerical zeros)"
         return LawFit(_FAMILY[orientation], None, {}, n=problem.n, status=Status("bad_values", message))
     unit = float(data @ masses / masses.sum())
-    likelihood = Likelihood(data / unit, masses, problem.gamma, problem.unseen, inverse)
+    cut = None if problem.cut is None else (1 / problem.cut if inverse else problem.cut) / unit
+    likelihood = Likelihood(data / unit, masses, problem.gamma, problem.unseen, inverse, cut)
     peak = likelihood.maximise(_start(data / unit, masses, problem))
     log_scale = -math.log(unit) - peak.v if inverse else math.log(unit) + peak.v
     if not abs(log_scale) < _LARGEST_LOG:
@@ -167,7 +159,14 @@ def _fit(problem: _Problem, orientation: Orientation) -> LawFit:
         return (1.0, 1.0) if problem.top_k else spread_factors(problem.gamma, math.exp(u))
 
     low, high = likelihood.interval(peak, lambda u: factors(u)[0])
-    return _result(problem, orientation, peak, log_scale, (math.exp(low), math.exp(high)), factors(peak.u))
+    found = _result(problem, orientation, peak, log_scale, (math.exp(low), math.exp(high)), factors(peak.u))
+    return replace(found, log_likelihood=peak.log_likelihood - _units(problem, unit, inverse))
+
+
+def _units(problem: _Problem, unit: float, inverse: bool) -> float:
+    """Log of the density of the fitted numbers over that of the values, summed."""
+    reciprocals = 2.0 * float(np.log(problem.values) @ problem.masses) if inverse else 0.0
+    return float(problem.masses.sum()) * math.log(unit) + reciprocals
 
 
 def _start(data: Floats, masses: Floats, problem: _Problem) -> float:
@@ -190,15 +189,16 @@ def _result(
     factors: tuple[float, float],
 ) -> LawFit:
     kappa, scale = math.exp(peak.u), math.exp(log_scale)
-    law = (HTMP if orientation == "direct" else InverseHTMP)(problem.gamma, kappa, scale)
+    law = (HTMP if orientation == "direct" else InverseHTMP).from_row(problem.gamma, kappa, scale, peak.row)
     u_stderr = math.inf if peak.edge else peak.u_stderr * factors[0]
     v_stderr = peak.v_stderr * factors[1]
     intervals = {"kappa": kappa_interval, "scale": log_interval(scale, v_stderr)}
     inverse = orientation == "inverse"
     slope = (1 - problem.gamma) / (2 * problem.gamma)
     low, high = kappa_interval
-    exact = not problem.weighted and not problem.unseen
-    unseen_log = problem.unseen * float(law.logcdf(problem.values[0])) if problem.unseen else 0.0
+    exact = not problem.weighted and not problem.unseen and problem.cut is None
+    below, above = law.logcdf(problem.values), law.logsf(problem.values)
+    share = 0.0 if problem.cut is None else float(law.logcdf(problem.cut))
     return LawFit(
         _FAMILY[orientation],
         law,
@@ -208,9 +208,8 @@ def _result(
         tail_exponent=1 + kappa * slope if inverse else math.nan,
         tail_exponent_interval=(1 + low * slope, 1 + high * slope) if inverse else UNKNOWN,
         n=problem.n,
-        ks_distance=ks_of_levels(law.cdf(problem.values), problem.masses, problem.unseen),
-        ad_distance=ad_distance(problem.values, law) if exact else math.nan,
-        log_likelihood=float(law.logpdf(problem.values) @ problem.masses) + unseen_log,
+        ks_distance=ks_of_levels(np.exp(below - share), problem.masses, problem.unseen),
+        ad_distance=ad_of_levels(below, above) if exact else math.nan,
         status=_status(problem, peak),
     )
 

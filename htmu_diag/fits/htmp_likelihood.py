@@ -1,12 +1,14 @@
 """The likelihood of the HTMP law in u = log kappa and v = log scale, maximised over v at every u (profile likelihood).
 
-Laws are tabulated once for each (gamma, kappa), so the search stays on a fixed grid of u: the tables serve the next
-spectrum of the same shape and every bootstrap replicate. The profile is smooth in u on the scale of one, whatever the
+Laws are rows on a lattice in t = log(x/mean) (``laws.htmp_lattice``), tabulated once for each (gamma, kappa of a fixed
+grid in u); they serve the next spectrum of the same shape. At one v the sample becomes masses on the lattice's nodes,
+and the likelihood of every row is a product with these. The profile is smooth in u on the scale of one, whatever the
 sample size, so seven grid points give its maximum and curvature by interpolation to about 1e-5. It has one maximum,
 but for the flat end at large kappa, where a second, lower one may lie; so the search starts below that, in strides.
 
 Values may carry masses (quadrature rules: a weighted likelihood), and only the largest may be known (censored: the
-others contribute the law's mass below the smallest known value). The inverse law's likelihood is this one at 1/values.
+others contribute the law's mass below the smallest known value), or only those up to a cut (truncated). The inverse
+law's likelihood is this one at 1/values.
 """
 
 from __future__ import annotations
@@ -20,26 +22,26 @@ import numpy as np
 
 from htmu_diag.fits.integer_search import first_above, highest
 from htmu_diag.fits.intervals import Z95
-from htmu_diag.laws import HTMP
+from htmu_diag.laws.htmp_lattice import STEP, Row, grid_row, lattice, row_at
 from htmu_diag.spectrum import Floats
 
 __all__ = ["Likelihood", "Peak"]
 
-STEP = 0.25  # of the grid in log kappa; half of it moves kappa by less than 0.1 %
+# half of the grid's step moves kappa by less than 0.1 %
 LOWEST, HIGHEST = round(math.log(1e-3) / STEP), round(math.log(1e4) / STEP)
 _SIDE = 3  # grid points on each side of the maximum
-_DELTA = 1e-3  # of the difference quotients in v of what is unseen
 _NEWTON_STEPS = 30
 _SHORT, _LONGEST = 0.5, 4.0  # its first step in v at most; twice as much each time that is too short, up to the second
 _NO_HEIGHT = -1e300  # a log likelihood below all others
-_SETTLED = 0.03  # of a standard error in v: Newton's method squares it, so the step that is taken leaves 1e-4 and less
+# of a standard error in v: Newton's method squares it, so the step that is taken leaves 1e-4 and less of the profile's
+_SETTLED, _NEARLY = 0.02, 0.1  # at the maximum, on the grid
 
 
 @dataclass(frozen=True)
 class Peak:
     """The maximum of the profile: log kappa and log scale, their standard errors as if values were independent.
 
-    slope: d(log scale)/d(log kappa) along the profile. edge: the maximum lies at the end of the grid.
+    edge: the maximum lies at the end of the grid. row: of the law at u.
     """
 
     u: float
@@ -49,41 +51,63 @@ class Peak:
     log_likelihood: float
     edge: bool
     settled: bool
+    row: Row
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The maximum over v in one row. seen_at: the last v at which the likelihood was computed."""
+
+    height: float
+    v: float
+    curvature: float
+    seen_at: float
+    settled: bool
+
+
+_COLUMNS = ("height", "v", "curvature")
 
 
 @dataclass
 class Likelihood:
     """values: (n,) ascending positive; masses: (n,), sum = eigenvalues they stand for; unseen: further ones.
 
-    unseen_above: the unseen eigenvalues lie above the largest value (the reciprocals of a top-k spectrum), not below.
+    inverse: the values are reciprocals, so the unseen eigenvalues lie above the largest value, not below the smallest.
+    cut: all eigenvalues, the unseen included, are known to lie below it (above it, of reciprocals): the likelihood is
+    that of the law given this.
     """
 
     values: Floats
     masses: Floats
     gamma: float
     unseen: float = 0.0
-    unseen_above: bool = False
-    _profile: dict[int, tuple[float, float, float]] = field(default_factory=dict)  # grid index -> (log L, v, log L_vv)
+    inverse: bool = False
+    cut: float | None = None
+    _profile: dict[int, _Best] = field(default_factory=dict)  # by grid index
+    _binned: dict[float, Floats | None] = field(default_factory=dict)  # by v
 
     def at(self, u: float, v: float) -> float:
         """Log likelihood at one point."""
-        return self._slopes(HTMP(self.gamma, math.exp(u)), v)[0]
+        return self._slopes(row_at(self.gamma, math.exp(u)), v)[0]
 
     def maximise(self, near_u: float) -> Peak:
         """The highest grid point uphill from near_u, then interpolation."""
         start = min(max(round(near_u / STEP), LOWEST), HIGHEST)
-        top = highest(lambda index: self._at_grid(index)[0], start, LOWEST, HIGHEST)
+        top = highest(lambda index: self._at_grid(index).height, start, LOWEST, HIGHEST)
         centre = min(max(top, LOWEST + _SIDE), HIGHEST - _SIDE)
         around = np.arange(-_SIDE, _SIDE + 1.0)
-        heights, v, v_curvature = np.array([self._at_grid(centre + int(k)) for k in around]).T
+        found = [self._at_grid(centre + int(k)) for k in around]
+        heights, v, v_curvature = (np.array([getattr(each, name) for each in found]) for name in _COLUMNS)
         u, height_curvature = _vertex(around * STEP, heights, (top - centre) * STEP)
         path = np.polynomial.Polynomial.fit(around * STEP, v, 2 * _SIDE)
         curvature = float(np.interp(u, around * STEP, v_curvature))
-        v_hat, log_likelihood, settled = self._best_v(centre * STEP + u, float(path(u)))[:3]
+        row = row_at(self.gamma, math.exp(centre * STEP + u))
+        best = self._best_v(row, float(path(u)), _SETTLED)
         u_var = -1 / height_curvature if height_curvature < 0 else math.inf
         v_var = -1 / curvature + (float(path.deriv()(u)) ** 2 * u_var if u_var < math.inf else 0.0)
         edge = top in (LOWEST, HIGHEST)
-        return Peak(centre * STEP + u, v_hat, math.sqrt(u_var), math.sqrt(v_var), log_likelihood, edge, settled)
+        stderr = math.sqrt(u_var), math.sqrt(v_var)
+        return Peak(centre * STEP + u, best.v, *stderr, best.height, edge, best.settled, row)
 
     def interval(self, peak: Peak, factor: Callable[[float], float]) -> tuple[float, float]:
         """95 % interval of u: where the profile falls by 1.92 factor(u)**2; infinite where the grid ends before.
@@ -105,7 +129,7 @@ class Likelihood:
             if k < 0:
                 return 0.0
             index = first + direction * k
-            below = max(peak.log_likelihood - self._at_grid(index)[0], 0.0)
+            below = max(peak.log_likelihood - self._at_grid(index).height, 0.0)
             return math.sqrt(2 * below) / (Z95 * factor(index * STEP))
 
         limit = HIGHEST - first if direction > 0 else first - LOWEST
@@ -116,59 +140,76 @@ class Likelihood:
         share = (1 - fall(beyond - 1)) / (fall(beyond) - fall(beyond - 1))
         return u + ((first + direction * beyond) * STEP - u) * share
 
-    def _at_grid(self, index: int) -> tuple[float, float, float]:
+    def _at_grid(self, index: int) -> _Best:
         if index not in self._profile:
-            v, height, _, curvature = self._best_v(index * STEP, self._start(index))
-            self._profile[index] = (height, v, curvature)
+            near = min(self._profile, key=lambda k: abs(k - index), default=None)
+            start = self._log_mean() if near is None else self._profile[near].seen_at
+            self._profile[index] = self._best_v(grid_row(self.gamma, index), start, _NEARLY)
         return self._profile[index]
 
-    def _start(self, index: int) -> float:
-        """v on the line through the two nearest grid points, or that of the nearest, or of the mean."""
-        near = sorted(self._profile, key=lambda k: abs(k - index))[:2]
-        if not near:
-            return self._log_mean()
-        v = self._profile[near[0]][1]
-        if len(near) == 1 or abs(near[1] - index) > 2:
-            return v
-        slope = (v - self._profile[near[1]][1]) / (near[0] - near[1])
-        return v + slope * (index - near[0])
-
-    def _best_v(self, u: float, v: float) -> tuple[float, float, bool, float]:
-        """Newton's method in v, within what is known to hold the maximum: (v, log L, settled, d2 log L/dv2)."""
-        law = HTMP(self.gamma, math.exp(u))
+    def _best_v(self, row: Row, v: float, tolerance: float) -> _Best:
+        """Newton's method in v, within what is known to hold the maximum."""
         low, high, longest, came_from = -math.inf, math.inf, _SHORT, v
         for _ in range(_NEWTON_STEPS):
-            height, slope, curvature = self._slopes(law, v)
+            height, slope, curvature = self._slopes(row, v)
             if not math.isfinite(height + curvature):  # so far off that a value has no density
                 v, longest = (v + came_from) / 2, _SHORT
                 continue
             low, high, came_from = (v, high, v) if slope > 0 else (low, v, v)
             step = -slope / curvature if curvature < 0 else math.copysign(math.inf, slope)
-            if curvature < 0 and -curvature * step * step < _SETTLED**2:
-                return v + step, height + slope * step / 2, True, curvature
+            if curvature < 0 and -curvature * step * step < tolerance**2:
+                return _Best(height + slope * step / 2, v + step, curvature, v, True)
             step = max(min(step, longest), -longest)
             longest = min(2 * longest, _LONGEST) if abs(step) == longest else longest
             v = v + step if low < v + step < high else (low + high) / 2
-        return v, height if math.isfinite(height) else _NO_HEIGHT, False, -1.0
+        return _Best(height if math.isfinite(height) else _NO_HEIGHT, v, -1.0, v, False)
 
-    def _slopes(self, law: HTMP, v: float) -> tuple[float, float, float]:
+    def _slopes(self, row: Row, v: float) -> tuple[float, float, float]:
         """log L at v = log scale, and its first two derivatives in v; not finite where a value has no density."""
-        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            slopes: list[float] = (law.log_slopes(self.values / np.exp(v)) @ self.masses).tolist()
-            height, slope, curvature = slopes[0] - self._log_values, -slopes[1], slopes[2]
-            if self.unseen:
-                low, mid, high = self.unseen * self._log_unseen(law, v + _DELTA * np.array([-1.0, 0.0, 1.0]))
-                height, slope = height + mid, slope + (high - low) / (2 * _DELTA)
-                curvature += (high - 2 * mid + low) / _DELTA**2
+        bins = self._bins(v)
+        if bins is None:
+            return -math.inf, 0.0, 0.0
+        sums = row.data[:3] @ bins
+        height, slope, curvature = sums[0, 0] + sums[1, 1] - self._log_values, -sums[1, 0] - sums[2, 1], sums[2, 2]
+        for count, t in self._beside:
+            log_mass, rate, bend = row.tail_at(t - v, above=self.inverse)
+            height, slope, curvature = height + count * log_mass, slope - count * rate, curvature + count * bend
         return float(height), float(slope), float(curvature)
 
-    def _log_unseen(self, law: HTMP, v: Floats) -> Floats:
-        """Log of the mass where an unseen eigenvalue lies, at each v."""
-        return law.logsf(self.values[-1] / np.exp(v)) if self.unseen_above else law.logcdf(self.values[0] / np.exp(v))
+    @cached_property
+    def _beside(self) -> list[tuple[float, float]]:
+        """(count, log x): count times the log mass beyond x is what the unseen eigenvalues and the cut add."""
+        found = [(self.unseen, float(self._t[-1 if self.inverse else 0]))] if self.unseen else []
+        if self.cut is not None:
+            found.append((-float(self.masses.sum()) - self.unseen, math.log(self.cut)))
+        return found
+
+    def _bins(self, v: float) -> Floats | None:
+        """(nodes, 3): masses of the sample at log scale v that stand for values, for slopes, and for curvatures."""
+        if v not in self._binned:
+            where, t = lattice(self.gamma), self._t - v
+            self._binned[v] = self._spread(t) if where.covers(t[0], t[-1]) else None
+        return self._binned[v]
+
+    def _spread(self, t: Floats) -> Floats:
+        where = lattice(self.gamma)
+        i, width, s = where.places(t)
+        rest, nodes = 1 - s, where.nodes.size
+        left, right, both = self.masses * rest, self.masses * s, np.concatenate([i, i + 1])
+        parts = (
+            np.concatenate([left * rest * (1 + 2 * s), right * s * (1 + 2 * rest)]),
+            np.concatenate([left * width * s * rest, -right * width * s * rest]),
+            np.concatenate([left, right]),
+        )
+        return np.stack([np.bincount(both, part, nodes) for part in parts], axis=1)
+
+    @cached_property
+    def _t(self) -> Floats:
+        return np.log(self.values)
 
     @cached_property
     def _log_values(self) -> float:
-        return float(np.log(self.values) @ self.masses)
+        return float(self._t @ self.masses)
 
     def _log_mean(self) -> float:
         return math.log(float(self.values @ self.masses) / float(self.masses.sum()))

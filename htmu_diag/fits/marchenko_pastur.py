@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from htmu_diag.fits.bulk import failed_bulk, fit_bulk
-from htmu_diag.fits.bulk_null import bulk_p_value
+from htmu_diag.fits.bulk_null import LEAST_P, bulk_p_value, edge_p_value
 from htmu_diag.fits.checked_sample import check_gamma, checked_masses, checked_sample
 from htmu_diag.fits.results import BulkFit
 
@@ -19,23 +20,29 @@ def fit_marchenko_pastur(
     values: npt.ArrayLike,
     gamma: float,
     *,
-    bootstrap: int = 0,
+    bootstrap: int | None = None,
     rng: np.random.Generator | None = None,
     weights: npt.ArrayLike | None = None,
 ) -> BulkFit:
     """Fit scale and spikes to the eigenvalues (n,) of the smaller Gram matrix over the larger side.
 
     gamma: smaller side over larger, in (0, 1]. weights: (n,) masses of a quadrature rule, in eigenvalues (they sum to
-    the dimension). bootstrap: noise matrices behind the p-value; 0 gives NaN, and so do weights. rng: draws them;
-    without one the null law of a shape is drawn once from a fixed seed and kept, so that equal spectra have equal
-    p-values.
+    the dimension); they have no p-values. The p-values come from a table of the null laws, which depend on the shape
+    alone. bootstrap, rng: without effect since the table replaced the simulation; they will go.
     """
+    if bootstrap is not None or rng is not None:
+        message = "fit_marchenko_pastur: bootstrap and rng have no effect, p-values come from a table; leave them out"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
     check_gamma(gamma)
     masses = checked_masses(values, weights)
     sample = checked_sample(values, positive=False)
     if not sample.status.ok:
         return failed_bulk(gamma, sample.values.size, sample.status)
     fit = fit_bulk(sample.values, masses, gamma)
-    if bootstrap <= 0 or not fit.status.ok or weights is not None:
+    if fit.law is None or weights is not None:
         return fit
-    return replace(fit, p_value=bulk_p_value(fit.n, gamma, fit.ks_distance, bootstrap, rng))
+    if not fit.status.ok:
+        return replace(fit, p_value=LEAST_P, edge_p_value=LEAST_P)
+    left, ratio = fit.n - fit.n_spikes, fit.bulk_gamma
+    largest = edge_p_value(float(sample.values[-1]) / fit.scale, fit.n, gamma)
+    return replace(fit, p_value=bulk_p_value(fit.ks_distance, left, ratio), edge_p_value=largest)

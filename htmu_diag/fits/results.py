@@ -95,11 +95,14 @@ class LawFit:
 class BulkFit:
     """A Marchenko-Pastur bulk with spikes above it.
 
-    scale: variance of the matrix entries (the law's mean), robust to the spikes.
-    lower_edge, upper_edge: edges of the bulk, scale*(1 -+ sqrt(gamma))**2.
-    threshold: the value beyond which an eigenvalue counts as a spike (upper edge plus a Tracy-Widom quantile).
+    scale: variance of the matrix entries, robust to the spikes.
+    law: of the bulk that the k spikes leave, an (n - k) x (N - k) matrix; without spikes its mean is ``scale``.
+    lower_edge, upper_edge: edges of that law. threshold: the value that the largest of its eigenvalues exceeds once in
+        a thousand matrices (beside a spike: in twenty); what lies beyond counts as a spike.
     spikes: (n_spikes,) ascending, the values beyond the threshold.
-    ks_distance: of the bulk below the threshold to the fitted law; p_value by simulation of Wishart matrices.
+    ks_distance: of the bulk below the threshold to its law; p_value: share of noise bulks that lie further from theirs.
+    edge_p_value: share of noise matrices of the whole shape whose largest eigenvalue reaches as far as this one.
+    Both p-values are 1e-4 at least, and NaN for quadrature rules.
     """
 
     gamma: float
@@ -113,10 +116,16 @@ class BulkFit:
     p_value: float = math.nan
     law: Law | None = None
     status: Status = Status()
+    edge_p_value: float = math.nan
 
     @property
     def n_spikes(self) -> int:
         return int(self.spikes.size)
+
+    @property
+    def bulk_gamma(self) -> float:
+        """Aspect ratio of the bulk that the spikes leave."""
+        return self.gamma * (self.n - self.n_spikes) / (self.n - self.gamma * self.n_spikes)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from htmu_diag.fits import fit_marchenko_pastur
+from htmu_diag.fits.distance import ks_of_levels
+from htmu_diag.fits.spiked import bulk_beside, scale_of
+from htmu_diag.laws import HTMP
 from htmu_diag.laws.ensembles import beta_laguerre, wishart
 
 
@@ -14,7 +19,11 @@ def spiked(rows, columns, strengths, rng):
         left, right = rng.standard_normal(rows), rng.standard_normal(columns)
         size = np.sqrt(strength * np.sqrt(rows / columns) * columns)
         noise += size * np.outer(left / np.linalg.norm(left), right / np.linalg.norm(right))
-    return np.linalg.svd(noise, compute_uv=False) ** 2 / columns
+    return gram(noise)
+
+
+def gram(matrix):
+    return np.linalg.svd(matrix, compute_uv=False) ** 2 / max(matrix.shape)
 
 
 @pytest.mark.parametrize("columns", [256, 512])
@@ -33,19 +42,81 @@ def test_all_six_spikes_are_found(columns):
     assert fit_marchenko_pastur(values, 256 / columns).n_spikes == 6
 
 
-def test_noise_has_few_false_spikes_and_uniform_p_values():
+@pytest.mark.parametrize(("rows", "columns"), [(20, 500), (70, 70), (128, 200)])
+def test_the_p_values_of_noise_are_uniform_between_the_entries_of_the_table(rows, columns):
     rng = np.random.default_rng(0)
-    fits = [fit_marchenko_pastur(wishart(100, 200, rng=rng), 0.5, bootstrap=99) for _ in range(200)]
-    assert np.mean([fit.n_spikes for fit in fits]) <= 0.05
+    fits = [fit_marchenko_pastur(wishart(rows, columns, rng=rng), rows / columns) for _ in range(400)]
+    assert np.mean([fit.n_spikes for fit in fits]) <= 0.01
+    for p in ([fit.p_value for fit in fits], [fit.edge_p_value for fit in fits]):
+        for level in (0.01, 0.1, 0.5, 0.9):  # within four standard errors of a share
+            assert abs(np.mean(np.array(p) < level) - level) < 4 * np.sqrt(level * (1 - level) / 400)
+
+
+@pytest.mark.parametrize("strengths", [[4.0] * 12, list(np.geomspace(3, 20, 24))], ids=["weak", "many"])
+def test_the_bulk_beside_spikes_keeps_its_null_law(strengths):
+    """Also where spikes are a fifth of the spectrum."""
+    rng = np.random.default_rng(0)
+    fits = [fit_marchenko_pastur(spiked(120, 240, strengths, rng), 0.5) for _ in range(60)]
     p = np.array([fit.p_value for fit in fits])
-    assert 0.04 < np.mean(p < 0.1) < 0.18
-    assert 0.38 < np.mean(p < 0.5) < 0.62
+    assert abs(np.mean([fit.n_spikes for fit in fits]) - len(strengths)) < 2
+    assert np.mean(p < 0.01) < 0.1
+    assert 0.25 < np.mean(p < 0.5) < 0.75
+    assert np.mean([fit.scale for fit in fits]) == pytest.approx(1.0, abs=0.01)
+
+
+def test_weak_spikes_shift_the_bulk_by_what_the_first_variation_says():
+    """n times the KS distance of the bulk beside 25 known spikes, 1.6 times the BBP threshold each, is that of noise;
+    were they infinitely strong it would be half as large again."""
+    rng, ones, spikes = np.random.default_rng(0), np.ones(231), np.ones(25)
+    finite, infinite, noise = [], [], []
+    for _ in range(8):
+        left, right = np.linalg.qr(rng.standard_normal((256, 25)))[0], np.linalg.qr(rng.standard_normal((512, 25)))[0]
+        values = np.sort(gram(rng.standard_normal((256, 512)) + np.sqrt(1.6 * np.sqrt(0.5) * 512) * left @ right.T))
+        strong = bulk_beside(values[231:], spikes, 256, 0.5, 0.0)
+        weak = bulk_beside(values[231:], spikes, 256, 0.5, 1.0)
+        for bulk, out in ((weak, finite), (strong, infinite)):
+            out.append(231 * ks_of_levels(bulk.levels(values[:231] / scale_of(values[:231], ones, bulk))))
+        noise.append(256 * fit_marchenko_pastur(gram(rng.standard_normal((256, 512))), 0.5).ks_distance)
+    assert np.mean(finite) == pytest.approx(np.mean(noise), abs=0.4)
+    assert np.mean(infinite) > np.mean(finite) + 1
 
 
 def test_the_p_value_sees_weaker_repulsion_that_a_table_for_independent_values_would_not():
-    fit = fit_marchenko_pastur(beta_laguerre(200, 0.5, 15.0, rng=np.random.default_rng(0)), 0.5, bootstrap=99)
+    fit = fit_marchenko_pastur(beta_laguerre(200, 0.5, 15.0, rng=np.random.default_rng(0)), 0.5)
     assert fit.ks_distance < 1.36 / np.sqrt(200)
-    assert fit.p_value == 0.01
+    assert fit.p_value < 0.001
+
+
+def test_where_most_values_are_no_bulk_the_status_says_so():
+    values = HTMP(0.5, 0.1).rvs(300, rng=np.random.default_rng(0))
+    fit = fit_marchenko_pastur(values, 0.5)
+    assert fit.status.code == "degenerate"
+    assert "no Marchenko-Pastur bulk" in fit.status.message
+    assert fit.n_spikes == np.count_nonzero(values > fit.threshold) > values.size / 2
+    assert fit.p_value == 1e-4
+
+
+def test_a_matrix_of_low_rank_beside_weak_noise_is_not_noise():
+    values = np.concatenate(
+        [wishart(80, 160, rng=np.random.default_rng(0)) / 1e4, wishart(120, 240, rng=np.random.default_rng(1))]
+    )
+    fit = fit_marchenko_pastur(values, 0.5)
+    assert fit.n_spikes == np.count_nonzero(values > fit.threshold)
+    assert fit.p_value == 1e-4
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.integers(0, 10**6))
+def test_the_spikes_are_the_values_beyond_the_threshold(seed):
+    rng = np.random.default_rng(seed)
+    values = rng.gamma(rng.uniform(0.1, 3), size=rng.integers(10, 80)) ** rng.uniform(0.5, 4) + rng.random()
+    fit = fit_marchenko_pastur(values, rng.uniform(0.05, 1))
+    assert fit.spikes.tolist() == np.sort(values[values > fit.threshold]).tolist()
+
+
+def test_arguments_of_the_old_simulation_warn():
+    with pytest.warns(DeprecationWarning, match="no effect"):
+        fit_marchenko_pastur(wishart(30, 60, rng=np.random.default_rng(0)), 0.5, bootstrap=10)
 
 
 def test_edges_and_threshold_scale_with_the_values():

@@ -1,0 +1,60 @@
+"""Null laws of a statistic that depends on the shape of a matrix alone, tabulated by simulation and interpolated."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from htmu_diag.spectrum import Floats
+
+__all__ = ["NullTable", "load_table"]
+
+
+@dataclass(frozen=True)
+class NullTable:
+    """Upper quantiles of a statistic over a grid of two coordinates.
+
+    first: (a,), second: (b,) ascending coordinates; scores: (p,) normal scores of the probabilities, ascending;
+    quantiles: (a, b, p), ascending along the last axis. Between entries: linear in both coordinates and in the score;
+    outside: the nearest entry. Probabilities beyond the table's ends are its ends.
+    """
+
+    first: Floats
+    second: Floats
+    scores: Floats
+    quantiles: Floats
+
+    def p_value(self, statistic: float, first: float, second: float) -> float:
+        """Share of the null law at or above the statistic."""
+        if math.isnan(statistic):
+            return math.nan
+        return float(ndtr(-np.interp(statistic, self._row(first, second), self.scores)))
+
+    def quantile(self, p: float, first: float, second: float) -> float:
+        """The value that the statistic exceeds with probability p."""
+        return float(np.interp(-ndtri(p), self.scores, self._row(first, second)))
+
+    def _row(self, first: float, second: float) -> Floats:
+        i, s = _place(self.first, first)
+        j, t = _place(self.second, second)
+        low = (1 - t) * self.quantiles[i, j] + t * self.quantiles[i, j + 1]
+        high = (1 - t) * self.quantiles[i + 1, j] + t * self.quantiles[i + 1, j + 1]
+        return np.asarray((1 - s) * low + s * high)
+
+
+def _place(grid: Floats, x: float) -> tuple[int, float]:
+    """The interval of x and how far along it x lies, the ends for what lies outside."""
+    i = min(max(int(np.searchsorted(grid, x)) - 1, 0), grid.size - 2)
+    return i, min(max((x - grid[i]) / (grid[i + 1] - grid[i]), 0.0), 1.0)
+
+
+@lru_cache(maxsize=8)
+def load_table(name: str) -> dict[str, Floats]:
+    """The arrays of a file in ``fits/tables``, made by a script in ``benchmarks``."""
+    with resources.files("htmu_diag.fits").joinpath("tables", f"{name}.npz").open("rb") as file:
+        return dict(np.load(file, allow_pickle=False))

@@ -1,0 +1,90 @@
+"""The Marchenko-Pastur bulk beside spikes, to the order 1/n that a rigid spectrum shows.
+
+k strong spikes take k rows and columns with them: what is left is the noise of an (n - k) x (N - k) matrix. A spike of
+finite strength leaves a little more behind. With m(x) the companion Stieltjes transform of the bulk and l the
+population eigenvalue of the spike, in units of the noise, the number of bulk eigenvalues below x exceeds that of a
+spike at infinity by
+
+    (1/pi) [arg m(x + i0) - arg(m(x + i0) + 1/l)]    (between 0 and 1),
+
+the first variation of log det in the population (ours; it follows from Silverstein's equation, Silverstein & Bai
+1995, and is the same for spiked covariances and for noise plus a matrix of low rank). An eigenvalue of the noise stays
+within O(log n / n) of its place, so without this term nine spikes would make a bulk of noise look like something else.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from htmu_diag.laws import MarchenkoPastur
+from htmu_diag.spectrum import Floats
+
+__all__ = ["Bulk", "bulk_beside", "scale_of"]
+
+_CENTRAL = np.linspace(0.25, 0.75, 65)
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """The eigenvalues of noise beside spikes, in units of the variance of its entries.
+
+    n: how many; gamma: their aspect ratio, (n - k)/(N - k); shrinkage: their mean, (N - k)/N.
+    strengths: (k,) population eigenvalues of the spikes (1 for noise), masses: (k,) how many each stands for.
+    """
+
+    n: float
+    gamma: float
+    shrinkage: float
+    strengths: Floats
+    masses: Floats
+
+    def levels(self, x: Floats) -> Floats:
+        """(m,) expected share of the bulk's eigenvalues below x, in units of the noise."""
+        y = x / self.shrinkage
+        return np.asarray(MarchenkoPastur(self.gamma).cdf(y) + self._excess(y) / self.n)
+
+    def central_quantiles(self) -> Floats:
+        """(65,) quantiles 25 to 75 %."""
+        y = _central_quantiles(self.gamma)
+        if self.strengths.size:
+            y = MarchenkoPastur(self.gamma).ppf(np.clip(_CENTRAL - self._excess(y) / self.n, 0.01, 0.99))
+        return y * self.shrinkage
+
+    def _excess(self, y: Floats) -> Floats:
+        """Eigenvalues below y over what strong spikes would leave there; nothing outside the bulk."""
+        if not self.strengths.size:
+            return np.zeros(y.size)
+        half = y + 1 - self.gamma
+        m = (-half + 1j * np.sqrt(np.maximum(4 * y - half**2, 0.0))) / (2 * y)
+        shifts = np.angle(m)[:, None] - np.angle(m[:, None] + 1 / self.strengths)
+        return np.asarray(shifts @ self.masses / math.pi)
+
+
+def bulk_beside(spikes: Floats, masses: Floats, total: float, gamma: float, scale: float) -> Bulk:
+    """The bulk of ``total`` eigenvalues of aspect ratio gamma beside spikes (k,), noise of variance ``scale``.
+
+    scale: 0 where it is not known yet; spikes then count as infinitely strong.
+    """
+    k, columns = float(masses.sum()), total / gamma
+    ratio, shrinkage = (total - k) / (columns - k), (columns - k) / columns
+    if not scale > 0 or not spikes.size:
+        return Bulk(total - k, ratio, shrinkage, np.empty(0), np.empty(0))
+    half = (spikes / (scale * shrinkage) - 1 - ratio) / 2
+    edge = math.sqrt(ratio)
+    strengths = 1 + half + np.sqrt(np.maximum(half - edge, 0.0)) * np.sqrt(np.maximum(half + edge, 0.0))
+    return Bulk(total - k, ratio, shrinkage, np.maximum(strengths, 1 + edge), masses)
+
+
+def scale_of(values: Floats, masses: Floats, bulk: Bulk) -> float:
+    """Variance of the noise whose central eigenvalues these are; values: (m,) ascending, the bulk alone."""
+    middle = (np.cumsum(masses) - masses / 2) / masses.sum()
+    return float(np.interp(_CENTRAL, middle, values).sum() / bulk.central_quantiles().sum())
+
+
+@lru_cache(maxsize=4096)
+def _central_quantiles(gamma: float) -> Floats:
+    return MarchenkoPastur(gamma).ppf(_CENTRAL)
