@@ -1,64 +1,94 @@
-"""The 128-bin density of a spectrum: what a dashboard draws (full spectra stay in the store).
+"""The density of a spectrum on the one grid that all steps, layers and runs share: what a dashboard draws.
 
-Format, version 1: a float32 tensor of shape (2, 128) under the tag ``<kind>_density/<layer>``, plugin "htmu".
-
-    row 0   centres of the bins, ascending, in the unit of the eigenvalues
-    row 1   mass of the spectrum in each bin; the sum is the share of the spectrum that is shown (zeros are not)
-
-Bins are equally wide in u = log10 x from the smallest positive eigenvalue to the largest. Where part of the spectrum
-is negative (Hessians), they are equally wide in u = arcsinh(x/w), w = 1e-6 max |x|: logarithmic on both sides of zero;
-such a tensor is recognised by its negative first centre. The density with respect to u is row 1 over the bins' width
-in u. The plugin data of the tag's first event is JSON: version, kind, layer, shape, unit.
+Bins are 24 a decade, their edges are 10**(k/24) for whole k: two densities can be subtracted, laid over each other or
+put side by side in time without a new binning. At most six decades below the largest value are kept; the lowest bin
+takes what lies below them, zeros are left out. With the bins comes the mass that the fitted law gives each of them, so
+that the curve needs neither the law nor its parameters again.
 """
 
 from __future__ import annotations
 
-import json
-from typing import Any
+import math
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from htmu_diag.analysis.diagnose import Diagnosis
 from htmu_diag.analysis.shape import NUMERICAL_ZERO
-from htmu_diag.spectrum import Source, Spectrum
+from htmu_diag.fits import LawFit
+from htmu_diag.spectrum import Floats, Kind, Spectrum
 
-__all__ = ["BINS", "PLUGIN", "binned", "density_about", "density_tag"]
+__all__ = ["DECADES", "PER_DECADE", "Density", "centers", "density", "rows_of"]
 
-BINS = 128
-PLUGIN = "htmu"
-VERSION = 1
-_LINEAR = 1e-6  # half-width of the linear part of the arcsinh axis, relative to the largest magnitude
-_HALF_WIDTH = 0.05  # in u, of the axis of a spectrum with one distinct value
-
-
-def density_tag(source: Source) -> str:
-    """Where the density of a source is filed: ``weights_density/fc1.weight``."""
-    return f"{source.kind.value}_density/{source.name}"
+PER_DECADE = 24  # bins of a decade: a tenth of a decade holds two, a plot of 60 bars merges whole ones
+DECADES = 6  # below the largest value; what lies lower is rounding or says nothing about the tail
+SIGNED = frozenset({Kind.HESSIAN})  # kinds whose negative values are a part of the picture
+_FITTED = ("ok", "at_boundary")
 
 
-def binned(spectrum: Spectrum) -> npt.NDArray[np.float32] | None:
-    """The (2, 128) tensor; None where no eigenvalue differs from zero."""
-    values, masses = spectrum.values, spectrum.masses
-    largest = float(np.abs(values).max(initial=0.0))
-    shown = np.abs(values) > NUMERICAL_ZERO * spectrum.dimension * largest
-    values, masses = values[shown], masses[shown]
+@dataclass(frozen=True)
+class Density:
+    """Mass of a spectrum in the bins from 10**(first/24) on.
+
+    mass: (m,) share of the spectrum of the values > 0; what it lacks to 1 is zero, censored or negative.
+    other: (m,) for signed kinds the mass of the values < 0 by their magnitude; else what the fitted law gives each bin,
+        scaled to the share of the spectrum that it was fitted to, NaN where no law was fitted.
+    """
+
+    first: int
+    mass: Floats
+    other: Floats
+
+    def rows(self) -> Floats:
+        """(3, m): centres of the bins (of their logarithm), mass, other; named by `rows_of`."""
+        return np.stack([centers(self.first, self.mass.size), self.mass, self.other])
+
+
+def rows_of(kind: Kind) -> tuple[str, str, str]:
+    """What the three rows of a density of that kind are."""
+    return ("center", "mass", "negative") if kind in SIGNED else ("center", "mass", "law")
+
+
+def centers(first: int, count: int) -> Floats:
+    """(count,) middles of bins in log x, ascending."""
+    return np.asarray(10.0 ** ((np.arange(first, first + count) + 0.5) / PER_DECADE))
+
+
+def density(diagnosis: Diagnosis) -> Density | None:
+    """The density of a diagnosed spectrum; None where it has no value to show (all zero, or empty)."""
+    spectrum = diagnosis.spectrum
+    signed = spectrum.source.kind in SIGNED
+    values, masses, magnitude = _shown(spectrum, signed)
     if not values.size:
         return None
-    if values[0] > 0:
-        return _histogram(np.log10(values), masses, lambda u: 10.0**u)
-    signed = np.arcsinh(values / largest / _LINEAR)  # in this order: the width itself may be too small for a float
-    return _histogram(signed, masses, lambda u: largest * (_LINEAR * np.sinh(u)))
+    place = np.floor(np.log10(magnitude) * PER_DECADE).astype(int)  # (n,) bin of each value on the whole grid
+    last = int(place.max())
+    lowest, first = int(place.min()), max(int(place.min()), last - DECADES * PER_DECADE + 1)
+    place = np.maximum(place, first) - first
+    mass = _in_bins(place, np.where(values > 0, masses, 0.0), last - first + 1)
+    if signed:
+        return Density(first, mass, _in_bins(place, np.where(values < 0, masses, 0.0), mass.size))
+    cut, share = lowest < first, float(masses.sum())
+    return Density(first, mass, _law_mass(diagnosis.htmp, first, mass.size, share, cut=cut))
 
 
-def density_about(source: Source) -> bytes:
-    """The plugin data of a tag's first event, JSON: version, kind, layer, shape, unit."""
-    about = {"version": VERSION, "kind": source.kind.value, "layer": source.name}
-    return json.dumps({**about, "shape": list(source.shape), "unit": source.unit}).encode()
+def _shown(spectrum: Spectrum, signed: bool) -> tuple[Floats, Floats, Floats]:
+    """Values with their masses and magnitudes, without zeros; without negative ones unless they are a part of it."""
+    magnitude = np.abs(spectrum.values)
+    zero = NUMERICAL_ZERO * spectrum.dimension * magnitude.max(initial=0.0)
+    kept = (magnitude > max(zero, np.finfo(np.float64).tiny)) & (signed | (spectrum.values > 0))
+    return spectrum.values[kept], spectrum.masses[kept], magnitude[kept]
 
 
-def _histogram(u: npt.NDArray[np.float64], masses: npt.NDArray[np.float64], back: Any) -> npt.NDArray[np.float32]:
-    low, high = u[0], u[-1]
-    if not high > low:
-        low, high = low - _HALF_WIDTH, high + _HALF_WIDTH
-    mass, edges = np.histogram(u, bins=BINS, range=(low, high), weights=masses)
-    return np.stack([back((edges[:-1] + edges[1:]) / 2), mass]).astype(np.float32)
+def _in_bins(place: npt.NDArray[np.int_], masses: Floats, count: int) -> Floats:
+    return np.bincount(place, masses, count).astype(np.float64)
+
+
+def _law_mass(fit: LawFit | None, first: int, count: int, share: float, *, cut: bool) -> Floats:
+    """Mass of the law between the bins' edges; the lowest bin takes what lies below where that of the data does."""
+    if fit is None or fit.law is None or fit.status.code not in _FITTED:
+        return np.full(count, math.nan)
+    edges = 10.0 ** (np.arange(first, first + count + 1) / PER_DECADE) - fit.floor
+    below = fit.law.cdf(np.maximum(edges, 0.0))
+    return np.asarray(share * np.diff(np.concatenate([[0.0], below[1:]]) if cut else below))

@@ -221,6 +221,8 @@ def _htmp_numbers(fit: LawFit) -> dict[str, float]:
         "kappa_stderr": fit.kappa_stderr,
         "kappa_low": low,
         "kappa_high": high,
+        "htmp_scale": fit.scale,
+        "htmp_floor": fit.floor,
         "htmp_ks": fit.ks_distance,
     }
 

@@ -40,8 +40,9 @@ _MEDIANS = ("kappa",)  # infinite for noise: a mean would be one layer's number
 def summarize(diagnoses: Sequence[Diagnosis | Reading]) -> dict[str, float]:
     """Averages for each kind, under ``summary/<kind>_<quantity>_mean``; layers without a number are not counted.
 
-    Also ``_layers`` (how many spectra), ``_alpha_layers`` (how many of them the averages of fitted numbers are over),
-    ``_spikes`` (their sum) and one count for each phase that occurs.
+    Medians, sums and counts say so as well: ``_kappa_median``, ``_spikes_sum``, ``_layers_count`` (how many spectra),
+    ``_alpha_layers_count`` (how many of them the averages of fitted numbers are over),
+    and ``_phase_<phase>_count`` for each phase, zeros included, of kinds that have phases.
     """
     summary: dict[str, float] = {}
     for kind in dict.fromkeys(d.source.kind for d in diagnoses):
@@ -55,11 +56,14 @@ def _of_one_kind(members: Sequence[Diagnosis | Reading]) -> dict[str, float]:
     medians = {f"{name}_median": _finite(members, name) for name in _MEDIANS}
     numbers = {name: float(np.mean(values)) for name, values in means.items() if values}
     numbers |= {name: float(np.median(values)) for name, values in medians.items() if values}
-    numbers |= {"spikes": float(sum(_finite(members, "spikes"))), "layers": float(len(members))}
-    numbers |= {"alpha_layers": float(len(_finite(members, "alpha")))}
+    spikes = _finite(members, "spikes")
+    numbers |= {"spikes_sum": sum(spikes)} if spikes else {}
+    numbers["layers_count"] = float(len(members))
+    numbers["alpha_layers_count"] = float(len(_finite(members, "alpha")))
     phases = Counter(d.verdict for d in members)
-    known = (p.value for p in Phase if p is not Phase.UNDETERMINED)
-    return numbers | {f"phase_{name}": float(phases[name]) for name in known if phases[name]}
+    names = [phase.value for phase in Phase if phase is not Phase.UNDETERMINED]
+    known = names if any(phases[name] for name in names) else []
+    return numbers | {f"phase_{name}_count": float(phases[name]) for name in known}
 
 
 def _finite(members: Sequence[Diagnosis | Reading], name: str) -> list[float]:

@@ -43,6 +43,7 @@ def watch(
     options: Options | None = None,
     budget: float | None = None,
     strict: bool = False,
+    config: Mapping[str, Any] | None = None,
     run_info: Mapping[str, Any] | None = None,
     sinks: Sequence[Sink] | None = None,
     start_step: int = 0,
@@ -62,7 +63,9 @@ def watch(
     options: of the diagnosis. seed: of the probes' own random numbers.
     budget: largest share of wall time spent measuring, such as 0.05; intervals stretch to keep it.
     strict: raise what goes wrong on the training thread at its next step; by default it is warned about once.
-    run_info: content of run.json, see `htmu_diag.storage.run_info`.
+    config: the run's configuration as plain values, nested or not (learning rate, widths, ...): stored with the run,
+        shown on TensorBoard's HParams page, and compared between runs.
+    run_info: content of run.json, see `htmu_diag.storage.run_info`; its own "config" gives way to ``config``.
     sinks: where diagnosed steps go, in place of TensorBoard in ``log_dir``.
     start_step: optimizer steps taken before; a resumed run continues its folder, and what was logged after
         this step is superseded.
@@ -92,6 +95,8 @@ def watch(
     _check_model(context, complaints)
     samples = stored_samples(context, plan.probes)
     info = dict(default_run_info(seed=seed) if run_info is None else run_info)
+    if config is not None:
+        info["config"] = dict(config)
     info.setdefault("options", asdict(options or Options()))  # an offline analysis then gives the same numbers
     writes = team.share.rank == 0
     spending = Budget(budget if writes else None)  # rank 0 decides for all

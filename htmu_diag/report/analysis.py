@@ -155,9 +155,10 @@ class Analysis:
         found = {key.removeprefix("summary/weights_"): value for key, value in summarize(self.diagnoses).items()}
         means = {f"{name}_mean": found.get(f"{name}_mean", math.nan) for name in _MEANS}
         kappas = {"kappa_mean": 10.0 ** means["log_kappa_mean"], "kappa_median": found.get("kappa_median", math.nan)}
-        counts = {"layers": float(len(self.layers)), "alpha_layers": found.get("alpha_layers", 0.0)}
+        counts = {"layers": float(len(self.layers)), "alpha_layers": found.get("alpha_layers_count", 0.0)}
         counts |= {"unusable": float(len(self.unusable))}
-        counts |= {key: value for key, value in found.items() if key == "spikes" or key.startswith("phase_")}
+        counts |= {"spikes": found["spikes_sum"]} if "spikes_sum" in found else {}
+        counts |= {key.removesuffix("_count"): v for key, v in found.items() if key.startswith("phase_") and v}
         return {**counts, **means, **kappas}
 
     def plot(self, name: str | None = None) -> Figure:

@@ -9,7 +9,7 @@ from htmu_diag.analysis import Diagnosis
 from htmu_diag.fits import TailFit
 from htmu_diag.report.cells import number
 
-__all__ = ["INK", "add_legend", "set_scale", "title"]
+__all__ = ["INK", "add_legend", "set_scale", "shortened", "title"]
 
 INK = "#30363d"  # of text
 _KNOWN = 0x530  # matplotlib's own font covers Latin, Greek and Cyrillic, which end here
@@ -21,13 +21,13 @@ def title(diagnosis: Diagnosis) -> str:
     source = diagnosis.source
     kind = "" if source.kind.value == "weights" else f" ({source.kind.value.replace('_', ' ')})"
     step = "" if source.step is None else f", step {source.step}"
-    return f"{_shortened(source.name)}{kind}\n{' x '.join(map(str, source.shape))}{step}: {diagnosis.verdict}"
+    return f"{shortened(source.name)}{kind}\n{' x '.join(map(str, source.shape))}{step}: {diagnosis.verdict}"
 
 
-def _shortened(name: str) -> str:
+def shortened(name: str, longest: int = _LONGEST) -> str:
     """The start and the end of a long name (layers often differ at their end), in characters that the font has."""
     name = "".join(c if c.isprintable() and ord(c) < _KNOWN else "\u25a1" for c in name)
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST // 3]}...{name[-2 * _LONGEST // 3 :]}"
+    return name if len(name) <= longest else f"{name[: longest // 3]}...{name[-2 * longest // 3 :]}"
 
 
 def set_scale(axis: Any, low: float, high: float) -> None:

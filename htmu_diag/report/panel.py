@@ -19,7 +19,7 @@ from htmu_diag.report.cells import number, with_error
 from htmu_diag.report.labels import INK, add_legend, set_scale, title
 from htmu_diag.spectrum import Floats
 
-__all__ = ["draw_esd", "log_histogram"]
+__all__ = ["BARS", "EDGE", "LAW", "TAIL", "draw_esd", "draw_fits", "frame", "log_histogram", "positive"]
 
 BARS, TAIL, LAW, EDGE = "#cfd4da", "#d1495b", "#1f6fb4", "#6b7280"
 _POINTS = 200  # of a drawn curve
@@ -28,7 +28,7 @@ _CONSTANT = 1e-3  # values closer than this are one bar: bins of their own would
 
 def draw_esd(axes: Any, diagnosis: Diagnosis, *, legend_columns: int = 1) -> None:
     """Draw one diagnosis, its legend below; a panel without positive eigenvalues says so in words."""
-    values, weights = _positive(diagnosis)
+    values, weights = positive(diagnosis)
     axes.set_title(title(diagnosis), fontsize=9.5, color=INK, loc="left", parse_math=False)
     if not values.size:
         axes.text(0.5, 0.5, "no positive eigenvalue", ha="center", va="center", transform=axes.transAxes)
@@ -37,11 +37,10 @@ def draw_esd(axes: Any, diagnosis: Diagnosis, *, legend_columns: int = 1) -> Non
         return
     edges, density = log_histogram(values, weights)
     axes.stairs(density, edges, fill=True, color=BARS, label=f"{values.size} eigenvalue{'s' * (values.size != 1)}")
-    _frame(axes, edges, density)
+    frame(axes, edges, density)
     set_scale(axes.xaxis, *axes.get_xlim())
     set_scale(axes.yaxis, *axes.get_ylim())
-    _draw_bulk(axes, diagnosis)
-    _draw_laws(axes, diagnosis, edges, float(weights.sum()))
+    draw_fits(axes, diagnosis, edges, float(weights.sum()))
     add_legend(axes, diagnosis, legend_columns)
 
 
@@ -56,14 +55,21 @@ def log_histogram(values: Floats, weights: Floats) -> tuple[Floats, Floats]:
     return edges, mass / np.diff(edges)
 
 
-def _positive(diagnosis: Diagnosis) -> tuple[Floats, Floats]:
+def draw_fits(axes: Any, diagnosis: Diagnosis, edges: Floats, mass: float) -> None:
+    """Bulk edge and spikes, the fitted HTMP law, the power law from xmin on. mass: share that the bars hold."""
+    _draw_bulk(axes, diagnosis)
+    _draw_laws(axes, diagnosis, edges, mass)
+
+
+def positive(diagnosis: Diagnosis) -> tuple[Floats, Floats]:
+    """Values above numerical zero with their masses."""
     spectrum = diagnosis.spectrum
     largest = float(spectrum.values.max(initial=0.0))
     kept = spectrum.values > NUMERICAL_ZERO * spectrum.dimension * largest
     return spectrum.values[kept], spectrum.masses[kept]
 
 
-def _frame(axes: Any, edges: Floats, density: Floats) -> None:
+def frame(axes: Any, edges: Floats, density: Floats) -> None:
     """Limits that the data set, so that a law's far tail does not squeeze them."""
     axes.set(xscale="log", yscale="log")
     seen = density[density > 0]

@@ -12,7 +12,7 @@ from htmu_diag.analysis.record import StepRecord
 
 __all__ = ["ConsoleSink"]
 
-_SHOWN = ("alpha_mean", "kappa_median", "spikes")
+_SHOWN = ("alpha_mean", "kappa_median", "spikes_sum")
 
 
 class ConsoleSink:

@@ -1,24 +1,36 @@
-"""Pictures of each layer's density with its fits, for TensorBoard's Images page."""
+"""Pictures of layers' densities with their fits, for TensorBoard's Images page: its first page, weights first."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 from tensorboard.compat.proto.summary_pb2 import Summary
 
+from htmu_diag.analysis import Diagnosis
 from htmu_diag.analysis.record import StepRecord
-from htmu_diag.report.figures import esd_figure, png
+from htmu_diag.report.card import CARD_DPI, card
+from htmu_diag.report.figures import png
 from htmu_diag.sinks.summaries import add_picture
+from htmu_diag.spectrum import Kind
 
 __all__ = ["MOST", "add_figures"]
 
-MOST = 32  # figures of a step; a larger model shows its largest layers, so that closing a run stays short
-_DPI = 80
+MOST = 12  # pictures of a step: what the page shows without a click, and a second or two of drawing
 
 
 def add_figures(summary: Summary, record: StepRecord) -> None:
-    """One picture a layer under ``<kind>_esd/<layer>``, of the largest MOST spectra."""
-    by_size = sorted(record.diagnoses, key=lambda d: -d.spectrum.values.size)[:MOST]
-    for diagnosis in by_size:
-        figure = esd_figure(diagnosis)
-        width, height = (round(side * _DPI) for side in figure.get_size_inches())
+    """One picture a layer under ``<kind>_esd/<layer>``: weights first, MOST of them at even distances in the model."""
+    for diagnosis in _chosen(record.diagnoses):
+        figure = card(diagnosis)
+        width, height = (round(side * CARD_DPI) for side in figure.get_size_inches())
         tag = f"{diagnosis.source.kind.value}_esd/{diagnosis.source.name}"
-        add_picture(summary, tag, png(figure, dpi=_DPI), width, height)
+        add_picture(summary, tag, png(figure, dpi=CARD_DPI), width, height)
+
+
+def _chosen(diagnoses: Sequence[Diagnosis]) -> list[Diagnosis]:
+    ordered = sorted(diagnoses, key=lambda d: d.source.kind is not Kind.WEIGHTS)
+    weights = sum(d.source.kind is Kind.WEIGHTS for d in ordered)
+    if weights < MOST:
+        return ordered[:MOST]
+    return [ordered[round(place)] for place in np.linspace(0, weights - 1, MOST)]

@@ -1,4 +1,4 @@
-"""Summary messages of TensorBoard: numbers, text, pictures, densities."""
+"""Summary messages of TensorBoard: numbers, text, pictures, arrays."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_STRING
 
-from htmu_diag.analysis.density import PLUGIN, binned, density_about, density_tag
-from htmu_diag.spectrum import Spectrum
-
-__all__ = ["add_density", "add_picture", "add_scalars", "add_text", "plugin_metadata", "text_tensor"]
+__all__ = ["add_picture", "add_scalars", "add_text", "array_tensor", "plugin_metadata", "text_tensor"]
 
 _LARGEST = float(np.finfo(np.float32).max)  # scalars are stored as float32
 
@@ -37,14 +34,6 @@ def add_picture(summary: Summary, tag: str, png: bytes, width: int, height: int)
     summary.value.add(tag=tag, image=image)
 
 
-def add_density(summary: Summary, spectrum: Spectrum) -> None:
-    """Put the density into a summary; nothing where there is none."""
-    tensor = binned(spectrum)
-    if tensor is not None:
-        metadata = plugin_metadata(PLUGIN, density_about(spectrum.source))
-        summary.value.add(tag=density_tag(spectrum.source), tensor=_array_tensor(tensor), metadata=metadata)
-
-
 def text_tensor(content: bytes) -> TensorProto:
     """A scalar tensor of one byte string."""
     return TensorProto(dtype=DT_STRING, string_val=[content])
@@ -59,6 +48,7 @@ def plugin_metadata(plugin: str, content: bytes = b"", description: str = "") ->
     )
 
 
-def _array_tensor(array: npt.NDArray[np.float32]) -> TensorProto:
+def array_tensor(array: npt.NDArray[np.float32]) -> TensorProto:
+    """An array of float32, as it is."""
     shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=size) for size in array.shape])
     return TensorProto(dtype=DT_FLOAT, tensor_shape=shape, tensor_content=array.astype("<f4").tobytes())

@@ -1,7 +1,8 @@
 """The TensorBoard sink: one event a step with all its numbers, in one run and one file.
 
-Scalars are named ``<kind>_<quantity>/<layer>``, so that the Time Series page makes one group of each quantity, with
-one card a layer. Beside them: densities for the plugin, figures, a Custom Scalars layout, hyperparameters, texts.
+What the Spectra page reads is a packed table and the densities (`sinks.packed`). Beside them, for TensorBoard's own
+pages: scalars named ``<kind>_<quantity>/<layer>``, one group a quantity and one card a layer; small pictures of weight
+spectra; averages under Custom Scalars; hyperparameters; the last table, the configuration and what failed as texts.
 """
 
 from __future__ import annotations
@@ -11,22 +12,26 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from htmu_diag.analysis.record import StepRecord
 from htmu_diag.errors import InputError
+from htmu_diag.report.tables import markdown_table
 from htmu_diag.sinks.events import EventFile
 from htmu_diag.sinks.hparams import add_experiment, add_session_end, add_session_start, flattened
 from htmu_diag.sinks.layout import add_layout
+from htmu_diag.sinks.packed import Packer
 from htmu_diag.sinks.pictures import add_figures
-from htmu_diag.sinks.resume import scalars_at
-from htmu_diag.sinks.summaries import add_density, add_scalars, add_text
+from htmu_diag.sinks.resume import carried_at, without_renewed
+from htmu_diag.sinks.scalars import Scalars, chosen
+from htmu_diag.sinks.summaries import add_scalars, add_text
 
 __all__ = ["TensorBoardSink"]
 
-_COUNTS = ("_layers", "_phase_")  # model-level numbers that say nothing as a final metric
+_COUNTS = ("_count",)  # model-level numbers that say nothing as a final metric
+Pictures = int | Literal["log"] | None
 
 
 class TensorBoardSink:
@@ -34,21 +39,35 @@ class TensorBoardSink:
 
     directory: created if it does not exist. Best a folder without other writers (a SummaryWriter): of two files that
         grow in one run, TensorBoard's Python loader (--load_fast=false) follows only the newer one.
-    figure_every: draw each layer's density with its fits at every n-th record, and at the last one when the sink is
-        closed. 0, the default, draws the last only, since a figure takes as long as several analyses; None draws none.
+    scalars: "few", the default, logs five numbers a layer one by one (`sinks.scalars.PER_LAYER`), the averages and the
+        training's own; the rest is in the packed table, which the Spectra page, the store and JSON lines hold too.
+        "all" logs every number of every layer: some 30 tags a layer.
+    figure_every: when a dozen spectra are drawn and the table is written as a text. "log", the default: at the first,
+        second, fourth, eighth ... record, and at the last one when the sink is closed; n: at every n-th and the last;
+        0: the last only; None: never, and the table at the last only.
     metrics: scalars whose last value the HParams page shows (also from "metrics" of the run's information), beside
         the model-level ones and those of the training that are logged before the second measurement.
 
     Raises StorageError where the folder cannot be written, InputError for steps that go back within a curve
-    (TensorBoard would drop what was logged after them).
+    (TensorBoard would drop what was logged after them) and for choices that it does not know.
     """
 
     def __init__(
-        self, directory: str | os.PathLike[str], *, figure_every: int | None = 0, metrics: tuple[str, ...] = ()
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        scalars: Scalars = "few",
+        figure_every: Pictures = "log",
+        metrics: tuple[str, ...] = (),
     ) -> None:
+        if scalars not in ("few", "all"):
+            raise InputError(f"scalars={scalars!r} is unknown; use 'few' or 'all'")
+        if isinstance(figure_every, str) and figure_every != "log":
+            raise InputError(f"figure_every={figure_every!r} is unknown; use 'log', a number of records, or None")
         self.directory = Path(directory)
-        self._figure_every, self._metrics = figure_every, metrics
+        self._figure_every, self._metrics, self._scalars = figure_every, metrics, scalars
         self._events: EventFile | None = None
+        self._packer = Packer()
         self._hparams: dict[str, Any] = {}
         self._final: dict[str, None] = {}  # scalars of the HParams page, in order
         self._start = 0
@@ -56,13 +75,13 @@ class TensorBoardSink:
         self._diagnosed = 0  # records with spectra so far
         self._undrawn: StepRecord | None = None
         self._first = Summary()  # texts and hyperparameters, for the first event
-        self._carried: dict[str, float] = {}  # of the step at which a resumed run starts
+        self._carried = Summary()  # of the step at which a resumed run starts
 
     def open(self, run: Mapping[str, Any], *, start_step: int) -> None:
         """Begin a new event file; what earlier ones hold after start_step disappears from the curves."""
         self.close()
-        self._carried = scalars_at(self.directory, start_step) if start_step else {}
-        self._events = EventFile(self.directory, start_step)
+        self._carried = carried_at(self.directory, start_step) if start_step else Summary()
+        self._events, self._packer = EventFile(self.directory, start_step), Packer()
         self._start, self._last, self._diagnosed = start_step, {}, 0
         self._hparams = flattened(run.get("config") or {})
         self._final = dict.fromkeys([*self._metrics, *run.get("metrics", ())])
@@ -73,18 +92,18 @@ class TensorBoardSink:
         self._first = summary
 
     def write(self, record: StepRecord) -> None:
-        """Everything of one step in one event; figures, where they are due, in another."""
+        """Everything of one step in one event; pictures, where they are due, in another."""
         events = self._opened(record)
         summary = self._summary(record)
         if record.step == self._start:  # one event, so that a kill takes nothing of this step away
-            summary.MergeFrom(self._beginning(record.metrics()))
+            summary.MergeFrom(self._beginning(summary))
         else:
             self._begin(events)
         events.add(summary, record.step, record.wall_time)
-        self._first, self._carried = Summary(), {}
+        self._first, self._carried = Summary(), Summary()
         if record.diagnoses:
-            self._undrawn = record if self._figure_every is not None else None
-            if self._figure_every and self._diagnosed % self._figure_every == 0:
+            self._undrawn = record
+            if self._is_due():
                 self._draw(events)
             self._diagnosed += 1
 
@@ -105,9 +124,8 @@ class TensorBoardSink:
     def _summary(self, record: StepRecord) -> Summary:
         summary = Summary()
         metrics = record.metrics()
-        add_scalars(summary, metrics)
-        for diagnosis in record.diagnoses:
-            add_density(summary, diagnosis.spectrum)
+        add_scalars(summary, chosen(record, metrics, self._scalars))
+        self._packer.add(summary, record.diagnoses)
         if record.events:
             add_text(summary, "run/events", "\n\n".join(record.events))
         self._add_pages(summary, record, metrics)
@@ -127,22 +145,31 @@ class TensorBoardSink:
         """Final metrics, the training's own first: the page shows the first five unasked."""
         return sorted(self._final, key=lambda tag: tag.startswith("summary/"))
 
-    def _begin(self, events: EventFile) -> None:
-        events.add(self._beginning({}), self._start, time.time())
-        self._first, self._carried = Summary(), {}
+    def _is_due(self) -> bool:
+        """Whether pictures of this record are wanted now; the last one is drawn in any case where any are."""
+        if self._figure_every == "log":
+            number = self._diagnosed + 1
+            return number & (number - 1) == 0
+        return bool(self._figure_every) and self._diagnosed % int(self._figure_every or 1) == 0
 
-    def _beginning(self, renewed: Mapping[str, float]) -> Summary:
+    def _begin(self, events: EventFile) -> None:
+        events.add(self._beginning(Summary()), self._start, time.time())
+        self._first, self._carried = Summary(), Summary()
+
+    def _beginning(self, renewed: Summary) -> Summary:
         """Once: what a run begins with, and its start step's earlier numbers but for those that are measured again."""
         summary = Summary()
         summary.CopyFrom(self._first)
-        add_scalars(summary, {tag: value for tag, value in self._carried.items() if tag not in renewed})
+        summary.MergeFrom(without_renewed(self._carried, renewed))
         return summary
 
     def _draw(self, events: EventFile) -> None:
         record, self._undrawn = self._undrawn, None
         if record is not None:
             summary = Summary()
-            add_figures(summary, record)
+            add_text(summary, "run/table", markdown_table(record.diagnoses))
+            if self._figure_every is not None:
+                add_figures(summary, record)
             events.add(summary, record.step, record.wall_time)
 
     def _opened(self, record: StepRecord) -> EventFile:

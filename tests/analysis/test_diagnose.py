@@ -116,7 +116,7 @@ def test_a_summary_averages_layers_and_leaves_failed_ones_out() -> None:
     failed = diagnose(weights(np.array([1.0, 2.0]), (2, 5), "tiny.weight"))
     summary = summarize([*good, failed])
     assert summary["summary/weights_alpha_mean"] == pytest.approx(np.mean([d.tail.alpha for d in good]))
-    assert summary["summary/weights_layers"] == 3
+    assert summary["summary/weights_layers_count"] == 3
 
 
 def test_a_tiny_layer_does_not_move_the_mean_alpha() -> None:

@@ -31,7 +31,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = torch.nn.Sequential(torch.nn.Linear(32, 48), torch.nn.ReLU(), torch.nn.Linear(48, 24))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
     x, y = torch.randn(64, 32), torch.randn(64, 24)
-    sinks = [TensorBoardSink(folder), JSONLSink(folder / "live.jsonl")]
+    sinks = [TensorBoardSink(folder, scalars="all"), JSONLSink(folder / "live.jsonl")]
     options = Options(bootstrap=20, seed=5)
     with htmu_diag.watch(model, optimizer, log_dir=folder, every=2, sinks=sinks, options=options):
         for _ in range(6):

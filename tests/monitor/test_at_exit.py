@@ -120,7 +120,7 @@ def test_forked_children_leave_the_run_to_their_parent(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", FORKED, str(tmp_path)], capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     assert htmu_diag.load_run(tmp_path).steps == (0, 1, 2, 3)
-    curve = EventAccumulator(str(tmp_path)).Reload().Scalars("weights_trace/0.weight")
+    curve = EventAccumulator(str(tmp_path)).Reload().Scalars("weights_stable_rank/0.weight")
     assert [event.step for event in curve] == [0, 1, 2, 3]
 
 

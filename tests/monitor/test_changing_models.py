@@ -109,7 +109,7 @@ def test_what_is_measured_follows_a_changed_model(change: Change, tmp_path: Path
     curves = EventAccumulator(str(tmp_path)).Reload()
     for name in FIRST | SECOND | after:
         seen = [step for step in steps if name in (after if step > 3 else FIRST | SECOND)]
-        assert [event.step for event in curves.Scalars(f"weights_trace/{name}")] == seen
+        assert [event.step for event in curves.Scalars(f"weights_stable_rank/{name}")] == seen
 
 
 class Averaging(torch.nn.Module):

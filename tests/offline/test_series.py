@@ -55,7 +55,7 @@ def test_the_checkpoints_give_every_number_of_the_live_run(live: Path, offline: 
 def test_tensorboard_has_the_same_tags_and_values(live: Path, offline: Path) -> None:
     watched, found = (EventAccumulator(str(folder)).Reload() for folder in (live, offline))
     tags = set(found.Tags()["scalars"])
-    assert {"weights_alpha/fc1.weight", "weights_kappa/fc2.weight", "summary/weights_alpha_mean"} <= tags
+    assert {"weights_alpha/fc1.weight", "weights_log_kappa/fc2.weight", "summary/weights_alpha_mean"} <= tags
     of_spectra = {tag for tag in watched.Tags()["scalars"] if not tag.startswith(("train/", "test/"))}
     assert tags <= of_spectra
     assert all(point.step == 0 for tag in of_spectra - tags for point in watched.Scalars(tag))

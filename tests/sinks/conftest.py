@@ -22,15 +22,15 @@ LAYERS = ("blocks.2.up", "blocks.10.up")
 
 
 @functools.cache
-def diagnosis(name: str, step: int) -> Diagnosis:
+def diagnosis(name: str, step: int, kind: Kind = Kind.WEIGHTS) -> Diagnosis:
     rng = np.random.default_rng([step, len(name)])
     matrix = rng.standard_normal((36, 72))
     values = np.linalg.eigvalsh(matrix @ matrix.T / 72)
-    return diagnose(Spectrum.exact(values, Source(Kind.WEIGHTS, name, (36, 72), step)), Options(bootstrap=0))
+    return diagnose(Spectrum.exact(values, Source(kind, name, (36, 72), step)), Options(bootstrap=0))
 
 
-def record(step: int, names: tuple[str, ...] = LAYERS, **more: Any) -> StepRecord:
-    return StepRecord(step, 1e9 + step, tuple(diagnosis(name, step) for name in names), **more)
+def record(step: int, names: tuple[str, ...] = LAYERS, kind: Kind = Kind.WEIGHTS, **more: Any) -> StepRecord:
+    return StepRecord(step, 1e9 + step, tuple(diagnosis(name, step, kind) for name in names), **more)
 
 
 @pytest.fixture(name="record")

@@ -1,6 +1,8 @@
 """What is written for TensorBoard is what TensorBoard reads, with both of its loaders."""
 
+import json
 import math
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,15 +16,19 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.hparams import metadata as hparams
 
-from htmu_diag.analysis import StepRecord
-from htmu_diag.analysis.density import BINS, binned
+from htmu_diag.analysis import Options, StepRecord, diagnose
+from htmu_diag.analysis.density import density
 from htmu_diag.errors import InputError, StorageError
 from htmu_diag.sinks import TensorBoardSink
+from htmu_diag.sinks.pictures import MOST
+from htmu_diag.sinks.scalars import PER_LAYER
+from htmu_diag.spectrum import Kind
 
 Make = Callable[..., StepRecord]
 Read = Callable[[Path], Any]
 RUN = {"config": {"model": {"name": "mlp", "width": 64}, "amp": False, "sizes": [3, 4], "note": None}, "seed": 3}
 ALPHA = "weights_alpha/blocks.2.up"
+LAYERS = ("blocks.2.up", "blocks.10.up")
 
 
 def written(folder: Path, records: list[StepRecord], start_step: int = 0, **options: Any) -> Path:
@@ -40,7 +46,7 @@ def raw_events(path: Path) -> list[Event]:
 
 def test_curves_come_back_step_by_step(record: Make, read: Read, tmp_path: Path) -> None:
     records = [record(step, scalars={"train/loss": 1 / (1 + step)}) for step in (0, 100, 200)]
-    written(tmp_path / "run", records)
+    written(tmp_path / "run", records, scalars="all")
     found = read(tmp_path)
     for tag in records[0].metrics():
         expected = [(r.step, float(np.float32(r.metrics()[tag]))) for r in records if tag in r.metrics()]
@@ -49,7 +55,7 @@ def test_curves_come_back_step_by_step(record: Make, read: Read, tmp_path: Path)
 
 def test_all_numbers_of_a_step_are_in_one_event(record: Make, tmp_path: Path) -> None:
     records = [record(step) for step in (0, 100)]
-    events = raw_events(written(tmp_path, records))
+    events = raw_events(written(tmp_path, records, scalars="all"))
     for step in records:
         of_step = [
             e for e in events if e.step == step.step and any(v.HasField("simple_value") for v in e.summary.value)
@@ -109,21 +115,98 @@ def test_nothing_but_finite_float32_reaches_tensorboard(record: Make, tmp_path: 
     assert {"nan", "inf", "too_large", "minus", "good"} & set(values) == {"good"}
 
 
-def test_densities_are_tensors_of_the_plugin(record: Make, read: Read, tmp_path: Path) -> None:
+def test_by_default_a_layer_has_five_scalars_and_averages_say_what_they_are(record: Make, tmp_path: Path) -> None:
+    loss = {"weights_kappa/of_mine": 1.0, "train/loss": 2.0}
+    events = raw_events(written(tmp_path, [record(0, scalars=loss)]))
+    tags = {v.tag for e in events for v in e.summary.value if v.HasField("simple_value")}
+    assert {t for t in tags if t.endswith("/blocks.2.up")} == {f"weights_{name}/blocks.2.up" for name in PER_LAYER}
+    averages = {t for t in tags if t.startswith("summary/")}
+    assert all(t.endswith(("_mean", "_median", "_sum", "_count")) for t in averages)
+    assert {"summary/weights_spikes_sum", "summary/weights_kappa_median", "summary/weights_alpha_mean"} < averages
+    assert tags == averages | loss.keys() | {f"weights_{q}/{layer}" for q in PER_LAYER for layer in LAYERS}
+
+
+def test_phases_that_no_layer_is_in_are_counted_as_zero(record: Make, read: Read, tmp_path: Path) -> None:
+    diagnosed = [diagnose(d.spectrum, Options(bootstrap=20)) for d in record(0).diagnoses]
+    written(tmp_path / "run", [StepRecord(0, 1.0, tuple(diagnosed))])
+    found = read(tmp_path)
+    counts = {t: found.scalars(t)["run"][0][1] for t in found.scalar_tags() if "_phase_" in t}
+    assert len(counts) == 6
+    assert sum(counts.values()) == len(LAYERS)
+
+
+def test_tables_and_densities_are_tensors_of_the_plugin(record: Make, read: Read, tmp_path: Path) -> None:
     records = [record(step) for step in (0, 100)]
     written(tmp_path / "run", records)
     found = read(tmp_path)
-    assert set(found.tensor_tags("htmu")) == {"weights_density/blocks.2.up", "weights_density/blocks.10.up"}
-    points = found.tensors("htmu", "weights_density/blocks.2.up")
-    assert [step for step, _ in points] == [0, 100]
-    for (_, tensor), step in zip(points, records, strict=True):
-        assert (tensor.shape, tensor.dtype) == ((2, BINS), np.float32)
-        assert np.array_equal(tensor, binned(step.diagnoses[0].spectrum))
+    tags = found.tensor_tags("htmu")
+    [known] = [tag for tag in tags if tag.startswith("weights_table/")]
+    about = json.loads(tags[known].plugin_content)
+    assert [layer["name"] for layer in about["layers"]] == list(LAYERS)
+    place = about["quantities"].index("alpha")
+    for (step, cells), expected in zip(found.tensors("htmu", known), records, strict=True):
+        assert (step, cells.shape) == (expected.step, (2, len(about["quantities"])))
+        assert cells[0, place] == np.float32(expected.diagnoses[0].tail.alpha)
+    for (step, rows), expected in zip(found.tensors("htmu", "weights_density/blocks.2.up"), records, strict=True):
+        drawn = density(expected.diagnoses[0])
+        assert drawn is not None
+        assert (step, rows.dtype) == (expected.step, np.float32)
+        assert np.array_equal(rows, drawn.rows().astype(np.float32), equal_nan=True)
 
 
-def test_the_last_record_is_drawn_when_the_sink_is_closed(record: Make, read: Read, tmp_path: Path) -> None:
-    written(tmp_path / "run", [record(step) for step in (0, 100)])
-    assert read(tmp_path).pictures() == {"weights_esd/blocks.2.up": [100], "weights_esd/blocks.10.up": [100]}
+def test_the_start_is_kept_under_tags_of_its_own(record: Make, read: Read, tmp_path: Path) -> None:
+    written(tmp_path / "run", [record(0, LAYERS[:1]), record(100), record(200)])
+    found = read(tmp_path)
+    assert [step for step, _ in found.tensors("htmu", "weights_start/blocks.2.up")] == [0]
+    assert [step for step, _ in found.tensors("htmu", "weights_start/blocks.10.up")] == [100]
+    starts = sorted(t for t in found.tensor_tags("htmu") if t.startswith("weights_table_start/"))
+    assert [[step for step, _ in found.tensors("htmu", tag)] for tag in starts] in ([[0], [100]], [[100], [0]])
+
+
+def test_other_layers_are_another_table(record: Make, read: Read, tmp_path: Path) -> None:
+    written(tmp_path / "run", [record(0), record(100, ("blocks.10.up",)), record(200)])
+    found = read(tmp_path)
+    tables = [tag for tag in found.tensor_tags("htmu") if tag.startswith("weights_table/")]
+    steps = sorted([step for step, _ in found.tensors("htmu", tag)] for tag in tables)
+    assert steps == [[0, 200], [100]]
+
+
+def test_the_step_at_which_a_run_resumes_keeps_its_densities_once(record: Make, read: Read, tmp_path: Path) -> None:
+    for start in (0, 100, 200):  # measured again at 100, not at 200
+        records = [record(step) for step in (0, 100, 200, 300) if step >= start and (start, step) != (200, 200)]
+        written(tmp_path / "run", records, start_step=start)
+    found = read(tmp_path)
+    tags = found.tensor_tags("htmu")
+    assert [step for step, _ in found.tensors("htmu", "weights_density/blocks.2.up")] == [0, 100, 200, 300]
+    [table] = [tag for tag in tags if tag.startswith("weights_table/")]
+    assert [step for step, _ in found.tensors("htmu", table)] == [0, 100, 200, 300]
+
+
+def test_records_are_drawn_on_a_log_schedule_and_the_last_one_at_the_end(record: Make, tmp_path: Path) -> None:
+    path = written(tmp_path, [record(step, ("a",)) for step in range(0, 70, 10)])
+    values = [(e.step, v) for e in raw_events(path) for v in e.summary.value]
+    assert [step for step, v in values if v.HasField("image")] == [0, 10, 30, 60]
+    assert [step for step, v in values if v.tag == "run/table"] == [0, 10, 30, 60]
+
+
+def test_a_dozen_weights_are_drawn_first_in_the_models_order(record: Make, read: Read, tmp_path: Path) -> None:
+    names = tuple(f"w.{place}" for place in range(30))
+    many = record(0, names)
+    path = StepRecord(0, 1.0, (*record(0, ("theta",), kind=Kind.TRAJECTORY).diagnoses, *many.diagnoses))
+    drawn = [v for e in raw_events(written(tmp_path, [path], figure_every=0)) for v in e.summary.value]
+    tags = [v.tag for v in drawn if v.HasField("image")]
+    assert len(tags) == MOST
+    assert tags[0] == "weights_esd/w.0"
+    assert tags[-1] == "weights_esd/w.29"
+    assert {(v.image.width, v.image.height) for v in drawn if v.HasField("image")} == {(350, 270)}
+
+
+def test_the_last_table_is_a_text_in_markdown(record: Make, read: Read, tmp_path: Path) -> None:
+    written(tmp_path / "run", [record(0), record(100)])
+    step, text = read(tmp_path).tensors("text", "run/table")[-1]
+    assert step == 100
+    assert text.item().decode().startswith("| layer | shape |")
+    assert b"blocks.10.up" in text.item()
 
 
 def test_every_second_record_and_the_last_are_drawn_on_request(record: Make, tmp_path: Path) -> None:
@@ -161,16 +244,18 @@ def test_a_run_of_one_record_has_its_hyperparameters_too(record: Make, read: Rea
     assert hparams.EXPERIMENT_TAG in read(tmp_path).tensor_tags("hparams")
 
 
-def test_the_layout_names_curves_that_exist(record: Make, read: Read, tmp_path: Path) -> None:
+def test_the_layout_shows_averages_only_and_they_exist(record: Make, read: Read, tmp_path: Path) -> None:
     written(tmp_path / "run", [record(0)])
     found = read(tmp_path)
     [(_, content)] = found.tensors("custom_scalars", "custom_scalars__config__")
-    layout = Layout.FromString(content.item())
-    margins = [chart.margin.series[0] for c in layout.category for chart in c.chart if chart.HasField("margin")]
-    assert len(margins) == 2
-    for margin in margins:
-        assert {margin.value, margin.lower, margin.upper} <= found.scalar_tags()
-    assert margins[0].value == ALPHA
+    charts = [chart for category in Layout.FromString(content.item()).category for chart in category.chart]
+    patterns = [pattern for chart in charts for pattern in chart.multiline.tag]
+    assert all(pattern.startswith("summary/weights_") for pattern in patterns)
+    matched = {tag for tag in found.scalar_tags() for pattern in patterns if re.match(pattern, tag)}
+    assert matched == {tag for tag in found.scalar_tags() if tag.startswith("summary/")} - {
+        "summary/weights_layers_count"
+    }
+    assert "weights: median kappa" in [chart.title for chart in charts]
 
 
 def test_the_config_and_the_events_are_texts(record: Make, read: Read, tmp_path: Path) -> None:
@@ -188,6 +273,12 @@ def test_any_layer_name_is_written_and_drawn(name: str, record: Make, read: Read
     found = read(tmp_path)
     assert f"weights_alpha/{name}" in found.scalar_tags()
     assert list(found.pictures()) == [f"weights_esd/{name}"]
+
+
+@pytest.mark.parametrize("choice", [{"scalars": "most"}, {"figure_every": "never"}])
+def test_an_unknown_choice_is_refused(choice: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is unknown; use"):
+        TensorBoardSink(tmp_path, **choice)
 
 
 def test_steps_that_go_back_are_refused(record: Make, tmp_path: Path) -> None:
