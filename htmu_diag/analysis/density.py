@@ -19,11 +19,10 @@ from htmu_diag.analysis.shape import NUMERICAL_ZERO
 from htmu_diag.fits import LawFit
 from htmu_diag.spectrum import Floats, Kind, Spectrum
 
-__all__ = ["DECADES", "PER_DECADE", "Density", "centers", "density", "rows_of"]
+__all__ = ["DECADES", "PER_DECADE", "Density", "centers", "density", "is_signed", "rows_of"]
 
 PER_DECADE = 24  # bins of a decade: a tenth of a decade holds two, a plot of 60 bars merges whole ones
 DECADES = 6  # below the largest value; what lies lower is rounding or says nothing about the tail
-SIGNED = frozenset({Kind.HESSIAN})  # kinds whose negative values are a part of the picture
 _FITTED = ("ok", "at_boundary")
 
 
@@ -47,7 +46,12 @@ class Density:
 
 def rows_of(kind: Kind) -> tuple[str, str, str]:
     """What the three rows of a density of that kind are."""
-    return ("center", "mass", "negative") if kind in SIGNED else ("center", "mass", "law")
+    return ("center", "mass", "negative") if is_signed(kind) else ("center", "mass", "law")
+
+
+def is_signed(kind: Kind) -> bool:
+    """Whether negative values are a part of the picture: of operators that are neither Gram matrices nor lengths."""
+    return not kind.bulk and not kind.lower_tail
 
 
 def centers(first: int, count: int) -> Floats:
@@ -58,19 +62,18 @@ def centers(first: int, count: int) -> Floats:
 def density(diagnosis: Diagnosis) -> Density | None:
     """The density of a diagnosed spectrum; None where it has no value to show (all zero, or empty)."""
     spectrum = diagnosis.spectrum
-    signed = spectrum.source.kind in SIGNED
+    signed = is_signed(spectrum.source.kind)
     values, masses, magnitude = _shown(spectrum, signed)
     if not values.size:
         return None
     place = np.floor(np.log10(magnitude) * PER_DECADE).astype(int)  # (n,) bin of each value on the whole grid
     last = int(place.max())
-    lowest, first = int(place.min()), max(int(place.min()), last - DECADES * PER_DECADE + 1)
+    first = max(int(place.min()), last - DECADES * PER_DECADE + 1)
     place = np.maximum(place, first) - first
     mass = _in_bins(place, np.where(values > 0, masses, 0.0), last - first + 1)
     if signed:
         return Density(first, mass, _in_bins(place, np.where(values < 0, masses, 0.0), mass.size))
-    cut, share = lowest < first, float(masses.sum())
-    return Density(first, mass, _law_mass(diagnosis.htmp, first, mass.size, share, cut=cut))
+    return Density(first, mass, _law_mass(diagnosis.htmp, first, mass.size, float(masses.sum())))
 
 
 def _shown(spectrum: Spectrum, signed: bool) -> tuple[Floats, Floats, Floats]:
@@ -85,10 +88,9 @@ def _in_bins(place: npt.NDArray[np.int_], masses: Floats, count: int) -> Floats:
     return np.bincount(place, masses, count).astype(np.float64)
 
 
-def _law_mass(fit: LawFit | None, first: int, count: int, share: float, *, cut: bool) -> Floats:
-    """Mass of the law between the bins' edges; the lowest bin takes what lies below where that of the data does."""
+def _law_mass(fit: LawFit | None, first: int, count: int, share: float) -> Floats:
+    """Mass of the law between the bins' edges; what it has beyond them is not drawn."""
     if fit is None or fit.law is None or fit.status.code not in _FITTED:
         return np.full(count, math.nan)
     edges = 10.0 ** (np.arange(first, first + count + 1) / PER_DECADE) - fit.floor
-    below = fit.law.cdf(np.maximum(edges, 0.0))
-    return np.asarray(share * np.diff(np.concatenate([[0.0], below[1:]]) if cut else below))
+    return np.asarray(share * np.diff(fit.law.cdf(np.maximum(edges, 0.0))))

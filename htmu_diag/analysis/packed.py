@@ -24,9 +24,21 @@ from htmu_diag.analysis.quantities import QUANTITIES
 from htmu_diag.fits.results import Code
 from htmu_diag.spectrum import Source
 
-__all__ = ["CODES", "VERSION", "Columns", "about_density", "about_table", "block_of", "role_of", "table", "table_id"]
+__all__ = [
+    "CODES",
+    "PLUGIN",
+    "VERSION",
+    "Columns",
+    "about_density",
+    "about_table",
+    "block_of",
+    "role_of",
+    "table",
+    "table_id",
+]
 
 VERSION = 2
+PLUGIN = "htmu"  # the name under which TensorBoard files our tensors
 # columns that hold a place in a list of words
 CODES: Mapping[str, tuple[str, ...]] = {"tail_status": get_args(Code), "htmp_status": get_args(Code)}
 _NUMBER = re.compile(r"\d+")

@@ -21,12 +21,10 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 
 from htmu_diag.analysis import Diagnosis
 from htmu_diag.analysis.density import density
-from htmu_diag.analysis.packed import Columns, about_density, about_table, table, table_id
+from htmu_diag.analysis.packed import PLUGIN, Columns, about_density, about_table, table, table_id
 from htmu_diag.sinks.summaries import array_tensor, plugin_metadata
 
-__all__ = ["PLUGIN", "Packer"]
-
-PLUGIN = "htmu"
+__all__ = ["Packer"]
 
 
 class Packer:

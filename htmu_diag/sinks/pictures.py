@@ -29,8 +29,8 @@ def add_figures(summary: Summary, record: StepRecord) -> None:
 
 
 def _chosen(diagnoses: Sequence[Diagnosis]) -> list[Diagnosis]:
-    ordered = sorted(diagnoses, key=lambda d: d.source.kind is not Kind.WEIGHTS)
-    weights = sum(d.source.kind is Kind.WEIGHTS for d in ordered)
+    ordered = sorted(diagnoses, key=lambda d: d.source.kind != Kind.WEIGHTS)
+    weights = sum(d.source.kind == Kind.WEIGHTS for d in ordered)
     if weights < MOST:
         return ordered[:MOST]
     return [ordered[round(place)] for place in np.linspace(0, weights - 1, MOST)]

@@ -14,9 +14,9 @@ from pathlib import Path
 from tensorboard.compat.proto.event_pb2 import SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 
+from htmu_diag.analysis.packed import PLUGIN
 from htmu_diag.sinks.event_reader import events_of
 from htmu_diag.sinks.events import PREFIX
-from htmu_diag.sinks.packed import PLUGIN
 
 __all__ = ["carried_at", "without_renewed"]
 

@@ -50,8 +50,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "solvers": {"matrices", "operators"},
     "probes": {"model", "ranks", "matrices", "operators", "solvers"},
     "storage": ANALYSIS,
-    "report": ANALYSIS | {"storage"},
-    "sinks": ANALYSIS | {"storage", "report"},
+    "ui": ANALYSIS,
+    "report": ANALYSIS | {"storage", "ui"},
+    "sinks": ANALYSIS | {"storage", "ui", "report"},
     "recording": ANALYSIS | MEASURE | {"storage", "report", "sinks"},
     "monitor": ANALYSIS | MEASURE | {"storage", "report", "sinks", "recording"},
     "model_analysis": {"offline"},  # the former name
@@ -60,11 +61,22 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": ANALYSIS | MEASURE | MIDDLE,
     "experiments": ANALYSIS | MEASURE | MIDDLE,
     "integrations": ANALYSIS | MEASURE | MIDDLE,
-    "tensorboard_plugin": ANALYSIS | {"storage"},
+    "tensorboard_plugin": ANALYSIS | {"ui"},
     "cli": ANALYSIS | MEASURE | MIDDLE | {"integrations", "experiments"},
     "__main__": {"cli"},
 }
-NO_TORCH = {"laws", "fits", "theory", "analysis", "storage", "sinks", "report", "config", "tensorboard_plugin"} | GROUND
+NO_TORCH = {
+    "laws",
+    "fits",
+    "theory",
+    "analysis",
+    "storage",
+    "sinks",
+    "report",
+    "config",
+    "ui",
+    "tensorboard_plugin",
+} | GROUND
 
 
 def room(path: Path) -> str:

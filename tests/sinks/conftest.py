@@ -1,22 +1,18 @@
 """Diagnosed steps of a small model, and TensorBoard's two readers."""
 
 import functools
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
-from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 from tensorboard.context import RequestContext
 from tensorboard.data import provider as base_provider
-from tensorboard.data import server_ingester
-from tensorboard.util import grpc_util
 
 from htmu_diag.analysis import Diagnosis, Options, StepRecord, diagnose
 from htmu_diag.spectrum import Kind, Source, Spectrum
+from tests.loaders import LOADERS
 
 LAYERS = ("blocks.2.up", "blocks.10.up")
 
@@ -73,27 +69,7 @@ class Reader:
         return call(RequestContext(), plugin_name=plugin, downsample=1000, run_tag_filter=wanted, **self._of)
 
 
-def _python(folder: Path) -> base_provider.DataProvider:
-    multiplexer = EventMultiplexer()
-    multiplexer.AddRunsFromDirectory(str(folder))
-    multiplexer.Reload()
-    return MultiplexerDataProvider(multiplexer, str(folder))
-
-
-def _rust(folder: Path) -> base_provider.DataProvider:
-    try:
-        binary = server_ingester.get_server_binary()
-    except server_ingester.NoDataServerError:
-        pytest.skip("tensorboard's data server is not installed on this platform")
-    ingester = server_ingester.SubprocessServerDataIngester(
-        binary, str(folder), reload_interval=0, channel_creds_type=grpc_util.ChannelCredsType.LOCAL
-    )
-    ingester.start()
-    weakref.finalize(ingester.data_provider, ingester._stdin_handle.close)  # the server ends with its standard input
-    return ingester.data_provider
-
-
-@pytest.fixture(params=[_python, _rust], ids=["python", "rust"])
+@pytest.fixture(params=LOADERS, ids=["python", "rust"])
 def read(request: pytest.FixtureRequest) -> Callable[[Path], Reader]:
     """Both of TensorBoard's loaders: the default one in Rust, and the one in Python."""
     return lambda folder: Reader(request.param(folder))

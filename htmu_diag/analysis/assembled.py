@@ -1,0 +1,136 @@
+"""The reader's side of the packed format: steps put together again, tables of a kind joined, densities on one grid.
+
+Where the pieces come from (TensorBoard's data provider, event files, a run's store) does not matter here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from htmu_diag.analysis.density import PER_DECADE
+
+__all__ = ["Densities", "Floats32", "Piece", "Table", "joined_densities", "joined_tables", "merged_order"]
+
+Floats32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One tag's points: its description and an array a step."""
+
+    about: Mapping[str, Any]
+    steps: Sequence[int]
+    arrays: Sequence[Floats32]
+
+
+@dataclass(frozen=True)
+class Table:
+    """All numbers of one kind of one run.
+
+    layers: their descriptions in the order of the model. steps: (s,) ascending. values: (q, l, s), NaN where a layer
+    has no value at a step. codes: column -> the words that its numbers stand for.
+    """
+
+    layers: tuple[Mapping[str, Any], ...]
+    quantities: tuple[str, ...]
+    steps: tuple[int, ...]
+    values: Floats32
+    codes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def of(self, quantity: str) -> Floats32:
+        """(l, s) of one quantity; all NaN where the table has none of that name."""
+        if quantity not in self.quantities:
+            return np.full(self.values.shape[1:], math.nan, np.float32)
+        return np.asarray(self.values[self.quantities.index(quantity)])
+
+
+@dataclass(frozen=True)
+class Densities:
+    """One layer's densities through time on one stretch of the grid.
+
+    first: place of the lowest bin, whose lower edge is 10**(first / per). rows: (2, s, bins): mass, then the law's or
+    the negative values' mass as ``names`` says; what a step does not reach is 0, NaN without a law.
+    """
+
+    about: Mapping[str, Any]
+    first: int
+    steps: tuple[int, ...]
+    rows: Floats32
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.about["rows"][1:])
+
+
+def joined_tables(pieces: Iterable[Piece]) -> Table:
+    """Tables of one kind as one, joined by the layers' names; a step that several have is a union of their cells."""
+    known = list(pieces)
+    names = merged_order([[layer["name"] for layer in piece.about["layers"]] for piece in known])
+    described = {layer["name"]: layer for piece in reversed(known) for layer in piece.about["layers"]}
+    quantities = merged_order([piece.about["quantities"] for piece in known])
+    steps = sorted({step for piece in known for step in piece.steps})
+    values = np.full((len(quantities), len(names), len(steps)), math.nan, np.float32)
+    for piece in known:
+        _fill(values, piece, quantities, names, steps)
+    codes = {name: words for piece in known for name, words in piece.about.get("codes", {}).items()}
+    return Table(tuple(described[name] for name in names), tuple(quantities), tuple(steps), values, codes)
+
+
+def joined_densities(pieces: Sequence[Piece]) -> Densities:
+    """One layer's densities (and its start) as one series. At least one piece with at least one step."""
+    found = {step: rows for piece in pieces for step, rows in zip(piece.steps, piece.arrays, strict=True)}
+    steps = tuple(sorted(found))
+    places = {step: _place(float(rows[0, 0])) for step, rows in found.items()}
+    first = min(places.values())
+    last = max(places[step] + found[step].shape[1] for step in steps)
+    about = next((piece.about for piece in pieces if piece.about), {})
+    out = np.zeros((2, len(steps), last - first), np.float32)
+    for at, step in enumerate(steps):
+        rows, start = found[step], places[step] - first
+        if np.isnan(rows[2]).all():
+            out[1, at] = math.nan
+        out[:, at, start : start + rows.shape[1]] = rows[1:]
+    return Densities(about, first, steps, out)
+
+
+def merged_order(sequences: Iterable[Sequence[str]]) -> list[str]:
+    """All names once, in an order that keeps each sequence's own where they agree: a new name follows its predecessor.
+
+    >>> merged_order([["a", "c"], ["a", "b", "c", "d"]])
+    ['a', 'b', 'c', 'd']
+    """
+    merged: list[str] = []
+    for sequence in sequences:
+        place, known = 0, set(merged)
+        for name in sequence:
+            if name in known:
+                place = merged.index(name) + 1
+            else:
+                merged.insert(place, name)
+                place += 1
+    return merged
+
+
+def _fill(
+    values: Floats32, piece: Piece, quantities: Sequence[str], names: Sequence[str], steps: Sequence[int]
+) -> None:
+    if not len(piece.steps):
+        return
+    cells = np.stack(piece.arrays)  # (s, l, q)
+    where = {step: at for at, step in enumerate(steps)}
+    columns = [quantities.index(name) for name in piece.about["quantities"]]
+    rows = [names.index(layer["name"]) for layer in piece.about["layers"]]
+    at = [where[step] for step in piece.steps]
+    block = values[np.ix_(columns, rows, at)]
+    values[np.ix_(columns, rows, at)] = np.where(np.isnan(cells.transpose(2, 1, 0)), block, cells.transpose(2, 1, 0))
+
+
+def _place(center: float) -> int:
+    """Place on the grid of the bin with that centre."""
+    return round(math.log10(center) * PER_DECADE - 0.5)

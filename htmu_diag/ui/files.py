@@ -1,0 +1,45 @@
+"""The static files of the views, and the modules in the order in which they import each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["MODULES", "read_static", "static_folder"]
+
+# every module after those that it imports; hosts follow the views
+MODULES: tuple[str, ...] = (
+    "vendor/uPlot.esm.js",
+    "format.js",
+    "colors.js",
+    "laws.js",
+    "frame.js",
+    "words.js",
+    "state.js",
+    "dom.js",
+    "wire.js",
+    "chart.js",
+    "heatmap.js",
+    "firsts.js",
+    "spectrum.js",
+    "history.js",
+    "curves.js",
+    "scatter.js",
+    "prediction.js",
+    "causes.js",
+    "compare.js",
+    "path.js",
+    "table.js",
+    "help.js",
+    "controls.js",
+    "app.js",
+)
+
+
+def static_folder() -> Path:
+    """Where the files lie."""
+    return Path(__file__).parent / "static"
+
+
+def read_static(name: str) -> str:
+    """One of them as text."""
+    return (static_folder() / name).read_text(encoding="utf-8")

@@ -1,0 +1,285 @@
+// The page: one state, views that are redrawn from it. No view talks to another.
+
+import { CausesView } from "./causes.js";
+import { CompareView, equalLoss } from "./compare.js";
+import { Curves } from "./curves.js";
+import { Firsts } from "./firsts.js";
+import { Frame, NEEDED, rowOrder } from "./frame.js";
+import { HeatMap } from "./heatmap.js";
+import { HistoryView } from "./history.js";
+import { PathView } from "./path.js";
+import { PredictionView } from "./prediction.js";
+import { SpectrumView } from "./spectrum.js";
+import { State } from "./state.js";
+import { TableView } from "./table.js";
+import { Kept } from "./wire.js";
+import { controls } from "./controls.js";
+import { element } from "./dom.js";
+import { help } from "./help.js";
+import { number } from "./format.js";
+import { colourKey, colourLabel, colourMeaning, verdict } from "./words.js";
+
+/** Build the page inside `root` from a source and a host; returns the app. */
+export async function mount(root, source, host) {
+  const app = new App(root, source, host);
+  await app.refresh();
+  return app;
+}
+
+class App {
+  constructor(root, source, host) {
+    this.root = root;
+    this.source = new Kept(source);
+    this.host = host;
+    this.state = new State(host);
+    root.classList.add("htmu");
+    this.build();
+    this.dress();
+    host.onTheme(() => { this.dress(); this.redraw(); });
+    host.onReload(() => { this.source.forget(); this.refresh(); });
+    this.state.onChange((changed) => (onlyStep(changed) && this.data ? this.redraw() : this.refresh()));
+  }
+
+  build() {
+    const select = ({ layer, step }) => this.choose(layer, step);
+    this.controls = controls(this.state, () => this.data);
+    this.problem = element("div", { class: "problem", role: "alert", hidden: true });
+    this.body = element("div", { class: "body", hidden: true });
+    const [over, firsts, left, right, more] = ["over", "side", "left", "right", "more"].map((name) => element("section", { class: name }));
+    this.heat = new HeatMap(over, select);
+    this.firsts = new Firsts(firsts, (layer) => this.choose(layer, null));
+    this.overTitle = element("h2", {});
+    over.prepend(this.overTitle);
+    firsts.prepend(element("h2", { text: "When" }));
+    this.spectrumTitle = element("h2", { class: "name" });
+    this.verdict = element("p", { class: "said verdict" });
+    this.drawn = element("p", { class: "note" });
+    this.readout = element("p", { class: "note readout" });
+    left.append(this.spectrumTitle, this.verdict, this.controls.draw);
+    this.spectrum = new SpectrumView(left, this.readout);
+    left.append(this.readout, this.drawn, this.controls.key, element("h3", { text: "History: eigenvalues upward, steps to the right" }));
+    this.historyNote = element("p", { class: "note", text: "Green: edge of the noise bulk. Red: where the fitted tail starts. A click moves the step." });
+    this.history = new HistoryView(left, (step) => this.choose(null, step));
+    left.append(this.historyNote);
+    this.curves = new Curves(right, (step) => this.choose(null, step));
+    this.over = over;
+    this.side = firsts;
+    this.overview = element("div", { class: "overview" }, over, firsts);
+    this.panel = element("div", { class: "panel" });
+    this.views = {
+      prediction: () => new PredictionView(this.panel, { layer: (l) => this.choose(l, null), step: (s) => this.choose(null, s) }),
+      causes: () => new CausesView(this.panel, { layer: (l) => this.choose(l, null), step: (s) => this.choose(null, s), frames: (kind) => this.frame(this.data.outline, kind) }),
+      compare: () => new CompareView(this.panel, { layer: (l) => this.choose(l, null) }),
+      path: () => new PathView(this.panel, (s) => this.choose(null, s)),
+      table: () => new TableView(this.panel, (l) => this.choose(l, null)),
+      help: () => help(this.panel),
+    };
+    more.append(this.controls.tabs, this.panel);
+    this.body.append(this.overview, this.controls.time, element("div", { class: "pair main" }, left, right), more);
+    this.root.append(this.controls.bar, this.problem, this.body);
+  }
+
+  dress() {
+    this.dark = this.host.dark();
+    this.root.classList.toggle("dark", this.dark);
+  }
+
+  /** Select a layer and a measurement by their indices; null keeps one. The state keeps names and steps. */
+  choose(layer, step) {
+    const { frame } = this.data;
+    const changes = {};
+    if (layer !== null) changes.layer = frame.names[layer];
+    if (step !== null) {
+      const at = Math.min(Math.max(step, 0), frame.steps.length - 1);
+      changes.step = at === frame.steps.length - 1 ? "" : frame.steps[at];
+    }
+    this.state.set(changes);
+  }
+
+  /** Fetch what the state needs, then draw. A later call overtakes an earlier one. */
+  async refresh() {
+    const turn = this.turn = (this.turn ?? 0) + 1;
+    try {
+      const data = await this.load();
+      if (turn !== this.turn) return;
+      this.data = data;
+      this.show(data.problem);
+      if (!data.problem) this.redraw();
+    } catch (error) {
+      if (turn === this.turn) this.show(`This could not be read: ${error.message}`);
+    }
+  }
+
+  show(problem) {
+    this.problem.hidden = !problem;
+    this.problem.textContent = problem ?? "";
+    this.body.hidden = Boolean(problem);
+    this.controls.update(this.data);
+  }
+
+  async load() {
+    const { runs, words } = await this.source.outline();
+    if (runs.length === 0) return { runs, words, problem: "No spectra in this log directory yet. Add two lines to a training: monitor = htmu_diag.watch(model, optimizer, log_dir=\"runs/mine\"), and monitor.close() at its end; then press reload." };
+    const wanted = this.state.get("run");
+    const outline = runs.find((run) => run.name === wanted) ?? runs[runs.length - 1];
+    const kinds = Object.keys(outline.kinds);
+    const chosen = this.state.get("kind");
+    const kind = kinds.includes(chosen) ? chosen : kinds[0];
+    const missing = wanted && outline.name !== wanted ? `The run "${wanted}" is not here; this is "${outline.name}".` : chosen !== kind ? `This run has no spectra of kind "${chosen}"; these are "${kind}". Add the probe to watch(probes=[...]).` : "";
+    const frame = await this.frame(outline, kind);
+    const layer = Math.max(frame.layerIndex(this.state.get("layer")), 0);
+    const density = await this.density(outline, kind, frame.names[layer]);
+    const events = await this.source.events(outline.name);
+    const other = await this.loadOther(runs, outline, kind, frame.names[layer], frame);
+    const curve = await this.loss(outline);
+    const otherCurve = other.other ? await this.loss(other.otherOutline, curve?.tag) : null;
+    return { runs, words, outline, kind, frame, layer, density, events, missing, curve, otherCurve, ...other };
+  }
+
+  async loadOther(runs, outline, kind, layer, frame) {
+    const name = this.state.get("other");
+    const otherOutline = runs.find((run) => run.name === name && run.name !== outline.name);
+    if (!otherOutline) return { other: null, why: runs.length < 2 ? "There is only one run here. Start TensorBoard on the folder above several runs, or give `htmu report` two of them." : "Choose a run under \"compare with\"." };
+    if (!(kind in otherOutline.kinds)) return { other: null, otherOutline, why: `The run "${name}" has no spectra of kind "${kind}".` };
+    const theirs = await this.frame(otherOutline, kind);
+    const density = theirs.layerIndex(layer) < 0 ? null : await this.density(otherOutline, kind, layer);
+    const shared = outline.scalars.filter((tag) => otherOutline.scalars.includes(tag));
+    const losses = shared.filter((tag) => !tag.startsWith("summary/"));
+    const tag = this.state.get("align") === "step" ? "" : this.state.get("align");
+    const [mine, others] = await Promise.all([this.source.scalars(outline.name, losses), this.source.scalars(otherOutline.name, losses)]);
+    const toOther = tag && mine[tag] && others[tag] ? equalLoss(mine[tag], others[tag]) : null;
+    return { other: { frame: theirs, density, toOther }, otherOutline, losses, mine, others, alignTag: toOther ? tag : "" };
+  }
+
+  /** The training's loss, by its tag: the first one that ends so; null where none is logged. */
+  async loss(outline, tag = outline.scalars.find((name) => name.endsWith("loss"))) {
+    if (!tag || !outline.scalars.includes(tag)) return null;
+    const points = (await this.source.scalars(outline.name, [tag]))[tag];
+    return points?.length ? { tag, points: points.filter(([, value]) => value !== null) } : null;
+  }
+
+  async frame(outline, kind) {
+    const table = await this.source.table(outline.name, kind, NEEDED.filter((name) => outline.kinds[kind].quantities.includes(name)));
+    this.frames ??= new WeakMap();
+    if (!this.frames.has(table)) this.frames.set(table, new Frame(outline.kinds[kind], table));
+    return this.frames.get(table);
+  }
+
+  async density(outline, kind, layer) {
+    const about = outline.kinds[kind].layers.find((one) => one.name === layer);
+    return about?.rows ? this.source.density(outline.name, kind, layer) : null;
+  }
+
+  /** Draw everything from the state and the data at hand: no fetch. */
+  redraw() {
+    if (!this.data || this.data.problem) return;
+    const now = this.now();
+    this.controls.update(this.data, now);
+    this.drawOverview(now);
+    this.drawSpectrum(now);
+    this.curves.draw({ ...now, other: now.otherLayer, name: now.name });
+    this.drawPanel(now);
+  }
+
+  now() {
+    const { frame, words, layer, outline, kind, other } = this.data;
+    const wanted = this.state.get("step");
+    const step = wanted === "" ? frame.steps.length - 1 : frame.nearest(Number(wanted));
+    const colour = words.colours.find((c) => colourKey(c) === this.state.get("colour")) ?? words.colours[0];
+    const name = frame.names[layer];
+    const at = other ? other.frame.nearest(other.toOther ? other.toOther(frame.steps[step]) : frame.steps[step]) : -1;
+    const otherLayer = other ? { frame: other.frame, layer: other.frame.layerIndex(name), step: at, toOther: other.toOther } : null;
+    return { ...this.data, frame, words, layer, outline, kind, step, name, colour, otherLayer, dark: this.dark };
+  }
+
+  drawOverview(now) {
+    const { frame, colour, words, step, layer, events } = now;
+    const single = frame.layers.length < 2;
+    this.overview.hidden = single;
+    if (single) return;
+    const held = this.state.get("raw") ? 1 : words.held;
+    const usable = colour.quantity === "phase" && !frame.has("phase") ? words.colours.find((c) => c.quantity === "log_norm") : colour;
+    let cells = frame.cells(usable, held);
+    let theirs = now.other ? now.other.frame.cells(usable, held) : null;
+    const minus = this.state.get("minus") === "1" && now.other && usable.quantity !== "phase";
+    if (minus) { cells = this.difference(now, usable, cells, theirs); theirs = null; }
+    const order = frame.remember(`order ${this.state.get("order")}`, () => rowOrder(frame.layers, this.state.get("order")));
+    this.overTitle.textContent = `${colourLabel(usable, words)}${minus ? ", minus the other run" : ""} of ${frame.layers.length} layers`;
+    this.overTitle.title = colourMeaning(usable, words);
+    this.heat.draw({ frame, cells, other: theirs, colour: usable, order, layer, step, words, events, minus, dark: this.dark });
+    this.firsts.draw({ frame, words, byRole: this.state.get("order") === "role", layer, dark: this.dark });
+  }
+
+  /** Cells of this run minus the other's at the same step, or at the same loss. */
+  difference({ frame, other }, colour, cells, theirs) {
+    const key = `minus ${this.state.get("other")} ${colourKey(colour)} ${this.state.get("align")}`;
+    return frame.remember(key, () => {
+      const [n, m] = [frame.steps.length, other.frame.steps.length];
+      const to = frame.steps.map((step) => other.frame.nearest(other.toOther ? other.toOther(step) : step));
+      const rows = frame.names.map((name) => other.frame.layerIndex(name));
+      return cells.map((x, i) => x - (rows[Math.floor(i / n)] < 0 ? NaN : theirs[rows[Math.floor(i / n)] * m + to[i % n]]));
+    });
+  }
+
+  drawSpectrum(now) {
+    const { frame, layer, step, name, density, words } = now;
+    const shape = frame.layers[layer].shape.join(" × ");
+    this.spectrumTitle.textContent = `${name}  ${shape}, step ${frame.steps[step]}`;
+    const held = frame.heldPhases(words.held)[layer * frame.steps.length + step];
+    this.verdict.textContent = verdict(frame, layer, step, words, held).join(" ");
+    this.spectrum.chart.box.hidden = this.history.box.hidden = this.historyNote.hidden = !density;
+    this.drawn.textContent = density ? "" : "This layer has no spectrum to draw: all its values are zero, or it could not be measured.";
+    if (!density) return;
+    const numbers = numbersOf(frame, layer, step, words);
+    const at = nearestStep(density.steps, frame.steps[step]);
+    const ghost = this.state.get("ghost");
+    const other = now.other?.density ? { density: now.other.density, at: nearestStep(now.other.density.steps, now.otherLayer.frame.steps[now.otherLayer.step]) } : null;
+    this.spectrum.draw({ density, at, ghost: ghost === "" ? -1 : nearestStep(density.steps, Number(ghost)), other, numbers, draw: this.state.get("draw"), title: `spectrum of ${name} at step ${frame.steps[step]}: ${this.verdict.textContent}` });
+    this.drawn.textContent = notes(density, at, frame.steps[step], numbers, now);
+    const many = frame.steps.length > 1;
+    this.history.box.hidden = this.historyNote.hidden = !many;
+    if (many) this.history.draw({ density, frame, layer, step, title: `history of the spectrum of ${name}`, dark: this.dark });
+  }
+
+  drawPanel(now) {
+    const name = this.state.get("view") in this.views ? this.state.get("view") : "prediction";
+    if (name !== this.shown) {
+      this.panel.replaceChildren();
+      this.view = this.views[name]();
+      this.shown = name;
+    }
+    const losses = (now.losses ?? []).map((tag) => [tag, lastBefore(now.mine[tag], now.frame.steps[now.step]), lastBefore(now.others[tag], now.otherLayer?.frame.steps[now.otherLayer.step])]);
+    this.view.draw({ ...now, other: now.otherLayer, losses });
+  }
+}
+
+/** The numbers that are drawn over a spectrum, by name. */
+function numbersOf(frame, layer, step, words) {
+  const names = ["dimension", "gamma", "alpha", "xmin", "n_tail", "bulk_scale", "bulk_edge", "spikes", "zero_fraction", "lambda_max"];
+  const numbers = Object.fromEntries(names.map((name) => [name, frame.at(name, layer, step)]));
+  const ruledOut = frame.status("tail_status", layer, step) === "not_a_power_law" || frame.at("p", layer, step) < words.levels.tail;
+  return { ...numbers, ruledOut };
+}
+
+/** What a reader must know about the picture, if anything. */
+function notes(density, at, step, numbers, now) {
+  const said = [];
+  if (density.steps[at] !== step) said.push(`Drawn: step ${density.steps[at]}; TensorBoard kept no spectrum nearer to step ${step}.`);
+  if (density.method === "quadrature") said.push("These are the nodes of a quadrature rule, with their weights: not eigenvalues.");
+  if (numbers.dimension < 30) said.push(`Only ${number(numbers.dimension)} eigenvalues: too few to fit a tail.`);
+  if (now.other && !now.other.density) said.push("The other run has no such layer.");
+  return said.join(" ");
+}
+
+const onlyStep = (changed) => [...changed].every((key) => ["step", "ghost", "draw", "colour", "order", "raw", "minus", "view"].includes(key));
+
+function nearestStep(steps, step) {
+  let best = 0;
+  steps.forEach((s, i) => { if (Math.abs(s - step) < Math.abs(steps[best] - step)) best = i; });
+  return best;
+}
+
+function lastBefore(points, step) {
+  const before = (points ?? []).filter(([s]) => s <= step);
+  return before.length ? before[before.length - 1][1] ?? NaN : NaN;
+}

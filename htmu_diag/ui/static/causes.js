@@ -1,0 +1,108 @@
+// "Why do the tails change?": what may move them, one above the other on one axis of steps. What was not measured says
+// which probe to add, as a line to copy.
+
+import { Chart, gaps, placeOf, spread, stepTicks } from "./chart.js";
+import { layerColor } from "./colors.js";
+import { cursor } from "./curves.js";
+import { element } from "./dom.js";
+import { number } from "./format.js";
+import { spearman } from "./frame.js";
+import { Scatter } from "./scatter.js";
+import { axisLabel } from "./words.js";
+
+export class CausesView {
+  /** frames(kind): a promise of the kind's frame, or null. */
+  constructor(parent, { layer, step, frames }) {
+    this.frames = frames;
+    this.selectStep = step;
+    this.selectLayer = layer;
+    this.rows = element("div", { class: "causes" });
+    parent.append(this.rows);
+    this.panels = [];
+  }
+
+  /** now: {frame, layer, step, words, outline, name}. */
+  async draw(now) {
+    const wanted = this.wanted = now;
+    const kinds = [...new Set(now.words.causes.map((cause) => cause.kind))];
+    const loaded = new Map();
+    for (const kind of kinds) loaded.set(kind, kind in now.outline.kinds ? await this.frames(kind) : null);
+    if (wanted !== this.wanted) return;
+    const key = JSON.stringify([now.outline.name, now.words.causes.map((cause) => loaded.get(cause.kind)?.has(cause.quantity) ?? false)]);
+    if (key !== this.key) this.build(now, loaded);
+    this.key = key;
+    for (const panel of this.panels) this.drawPanel(panel, now, loaded.get(panel.cause.kind));
+  }
+
+  build(now, loaded) {
+    this.panels = [];
+    this.rows.replaceChildren();
+    for (const cause of now.words.causes) {
+      const [left, right] = [element("div", {}), element("div", {})];
+      this.rows.append(element("h3", { text: cause.name, title: now.words.quantities[cause.quantity]?.meaning ?? "" }), element("div", { class: "pair" }, left, right));
+      if (!loaded.get(cause.kind)?.has(cause.quantity)) {
+        left.append(empty(cause));
+        continue;
+      }
+      const chart = new Chart(left, { height: 120, label: cause.name, onclick: (x) => this.selectStep(Math.round(x)) });
+      const scatter = cause.quantity === "log_kappa" && cause.kind === "weights" ? null : new Scatter(right, (i) => this.selectLayer(this.panels.find((p) => p.scatter === scatter).shown[i]));
+      const said = element("p", { class: "note" });
+      right.append(said);
+      this.panels.push({ cause, chart, scatter, said });
+    }
+  }
+
+  drawPanel(panel, now, theirs) {
+    const { frame, layer, step, words } = now;
+    const { cause, chart } = panel;
+    const match = matching(frame.names[layer], theirs.names);
+    const row = match < 0 ? [] : theirs.row(cause.quantity, match);
+    const x = theirs.steps.map((s) => placeOf(frame.steps, s));
+    chart.draw({
+      x, lines: [{ label: cause.name, y: gaps(row.length ? row : x.map(() => NaN)), stroke: "#7139ff", width: 2, points: x.length < 40 }],
+      xRange: [-0.5, frame.steps.length - 0.5], yRange: spread([row]), yLabel: axisLabel(cause.quantity, words),
+      xTicks: stepTicks(frame.steps, chart.box.clientWidth - 60), over: (u, pen, colours) => cursor(u, pen, step, colours.ink),
+      title: `${cause.name} of ${match < 0 ? "no matching layer" : theirs.names[match]}`,
+    });
+    if (!panel.scatter) { panel.said.textContent = "The quantity that the others are compared with, on the right of each."; return; }
+    const at = theirs.nearest(frame.steps[step]);
+    const pairs = frame.names.map((name, l) => {
+      const m = matching(name, theirs.names);
+      return [l, m < 0 ? NaN : theirs.at(cause.quantity, m, at), frame.at("log_kappa", l, step)];
+    }).filter(([, a, b]) => Number.isFinite(a) && Number.isFinite(b));
+    panel.shown = pairs.map(([l]) => l);
+    const { rho, n } = spearman(pairs.map((p) => p[1]), pairs.map((p) => p[2]));
+    const one = theirs.names.length === 1;
+    panel.said.textContent = one ? "One number for the whole model: compare its curve with that of a layer." : `Spearman's ρ over ${n} layers at this step: ${number(rho)}.`;
+    panel.scatter.box.hidden = one;
+    if (!one) drawScatter(panel, pairs, now);
+  }
+}
+
+/** The name among `names` that belongs to a layer: the longest that its own name starts with, or the only one. */
+export function matching(layer, names) {
+  if (names.length === 1) return 0;
+  let [best, length] = [-1, 0];
+  names.forEach((name, i) => {
+    const start = layer === name || layer.startsWith(`${name}.`) || name.startsWith(`${layer}.`);
+    const common = Math.min(name.length, layer.length);
+    if (start && common > length) [best, length] = [i, common];
+  });
+  return best;
+}
+
+function drawScatter(panel, pairs, { frame, layer, words }) {
+  const [xRange, yRange] = [spread([pairs.map((p) => p[1])]), spread([pairs.map((p) => p[2])])];
+  const ticks = ([low, high]) => [0.1, 0.5, 0.9].map((share) => low + share * (high - low)).map((x) => [x, number(Number(x.toPrecision(3)))]);
+  panel.scatter.draw({
+    points: pairs.map(([l, a, b]) => ({ x: a, y: b, color: layerColor(l, frame.layers.length), hollow: false })),
+    xRange, yRange, xTicks: ticks(xRange), yTicks: ticks(yRange), xLabel: axisLabel(panel.cause.quantity, words), yLabel: axisLabel("log_kappa", words),
+    selected: panel.shown.indexOf(layer), title: `${panel.cause.name} against log kappa`, said: (i) => frame.names[panel.shown[i]],
+  });
+}
+
+function empty(cause) {
+  const code = cause.add;
+  const button = element("button", { text: "copy", onclick: () => navigator.clipboard?.writeText(code) });
+  return element("div", { class: "empty" }, element("p", { text: "Not measured in this run. Add the probe:" }), element("code", { text: code }), " ", button);
+}

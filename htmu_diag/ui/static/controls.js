@@ -1,0 +1,106 @@
+// The bar on top, the bar of time, and the buttons: native controls that change the state and nothing else.
+
+import { choice, element, fill } from "./dom.js";
+import { colourKey, colourLabel } from "./words.js";
+
+const VIEWS = [["prediction", "Prediction"], ["causes", "Causes"], ["compare", "Comparison"], ["path", "Curves of the kind"], ["table", "Table"], ["help", "?"]];
+const DRAWS = [["density", "density"], ["above", "share above λ"], ["decade", "share per decade"]];
+const FRAME = 50; // milliseconds of a played measurement
+
+/** {bar, time, tabs, draw, key, update(data, now)}. data(): what is shown at the moment. */
+export function controls(state, data) {
+  const set = (key) => (value) => state.set({ [key]: value });
+  const run = choice("run", [], "", set("run"));
+  const other = choice("compare with", [], "", set("other"));
+  const kind = choice("kind", [], "", (value) => state.set({ kind: value, layer: "" }));
+  const colour = choice("colour", [], "", set("colour"));
+  const order = choice("rows", [["model", "in the model's order"], ["role", "by role"]], state.get("order"), set("order"));
+  const align = choice("aligned by", [], "step", set("align"));
+  const raw = toggle("each measurement", "A change of phase counts once it has lasted three measurements; this shows every measurement by itself.", () => state.set({ raw: state.get("raw") ? "" : "1" }));
+  const minus = toggle("minus the other run", "Difference to the other run; white is equal.", () => state.set({ minus: state.get("minus") ? "" : "1" }));
+  const status = element("span", { class: "status", role: "status" });
+  const bar = element("div", { class: "bar" }, run, other, kind, colour, order, raw, minus, align, status);
+  const time = timeBar(state, data);
+  const tabs = buttons("view", VIEWS, state, "view");
+  const draw = buttons("drawn as", DRAWS, state, "draw");
+  const key = element("div", { class: "legend lines" });
+  const update = (shown, now) => {
+    if (!shown?.outline) return;
+    const select = (made) => made.querySelector("select");
+    fill(select(run), shown.runs.map((r) => [r.name, r.name === "." ? "this run" : r.name]), shown.outline.name);
+    fill(select(other), [["", "no other run"], ...shown.runs.filter((r) => r.name !== shown.outline.name).map((r) => [r.name, r.name])], shown.otherOutline?.name ?? "");
+    fill(select(kind), Object.keys(shown.outline.kinds).map((k) => [k, k.replaceAll("_", " ")]), shown.kind);
+    const has = (c) => c.quantity === "phase" || (shown.frame.has(c.quantity) && (!c.minus || shown.frame.has(c.minus)));
+    fill(select(colour), shown.words.colours.filter(has).map((c) => [colourKey(c), colourLabel(c, shown.words)]), state.get("colour"));
+    select(order).value = state.get("order");
+    fill(select(align), [["step", "equal step"], ...(shown.losses ?? []).map((tag) => [tag, `equal ${tag}`])], shown.alignTag || "step");
+    align.hidden = minus.hidden = !shown.other;
+    other.hidden = shown.runs.length < 2;
+    raw.hidden = state.get("colour") !== "phase";
+    raw.setAttribute("aria-pressed", String(state.get("raw") === "1"));
+    minus.setAttribute("aria-pressed", String(state.get("minus") === "1"));
+    status.textContent = shown.missing || `${shown.frame.layers.length} × ${shown.frame.steps.length} measurements`;
+    tabs.update();
+    draw.update();
+    if (now) { time.update(now); key.replaceChildren(...lines(now, state)); }
+  };
+  return { bar, time: time.box, tabs: tabs.box, draw: draw.box, key, update };
+}
+
+function timeBar(state, data) {
+  const steps = () => data()?.frame.steps ?? [];
+  const to = (i) => {
+    const at = Math.min(Math.max(i, 0), steps().length - 1);
+    state.set({ step: at === steps().length - 1 ? "" : steps()[at] });
+  };
+  const slider = element("input", { type: "range", min: "0", step: "1", "aria-label": "measurement", oninput: () => to(Number(slider.value)) });
+  const label = element("output", { class: "step" });
+  const play = element("button", { text: "▶", "aria-label": "play", title: "play the measurements (single steps where motion is unwanted)" });
+  const pin = element("button", { text: "pin this step", title: "keep this step's spectrum as a dotted line while you move on", onclick: () => state.set({ ghost: state.get("ghost") === "" ? steps()[Number(slider.value)] : "" }) });
+  const box = element("div", { class: "time" }, play, slider, label, pin);
+  let timer = null;
+  const stop = () => { clearInterval(timer); timer = null; play.textContent = "▶"; };
+  const next = () => {
+    if (window.innerHeight === 0 || document.hidden || Number(slider.value) >= steps().length - 1) stop();
+    else to(Number(slider.value) + 1);
+  };
+  play.addEventListener("click", () => {
+    if (timer) { stop(); return; }
+    if (Number(slider.value) >= steps().length - 1) to(0);
+    if (window.matchMedia("(prefers-reduced-motion: reduce)").matches) { next(); return; }
+    play.textContent = "❚❚";
+    timer = setInterval(next, FRAME);
+  });
+  const update = ({ frame, step }) => {
+    box.hidden = frame.steps.length < 2;
+    slider.max = String(frame.steps.length - 1);
+    slider.value = String(step);
+    label.textContent = `step ${frame.steps[step]}`;
+    slider.setAttribute("aria-valuetext", label.textContent);
+    const ghost = state.get("ghost");
+    pin.textContent = ghost === "" ? "pin this step" : `unpin step ${ghost}`;
+  };
+  return { box, update };
+}
+
+function buttons(label, options, state, key) {
+  const made = options.map(([value, text]) => element("button", { text, "data-value": value, title: value === "help" ? "what the words mean" : false, onclick: () => state.set({ [key]: value }) }));
+  const box = element("div", { class: "buttons", role: "group", "aria-label": label }, ...made);
+  const update = () => made.forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.value === state.get(key))));
+  return { box, update };
+}
+
+function toggle(text, title, onclick) {
+  return element("button", { class: "toggle", text, title, "aria-pressed": "false", onclick });
+}
+
+/** What the lines of the spectrum are. */
+function lines({ other, density }, state) {
+  if (!density) return [];
+  const shown = density.rows.negative
+    ? [["bar", "positive"], ["bar negative", "negative"]]
+    : [["bar", "eigenvalues"], ["line law", "HTMP"], ["line bulk", "Marchenko-Pastur bulk"], ["line tail", "power law (dotted: ruled out)"], ["mark", "▲ spikes"]];
+  if (state.get("ghost") !== "") shown.push(["line ghost", `step ${state.get("ghost")}`]);
+  if (other?.density) shown.push(["line other", "other run"]);
+  return shown.map(([kind, text]) => element("span", { class: "key" }, kind === "mark" ? null : element("span", { class: `sample ${kind}` }), element("span", { text })));
+}

@@ -1,0 +1,93 @@
+// One layer's numbers through time: alpha with its interval beside noise and prediction, kappa, and the chosen colour.
+
+import { Chart, gaps, placeOf, spread, stepTicks } from "./chart.js";
+import { element } from "./dom.js";
+import { colourLabel } from "./words.js";
+import { pretty } from "./format.js";
+
+export class Curves {
+  constructor(parent, select) {
+    this.title = element("h3", {});
+    parent.append(this.title);
+    const make = (label) => new Chart(parent, { height: 150, label, onclick: (x) => select(Math.round(x)) });
+    this.alpha = make("alpha through time");
+    this.kappa = make("log kappa through time");
+    this.chosen = make("the chosen quantity through time");
+    this.loss = make("the training's own curve");
+  }
+
+  /** now: {frame, layer, step, other: {frame, layer, align} or null, colour, words, name}. */
+  draw(now) {
+    const { frame, layer, words, colour } = now;
+    this.title.textContent = now.name;
+    const symbol = (name) => pretty(words.quantities[name]?.symbol ?? name);
+    const log = (name) => frame.row(name, layer).map((x) => Math.log10(x));
+    this.one(this.alpha, now, "alpha", symbol("alpha"), [
+      { label: "noise", y: frame.row("alpha_noise", layer), stroke: "#808790", dash: [2, 3] },
+      { label: "predicted", y: frame.row("alpha_predicted", layer), stroke: "#1f78c8", dash: [7, 3] },
+    ], [frame.row("alpha_low", layer), frame.row("alpha_high", layer)]);
+    this.one(this.kappa, now, "log_kappa", symbol("log_kappa"), [], [log("kappa_low"), log("kappa_high")]);
+    const shown = colour.quantity === "alpha" || colour.quantity === "log_kappa" ? { quantity: "stable_rank" } : colour.quantity === "phase" ? { quantity: "spikes" } : colour;
+    this.one(this.chosen, now, shown.quantity, colourLabel({ quantity: shown.quantity }, words), [], null);
+    this.drawLoss(now);
+  }
+
+  /** The training's own curve (its loss), at its own steps. */
+  drawLoss({ frame, step, curve, otherCurve }) {
+    this.loss.box.hidden = !curve;
+    if (!curve) return;
+    const place = (points) => points.map(([s, v]) => [placeOf(frame.steps, s), v]).filter(([x]) => x >= -0.5 && x <= frame.steps.length - 0.5);
+    const [mine, theirs] = [place(curve.points), place(otherCurve?.points ?? [])];
+    const x = [...new Set([...mine, ...theirs].map(([at]) => at))].sort((a, b) => a - b);
+    const on = (points) => { const known = new Map(points); return x.map((at) => known.get(at) ?? null); };
+    const lines = [{ label: curve.tag, y: on(mine), stroke: "#5b6670", width: 1.6, spanGaps: true, points: mine.length < 40 }];
+    if (theirs.length) lines.push({ label: "other run", y: on(theirs), stroke: "#e08214", dash: [4, 2], spanGaps: true });
+    this.loss.draw({
+      x, lines, xRange: [-0.5, frame.steps.length - 0.5], yRange: spread([mine.map((p) => p[1]), theirs.map((p) => p[1])]), yLabel: curve.tag,
+      xTicks: stepTicks(frame.steps, this.loss.box.clientWidth - 60, 60), title: `${curve.tag} through time`, over: (u, pen, colours) => cursor(u, pen, step, colours.ink),
+    });
+  }
+
+  one(chart, { frame, layer, step, other }, name, label, more, interval) {
+    const values = frame.row(name, layer);
+    const lines = [];
+    if (interval) {
+      lines.push({ label: "low", y: gaps(interval[0]), stroke: "transparent", width: 0 });
+      lines.push({ label: "high", y: gaps(interval[1]), stroke: "transparent", width: 0, band: true, fill: "rgba(209,73,91,0.18)" });
+    }
+    for (const line of more) lines.push({ ...line, y: gaps(line.y) });
+    lines.push({ label, y: gaps(values), stroke: "#d1495b", width: 2, points: frame.steps.length < 40 });
+    const theirs = other && other.layer >= 0 ? aligned(other, name, frame) : null;
+    if (theirs) lines.push({ label: "other run", y: gaps(theirs), stroke: "#e08214", width: 1.6, dash: [4, 2] });
+    const [low, high] = spread([values, ...more.map((line) => line.y), ...(theirs ? [theirs] : [])], 0.15);
+    chart.draw({
+      x: frame.steps.map((_, i) => i), lines, xRange: [-0.5, frame.steps.length - 0.5], yRange: [low, high], yLabel: label,
+      xTicks: stepTicks(frame.steps, chart.box.clientWidth - 60, 60),
+      title: `${label} of ${frame.names[layer]} through time`,
+      over: (u, pen, colours) => cursor(u, pen, step, colours.ink),
+    });
+  }
+}
+
+/** Another run's numbers at this run's measurements: the newest of its own at the same step, or at the same loss. */
+export function aligned({ frame: theirs, layer, toOther }, name, frame) {
+  const row = theirs.row(name, layer);
+  return frame.steps.map((step) => {
+    const place = placeOf(theirs.steps, toOther ? toOther(step) : step);
+    const at = Math.round(place);
+    return at >= 0 && at < row.length && Math.abs(place - at) < 0.75 ? row[at] : NaN;
+  });
+}
+
+/** A vertical line at the selected measurement. */
+export function cursor(u, pen, at, color) {
+  const x = u.valToPos(at, "x", true);
+  pen.strokeStyle = color;
+  pen.lineWidth = window.devicePixelRatio || 1;
+  pen.setLineDash([4, 3]);
+  pen.beginPath();
+  pen.moveTo(x, u.bbox.top);
+  pen.lineTo(x, u.bbox.top + u.bbox.height);
+  pen.stroke();
+  pen.setLineDash([]);
+}

@@ -1,0 +1,56 @@
+// "Left noise at step 40, first spike at 20": the sentence that a paper needs, per layer or per role, sortable.
+
+import { median } from "./frame.js";
+import { element } from "./dom.js";
+import { shortened } from "./format.js";
+
+export class Firsts {
+  /** select(layer index): a click on a row. */
+  constructor(parent, select) {
+    this.select = select;
+    this.sorted = 0;
+    this.box = element("div", { class: "firsts" });
+    parent.append(this.box);
+  }
+
+  /** now: {frame, words, byRole, layer}. */
+  draw(now) {
+    const before = this.now;
+    this.now = now;
+    const same = before && before.frame === now.frame && before.byRole === now.byRole && before.dark === now.dark;
+    if (!same) this.paint();
+    else if (before.layer !== now.layer) this.mark();
+  }
+
+  paint() {
+    const { frame, words, byRole } = this.now;
+    const rules = words.firsts;
+    const firsts = rules.map((rule) => frame.firsts(rule, words.held).map((i) => (i < 0 ? Infinity : frame.steps[i])));
+    const rows = byRole ? perRole(frame, firsts) : frame.names.map((name, l) => ({ name, layer: l, at: firsts.map((f) => f[l]) }));
+    if (this.sorted > 0) rows.sort((a, b) => a.at[this.sorted - 1] - b.at[this.sorted - 1]);
+    const heads = [byRole ? "role (median)" : "layer", ...rules.map((rule) => rule.name)];
+    const titles = ["", ...rules.map((rule) => rule.meaning)];
+    const head = element("tr", {}, ...heads.map((text, i) => element("th", { scope: "col", title: titles[i], "aria-sort": this.sorted === i ? "ascending" : "none" }, element("button", { text: this.sorted === i ? `${text} ▾` : text, onclick: () => { this.sorted = i; this.paint(); } }))));
+    this.rows = rows.map((row) => element("tr", { onclick: () => this.select(row.layer) }, element("td", { text: shortened(row.name, 22), title: row.name }), ...row.at.map((step) => element("td", { class: "n", text: Number.isFinite(step) ? String(step) : "never" }))));
+    this.order = rows;
+    this.box.replaceChildren(element("table", {}, element("thead", {}, head), element("tbody", {}, ...this.rows)));
+    this.mark();
+  }
+
+  mark() {
+    this.rows.forEach((row, i) => row.classList.toggle("selected", this.order[i].layer === this.now.layer));
+  }
+}
+
+function perRole(frame, firsts) {
+  const roles = new Map();
+  frame.layers.forEach((layer, l) => roles.set(layer.role, [...(roles.get(layer.role) ?? []), l]));
+  return [...roles].map(([name, layers]) => ({ name, layer: layers[0], at: firsts.map((f) => late(layers.map((l) => f[l]))) }));
+}
+
+/** Median with "never" as later than everything. */
+function late(steps) {
+  const sorted = [...steps].sort((a, b) => a - b);
+  const middle = sorted[(sorted.length - 1) >> 1];
+  return Number.isFinite(middle) && sorted.length % 2 === 0 && Number.isFinite(sorted[sorted.length >> 1]) ? median([middle, sorted[sorted.length >> 1]]) : middle;
+}

@@ -1,0 +1,54 @@
+// Numbers and symbols as text.
+
+const SUPER = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
+const GREEK = { alpha: "α", kappa: "κ", lambda: "λ", gamma: "γ", tau: "τ", theta: "θ", Sigma: "Σ" };
+
+/** Three significant digits, whole numbers whole, "–" for no value. */
+export function number(value) {
+  if (value === null || value === undefined || Number.isNaN(value)) return "–";
+  if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
+  const size = Math.abs(value);
+  if (size >= 1e6 || (size > 0 && size < 1e-4)) return scientific(value);
+  if (Number.isInteger(value)) return minus(String(value));
+  const digits = Math.max(0, 2 - Math.floor(Math.log10(size)));
+  return minus(value.toFixed(Math.min(digits, 6)));
+}
+
+/** 10 to a whole power, as on an axis. */
+export function power(exponent) {
+  return exponent === 0 ? "1" : exponent === 1 ? "10" : `10${[...String(exponent)].map((c) => SUPER[c]).join("")}`;
+}
+
+/** A value from its decimal logarithm. */
+export const fromLog = (log) => number(Number((10 ** log).toPrecision(3)));
+
+/** A symbol of the table of quantities with its Greek letters ("log10 kappa" is "log₁₀ κ"). */
+export function pretty(symbol) {
+  return symbol
+    .replace(/\b(alpha|kappa|lambda|gamma|tau|theta|Sigma)(?=\b|_)/g, (word) => GREEK[word])
+    .replace(/dtheta/g, "Δθ")
+    .replace(/log10/g, "log₁₀")
+    .replace(/_([A-Za-z0-9+\-]+)/g, (_, low) => subscript(low));
+}
+
+/** "1 layer", "3 layers". */
+export const count = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
+
+/** A long name by its end, where layers differ. */
+export function shortened(name, room) {
+  return name.length <= room ? name : `…${name.slice(name.length - Math.max(room - 1, 1))}`;
+}
+
+function scientific(value) {
+  const exponent = Math.floor(Math.log10(Math.abs(value)));
+  const mantissa = value / 10 ** exponent;
+  const shown = Number(mantissa.toPrecision(3));
+  return `${minus(String(shown))}·${power(exponent)}`;
+}
+
+const minus = (text) => text.replace("-", "−");
+
+function subscript(text) {
+  const digits = /^[0-9+\-]+$/.test(text);
+  return digits ? [...text].map((c) => ({ "+": "₊", "-": "₋" })[c] ?? String.fromCharCode(0x2080 + Number(c))).join("") : ` ${text}`;
+}

@@ -1,0 +1,61 @@
+// Densities on the grid of bins 10^(k / per), and the closed forms that are drawn over them.
+
+/** Edges of bins, ascending: count + 1 numbers from place `first` on. */
+export function edges(first, count, per) {
+  return Float64Array.from({ length: count + 1 }, (_, i) => 10 ** ((first + i) / per));
+}
+
+/** Density of the Marchenko-Pastur law: gamma in (0, 1], scale its mean. */
+export function marchenkoPastur(x, gamma, scale) {
+  const root = Math.sqrt(gamma);
+  const [low, high] = [scale * (1 - root) ** 2, scale * (1 + root) ** 2];
+  if (!(x > low && x < high)) return 0;
+  return Math.sqrt((high - x) * (x - low)) / (2 * Math.PI * scale * gamma * x);
+}
+
+/** Density of a power law from xmin on. */
+export function pareto(x, alpha, xmin) {
+  return x < xmin ? 0 : ((alpha - 1) / xmin) * (x / xmin) ** -alpha;
+}
+
+/** Share of a power law above x. */
+export function paretoAbove(x, alpha, xmin) {
+  return x < xmin ? 1 : (x / xmin) ** (1 - alpha);
+}
+
+/** How many whole bins to merge so that about 1.5 sqrt(n) bars, 12 to 60, cover the bins that hold mass. */
+export function mergeWidth(mass, n) {
+  let [low, high] = [mass.findIndex((m) => m > 0), -1];
+  mass.forEach((m, i) => { if (m > 0) high = i; });
+  const wanted = Math.min(Math.max(1.5 * Math.sqrt(n), 12), 60);
+  return low < 0 ? 1 : Math.max(1, Math.round((high - low + 1) / wanted));
+}
+
+/** Bins merged in groups that are the same for every step and run: [{from, to, mass}], `to` not included. */
+export function merged(mass, first, width) {
+  const bars = [];
+  for (let start = -(((first % width) + width) % width); start < mass.length; start += width) {
+    const [from, to] = [Math.max(start, 0), Math.min(start + width, mass.length)];
+    let sum = 0;
+    for (let i = from; i < to; i++) sum += mass[i];
+    bars.push({ from, to, mass: sum });
+  }
+  return bars;
+}
+
+/** Share of the spectrum above the lower edge of each bin. */
+export function above(mass) {
+  const out = new Float64Array(mass.length);
+  let sum = 0;
+  for (let i = mass.length - 1; i >= 0; i--) out[i] = sum += mass[i];
+  return out;
+}
+
+/** Whole powers of ten in [low, high] of a logarithmic axis drawn on linear coordinates, at most `most` of them. */
+export function decades(low, high, most = 8) {
+  const [from, to] = [Math.ceil(low - 1e-9), Math.floor(high + 1e-9)];
+  const every = Math.max(1, Math.ceil((to - from + 1) / most));
+  const ticks = [];
+  for (let k = Math.ceil(from / every) * every; k <= to; k += every) ticks.push(k);
+  return ticks;
+}

@@ -1,0 +1,52 @@
+// Kinds without layers: the optimizer's path, kernels, curvature. The numbers that belong to each, through time.
+
+import { Chart, gaps, spread, stepTicks } from "./chart.js";
+import { cursor } from "./curves.js";
+import { element } from "./dom.js";
+import { axisLabel } from "./words.js";
+
+/** What is worth a curve for each kind; quantities that a run lacks are left out. */
+const SHOWN = {
+  trajectory: ["step_length", "alpha", "lower_exponent", "noise_scale", "noise_tail_index"],
+  gradient_noise: ["noise_scale", "noise_tail_index", "alpha"],
+  hessian: ["lambda_max", "trace", "negative_mass", "alpha"],
+  ggn: ["lambda_max", "trace", "alpha"],
+  fisher: ["lambda_max", "trace", "alpha"],
+  ntk: ["target_alignment", "alpha", "alpha_predicted", "inverse_gamma_shape", "lambda_max", "effective_rank"],
+  conjugate_kernel: ["alpha", "alpha_predicted", "inverse_advantage", "effective_rank", "target_alignment"],
+};
+const OTHERWISE = ["lambda_max", "alpha", "effective_rank"];
+
+export class PathView {
+  constructor(parent, step) {
+    this.selectStep = step;
+    this.box = element("div", { class: "path" });
+    parent.append(this.box);
+    this.charts = [];
+  }
+
+  /** now: {frame, layer, step, kind, words}. */
+  draw({ frame, layer, step, kind, words }) {
+    const names = (SHOWN[kind] ?? OTHERWISE).filter((name) => frame.row(name, layer).some(Number.isFinite));
+    const key = JSON.stringify([kind, names, frame.steps.length < 2]);
+    if (key !== this.key) {
+      this.key = key;
+      this.box.replaceChildren();
+      this.charts = names.map((name) => {
+        const cell = element("div", {});
+        this.box.append(cell);
+        cell.append(element("h3", { text: axisLabel(name, words), title: words.quantities[name]?.meaning ?? "" }));
+        return [name, new Chart(cell, { height: 130, label: name, onclick: (x) => this.selectStep(Math.round(x)) })];
+      });
+      if (names.length === 0) this.box.append(element("p", { class: "empty", text: "This spectrum has no numbers to follow at these steps." }));
+    }
+    for (const [name, chart] of this.charts) {
+      const row = frame.row(name, layer);
+      chart.draw({
+        x: frame.steps.map((_, i) => i), lines: [{ label: name, y: gaps(row), stroke: "#7139ff", width: 2, points: frame.steps.length < 40 }],
+        xRange: [-0.5, frame.steps.length - 0.5], yRange: spread([row]), xTicks: stepTicks(frame.steps, chart.box.clientWidth - 60),
+        over: (u, pen, colours) => cursor(u, pen, step, colours.ink), title: `${name} through time`,
+      });
+    }
+  }
+}

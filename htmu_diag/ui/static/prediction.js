@@ -1,0 +1,64 @@
+// "Does HTMP predict what I measure?": measured against predicted exponents, with the answer that noise would give.
+
+import { Chart, gaps, stepTicks } from "./chart.js";
+import { cursor } from "./curves.js";
+import { layerColor } from "./colors.js";
+import { element } from "./dom.js";
+import { median } from "./frame.js";
+import { number, pretty } from "./format.js";
+import { Scatter } from "./scatter.js";
+import { predictionSentence, predictionShares } from "./words.js";
+
+const [LOW, HIGH] = [1.2, 60]; // of both axes; points beyond are drawn at the end
+const axis = (alpha) => Math.log10(Math.max(alpha, 0.951) - 0.95);
+const TICKS = [1.5, 2, 3, 5, 10, 20, 50].map((alpha) => [axis(alpha), String(alpha)]);
+
+export class PredictionView {
+  constructor(parent, { layer, step }) {
+    this.sentence = element("p", { class: "said" });
+    const [left, right] = [element("div", {}), element("div", {})];
+    parent.append(this.sentence, element("div", { class: "pair" }, left, right));
+    this.scatter = new Scatter(left, (i) => layer(this.shown[i]));
+    this.note = element("p", { class: "note", text: "Bars: 95 % intervals. Cross: what noise of this shape gives. Hollow: the power law is ruled out. Colour: depth, dark first." });
+    left.append(this.note);
+    this.shares = new Chart(right, { height: 220, label: "share of layers whose interval holds the prediction", onclick: (x) => step(Math.round(x)) });
+    right.append(element("p", { class: "note", text: "Blue: share of layers whose interval holds the prediction. Grey: the same for noise, the baseline. Red: share for which the inverse law is likelier." }));
+  }
+
+  /** now: {frame, layer, step, words}. */
+  draw(now) {
+    const { frame, layer, step, words } = now;
+    this.sentence.textContent = predictionSentence(predictionShares(frame, step), median);
+    const get = (name, l) => frame.at(name, l, step);
+    this.shown = frame.layers.map((_, l) => l).filter((l) => Number.isFinite(get("alpha", l)) && Number.isFinite(get("alpha_predicted", l)));
+    const symbol = (name) => pretty(words.quantities[name]?.symbol ?? name);
+    this.scatter.draw({
+      points: this.shown.map((l) => ({
+        x: axis(get("alpha_predicted", l)), y: axis(get("alpha", l)), x0: axis(get("alpha_predicted_low", l)), x1: axis(get("alpha_predicted_high", l)),
+        y0: axis(get("alpha_low", l)), y1: axis(get("alpha_high", l)), cross: axis(get("alpha_noise", l)), color: layerColor(l, frame.layers.length),
+        hollow: frame.status("tail_status", l, step) === "not_a_power_law" || get("p", l) < words.levels.tail,
+      })),
+      xRange: [axis(LOW), axis(HIGH)], yRange: [axis(LOW), axis(HIGH)], xTicks: TICKS, yTicks: TICKS, diagonal: true,
+      xLabel: `predicted: ${symbol("alpha_predicted")}`, yLabel: `measured: ${symbol("alpha")}`, selected: this.shown.indexOf(layer),
+      title: "measured against predicted exponents, one point a layer",
+      said: (i) => `${frame.names[this.shown[i]]}: measured ${number(get("alpha", this.shown[i]))}, predicted ${number(get("alpha_predicted", this.shown[i]))}, noise ${number(get("alpha_noise", this.shown[i]))}`,
+    });
+    this.drawShares(frame, step);
+  }
+
+  drawShares(frame, step) {
+    const all = frame.remember("prediction shares", () => frame.steps.map((_, s) => predictionShares(frame, s)));
+    const share = (key, of) => gaps(all.map((one) => (one[of] > 0 ? one[key] / one[of] : NaN)));
+    const points = frame.steps.length < 3;
+    this.shares.draw({
+      x: frame.steps.map((_, i) => i), xRange: [-0.5, frame.steps.length - 0.5], yRange: [-0.03, 1.03], yLabel: "share of layers",
+      xTicks: stepTicks(frame.steps, this.shares.box.clientWidth - 60),
+      lines: [
+        { label: "noise", y: share("noise", "layers"), stroke: "#808790", width: 2, dash: [2, 3], points },
+        { label: "inverse likelier", y: share("inverse", "compared"), stroke: "#d1495b", dash: [7, 3], points },
+        { label: "prediction", y: share("predicted", "layers"), stroke: "#1f78c8", width: 2.2, points },
+      ],
+      over: (u, pen, colours) => cursor(u, pen, step, colours.ink),
+    });
+  }
+}

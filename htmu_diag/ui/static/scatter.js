@@ -1,0 +1,127 @@
+// Points on two axes with error bars: one a layer. A canvas, so that moving a slider costs as little at 400 layers.
+
+import { element, prepared, theme } from "./dom.js";
+
+const PAD = { left: 48, right: 10, top: 8, bottom: 36 };
+
+export class Scatter {
+  /** select(index of the point): a click near it. hover text: `now.said(index)`. */
+  constructor(parent, select) {
+    this.select = select;
+    this.canvas = element("canvas", { "aria-hidden": "true" });
+    this.tip = element("div", { class: "tip", hidden: true });
+    this.box = element("div", { class: "scatter", role: "img", onclick: (e) => this.click(e), onpointermove: (e) => this.hover(e), onpointerleave: () => { this.tip.hidden = true; } }, this.canvas, this.tip);
+    parent.append(this.box);
+    new ResizeObserver(() => this.now && this.paint()).observe(this.box);
+  }
+
+  /**
+   * now: {points: [{x, y, x0, x1, y0, y1, color, hollow, cross}], xRange, yRange, xTicks, yTicks ([[place, text]]),
+   * xLabel, yLabel, diagonal, title, selected, said}. All in drawn coordinates; what lies beyond is clipped and marked.
+   */
+  draw(now) {
+    this.now = now;
+    this.box.setAttribute("aria-label", now.title);
+    this.paint();
+  }
+
+  paint() {
+    const now = this.now;
+    const width = this.box.clientWidth;
+    if (width < 60) return;
+    const height = Math.min(width * 0.8, 300);
+    this.size = [width, height];
+    const pen = prepared(this.canvas, width, height);
+    const colours = theme(this.box);
+    const [x, y] = [scale(now.xRange, PAD.left, width - PAD.right), scale(now.yRange, height - PAD.bottom, PAD.top)];
+    this.places = now.points.map((p) => [x(p.x), y(p.y)]);
+    this.axes(pen, x, y, colours);
+    if (now.diagonal) line(pen, x(now.xRange[0]), y(now.xRange[0]), x(now.xRange[1]), y(now.xRange[1]), colours.faint, [5, 4]);
+    now.points.forEach((p, i) => point(pen, p, this.places[i], x, y, colours, i === now.selected));
+  }
+
+  axes(pen, x, y, colours) {
+    const [width, height] = this.size;
+    const now = this.now;
+    pen.font = "11px system-ui";
+    pen.fillStyle = colours.faint;
+    for (const [place, text] of now.xTicks) {
+      line(pen, x(place), PAD.top, x(place), height - PAD.bottom, colours.line, []);
+      pen.textAlign = "center";
+      pen.fillText(text, x(place), height - PAD.bottom + 13);
+    }
+    for (const [place, text] of now.yTicks) {
+      line(pen, PAD.left, y(place), width - PAD.right, y(place), colours.line, []);
+      pen.textAlign = "right";
+      pen.fillText(text, PAD.left - 5, y(place) + 4);
+    }
+    pen.textAlign = "center";
+    pen.fillText(now.xLabel, (PAD.left + width - PAD.right) / 2, height - 5);
+    pen.save();
+    pen.translate(11, (PAD.top + height - PAD.bottom) / 2);
+    pen.rotate(-Math.PI / 2);
+    pen.fillText(now.yLabel, 0, 0);
+    pen.restore();
+  }
+
+  nearest(event) {
+    const box = this.box.getBoundingClientRect();
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+    let [best, least] = [-1, 144];
+    (this.places ?? []).forEach(([a, b], i) => {
+      const distance = (a - x) ** 2 + (b - y) ** 2;
+      if (distance < least) [best, least] = [i, distance];
+    });
+    return { best, x, y };
+  }
+
+  click(event) {
+    const { best } = this.nearest(event);
+    if (best >= 0) this.select(best);
+  }
+
+  hover(event) {
+    const { best, x, y } = this.nearest(event);
+    this.tip.hidden = best < 0;
+    if (best < 0) return;
+    this.tip.textContent = this.now.said(best);
+    this.tip.style.left = `${Math.min(x + 12, this.size[0] - 200)}px`;
+    this.tip.style.top = `${y + 14}px`;
+  }
+}
+
+function scale([low, high], from, to) {
+  const [a, b] = [Math.min(from, to), Math.max(from, to)];
+  return (value) => Math.min(Math.max(from + ((value - low) / (high - low)) * (to - from), a), b);
+}
+
+function point(pen, p, [x, y], toX, toY, colours, selected) {
+  if (!Number.isFinite(x) || !Number.isFinite(y)) return;
+  pen.globalAlpha = 0.45;
+  if (Number.isFinite(p.x0)) line(pen, toX(p.x0), y, toX(p.x1), y, p.color, []);
+  if (Number.isFinite(p.y0)) line(pen, x, toY(p.y0), x, toY(p.y1), p.color, []);
+  pen.globalAlpha = 1;
+  if (Number.isFinite(p.cross)) {
+    const c = toX(p.cross);
+    line(pen, c - 3, y - 3, c + 3, y + 3, colours.faint, []);
+    line(pen, c - 3, y + 3, c + 3, y - 3, colours.faint, []);
+  }
+  pen.beginPath();
+  pen.arc(x, y, selected ? 6 : 4, 0, 7);
+  pen.fillStyle = p.hollow ? colours.page : p.color;
+  pen.strokeStyle = selected ? colours.ink : p.color;
+  pen.lineWidth = selected ? 2.5 : 1.5;
+  pen.fill();
+  pen.stroke();
+}
+
+function line(pen, x0, y0, x1, y1, color, dash) {
+  pen.strokeStyle = color;
+  pen.lineWidth = 1;
+  pen.setLineDash(dash);
+  pen.beginPath();
+  pen.moveTo(x0, y0);
+  pen.lineTo(x1, y1);
+  pen.stroke();
+  pen.setLineDash([]);
+}

@@ -1,0 +1,240 @@
+// One spectrum at one step, what was fitted to it, the same layer earlier, the same layer of the other run.
+
+import { Chart } from "./chart.js";
+import { fromLog, number } from "./format.js";
+import { above, edges, marchenkoPastur, mergeWidth, merged, pareto, paretoAbove } from "./laws.js";
+
+const FLOOR = 6; // decades below the largest value
+
+export class SpectrumView {
+  constructor(parent, readout) {
+    this.readout = readout;
+    this.chart = new Chart(parent, { height: 300, label: "density of the eigenvalues", onhover: (x) => this.hover(x) });
+  }
+
+  /**
+   * now: {density, at, ghost (index or -1), other: {density, at} or null, numbers (name -> value), draw, words, title}.
+   * Everything lies on one grid, so that bars, laws, the earlier step and the other run are one picture.
+   */
+  draw(now) {
+    this.now = now;
+    const picture = now.density.rows.negative ? signed(now) : positive(now);
+    this.picture = picture;
+    this.chart.draw(picture);
+  }
+
+  hover(x) {
+    if (!this.readout) return;
+    if (x === null || !this.picture?.read) this.readout.textContent = "";
+    else this.readout.textContent = this.picture.read(x);
+  }
+}
+
+/** The picture of a spectrum of positive values, for `Chart.draw`. */
+export function positive({ density, at, ghost, other, numbers, draw, title }) {
+  const grid = union([density, other?.density]);
+  const here = onGrid(density, "mass", at, grid);
+  const law = onGrid(density, "law", at, grid);
+  const n = numbers.dimension || 100;
+  const height = heights(draw, grid);
+  const width = mergeWidth([...here], n);
+  const bars = height.bars(here, width);
+  const xs = draw === "above" ? grid.low : grid.centre;
+  const lines = [
+    { label: "HTMP", y: height.curve(law), stroke: "#1f78c8", width: 2 },
+    { label: "Marchenko-Pastur bulk", y: height.curve(bulkMass(numbers, grid)), stroke: "#1a9850", width: 1.5, dash: [2, 2] },
+    { label: "power law", y: tailCurve(numbers, grid, draw), stroke: "#d1495b", width: 2, dash: numbers.ruledOut ? [2, 4] : [8, 4] },
+  ];
+  const outlines = [];
+  if (other) outlines.push({ bars: height.bars(onGrid(other.density, "mass", other.at, grid), width), stroke: "#e08214", dash: [] });
+  if (ghost >= 0) outlines.push({ bars: height.bars(onGrid(density, "mass", ghost, grid), width), stroke: "ghost", dash: [3, 3] });
+  const shown = [bars, ...outlines.map((o) => o.bars)].flat().filter((b) => b.y !== null);
+  const y = shown.map((b) => b.y);
+  const [low, high] = y.length ? [Math.min(...y), Math.max(...y)] : [-1, 1];
+  return {
+    x: xs,
+    lines,
+    xLog: true,
+    yLog: true,
+    xRange: [Math.max(grid.first, grid.last - FLOOR * grid.per) / grid.per - 0.05, grid.last / grid.per + 0.05],
+    yRange: [low - 0.3, high + 0.5],
+    xLabel: "eigenvalue λ",
+    yLabel: { density: "density (1/λ)", above: "share above λ", decade: "share per decade" }[draw],
+    title,
+    under: (u, pen, colours) => paintBars(u, pen, bars, low - 0.3, colours.bar),
+    over: (u, pen, colours) => {
+      for (const o of outlines) paintOutline(u, pen, o.bars, o.stroke === "ghost" ? colours.faint : o.stroke, o.dash);
+      paintMarks(u, pen, numbers, colours, here, grid);
+    },
+    read: (x) => readAt(x, bars, grid, law),
+  };
+}
+
+/** Mass on both sides of zero: log |x| to the left and to the right of a gap. */
+export function signed({ density, at, other, numbers, title }) {
+  const grid = union([density, other?.density]);
+  const [plus, negative] = ["mass", "negative"].map((row) => onGrid(density, row, at, grid));
+  const reach = grid.last - Math.max(grid.first, grid.last - FLOOR * grid.per);
+  const place = (log) => log - (grid.last - reach) / grid.per + 0.3; // distance from zero on the drawn axis
+  const side = (mass, sign) => merged(mass, grid.first, 3).filter((bar) => bar.mass > 0).map((bar) => {
+    const [a, b] = [(grid.first + bar.from) / grid.per, (grid.first + bar.to) / grid.per].map((x) => sign * Math.max(place(x), 0.3));
+    return { x0: Math.min(a, b), x1: Math.max(a, b), y: Math.log10(bar.mass / ((bar.to - bar.from) / grid.per)), sign };
+  });
+  const bars = [...side(plus, 1), ...side(negative, -1)];
+  const theirs = other ? [...side(onGrid(other.density, "mass", other.at, grid), 1), ...side(onGrid(other.density, "negative", other.at, grid), -1)] : [];
+  const y = [...bars, ...theirs].map((b) => b.y);
+  const [low, high] = y.length ? [Math.min(...y), Math.max(...y)] : [-1, 1];
+  const end = place(grid.last / grid.per) + 0.1;
+  const ticks = [];
+  for (let k = Math.ceil((grid.last - reach) / grid.per); k <= Math.floor(grid.last / grid.per); k++) {
+    ticks.push([place(k), fromLog(k)]);
+    ticks.unshift([-place(k), `−${fromLog(k)}`]);
+  }
+  const largest = numbers.lambda_max > 0 ? [place(Math.log10(numbers.lambda_max))] : [];
+  return {
+    x: [-end, end],
+    lines: [{ label: "none", y: [null, null], stroke: "#888" }],
+    yLog: true,
+    xRange: [-end, end],
+    yRange: [low - 0.4, high + 0.4],
+    xTicks: ticks.length > 12 ? ticks.filter((_, i) => i % Math.ceil(ticks.length / 12) === 0) : ticks,
+    xLabel: "negative eigenvalues | positive eigenvalues",
+    yLabel: "share per decade",
+    title,
+    under: (u, pen, colours) => {
+      paintBars(u, pen, bars.filter((b) => b.sign > 0), low - 0.4, colours.bar);
+      paintBars(u, pen, bars.filter((b) => b.sign < 0), low - 0.4, colours.red);
+      vertical(u, pen, 0, colours.faint, []);
+    },
+    over: (u, pen, colours) => {
+      for (const bar of theirs) paintOutline(u, pen, [bar], "#e08214", []);
+      for (const x of largest) tick(u, pen, x, colours.ink);
+    },
+    read: null,
+  };
+}
+
+/** The part of the whole grid that all densities need: places, edges and centres in log10. */
+export function union(densities) {
+  const known = densities.filter(Boolean);
+  const first = Math.min(...known.map((d) => d.first));
+  const last = Math.max(...known.map((d) => d.first + d.bins));
+  const per = known[0].per;
+  const count = last - first;
+  return { first, last, per, count, low: Array.from({ length: count }, (_, i) => (first + i) / per), centre: Array.from({ length: count }, (_, i) => (first + i + 0.5) / per), edges: edges(first, count, per) };
+}
+
+/** One row of a density at one step on a grid; 0 beyond its own bins, null where it has no such row. */
+export function onGrid(density, row, at, grid) {
+  const out = new Float64Array(grid.count);
+  const source = density.rows[row];
+  if (!source || at < 0) return row === "mass" || row === "negative" ? out : out.fill(NaN);
+  out.set(source.subarray(at * density.bins, (at + 1) * density.bins), density.first - grid.first);
+  return out;
+}
+
+/** How mass becomes a drawn height (log10): of merged bars, and of a law bin by bin. */
+function heights(draw, grid) {
+  const log = (y) => (y > 0 ? Math.log10(y) : null);
+  if (draw === "above") {
+    const stairs = (mass) => Array.from(above(mass), (y, i) => ({ x0: grid.low[i], x1: (grid.first + i + 1) / grid.per, y: log(y) }));
+    return { bars: (mass) => stairs(mass).filter((bar) => bar.y !== null), curve: (mass) => Array.from(Number.isNaN(mass[0]) ? mass : above(mass), log) };
+  }
+  const size = (from, to) => (draw === "decade" ? (to - from) / grid.per : grid.edges[to] - grid.edges[from]);
+  return {
+    bars: (mass, width) => merged(mass, grid.first, width).filter((bar) => bar.mass > 0).map((bar) => ({
+      x0: (grid.first + bar.from) / grid.per, x1: (grid.first + bar.to) / grid.per, y: log(bar.mass / size(bar.from, bar.to)),
+    })),
+    curve: (mass) => Array.from(mass, (m, i) => log(m / size(i, i + 1))),
+  };
+}
+
+/** Mass of the Marchenko-Pastur bulk in each bin, scaled to the share of the spectrum that is bulk. */
+function bulkMass({ bulk_scale: scale, gamma, spikes, dimension, zero_fraction: zero }, grid) {
+  const share = 1 - (zero || 0) - (spikes || 0) / (dimension || 1);
+  if (!(scale > 0)) return new Float64Array(grid.count).fill(NaN);
+  return Float64Array.from(grid.centre, (log, i) => share * marchenkoPastur(10 ** log, gamma, scale) * (grid.edges[i + 1] - grid.edges[i]));
+}
+
+/** The fitted power law from xmin on, scaled to the share of the spectrum in the tail. */
+function tailCurve({ alpha, xmin, n_tail: tail, dimension }, grid, draw) {
+  const share = tail / dimension;
+  if (!(alpha > 1 && xmin > 0 && share > 0)) return new Array(grid.count).fill(null);
+  const xs = draw === "above" ? grid.low : grid.centre;
+  return xs.map((log) => {
+    const x = 10 ** log;
+    if (x < xmin) return null;
+    if (draw === "above") return Math.log10(share * paretoAbove(x, alpha, xmin));
+    return Math.log10(share * pareto(x, alpha, xmin) * (draw === "decade" ? x * Math.LN10 : 1));
+  });
+}
+
+function readAt(x, bars, grid, law) {
+  const bar = bars.find((b) => x >= b.x0 && x < b.x1);
+  const i = Math.floor(x * grid.per) - grid.first;
+  const fitted = law[i] > 0 ? `; HTMP gives this bin ${number(law[i])} of the mass` : "";
+  return `λ ${fromLog(x)}${bar ? `: ${number(10 ** bar.y)}` : ": no eigenvalue"}${fitted}`;
+}
+
+function paintBars(u, pen, bars, bottom, color) {
+  pen.fillStyle = color;
+  const base = u.valToPos(bottom, "y", true);
+  for (const bar of bars) {
+    const [a, b, top] = [u.valToPos(bar.x0, "x", true), u.valToPos(bar.x1, "x", true), u.valToPos(bar.y, "y", true)];
+    pen.fillRect(a, top, Math.max(b - a - 0.5, 1), base - top);
+  }
+}
+
+function paintOutline(u, pen, bars, color, dash) {
+  pen.strokeStyle = color;
+  pen.lineWidth = 1.5 * (window.devicePixelRatio || 1);
+  pen.setLineDash(dash);
+  pen.beginPath();
+  let end = null;
+  for (const bar of bars) {
+    const [a, b, y] = [u.valToPos(bar.x0, "x", true), u.valToPos(bar.x1, "x", true), u.valToPos(bar.y, "y", true)];
+    if (end !== null && Math.abs(end - a) < 1) pen.lineTo(a, y);
+    else pen.moveTo(a, y);
+    pen.lineTo(b, y);
+    end = b;
+  }
+  pen.stroke();
+  pen.setLineDash([]);
+}
+
+/** Bulk edge, xmin, and the bins beyond the edge as ticks: the spikes. */
+function paintMarks(u, pen, numbers, colours, mass, grid) {
+  if (numbers.bulk_edge > 0) vertical(u, pen, Math.log10(numbers.bulk_edge), "#1a9850", [2, 3]);
+  if (numbers.xmin > 0) vertical(u, pen, Math.log10(numbers.xmin), "#d1495b", [1, 4]);
+  if (!(numbers.spikes > 0)) return;
+  let left = numbers.spikes;
+  for (let i = grid.count - 1; i >= 0 && left > 0; i--) {
+    if (mass[i] > 0) {
+      tick(u, pen, grid.centre[i], colours.ink);
+      left -= Math.round(mass[i] * numbers.dimension);
+    }
+  }
+}
+
+function vertical(u, pen, x, color, dash) {
+  const at = u.valToPos(x, "x", true);
+  pen.strokeStyle = color;
+  pen.lineWidth = window.devicePixelRatio || 1;
+  pen.setLineDash(dash);
+  pen.beginPath();
+  pen.moveTo(at, u.bbox.top);
+  pen.lineTo(at, u.bbox.top + u.bbox.height);
+  pen.stroke();
+  pen.setLineDash([]);
+}
+
+function tick(u, pen, x, color) {
+  const at = u.valToPos(x, "x", true);
+  const [bottom, size] = [u.bbox.top + u.bbox.height, 6 * (window.devicePixelRatio || 1)];
+  pen.fillStyle = color;
+  pen.beginPath();
+  pen.moveTo(at, bottom - size);
+  pen.lineTo(at - size / 2, bottom);
+  pen.lineTo(at + size / 2, bottom);
+  pen.fill();
+}

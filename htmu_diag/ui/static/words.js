@@ -1,0 +1,107 @@
+// Sentences made from numbers: the same numbers that are drawn.
+
+import { count, number, pretty } from "./format.js";
+
+/** What one layer's spectrum at one step says: a list of sentences, the first one the verdict. */
+export function verdict(frame, layer, step, words, held = null) {
+  if (!frame.measured(layer, step)) return ["Not measured at this step."];
+  const get = (name) => frame.at(name, layer, step);
+  const said = [phase(get, words, held), bulk(get, words), tail(get, frame.status("tail_status", layer, step), words), repulsion(get, frame.status("htmp_status", layer, step))];
+  return said.filter((sentence) => sentence !== "");
+}
+
+/** The name of a phase by its number, with its letter. */
+export function phaseName(index, words) {
+  return words.phases[index]?.name ?? "no verdict";
+}
+
+/** The name of a colour in the address. */
+export const colourKey = (colour) => (colour.minus ? `${colour.quantity}-${colour.minus}` : colour.quantity);
+
+/** The label of a colour of the overview: symbols from the table of quantities. */
+export function colourLabel(colour, words) {
+  const [one, other] = [words.quantities[colour.quantity], words.quantities[colour.minus]];
+  const name = colour.quantity.replaceAll("_", " ");
+  if (!one) return name;
+  if (other) return `${pretty(one.symbol)} − ${pretty(other.symbol)}`;
+  const symbol = pretty(one.symbol);
+  return symbol === name || colour.quantity === "phase" ? name : `${name} (${symbol})`;
+}
+
+/** What a colour means, in a sentence. */
+export function colourMeaning(colour, words) {
+  const rows = [words.quantities[colour.quantity], words.quantities[colour.minus]].filter(Boolean);
+  return rows.map((row) => `${pretty(row.symbol)}: ${row.meaning}`).join(" Minus ");
+}
+
+/** One quantity's label for an axis: symbol and unit. */
+export function axisLabel(name, words) {
+  const row = words.quantities[name];
+  if (!row) return name;
+  return row.unit === "1" || row.unit === "decades" || row.unit === "index" ? pretty(row.symbol) : `${pretty(row.symbol)} [${row.unit}]`;
+}
+
+/** How well predictions did at one step: counts over the layers whose alpha has an interval. */
+export function predictionShares(frame, step) {
+  const out = { layers: 0, predicted: 0, noise: 0, compared: 0, inverse: 0, differences: [] };
+  frame.layers.forEach((_, l) => {
+    const get = (name) => frame.at(name, l, step);
+    const inside = (x) => x >= get("alpha_low") && x <= get("alpha_high");
+    if (Number.isFinite(get("inverse_advantage"))) {
+      out.compared += 1;
+      out.inverse += get("inverse_advantage") > 0;
+    }
+    if (![get("alpha"), get("alpha_low"), get("alpha_high"), get("alpha_predicted")].every(Number.isFinite)) return;
+    out.layers += 1;
+    out.predicted += inside(get("alpha_predicted"));
+    out.noise += inside(get("alpha_noise"));
+    out.differences.push(Math.abs(get("alpha") - get("alpha_predicted")));
+  });
+  return out;
+}
+
+/** The sentence of the prediction view. */
+export function predictionSentence(shares, median) {
+  if (shares.layers === 0) return "No layer has both a measured and a predicted exponent at this step.";
+  const inverse = shares.compared ? `; the inverse law is likelier for ${shares.inverse} of ${shares.compared}` : "";
+  const noise = `the value of pure noise lies inside for ${shares.noise} of them`;
+  const said = `${shares.predicted} of ${count(shares.layers, "layer")} have the prediction inside their 95 % interval; ${noise}; median difference ${number(median(shares.differences))}${inverse}.`;
+  return shares.noise >= shares.predicted ? `${said} The prediction does no better than noise here.` : said;
+}
+
+function phase(get, words, held) {
+  const now = get("phase");
+  if (Number.isNaN(now)) return "";
+  const name = phaseName(now, words);
+  const before = held !== null && held !== now && !Number.isNaN(held) ? ` (held: ${phaseName(held, words)}, until the change lasts)` : "";
+  return `${name[0].toUpperCase()}${name.slice(1)}${before}.`;
+}
+
+function bulk(get, words) {
+  const [p, spikes] = [get("bulk_p"), get("spikes")];
+  if (Number.isNaN(p)) return "";
+  const noise = p >= words.levels.noise ? "The bulk is Marchenko-Pastur noise" : "The bulk is not noise";
+  const ratio = get("lambda_max") / get("bulk_edge");
+  const above = spikes > 0 ? `${count(spikes, "spike")} above it, the largest at ${number(ratio)} times the edge` : "no spikes";
+  return `${noise} (p ${number(p)}); ${above}.`;
+}
+
+function tail(get, status, words) {
+  const alpha = get("alpha");
+  if (status === "too_few_values" || Number.isNaN(alpha)) return "Too few values for a tail.";
+  const noise = get("alpha_noise");
+  const interval = `α ${number(alpha)} [${number(get("alpha_low"))}, ${number(get("alpha_high"))}] from ${number(get("n_tail"))} values`;
+  const would = Number.isFinite(noise) ? `, noise of this shape would give ${number(noise)}` : "";
+  if (status === "not_a_power_law" || get("p") < words.levels.tail) return `A power-law tail is ruled out (${interval}${would}).`;
+  const inside = noise >= get("alpha_low") && noise <= get("alpha_high");
+  return inside ? `The tail is what noise gives: ${interval}${would}.` : `Power-law tail: ${interval}${would}.`;
+}
+
+function repulsion(get, status) {
+  const kappa = get("kappa");
+  if (Number.isNaN(kappa) || status === "too_few_values") return "";
+  const ks = Number.isFinite(get("htmp_ks")) ? `; HTMP lies within KS ${number(get("htmp_ks"))} of the spectrum` : "";
+  if (status === "at_boundary" && kappa > 1) return `κ above ${number(10 ** Math.floor(Math.log10(kappa) + 1e-6))} (noise)${ks}.`;
+  const failed = status && status !== "ok" ? ` (${status.replaceAll("_", " ")})` : "";
+  return `κ ${number(kappa)} [${number(get("kappa_low"))}, ${number(get("kappa_high"))}]${failed}${ks}.`;
+}

@@ -1,0 +1,98 @@
+"""Every word and label of the views that stands for a number, from the tables of `analysis` and `theory`, as JSON.
+
+The views never spell a quantity's symbol, unit, range or meaning themselves; a quantity that is added to
+`analysis.QUANTITIES` has its label there at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from htmu_diag.analysis import QUANTITIES
+from htmu_diag.theory import Phase, phases
+
+__all__ = ["words"]
+
+_LETTERS = {
+    Phase.RANDOM_LIKE: "R",
+    Phase.BLEEDING_OUT: "B",
+    Phase.BULK_AND_SPIKES: "S",
+    Phase.BULK_DECAY: "D",
+    Phase.HEAVY_TAILED: "H",
+    Phase.RANK_COLLAPSE: "C",
+}
+_MEANINGS = {
+    Phase.RANDOM_LIKE: "The whole spectrum is what a matrix of independent noise has.",
+    Phase.BLEEDING_OUT: "Noise, and a few eigenvalues that have just left its edge.",
+    Phase.BULK_AND_SPIKES: "A bulk of noise, and eigenvalues well apart from it: learned directions.",
+    Phase.BULK_DECAY: "The bulk is no longer noise, and there is no heavy power-law tail.",
+    Phase.HEAVY_TAILED: "The bulk is no longer noise and the tail is a power law with a small exponent.",
+    Phase.RANK_COLLAPSE: "A tenth of the eigenvalues or more are zero to rounding.",
+}
+# what the overview can show: a quantity, or one minus another; range: fixed limits, where the eye should compare runs
+_COLOURS: tuple[dict[str, Any], ...] = (
+    {"quantity": "phase"},
+    {"quantity": "log_kappa", "range": [-1, 4]},
+    {"quantity": "alpha", "minus": "alpha_noise"},
+    {"quantity": "alpha", "minus": "alpha_predicted"},
+    {"quantity": "alpha"},
+    {"quantity": "spikes"},
+    {"quantity": "p", "range": [0, 1]},
+    {"quantity": "bulk_p", "range": [0, 1]},
+    {"quantity": "stable_rank"},
+    {"quantity": "zero_fraction", "range": [0, 1]},
+    {"quantity": "log_norm"},
+    {"quantity": "entropy_deficit"},
+)
+_FIRSTS: tuple[dict[str, Any], ...] = (
+    {"name": "left noise", "quantity": "log_kappa", "below": 2.0},
+    {"name": "first spike", "quantity": "spikes", "from": 1.0},
+    {"name": "first heavy tail", "phase": Phase.HEAVY_TAILED.order},
+)
+# what may move the tails, and the probe that measures it
+_CAUSES: tuple[dict[str, str], ...] = (
+    {"name": "what is to be explained", "quantity": "log_kappa", "kind": "weights", "add": 'probes=["weights"]'},
+    {"name": "temperature: scale of the gradient's noise", "quantity": "noise_scale", "kind": "gradient_noise",
+     "add": 'probes=["weights", "gradient_noise"], batch=..., loss_fn=...'},
+    {"name": "correlation of the data in the layer: tail exponent", "quantity": "alpha", "kind": "activations",
+     "add": 'probes=["weights", "conjugate_kernel"], batch=...'},
+    {"name": "correlation of the data in the layer: effective rank", "quantity": "effective_rank",
+     "kind": "activations", "add": 'probes=["weights", "conjugate_kernel"], batch=...'},
+    {"name": "order of the singular vectors", "quantity": "entropy_deficit", "kind": "weights",
+     "add": 'probes=[htmu_diag.probes.WeightsProbe(vectors=True)]'},
+)  # fmt: skip
+HELD = 3  # measurements in a row before a change of phase counts
+
+
+def words() -> dict[str, Any]:
+    """Quantities, phases with their letters, levels of the tests, and the lists that the views offer."""
+    return {
+        "quantities": {name: _finite(asdict(row)) for name, row in QUANTITIES.items()},
+        "phases": [_phase(phase) for phase in Phase if phase is not Phase.UNDETERMINED],
+        "levels": {"tail": phases.TAIL_LEVEL, "noise": phases.NOISE_LEVEL, "heavy": phases.HEAVY_ALPHA},
+        "colours": [dict(colour) for colour in _COLOURS],
+        "firsts": [{**first, "meaning": _rule(first)} for first in _FIRSTS],
+        "causes": [dict(cause) for cause in _CAUSES],
+        "held": HELD,
+    }
+
+
+def _phase(phase: Phase) -> dict[str, str]:
+    letter = _LETTERS.get(phase, phase.value[:1].upper())
+    return {"name": phase.value, "letter": letter, "meaning": _MEANINGS.get(phase, "")}
+
+
+def _rule(first: Mapping[str, Any]) -> str:
+    lasts = f"for {HELD} measurements in a row"
+    if "phase" in first:
+        return f'first step of "{list(Phase)[first["phase"]].value}" {lasts}'
+    limit = f"below {first['below']:g}" if "below" in first else f"of {first['from']:g} or more"
+    return f"first step with {QUANTITIES[first['quantity']].symbol} {limit} {lasts}"
+
+
+def _finite(row: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no infinity: an open end of a range is null."""
+    return {key: None if isinstance(value, float) and math.isinf(value) else value for key, value in row.items()}

@@ -1,0 +1,196 @@
+"""What the page computes in JavaScript is what the package computes: laws, bins, held phases, ranks, sentences."""
+
+import hashlib
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from htmu_diag.analysis import QUANTITIES
+from htmu_diag.laws import MarchenkoPastur
+from htmu_diag.ui import MODULES, read_static, static_folder, words
+
+Run = Callable[..., Any]
+# sha256 of the files in the npm package uplot 1.6.32, whose own sha512 begins KIMVnG68zvu5XXUbC4LQEPnhwOxB
+VENDORED = {
+    "uPlot.esm.js": "5dd9b3281aa64b461b42d9945f6adb2649d346502b12281a9ae0d46599a80eba",
+    "uPlot.min.css": "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
+    "LICENSE.uPlot": "8f989229699b4fe2f1a0432d0e9edc338a8a911e250e2d1b01ecd770a5f5b1bd",
+}
+
+
+@pytest.mark.parametrize("name", VENDORED)
+def test_a_vendored_file_is_the_published_one(name: str) -> None:
+    data = (static_folder() / "vendor" / name).read_bytes()
+    assert hashlib.sha256(data).hexdigest() == VENDORED[name]
+
+
+def test_modules_are_listed_after_those_that_they_import() -> None:
+    import re
+
+    seen: list[str] = []
+    for name in MODULES:
+        for wanted in re.findall(r'^import .* from "\./(.+)";', read_static(name), re.MULTILINE):
+            assert wanted in seen, f"{name} imports {wanted}, which comes later"
+        seen.append(name)
+
+
+def test_no_module_spells_a_quantitys_meaning_or_asks_another_server() -> None:
+    for name in MODULES[1:]:
+        text = read_static(name)
+        assert "http://" not in text
+        assert "https://" not in text
+        assert "innerHTML" not in text
+        assert not [q for q in QUANTITIES.values() if q.meaning in text], name
+
+
+@pytest.mark.parametrize(("gamma", "scale"), [(0.1, 1.0), (0.5, 3.0), (1.0, 0.02)])
+def test_the_marchenko_pastur_curve_is_the_laws(js: Run, gamma: float, scale: float) -> None:
+    x = list(np.geomspace(1e-3, 10, 200) * scale)
+    drawn = js("x.map((v) => marchenkoPastur(v, gamma, scale))", x=x, gamma=gamma, scale=scale)
+    assert drawn == pytest.approx(MarchenkoPastur(gamma, scale).pdf(np.array(x)), rel=1e-9, abs=1e-12)
+
+
+def test_the_power_law_integrates_to_its_share_above(js: Run) -> None:
+    x = list(np.geomspace(2, 200, 4000))
+    drawn, share = (np.array(js(f"x.map((v) => {f}(v, 2.7, 2))", x=x)) for f in ("pareto", "paretoAbove"))
+    assert np.trapezoid(drawn, x) == pytest.approx(1 - share[-1], rel=1e-4)
+    assert js("[pareto(1, 2.7, 2), paretoAbove(1, 2.7, 2)]") == [0, 1]
+
+
+@pytest.mark.parametrize("first", [-37, 0, 5])
+@pytest.mark.parametrize("width", [1, 3, 7])
+def test_merged_bins_keep_the_mass_and_lie_on_one_grid(js: Run, first: int, width: int) -> None:
+    mass = list(np.random.default_rng(0).dirichlet(np.ones(50)))
+    bars = js("merged(mass, first, width)", mass=mass, first=first, width=width)
+    assert sum(bar["mass"] for bar in bars) == pytest.approx(1.0)
+    assert {(first + bar["from"]) % width for bar in bars[1:]} == {0}
+    assert js("Array.from(above(mass))[0]", mass=mass) == pytest.approx(1.0)
+
+
+def test_about_one_and_a_half_roots_of_n_bars_are_drawn(js: Run) -> None:
+    mass = [0.0] * 10 + [0.01] * 100 + [0.0] * 10
+    assert js("mergeWidth(mass, 400)", mass=mass) == 3  # 30 bars wanted over 100 bins
+    assert js("mergeWidth(mass, 4)", mass=mass) == 8
+    assert js("mergeWidth([0, 0], 4)") == 1
+
+
+@pytest.mark.parametrize("low", [9.94e-5, 9.6e-3, 1e-24, 0.0])
+def test_ticks_of_a_logarithmic_axis_end_in_every_range(js: Run, low: float) -> None:
+    ticks = js("decades(low, 6.4, 8)", low=math.log10(low) if low else -400.0)
+    assert 1 <= len(ticks) <= 8
+    assert all(float(tick).is_integer() for tick in ticks)
+
+
+def test_a_change_of_phase_counts_once_it_has_lasted_three_measurements(js: Run) -> None:
+    assert js("hold([0, 0, 2, 0, 2, 2, 2, 4, 2], 3)") == [0, 0, 0, 0, 2, 2, 2, 2, 2]
+    assert js("Array.from(hold([0, NaN, 1, NaN, 1, 1], 3), (x) => x ?? 9)") == [0, None, 1, None, 1, 1]
+    assert js("hold([0, 1, 1], 3)") == [0, 0, 0]
+    assert js("hold([3, 1, 2], 1)") == [3, 1, 2]
+
+
+def test_first_times_need_the_rule_to_last(js: Run) -> None:
+    frame = """new Frame({layers: [], codes: {}}, {layers: ["a", "b"], steps: [0, 10, 20, 30, 40],
+        values: {log_kappa: Float32Array.from([4, 1, 4, 1, 1, 4, 4, 1, 1, 1])}})"""
+    assert js(f"{frame}.firsts({{quantity: 'log_kappa', below: 2}}, 3)") == [-1, 2]
+    assert js(f"{frame}.firsts({{quantity: 'log_kappa', below: 2}}, 1)") == [1, 2]
+
+
+def test_ranks_are_correlated_as_scipy_does(js: Run) -> None:
+    rng = np.random.default_rng(3)
+    a, b = rng.integers(0, 6, 40).astype(float), rng.standard_normal(40)
+    found = js("spearman(a, b)", a=list(a), b=list(b))
+    assert found["rho"] == pytest.approx(stats.spearmanr(a, b).statistic)
+    assert found["n"] == 40
+    assert js("spearman([1, 1, 1], [1, 2, 3]).rho") is None
+
+
+def test_rows_can_stand_by_role_without_losing_the_models_order(js: Run) -> None:
+    layers = [{"role": "q"}, {"role": "up"}, {"role": "q"}, {"role": "up"}]
+    assert js("rowOrder(layers, 'role')", layers=layers) == [0, 2, 1, 3]
+    assert js("rowOrder(layers, 'model')", layers=layers) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(3.14159, "3.14"), (-2.5, "−2.50"), (120.0, "120"), (None, "–"), (1.234e-7, "1.23·10⁻⁷"), (10405.0, "10405")],
+)
+def test_numbers_read_well(js: Run, value: float | None, text: str) -> None:
+    assert js("number(value)", value=value) == text
+
+
+def test_symbols_come_from_the_table_of_quantities(js: Run) -> None:
+    assert js("colourLabel({quantity: 'log_kappa'}, WORDS)") == "log kappa (log₁₀ κ)"
+    assert js("colourLabel({quantity: 'alpha', minus: 'alpha_noise'}, WORDS)") == "α − α MP"
+    every = js("Object.keys(WORDS.quantities).map((name) => colourLabel({quantity: name}, WORDS))")
+    assert len(set(every)) == len(QUANTITIES)
+
+
+def sentence(js: Run, **numbers: float | str) -> str:
+    codes = {
+        "tail_status": ["ok", "too_few_values", "not_a_power_law"],
+        "htmp_status": ["ok", "at_boundary", "not_converged"],
+    }
+    bulk = {"dimension": 96.0, "bulk_p": 0.4, "spikes": 0.0, "lambda_max": 3.0, "bulk_edge": 2.5, "phase": 0.0}
+    tail = {"alpha": 2.5, "alpha_low": 2.0, "alpha_high": 3.0, "alpha_noise": 4.8, "n_tail": 40.0, "p": 0.6}
+    law = {"kappa": 1.5, "kappa_low": 1.0, "kappa_high": 2.0, "htmp_ks": 0.04}
+    full = {**bulk, **tail, **law, "tail_status": "ok", "htmp_status": "ok", **numbers}
+    cells = {k: [float(codes[k].index(v)) if isinstance(v, str) else v] for k, v in full.items()}
+    frame = "new Frame({layers: [], codes}, {layers: ['w'], steps: [0], values})"
+    said: list[str] = js(f"verdict({frame}, 0, 0, WORDS)", codes=codes, values=cells)
+    return " ".join(said)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        ({}, "The bulk is Marchenko-Pastur noise (p 0.400); no spikes."),
+        (
+            {"bulk_p": 0.01, "spikes": 3.0},
+            "The bulk is not noise (p 0.0100); 3 spikes above it, the largest at 1.20 times",
+        ),
+        ({}, "Power-law tail: α 2.50 [2, 3] from 40 values, noise of this shape would give 4.80."),
+        ({"alpha_high": 5.0}, "The tail is what noise gives: α 2.50 [2, 5]"),
+        ({"tail_status": "not_a_power_law"}, "A power-law tail is ruled out (α 2.50"),
+        ({"tail_status": "too_few_values"}, "Too few values for a tail."),
+        ({}, "κ 1.50 [1, 2]; HTMP lies within KS 0.0400 of the spectrum."),
+        ({"kappa": 10405.0, "htmp_status": "at_boundary"}, "κ above 10000 (noise)"),
+        ({"htmp_status": "not_converged"}, "κ 1.50 [1, 2] (not converged)"),
+        ({"phase": 4.0}, "Heavy-tailed."),
+    ],
+)
+def test_each_outcome_has_its_sentence(js: Run, numbers: dict[str, Any], said: str) -> None:
+    assert said in sentence(js, **numbers)
+
+
+def test_a_prediction_that_noise_matches_is_called_no_better(js: Run) -> None:
+    values = {
+        "alpha": [3.0, 3.0],
+        "alpha_low": [2.0, 2.0],
+        "alpha_high": [4.0, 4.0],
+        "alpha_predicted": [3.5, 6.0],
+        "alpha_noise": [3.2, 3.1],
+    }
+    frame = "new Frame({layers: []}, {layers: ['a', 'b'], steps: [0], values})"
+    said = js(f"predictionSentence(predictionShares({frame}, 0), median)", values=values)
+    assert said.startswith(
+        "1 of 2 layers have the prediction inside their 95 % interval; the value of pure noise lies inside for 2"
+    )
+    assert said.endswith("The prediction does no better than noise here.")
+
+
+def test_the_state_in_the_address_survives_a_round_trip(js: Run) -> None:
+    made = """(() => { let kept = {}; const host = {read: () => kept, write: (parts) => { kept = parts; }};
+        const one = new State(host); one.set({layer: "a&b=c#d", step: 30});
+        return [kept, new State(host).get("layer")]; })()"""
+    assert js(made) == [{"layer": "a&b=c#d", "step": "30"}, "a&b=c#d"]
+    assert js("known({layer: 'x', nonsense: 1})") == {"layer": "x"}
+
+
+def test_every_phase_has_its_letter_and_its_meaning() -> None:
+    phases = words()["phases"]
+    assert [phase["letter"] for phase in phases] == list("RBSDHC")
+    assert all(phase["meaning"] for phase in phases)
