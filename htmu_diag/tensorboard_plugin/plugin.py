@@ -48,8 +48,8 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
         """The module that TensorBoard loads into the tab's frame."""
         return base_plugin.FrontendMetadata(es_module_path="/static/index.js", tab_name="Spectra")
 
-    @werkzeug.Request.application
-    def static(self, request: werkzeug.Request) -> werkzeug.Response:
+    @werkzeug.Request.application  # type: ignore[arg-type]  # it takes methods too
+    def static(self, request: werkzeug.Request) -> Any:
         """A file of the views; nothing outside their folder."""
         folder = static_folder().resolve()
         path = (folder / request.path.rpartition("/static/")[2]).resolve()
@@ -58,14 +58,14 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
         kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or BINARY
         return http_util.Respond(request, path.read_bytes(), kind)
 
-    @werkzeug.Request.application
-    def runs(self, request: werkzeug.Request) -> werkzeug.Response:
+    @werkzeug.Request.application  # type: ignore[arg-type]  # it takes methods too
+    def runs(self, request: werkzeug.Request) -> Any:
         """Which runs, kinds, layers, steps and quantities there are, and every word the page uses."""
         content = {"runs": self._reader(request).runs(), "words": words()}
         return http_util.Respond(request, content, "application/json")
 
-    @werkzeug.Request.application
-    def table(self, request: werkzeug.Request) -> werkzeug.Response:
+    @werkzeug.Request.application  # type: ignore[arg-type]  # it takes methods too
+    def table(self, request: werkzeug.Request) -> Any:
         """Quantities ``q`` (comma-separated; without it all) of ``run`` and ``kind``: (q, layers, steps)."""
         table = self._reader(request).table(_given(request, "run"), _given(request, "kind"))
         wanted = tuple(name for name in request.args.get("q", "").split(",") if name) or table.quantities
@@ -73,21 +73,21 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
         names = tuple(table.quantities[place] for place in places)
         return http_util.Respond(request, framed(table_header(table, names), table.values[places]), BINARY)
 
-    @werkzeug.Request.application
-    def density(self, request: werkzeug.Request) -> werkzeug.Response:
+    @werkzeug.Request.application  # type: ignore[arg-type]  # it takes methods too
+    def density(self, request: werkzeug.Request) -> Any:
         """All densities of one ``layer`` of ``run`` and ``kind``: (rows, steps, bins)."""
         names = (_given(request, key) for key in ("run", "kind", "layer"))
         found = self._reader(request).densities(*names)
         return http_util.Respond(request, framed(densities_header(found), found.rows), BINARY)
 
-    @werkzeug.Request.application
-    def scalars(self, request: werkzeug.Request) -> werkzeug.Response:
+    @werkzeug.Request.application  # type: ignore[arg-type]  # it takes methods too
+    def scalars(self, request: werkzeug.Request) -> Any:
         """Curves of ``run`` by ``tag`` (may be given several times): tag -> [[step, value], ...]."""
         found = self._reader(request).scalars(_given(request, "run"), request.args.getlist("tag"))
         return http_util.Respond(request, found, "application/json")
 
-    @werkzeug.Request.application
-    def events(self, request: werkzeug.Request) -> werkzeug.Response:
+    @werkzeug.Request.application  # type: ignore[arg-type]  # it takes methods too
+    def events(self, request: werkzeug.Request) -> Any:
         """What could not be measured in ``run``: [[step, sentence], ...]."""
         return http_util.Respond(request, self._reader(request).events(_given(request, "run")), "application/json")
 

@@ -1,6 +1,7 @@
 // The bar on top, the bar of time, and the buttons: native controls that change the state and nothing else.
 
 import { choice, element, fill } from "./dom.js";
+import { twoSided } from "./spectrum.js";
 import { colourKey, colourLabel } from "./words.js";
 
 const VIEWS = [["prediction", "Prediction"], ["causes", "Causes"], ["compare", "Comparison"], ["path", "Curves of the kind"], ["table", "Table"], ["help", "?"]];
@@ -97,7 +98,7 @@ function toggle(text, title, onclick) {
 /** What the lines of the spectrum are. */
 function lines({ other, density }, state) {
   if (!density) return [];
-  const shown = density.rows.negative
+  const shown = twoSided(density)
     ? [["bar", "positive"], ["bar negative", "negative"]]
     : [["bar", "eigenvalues"], ["line law", "HTMP"], ["line bulk", "Marchenko-Pastur bulk"], ["line tail", "power law (dotted: ruled out)"], ["mark", "▲ spikes"]];
   if (state.get("ghost") !== "") shown.push(["line ghost", `step ${state.get("ghost")}`]);

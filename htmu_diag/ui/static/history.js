@@ -6,6 +6,7 @@ import { element, prepared, theme } from "./dom.js";
 import { decades } from "./laws.js";
 import { power } from "./format.js";
 import { stepTicks } from "./chart.js";
+import { twoSided } from "./spectrum.js";
 
 const [LEFT, BOTTOM, FLOOR] = [52, 18, 6];
 
@@ -53,7 +54,7 @@ export class HistoryView {
 
   paintCells(context) {
     const { density, frame } = this.now;
-    const total = density.rows.negative ? density.rows.mass.map((m, i) => m + density.rows.negative[i]) : density.rows.mass;
+    const total = density.rows.negative && twoSided(density) ? density.rows.mass.map((m, i) => m + density.rows.negative[i]) : density.rows.mass;
     const least = Math.log10(1 / Math.max(frame.at("dimension", Math.max(this.now.layer, 0), 0) || 1000, 10)) - 0.3;
     const start = Math.round((this.low - density.first / density.per) * density.per);
     const rows = density.bins - start;

@@ -18,7 +18,7 @@ export class SpectrumView {
    */
   draw(now) {
     this.now = now;
-    const picture = now.density.rows.negative ? signed(now) : positive(now);
+    const picture = twoSided(now.density) ? signed(now) : positive(now);
     this.picture = picture;
     this.chart.draw(picture);
   }
@@ -28,6 +28,12 @@ export class SpectrumView {
     if (x === null || !this.picture?.read) this.readout.textContent = "";
     else this.readout.textContent = this.picture.read(x);
   }
+}
+
+/** Whether there is mass below zero at any step. */
+export function twoSided(density) {
+  density.twoSided ??= density.rows.negative?.some((m) => m > 0) ?? false;
+  return density.twoSided;
 }
 
 /** The picture of a spectrum of positive values, for `Chart.draw`. */
