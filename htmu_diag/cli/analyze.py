@@ -15,6 +15,7 @@ from typing import Any
 from htmu_diag.analysis import Options
 from htmu_diag.cli.arguments import Arguments
 from htmu_diag.errors import HTMUError, InputError, StorageError
+from htmu_diag.storage.shared_store import SERIES
 
 __all__ = ["parser", "run"]
 
@@ -35,7 +36,7 @@ def run(arguments: Sequence[str]) -> int:
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1 and not Path(given.path).exists():  # known before torch is imported
         raise InputError(f"{given.path}: no such file or folder; check the path")
-    if out is not None and rank == 0:
+    if out is not None and rank == 0:  # a series goes on where it stopped
         _refuse_occupied(out)
     try:
         return _analyse(given, out, rank, world)
@@ -141,7 +142,8 @@ def _heads(text: str) -> bool | int:
 
 
 def _refuse_occupied(out: Path) -> None:
+    """Other folders than those of a series: what lies there is nobody's but the user's."""
     if out.exists() and not out.is_dir():
         raise StorageError(f"--out: {out} is a file; name a folder")
-    if out.is_dir() and any(out.iterdir()):
+    if out.is_dir() and not (out / SERIES).is_file() and any(not path.name.startswith(".") for path in out.iterdir()):
         raise StorageError(f"--out: {out} is not empty; name another folder")

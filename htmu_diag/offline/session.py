@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import shlex
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console
 
-from htmu_diag.errors import InputError
+from htmu_diag.errors import InputError, StorageError
 from htmu_diag.offline.analyze import Progress, analyze
 from htmu_diag.offline.bar import progress_bar
 from htmu_diag.offline.folders import CheckpointSeries, find_series
@@ -21,6 +22,7 @@ from htmu_diag.offline.series import analyze_series
 from htmu_diag.offline.texts import describe, say, show_layers, show_steps
 from htmu_diag.report.analysis import Analysis, Names
 from htmu_diag.report.export import as_content, csv_text, json_text, write_pictures, write_text
+from htmu_diag.storage.lock import alone
 
 __all__ = ["Form", "Request", "run_analysis"]
 
@@ -54,6 +56,8 @@ def run_analysis(request: Request) -> None:
 
 def _one(request: Request, stderr: Console) -> None:
     """One model: a row a matrix."""
+    if request.out is not None and request.out.is_dir() and any(request.out.iterdir()):
+        raise StorageError(f"--out: {request.out} is not empty; name another folder")
     with progress_bar(stderr, "matrices") as report:
         analysis = analyze(request.path, progress=report, **request.choices)
     if not request.writes:
@@ -81,7 +85,8 @@ def _through_time(request: Request, series: CheckpointSeries, stderr: Console) -
         return
     content = {"checkpoints": str(series.folder), "steps": kept.contents}
     rows = [{"step": one["step"], **row} for one in kept.contents for row in one["layers"]]
-    _write_files(request, content, rows, kept.last, stderr)
+    with alone(request.out) if request.out else nullcontext():  # other commands may write the same
+        _write_files(request, content, rows, kept.last, stderr)
     if request.form != "table":
         _print_data(request, content, rows)
         return
@@ -107,7 +112,7 @@ def _followed(request: Request, series: CheckpointSeries, stderr: Console) -> _K
     with progress_bar(stderr, "checkpoints", len(series.steps)) as report:
         for analysis in analyze_series(
             series.folder,
-            log_dir=request.out if request.writes else None,
+            log_dir=request.out,
             on_error=lambda step, error: say(stderr, f"step {step} left out: {error}"),
             progress=report,
             **request.choices,

@@ -34,7 +34,7 @@ def esd_figure(diagnoses: Diagnosis | Sequence[Diagnosis], *, title: str = "", c
 
     from htmu_diag.report.panel import draw_esd
 
-    shown = [diagnoses] if isinstance(diagnoses, Diagnosis) else list(diagnoses)
+    shown = list(diagnoses) if isinstance(diagnoses, Sequence) else [diagnoses]
     width = max(1, min(columns, len(shown)))
     height = max(1, math.ceil(len(shown) / width))
     figure = Figure(facecolor="white")

@@ -32,7 +32,7 @@ from htmu_diag.files import append
 from htmu_diag.spectrum import Floats, Kind, Source, Spectrum
 from htmu_diag.storage.record import checksum
 
-__all__ = ["NUMBERS", "Key", "StepNumbers", "append_numbers", "decode_line", "joined", "line_step"]
+__all__ = ["NUMBERS", "Key", "StepNumbers", "append_numbers", "decode_line", "encode_line", "joined", "line_step"]
 
 NUMBERS = "numbers.jsonl"
 _HEAD = re.compile(rb'\{"crc32":"([0-9a-f]{8})","step":(\d+),')
@@ -116,7 +116,7 @@ def joined(step: int, rows: Sequence[tuple[StepNumbers, int]]) -> StepNumbers:
 def append_numbers(segment: Path, numbers: StepNumbers) -> None:
     """Add a line to a segment's numbers in one write. Raises StorageError; the file then ends where it ended before."""
     path = segment / NUMBERS
-    append(path, b"\n" * _is_torn(path) + _line(numbers))
+    append(path, b"\n" * _is_torn(path) + encode_line(numbers))
 
 
 def line_step(line: bytes) -> int | None:
@@ -149,7 +149,8 @@ def _is_torn(path: Path) -> bool:
         return file.read(1) != b"\n"
 
 
-def _line(numbers: StepNumbers) -> bytes:
+def encode_line(numbers: StepNumbers) -> bytes:
+    """The line of a table, its newline included."""
     content = {
         "step": numbers.step,
         "version": numbers.version,

@@ -21,11 +21,11 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from htmu_diag.errors import StorageError
 from htmu_diag.kinds import Kind
 from htmu_diag.spectrum import Estimator, Floats, Source, Spectrum
+from htmu_diag.storage.safetensors_bytes import safetensors_bytes
 
 __all__ = ["SCHEMA", "DamagedRecord", "Header", "StoredStep", "checksum", "decode", "decode_header", "encode"]
 
@@ -79,7 +79,7 @@ def encode(record: StoredStep) -> bytes:
         "spectra": entries,
     }
     text = json.dumps(header)
-    return save(arrays, metadata={"header": text, "crc32": str(zlib.crc32(text.encode()))})
+    return safetensors_bytes(arrays, {"header": text, "crc32": str(zlib.crc32(text.encode()))})
 
 
 def decode_header(path: Path) -> Header:

@@ -11,7 +11,7 @@ from htmu_diag.storage.numbers import Key, StepNumbers, joined
 from htmu_diag.storage.numbers_file import NumbersFile
 from htmu_diag.storage.record import Header, decode
 from htmu_diag.storage.segments import segments
-from htmu_diag.storage.stored_record import StoredRecord
+from htmu_diag.storage.stored_record import StoredRecord, keys_of
 
 __all__ = ["StoredNumbers"]
 
@@ -38,7 +38,7 @@ class StoredNumbers:
         wanted = [table for table in tables if table.agrees(options)]
         if not fit:
             wanted = [*(table for table in tables if not table.agrees(options)), *wanted]
-        return _assembled(header.step, _keys(header), wanted)
+        return _assembled(header.step, keys_of(header), wanted)
 
     def record(self, path: Path, header: Header, options: Options, *, fit: bool) -> StoredRecord:
         """A record with its numbers; with ``fit``, what has none is fitted now. Raises DamagedRecord."""
@@ -48,13 +48,9 @@ class StoredNumbers:
             readings = [Reading.of(diagnose(spectrum, options)) for spectrum in spectra]
             fitted = StepNumbers.of(header.step, spectra, readings, options, header.wall_time)
             tables = [fitted] if numbers is None else [numbers, fitted]
-            numbers = _assembled(header.step, _keys(header), tables)[0]
+            numbers = _assembled(header.step, keys_of(header), tables)[0]
         numbers = numbers or StepNumbers.of(header.step, (), (), options, header.wall_time)
         return StoredRecord(path, header, numbers, options)
-
-
-def _keys(header: Header) -> list[Key]:
-    return [(s["source"]["kind"], s["source"]["name"], s["crc32"]) for s in header.spectra]
 
 
 def _assembled(step: int, keys: Sequence[Key], tables: Sequence[StepNumbers]) -> tuple[StepNumbers | None, list[int]]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from htmu_diag.analysis import Diagnosis, Options, Reading, diagnose, summarize
+from htmu_diag.analysis import Diagnosis, Options, Reading, StepRecord, summarize
 from htmu_diag.spectrum import Spectrum
-from htmu_diag.storage.numbers import StepNumbers
+from htmu_diag.storage.numbers import Key, StepNumbers
 from htmu_diag.storage.record import Header, decode
+from htmu_diag.storage.stored_diagnosis import StoredDiagnosis
 
-__all__ = ["StoredRecord"]
+__all__ = ["StoredRecord", "keys_of"]
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,16 @@ class StoredRecord:
 
     @cached_property
     def diagnoses(self) -> tuple[Diagnosis, ...]:
-        """The fits with their laws, made now from the stored spectra: milliseconds each. Raises DamagedRecord."""
-        return tuple(diagnose(spectrum, self.options) for spectrum in self.spectra)
+        """One for each spectrum that has numbers: read from the store, its laws fitted when they are looked at."""
+        places = {key: place for place, key in enumerate(keys_of(self.header))}
+        found = []
+        for reading, key in zip(self.readings, self.numbers.keys(), strict=True):
+            found.append(StoredDiagnosis(reading, partial(self._spectrum, places[key]), self.options))
+        return tuple(cast(list[Diagnosis], found))
+
+    def step_record(self) -> StepRecord:
+        """The same as what sinks receive live."""
+        return StepRecord(self.step, self.wall_time, self.diagnoses, self.scalars, self.events)
 
     def metrics(self) -> dict[str, float]:
         """Every finite number of the step by its tag: ``weights_alpha/<layer>``, ``summary/...``, then the scalars."""
@@ -73,3 +82,11 @@ class StoredRecord:
     def rows(self) -> list[dict[str, Any]]:
         """One row a spectrum, as `Diagnosis.row`."""
         return [reading.row() for reading in self.readings]
+
+    def _spectrum(self, place: int) -> Spectrum:
+        return decode(self.path, self.header, [place])[0]
+
+
+def keys_of(header: Header) -> list[Key]:
+    """Which spectra a record holds, in the words of `StepNumbers.keys`."""
+    return [(s["source"]["kind"], s["source"]["name"], s["crc32"]) for s in header.spectra]

@@ -172,6 +172,6 @@ def test_a_run_folder_in_use_is_refused_before_anything_is_measured(tmp_path: Pa
     save(tmp_path / "all" / "step_1.pt", 1)
     first = analyze_series(tmp_path / "all", log_dir=tmp_path / "out", options=Options(tail_only=True))
     next(first)
-    with pytest.raises(StorageError, match="being written by"):
+    with pytest.raises(StorageError, match="with tail_only True and not False"):
         next(analyze_series(tmp_path / "all", log_dir=tmp_path / "out"))
     first.close()

@@ -2,6 +2,10 @@
 
 import json
 import math
+import os
+import pickle
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -11,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from safetensors import safe_open
-from safetensors.numpy import save
+from safetensors.numpy import load_file, save
 
 from htmu_diag.errors import StorageError
 from htmu_diag.spectrum import Estimator, Kind, Source, Spectrum
@@ -143,3 +147,26 @@ def test_any_safetensors_reader_finds_arrays_and_header(one: Spectrum, tmp_path:
 def test_equal_weights_take_no_space(one: Spectrum) -> None:
     many = Spectrum(np.arange(1000.0), np.full(1000, 1e-3), 1000, one.source)
     assert len(encode(StoredStep(1, 0.0, (many,)))) < 8 * 1000 + 1500
+
+
+def test_equal_records_are_equal_files_that_any_safetensors_reader_opens(
+    every_kind: list[Spectrum], tmp_path: Path
+) -> None:
+    record = StoredStep(3, 0.5, tuple(every_kind), {"loss": 0.25})
+    script = "import pickle, sys; from htmu_diag.storage.record import encode; "
+    script += "sys.stdout.buffer.write(encode(pickle.load(sys.stdin.buffer)))"
+    others = [
+        subprocess.run(
+            [sys.executable, "-c", script],
+            input=pickle.dumps(record),
+            capture_output=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert others == [encode(record)] * 2
+    (tmp_path / "r").write_bytes(encode(record))
+    arrays = load_file(tmp_path / "r")
+    assert arrays["0/values"].tobytes() == every_kind[0].values.tobytes()
+    assert arrays["2/weights"].tolist() == [0.2, 0.5, 0.3]
