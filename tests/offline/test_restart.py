@@ -157,7 +157,7 @@ def test_a_new_and_a_changed_checkpoint_are_analysed(folder: Path, tmp_path: Pat
 def test_other_choices_are_refused_in_a_sentence_of_their_own(folder: Path, tmp_path: Path) -> None:
     list(analyze_series(folder, log_dir=tmp_path / "out", options=TAIL))
     before = content(tmp_path / "out")
-    with pytest.raises(StorageError, match=r"out holds an analysis with bootstrap 50 and not 7; give its own choices"):
+    with pytest.raises(StorageError, match=r"out holds an analysis with bootstrap \d+ and not 7; give its own choices"):
         list(analyze_series(folder, log_dir=tmp_path / "out", options=Options(7, tail_only=True)))
     with pytest.raises(StorageError, match=r"include nothing and not fc\*"):
         list(analyze_series(folder, log_dir=tmp_path / "out", options=TAIL, include="fc*"))
