@@ -160,7 +160,7 @@ class MonitorConfig:
     batch: int = 128
     budget: float = 0.0
     strict: bool = False
-    bootstrap: int = 50
+    bootstrap: int = 100
     tensorboard: bool = True
 
     def __post_init__(self) -> None:
