@@ -7,12 +7,13 @@ open descriptor, so that nothing can be put in its place between the question an
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import stat
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from htmu_diag.errors import InputError
 
@@ -29,7 +30,7 @@ _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a so
 _BRACKETS = re.compile(r'"(?:[^"\\]+|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
 
 
-def open_plain(path: str | os.PathLike[str]) -> IO[bytes]:
+def open_plain(path: str | os.PathLike[str]) -> io.BufferedReader:
     """An open regular file, links followed. Raises InputError for anything else, OSError where it cannot be opened."""
     try:
         descriptor = os.open(path, _FLAGS)
@@ -39,7 +40,7 @@ def open_plain(path: str | os.PathLike[str]) -> IO[bytes]:
     if not stat.S_ISREG(mode):
         os.close(descriptor)
         raise InputError(f"{path}: {_KINDS.get(stat.S_IFMT(mode), 'a device')}, not a regular file; pass a file")
-    return os.fdopen(descriptor, "rb")
+    return io.BufferedReader(io.FileIO(descriptor))
 
 
 def read_bytes(path: str | os.PathLike[str], *, limit: int = LARGEST) -> bytes:

@@ -7,15 +7,17 @@ import os
 from pathlib import Path
 from typing import Any
 
+from htmu_diag.plain_files import open_plain
+
 __all__ = ["FilePart"]
 
 
 class FilePart(io.RawIOBase):
-    """The bytes from ``offset`` on, ``length`` of them. Raises OSError where the file cannot be opened."""
+    """The bytes from ``offset`` on, ``length`` of them. Errors as `open_plain`."""
 
     def __init__(self, path: Path, offset: int, length: int) -> None:
         super().__init__()
-        self._file = path.open("rb")
+        self._file = open_plain(path)
         self._start, self._length, self._at = offset, length, 0
 
     def readable(self) -> bool:

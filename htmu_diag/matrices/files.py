@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+import torch
 
 from htmu_diag.errors import InputError
-from htmu_diag.matrices.distributed_folder import METADATA, distributed_tensors
+from htmu_diag.matrices.distributed_folder import distributed_tensors
+from htmu_diag.matrices.kinds import SUFFIXES, TORCH_SUFFIXES, Kind, kind_of, saved_model, surely_weights
+from htmu_diag.matrices.numpy_files import numpy_tensors
 from htmu_diag.matrices.safetensors_files import safetensors_tensors
-from htmu_diag.matrices.stored import StoredTensor, unreadable
+from htmu_diag.matrices.shard_metadata import METADATA
+from htmu_diag.matrices.stored import NoTensors, StoredTensor, no_load, unreadable
 from htmu_diag.matrices.torch_files import torch_tensors
+from htmu_diag.plain_files import read_json
+from htmu_diag.safe_text import safe_text
 
 __all__ = ["is_checkpoint", "stored_tensors", "weight_files"]
 
-_TORCH = (".pt", ".pth", ".bin", ".ckpt")
-_SUFFIXES = (".safetensors", *_TORCH)
-_NOT_WEIGHTS = ("optimizer", "scheduler", "rng_state", "training_args", "scaler", "random_states")
+_NOT_WEIGHTS = re.compile(
+    r"(optimizer|scheduler|rng_state|training_args|scaler|random_states)|.*[._-]optim(izer)?(_states)?[._-]", re.I
+)
 _INDEX = ".index.json"
+_LARGEST_INDEX = 64 * 1024 * 1024  # bytes: ten times the largest known one
+_READERS: dict[Kind, Callable[[Path], Iterator[StoredTensor]]] = {
+    "safetensors": safetensors_tensors,
+    "torch": torch_tensors,
+    "numpy": numpy_tensors,
+}
 
 
 def stored_tensors(path: str | Path) -> Iterator[StoredTensor]:
     """The tensors at a path, each name once. Raises InputError with one clear line where they cannot be read."""
     path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path}: no such file or folder; check the path")
-    if path.is_dir() and (path / METADATA).is_file():
+    if not os.path.exists(path):  # which raises for no name, unlike Path.exists
+        raise InputError(f"{safe_text(path)}: no such file or folder; check the path")
+    if path.is_dir() and (path / METADATA).exists():
         yield from distributed_tensors(path)
         return
     index = _index(path)
@@ -37,7 +51,9 @@ def stored_tensors(path: str | Path) -> Iterator[StoredTensor]:
 
 def is_checkpoint(path: Path) -> bool:
     """True for a weight file, or a folder that holds one or a distributed checkpoint."""
-    return path.suffix in _SUFFIXES if path.is_file() else (path / METADATA).is_file() or bool(_in_folder(path))
+    if os.path.isfile(path):
+        return path.suffix.lower() in SUFFIXES or surely_weights(path)
+    return (path / METADATA).exists() or bool(_in_folder(path))
 
 
 def weight_files(path: Path) -> list[Path]:
@@ -45,42 +61,64 @@ def weight_files(path: Path) -> list[Path]:
     index = _index(path)
     if index is not None:
         return sorted(set(_weight_map(index).values()))
-    if path.is_file():
-        return [_known(path)]
+    if not path.is_dir():
+        return [path]
     files = _in_folder(path)
     if not files:
-        raise unreadable(path, "no weights in this folder", f"pass a file or a folder with {', '.join(_SUFFIXES)}")
+        inside = [] if saved_model(path) else [entry.name for entry in _entries(path) if _in_folder(entry)]
+        where = f" (but in {', '.join(map(safe_text, inside[:3]))})" if inside else ""
+        refusal = unreadable(path, f"no weights in this folder{where}", f"pass one with {', '.join(SUFFIXES)}")
+        raise saved_model(path) or refusal
     return files
 
 
 def _index(path: Path) -> Path | None:
     """The index of shards that the path is or holds; one of safetensors goes before one of PyTorch files."""
-    if path.is_file():
+    if not path.is_dir():
         return path if path.name.endswith(_INDEX) else None
     kinds = (".safetensors",) if _loose(path, (".safetensors",)) else (".safetensors", ".bin")
     return next((file for kind in kinds for file in sorted(path.glob(f"*{kind}{_INDEX}"))), None)
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    """Safetensors before PyTorch files: a folder may hold the same weights twice."""
-    return _loose(folder, (".safetensors",)) or _loose(folder, _TORCH)
+    """Safetensors before PyTorch files before what only its content tells: a folder may hold the same weights twice."""
+    if not folder.is_dir():
+        return []
+    known = _loose(folder, (".safetensors",)) or _loose(folder, TORCH_SUFFIXES)
+    return known or [file for file in _loose(folder, None) if surely_weights(file)]
 
 
-def _loose(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    files = sorted(file for file in folder.glob("*") if file.suffix in suffixes and file.is_file())
-    return [file for file in files if not file.name.startswith(_NOT_WEIGHTS)]
+def _loose(folder: Path, suffixes: tuple[str, ...] | None) -> list[Path]:
+    files = [file for file in _entries(folder) if os.path.isfile(file) and not _NOT_WEIGHTS.match(file.name)]
+    return [file for file in files if suffixes is None or file.suffix.lower() in suffixes]
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.glob("*") if not entry.name.startswith("."))
 
 
 def _without_twins(path: Path, files: Iterable[Path]) -> Iterator[StoredTensor]:
-    """Tensors of loose files, which are one model only where no name occurs in two of them."""
+    """Tensors of loose files, which are one model only where no name occurs in two of them.
+
+    A file without weights of its own (an optimizer's) is a row with that reason, unless all are such files.
+    """
     seen: dict[str, Path] = {}
+    empty: list[tuple[Path, NoTensors]] = []
     for file in files:
-        for tensor in _in_file(file):
-            other = seen.setdefault(tensor.name, file)
-            if other is not file:
-                what = f"{other.name} and {file.name} both hold {tensor.name}, so they are not one model"
-                raise unreadable(path, what, "pass one of the files")
-            yield tensor
+        try:
+            for tensor in _in_file(file):
+                other = seen.setdefault(tensor.name, file)
+                if other is not file:
+                    what = f"{safe_text(other.name)} and {safe_text(file.name)} both hold {safe_text(tensor.name)}"
+                    raise unreadable(path, f"{what}, so they are not one model", "pass one of the files")
+                yield tensor
+        except NoTensors as error:
+            empty.append((file, error))
+    if empty and not seen:
+        raise empty[0][1]
+    for file, told in empty:
+        reason = str(told).removeprefix(f"{file}: ").split("; ")[0]
+        yield StoredTensor(file.name, (), torch.uint8, no_load, refusal=reason)
 
 
 def _indexed(index: Path) -> Iterator[StoredTensor]:
@@ -92,31 +130,36 @@ def _indexed(index: Path) -> Iterator[StoredTensor]:
             if names.get(tensor.name, file) == file and tensor.name not in seen:
                 seen.add(tensor.name)
                 yield tensor
-    missing = [name for name in names if name not in seen]
+    missing = [safe_text(name) for name in names if name not in seen]
     if missing:
         what = f"{len(missing)} of {len(names)} tensors are not in their shards ({', '.join(missing[:3])})"
         raise unreadable(index, what, "copy or download the shards and the index again")
 
 
 def _in_file(file: Path) -> Iterator[StoredTensor]:
-    return safetensors_tensors(file) if file.suffix == ".safetensors" else torch_tensors(file)
+    return _READERS[kind_of(file)](file)
 
 
 def _weight_map(index: Path) -> Mapping[str, Path]:
     """Name of each tensor -> its shard. Raises InputError for a damaged index or missing shards."""
     try:
-        shards = {
-            str(name): index.parent / shard for name, shard in json.loads(index.read_text())["weight_map"].items()
-        }
+        found = read_json(index, limit=_LARGEST_INDEX)["weight_map"]
+        shards = {str(name): index.parent / _inside(shard) for name, shard in found.items()}
     except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
-        raise unreadable(index, "not an index of shards", "it needs a JSON object with 'weight_map'") from error
-    missing = sorted({file.name for file in shards.values() if not file.is_file()})
+        what = "not an index of shards" + (f" ({_reason(index, error)})" if isinstance(error, InputError) else "")
+        raise unreadable(index, what, "it needs a JSON object with 'weight_map'") from error
+    missing = sorted({safe_text(file.name) for file in shards.values() if not os.path.isfile(file)})
     if missing:
         raise unreadable(index, f"shards are missing: {', '.join(missing[:3])}", "copy or download them")
     return shards
 
 
-def _known(path: Path) -> Path:
-    if path.suffix not in _SUFFIXES:
-        raise unreadable(path, "not a checkpoint by its ending", f"known endings: {', '.join(_SUFFIXES)}")
-    return path
+def _reason(index: Path, error: Exception) -> str:
+    return str(error).removeprefix(f"{index}: ").split("; ")[0]
+
+
+def _inside(shard: object) -> str:
+    """The name of a shard, which lies in the index's own folder or below it."""
+    if not isinstance(shard, str) or PurePosixPath(shard).is_absolute() or ".." in PurePosixPath(shard).parts:
+        raise InputError("a shard that lies elsewhere")
+    return shard

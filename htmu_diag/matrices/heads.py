@@ -6,13 +6,15 @@ which neither names nor shapes show.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import nn
+
+from htmu_diag.errors import InputError
+from htmu_diag.plain_files import read_json
 
 __all__ = ["Heads", "heads_beside", "heads_of"]
 
@@ -50,8 +52,8 @@ def heads_beside(path: Path) -> Heads:
     """Heads from the ``config.json`` in the folder of the weights, as transformers writes it; none without one."""
     file = (path if path.is_dir() else path.parent) / "config.json"
     try:
-        config = json.loads(file.read_text())
-    except (OSError, ValueError):
+        config = read_json(file)
+    except (OSError, InputError):
         return Heads()
     if not isinstance(config, dict):
         return Heads()

@@ -6,17 +6,18 @@ scalar ``alpha`` beside the factors (image models), or by the ``adapter_config.j
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from htmu_diag.errors import InputError
+from htmu_diag.matrices.lora_patterns import Patterns
 from htmu_diag.matrices.stored import StoredTensor
 from htmu_diag.model.names import clean_paths
+from htmu_diag.plain_files import read_json
 
 __all__ = ["Scale", "live_scale", "stored_scale", "unknown_scale"]
 
@@ -41,31 +42,36 @@ def live_scale(module: torch.nn.Module) -> Scale:
     return scale
 
 
-def stored_scale(path: Path, tensors: Mapping[str, StoredTensor]) -> Scale:
-    """The scales that a checkpoint tells."""
-    config = _config_beside(path)
+def stored_scale(path: Path | None, tensors: Mapping[str, StoredTensor]) -> Scale:
+    """The scales that a checkpoint tells; ``path`` is None for tensors that were given."""
+    config = {} if path is None else _config_beside(path)
+    patterns = Patterns(config.get("alpha_pattern"))
 
     def scale(layer: str, adapter: str, rank: int) -> float | None:
         stored = tensors.get(f"{layer}.alpha")
-        if stored is not None and not stored.shape:
+        if stored is not None and not stored.shape and rank:
             return float(stored.load(slice(None))) / rank
-        alpha = _alpha(config, layer)
-        return None if alpha is None else alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+        special = patterns.found(layer)
+        alpha = special if special is not None else config.get("lora_alpha") if patterns.readable else None
+        return _over(alpha, math.sqrt(rank) if config.get("use_rslora") else rank)
 
     return scale
 
 
-def _alpha(config: Mapping[str, Any], layer: str) -> float | None:
-    patterns = config.get("alpha_pattern") or {}
-    special = (alpha for pattern, alpha in patterns.items() if re.fullmatch(rf"(.*\.)?({pattern})", layer))
-    alpha = next(special, config.get("lora_alpha"))
-    return float(alpha) if isinstance(alpha, int | float) else None
+def _over(alpha: object, rank: float) -> float | None:
+    """alpha / rank; None where one of them is no number that can be divided."""
+    if not isinstance(alpha, int | float) or not rank:
+        return None
+    try:
+        return float(alpha) / rank
+    except OverflowError:
+        return None
 
 
 def _config_beside(path: Path) -> Mapping[str, Any]:
     file = (path if path.is_dir() else path.parent) / "adapter_config.json"
     try:
-        config = json.loads(file.read_text())
-    except (OSError, ValueError):
+        config = read_json(file)
+    except (OSError, InputError):
         return {}
     return config if isinstance(config, dict) else {}

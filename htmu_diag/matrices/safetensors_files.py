@@ -1,20 +1,26 @@
 """Tensors of ``.safetensors`` files, one file or several shards.
 
-Opening reads the header only. A tensor is a view of the mapped file, so that it is not held twice; what was read counts
-as resident as long as the map lives, so the file is mapped anew from time to time.
+A file begins with the length of its header (8 bytes, little endian) and the header, a JSON object: of each tensor its
+type, its sides, and where its bytes begin and end. Opening reads the header only, and checks it against the file: the
+tensors cover all that follows, each byte once. A tensor is read by the rows that are asked for, so that the file may be
+larger than the memory (the library's reader maps all of it, which is refused there).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 
 from htmu_diag.errors import InputError
-from htmu_diag.matrices.stored import RELEASE_BYTES, StoredTensor, byte_size, unreadable
+from htmu_diag.matrices.stored import StoredTensor, byte_size, first_line, opened, unreadable
+from htmu_diag.plain_files import loads_json
+from htmu_diag.safe_text import safe_text
 
 __all__ = ["safetensors_tensors"]
 
@@ -37,70 +43,123 @@ _DTYPES = {
     "U8": "uint8",
     "BOOL": "bool",
 }
-_ERRORS = (SafetensorError, OSError, ValueError, RuntimeError)  # the last two: sizes that no tensor can have
+_LARGEST_HEADER = 100_000_000  # bytes: the format's own limit
+_SAMPLE = 4096  # bytes from the front of a tensor: equal tensors have equal ones
+_METADATA = "__metadata__"
+_FAULTS = (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, MemoryError, RuntimeError)
+
+
+@dataclass(frozen=True)
+class _Described:
+    """One entry of the header; ``start`` counts from the beginning of the file."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    start: int
+    length: int
+
+    @property
+    def dtype(self) -> torch.dtype | None:
+        found = getattr(torch, _DTYPES.get(self.kind, ""), None)
+        return found if isinstance(found, torch.dtype) else None
 
 
 def safetensors_tensors(path: Path) -> Iterator[StoredTensor]:
     """The tensors of one file in its own order, names of dropped ties last. Raises InputError for a damaged file."""
-    whole = _File(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            found = [_described(whole, name, file.get_slice(name)) for name in file.keys()]  # noqa: SIM118 (not a mapping)
-            dropped = dict(file.metadata() or {})
-    except _ERRORS as error:
+        with opened(path) as file:
+            described, dropped = _header(file)
+            found = [_stored(path, tensor, file) for tensor in described]
+    except _FAULTS as error:
         raise _damaged(path, error) from error
     yield from found
     yield from _dropped_ties(found, dropped)
 
 
-def _described(file: _File, name: str, part: Any) -> StoredTensor:
-    shape, kind = tuple(part.get_shape()), part.get_dtype()
-    dtype = getattr(torch, _DTYPES.get(kind, ""), None)
+def _header(file: IO[bytes]) -> tuple[list[_Described], Mapping[str, Any]]:
+    """The entries by their place in the file, and the names in the metadata. Raises ValueError for a false header."""
+    size = file.seek(0, 2)
+    file.seek(0)
+    length = int.from_bytes(file.read(8), "little")
+    if size < 8 or length > min(size - 8, _LARGEST_HEADER):
+        raise ValueError(f"a header of {length:,} bytes in a file of {size:,}")
+    content = loads_json(file.read(length))
+    metadata = content.pop(_METADATA, None) or {}
+    tensors = [_described(name, entry, 8 + length) for name, entry in content.items()]
+    tensors.sort(key=lambda tensor: (tensor.start, tensor.length))
+    _refuse_holes(tensors, 8 + length, size)
+    return tensors, metadata if isinstance(metadata, dict) else {}
+
+
+def _described(name: str, entry: Mapping[str, Any], base: int) -> _Described:
+    start, stop = entry["data_offsets"]
+    shape = entry["shape"]
+    numbers = [*shape, start, stop]
+    if not all(type(number) is int and 0 <= number < 2**62 for number in numbers) or stop < start:
+        raise ValueError(f"{safe_text(name)}: sides or places that are none")
+    found = _Described(name, str(entry["dtype"]), tuple(shape), base + start, stop - start)
+    if found.dtype is not None and byte_size(shape, found.dtype) != stop - start:
+        raise ValueError(f"{safe_text(name)}: {stop - start:,} bytes for a shape of {tuple(shape)} in {found.kind}")
+    return found
+
+
+def _refuse_holes(tensors: list[_Described], begin: int, size: int) -> None:
+    for tensor in tensors:
+        if tensor.start != begin:
+            raise ValueError(f"{safe_text(tensor.name)} does not begin where the one before it ends")
+        begin += tensor.length
+    if begin != size:
+        raise ValueError(f"tensors up to byte {begin:,} in a file of {size:,}")
+
+
+def _stored(path: Path, tensor: _Described, file: IO[bytes]) -> StoredTensor:
+    dtype = tensor.dtype
     if dtype is None:
-        refusal = f"stored as {kind}, which this torch cannot read; convert it to a wider type"
-        return StoredTensor(name, shape, torch.uint8, _Load(file, name, shape, torch.uint8), refusal=refusal)
-    several = len(shape) > 1 and 0 not in shape
-    sample = bytes(part[0:1].contiguous().view(torch.uint8).numpy()) if several else None
-    return StoredTensor(name, shape, dtype, _Load(file, name, shape, dtype), sample=sample)
+        refusal = f"stored as {safe_text(tensor.kind)}, which this torch cannot read; convert it to a wider type"
+        return StoredTensor(tensor.name, tensor.shape, torch.uint8, _Load(path, tensor), refusal=refusal)
+    several = len(tensor.shape) > 1 and 0 not in tensor.shape
+    file.seek(tensor.start)
+    sample = file.read(min(tensor.length, _SAMPLE)) if several else None
+    return StoredTensor(tensor.name, tensor.shape, dtype, _Load(path, tensor), sample=sample)
 
 
-def _dropped_ties(found: list[StoredTensor], metadata: dict[str, str]) -> Iterator[StoredTensor]:
+def _dropped_ties(found: list[StoredTensor], metadata: Mapping[str, Any]) -> Iterator[StoredTensor]:
     """``save_model`` of safetensors keeps one name of a tied tensor and notes the others in the file's metadata."""
     kept = {tensor.name: tensor for tensor in found}
     for name, other in metadata.items():
-        if other in kept and name not in kept:
+        if isinstance(other, str) and other in kept and name not in kept:
             tensor = kept[other]
-            refusal = f"tied to {other}, which is measured once under that name"
+            refusal = f"tied to {safe_text(other)}, which is measured once under that name"
             yield StoredTensor(name, tensor.shape, tensor.dtype, tensor.load, refusal=refusal)
 
 
-class _File:
-    """One file, mapped when first needed and mapped anew before more than `RELEASE_BYTES` of it are read."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self._read = path, 0
-        self._open: Any = None
-
-    def read(self, name: str, rows: slice, size: int) -> torch.Tensor:
-        if self._read + size > RELEASE_BYTES:
-            self._open, self._read = None, 0
-        self._read += size
-        try:
-            self._open = safe_open(self.path, framework="pt") if self._open is None else self._open
-            whole: torch.Tensor = self._open.get_tensor(name)
-        except _ERRORS as error:
-            raise _damaged(self.path, error) from error
-        return whole[rows] if whole.ndim else whole
-
-
+@dataclass(frozen=True)
 class _Load:
-    def __init__(self, file: _File, name: str, shape: tuple[int, ...], dtype: torch.dtype) -> None:
-        self.file, self.name, self.shape, self.dtype = file, name, shape, dtype
+    """Reads rows of one tensor into memory of their own."""
+
+    path: Path
+    tensor: _Described
 
     def __call__(self, rows: slice) -> torch.Tensor:
-        count = len(range(*rows.indices(self.shape[0]))) if self.shape else 1
-        return self.file.read(self.name, rows, byte_size((count, *self.shape[1:]), self.dtype))
+        shape, dtype = self.tensor.shape, self.tensor.dtype or torch.uint8
+        first, stop, step = rows.indices(shape[0]) if shape else (0, 1, 1)
+        row = byte_size(shape[1:], dtype)
+        count = max(stop - first, 0)
+        buffer = torch.empty(count * row, dtype=torch.uint8)
+        try:
+            with opened(self.path) as file:
+                file.seek(self.tensor.start + first * row)
+                if file.readinto(buffer.numpy().data) != buffer.numel():
+                    raise EOFError("it ends before its values do")
+        except (OSError, EOFError) as error:
+            raise _damaged(self.path, error) from error
+        whole = buffer.view(dtype).reshape(count, *shape[1:]) if prod(shape) else torch.empty(shape, dtype=dtype)
+        return whole[::step] if shape else whole.reshape(())
 
 
 def _damaged(path: Path, error: Exception) -> InputError:
-    return unreadable(path, f"not a whole safetensors file ({error})", "copy or download it again")
+    if isinstance(error, InputError) and str(error).startswith(str(path)):
+        return error
+    told = error.msg if isinstance(error, json.JSONDecodeError) else first_line(error).split("; ")[0]
+    return unreadable(path, f"not a whole safetensors file ({told})", "copy or download it again")

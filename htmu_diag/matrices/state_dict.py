@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-__all__ = ["Found", "state_dict_in"]
+__all__ = ["Found", "flat", "state_dict_in"]
 
 _NESTED = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "params")
 _OPTIMIZER = frozenset({"state", "param_groups"})
+_DEEPEST = 64  # levels of dictionaries and lists that are looked into; nested configurations have fewer than ten
 
 
 @dataclass(frozen=True)
@@ -27,35 +28,53 @@ class Found:
     reason: str = ""
 
 
-def state_dict_in(loaded: Any) -> Found:
+def state_dict_in(loaded: Any, depth: int = 0) -> Found:
     """The tensors of a loaded object by name: those under "state_dict", "model" and the like, or else its own.
 
     >>> list(state_dict_in({"epoch": 3, "model": {"fc": {"weight": torch.zeros(2, 2)}}}).tensors)
     ['fc.weight']
     """
+    if isinstance(loaded, torch.Tensor):
+        return Found({"tensor": loaded})
     if not isinstance(loaded, Mapping):
         return Found(reason=f" (it holds a {type(loaded).__name__})")
     if loaded.keys() >= _OPTIMIZER:
         return Found(reason=" (it holds the state of an optimizer)")
-    for key in _NESTED:
-        inner = state_dict_in(loaded.get(key))
+    for key in _NESTED if depth < _DEEPEST else ():
+        inner = state_dict_in(loaded[key], depth + 1) if isinstance(loaded.get(key), Mapping) else Found()
         if inner.tensors:
             others = {other: value for other, value in loaded.items() if other != key}
-            beside = {
-                name: tensor for name, tensor in _flat(others, "") if tensor.ndim > 1 and name not in inner.tensors
-            }
+            beside = {name: tensor for name, tensor in flat(others) if tensor.ndim > 1 and name not in inner.tensors}
             return Found(inner.tensors, ".".join(part for part in (key, inner.key) if part), {**inner.beside, **beside})
-    return Found(dict(_flat(loaded, "")))
+    return Found(dict(flat(loaded)))
 
 
-def _flat(value: Any, prefix: str) -> Iterator[tuple[str, torch.Tensor]]:
-    """Tensors inside dictionaries, lists and tuples, under the path to them; optimizers are left out."""
-    if isinstance(value, torch.Tensor):
-        yield prefix, value
-    elif isinstance(value, Mapping) and not value.keys() >= _OPTIMIZER:
-        for key, inner in value.items():
-            if "optim" not in str(key) or isinstance(inner, torch.Tensor):
-                yield from _flat(inner, f"{prefix}.{key}" if prefix else str(key))
+def _is_tensor(value: object) -> bool:
+    return isinstance(value, torch.Tensor)
+
+
+def flat(loaded: Any, is_leaf: Callable[[object], bool] = _is_tensor) -> Iterator[tuple[str, Any]]:
+    """Tensors inside dictionaries, lists and tuples, under the path to them; optimizers are left out.
+
+    Each container is walked once, under the first path to it: a file may share one a billion times, or hold itself.
+    """
+    waiting, seen = [("", loaded, 0)], {id(loaded)}
+    while waiting:
+        prefix, value, depth = waiting.pop()
+        if is_leaf(value):
+            yield prefix, value
+            continue
+        inside = [] if depth > _DEEPEST else list(_inside(value, is_leaf))
+        for key, inner in reversed(inside):
+            container = isinstance(inner, Mapping | list | tuple)
+            if is_leaf(inner) or (container and id(inner) not in seen):
+                seen.update({id(inner)} if container else ())
+                waiting.append((f"{prefix}.{key}" if prefix else key, inner, depth + 1))
+
+
+def _inside(value: Any, is_leaf: Callable[[object], bool]) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        if not value.keys() >= _OPTIMIZER:
+            yield from ((str(k), v) for k, v in value.items() if "optim" not in str(k) or is_leaf(v))
     elif isinstance(value, list | tuple):
-        for index, inner in enumerate(value):
-            yield from _flat(inner, f"{prefix}.{index}" if prefix else str(index))
+        yield from ((str(index), inner) for index, inner in enumerate(value))

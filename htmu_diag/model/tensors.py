@@ -6,12 +6,13 @@ collective: every rank has to read the same matrices in the same order.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 
 import torch
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-__all__ = ["gathered", "identity_of", "read_rows", "refusal_of", "shape_of", "weight_dtype"]
+__all__ = ["claims", "gathered", "identity_of", "read_rows", "refusal_of", "shape_of", "weight_dtype"]
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer)
 _LAZY = UninitializedBuffer | UninitializedParameter
@@ -50,6 +51,21 @@ def refusal_of(tensor: torch.Tensor) -> str:
     if type(tensor).__name__ == "FlatParameter" or getattr(tensor, "_is_flat_param", False):
         return "an FSDP1 flat parameter; use fully_shard (FSDP2), or call inside FSDP.summon_full_params"
     return ""
+
+
+def claims(tensor: torch.Tensor) -> str:
+    """Why a tensor of a file is larger than what is stored of it (expanded, with a stride of 0), "" where it is not.
+
+    A few bytes may claim a shape that no machine can hold; its shape says what reading it would cost.
+    """
+    plain = type(tensor) in _PLAIN and not (tensor.is_meta or tensor.is_nested or tensor.is_quantized)
+    if not plain or tensor.layout is not torch.strided:
+        return ""
+    needed = math.prod(tensor.shape) * tensor.dtype.itemsize
+    held = tensor.untyped_storage().nbytes()
+    if held >= needed:
+        return ""
+    return f"expanded: {held:,} bytes are stored of the {needed:,} of its shape; save tensor.contiguous()"
 
 
 def identity_of(tensor: torch.Tensor) -> Hashable:

@@ -146,7 +146,7 @@ def test_bad_paths_are_refused_in_one_line(tmp_path: Path, model: nn.Module) -> 
         "cut.safetensors": (whole.read_bytes()[:-100], "not a whole safetensors file"),
         "text.safetensors": (b"hello world, this is text", "not a whole safetensors file"),
         "text.pt": (b"hello", "not a PyTorch file"),
-        "notes.txt": (b"hello", "not a checkpoint by its ending"),
+        "notes.txt": (b"hello", "no checkpoint by its first bytes"),
         "number.pt": (pickle.dumps(3, protocol=2), "torch cannot read it|no tensors|needs code"),
     }
     for name, (content, message) in cases.items():

@@ -1,0 +1,124 @@
+"""Tensors of numpy's files, ``.npy`` and ``.npz``, without pickles: headers first, values when asked for."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from numpy.lib import format as npy
+
+from htmu_diag.errors import InputError
+from htmu_diag.matrices.arrays import dtype_of, tensor_of
+from htmu_diag.matrices.stored import NoTensors, StoredTensor, first_line, opened, unreadable
+from htmu_diag.safe_text import safe_text
+
+__all__ = ["numpy_tensors"]
+
+_FAULTS = (
+    ValueError,
+    OSError,
+    EOFError,
+    TypeError,
+    LookupError,
+    OverflowError,
+    MemoryError,
+    SyntaxError,  # of a header
+    zipfile.BadZipFile,
+    NotImplementedError,  # a compression that is not known
+    RuntimeError,  # an encrypted member
+)
+_RATIO, _SMALL = 100, 64 * 1024 * 1024  # weights hardly compress; beyond this a member only claims to be one
+_ALONE = "matrix"
+
+
+def numpy_tensors(path: Path) -> Iterator[StoredTensor]:
+    """The arrays of one file, a single one under the name "matrix". Raises InputError for a damaged file."""
+    found = 0
+    for member in _members(path):
+        found += 1
+        yield _described(path, member)
+    if not found:
+        raise NoTensors(f"{path}: no array in this file; save arrays by name with numpy.savez")
+
+
+def _members(path: Path) -> list[str | None]:
+    with opened(path) as file:
+        if file.read(2) != b"PK":
+            return [None]
+        try:
+            with zipfile.ZipFile(file) as archive:
+                for entry in archive.infolist():
+                    if entry.file_size > _SMALL and entry.file_size > _RATIO * entry.compress_size:
+                        raise ValueError(f"{safe_text(entry.filename)} unfolds to {entry.file_size:,} bytes")
+                return [entry.filename for entry in archive.infolist()]
+        except _FAULTS as error:
+            raise _damaged(path, error) from error
+
+
+def _described(path: Path, member: str | None) -> StoredTensor:
+    name = _ALONE if member is None else member.removesuffix(".npy").replace("/", ".")
+    load = _Load(path, member, name)
+    shape, kind = load.header()
+    dtype = dtype_of(kind)
+    refusal = "" if dtype else f"values of type {kind}, which are no numbers; save them as float32"
+    return StoredTensor(name, shape, dtype or torch.uint8, load, refusal=refusal)
+
+
+@dataclass(frozen=True)
+class _Load:
+    path: Path
+    member: str | None
+    name: str
+
+    def header(self) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """Shape and type, compared with the bytes that are there."""
+        with opened(self.path) as file:
+            try:
+                stream, size = self._stream(file)
+                shape, kind = _header(stream)
+                if size - stream.tell() != prod(shape) * kind.itemsize and not kind.hasobject:
+                    raise ValueError(f"{self.name}: a shape of {shape} in {size:,} bytes")
+            except _FAULTS as error:
+                raise _damaged(self.path, error) from error
+        return shape, kind
+
+    def __call__(self, rows: slice) -> torch.Tensor:
+        if self.member is None:
+            try:
+                values: Any = npy.open_memmap(self.path, mode="r")
+                return tensor_of(values[rows] if values.ndim else values, self.name)
+            except _FAULTS as error:
+                raise _damaged(self.path, error) from error
+        with opened(self.path) as file:
+            try:
+                whole = npy.read_array(self._stream(file)[0], allow_pickle=False)
+            except _FAULTS as error:
+                raise _damaged(self.path, error) from error
+        return tensor_of(whole[rows] if whole.ndim else whole, self.name)
+
+    def _stream(self, file: IO[bytes]) -> tuple[Any, int]:
+        if self.member is None:
+            size = file.seek(0, 2)
+            file.seek(0)
+            return file, size
+        archive = zipfile.ZipFile(file)
+        return archive.open(self.member), archive.getinfo(self.member).file_size
+
+
+def _header(stream: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    version = npy.read_magic(stream)
+    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    if version not in readers:
+        raise ValueError(f"version {version} of the format, which is not read")
+    shape, _, kind = readers[version](stream)
+    return shape, kind
+
+
+def _damaged(path: Path, error: BaseException) -> InputError:
+    return unreadable(path, f"not a whole file of numpy ({first_line(error)})", "copy it or write it again")

@@ -1,0 +1,347 @@
+"""Files of strangers: nothing runs, nothing of Python changes, nothing hangs, no row is made of what was not stored."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import pickle
+import shutil
+import subprocess
+import sys
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from htmu_diag.errors import InputError
+from htmu_diag.matrices import checkpoint_matrices, torch_archive
+
+STATE = {"a.weight": torch.randn(16, 8), "b.weight": torch.randn(8, 3)}
+
+
+def read_all(path: Path) -> None:
+    for matrix in checkpoint_matrices(path):
+        matrix.read()
+
+
+def folder_with(state: dict[str, torch.Tensor], folder: Path) -> Path:
+    from torch.distributed.checkpoint.state_dict_saver import save
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        save(dict(state), checkpoint_id=folder)
+    return folder
+
+
+def u(text: str) -> bytes:
+    data = text.encode("utf-8", "surrogatepass")
+    return b"X" + len(data).to_bytes(4, "little") + data
+
+
+@pytest.mark.parametrize(
+    "named", ["pathlib PosixPath", "pathlib PurePosixPath", "torch Size", "collections OrderedDict"]
+)
+@pytest.mark.parametrize("slots", [True, False])
+def test_shard_metadata_cannot_change_a_class_of_python(named: str, slots: bool, tmp_path: Path) -> None:
+    module, name = named.split()
+    folder = folder_with(STATE, tmp_path / "dcp")
+    body = (folder / ".metadata").read_bytes()
+    good = pickle.dumps(pickle.loads(body), protocol=2)[2:-1]
+    state = b"}(" + u("_str") + u("/tmp/x") + u("cache") + u("y") + b"u"
+    change = f"c{module}\n{name}\n".encode() + (b"N" + state + b"\x86b" if slots else state + b"b") + b"0"
+    (folder / ".metadata").write_bytes(b"\x80\x02" + good + change + b".")
+    before = {kind: dict(vars(kind)) for kind in (pathlib.PosixPath, pathlib.PurePosixPath)}
+    with pytest.raises(InputError, match="damaged or needs code"):
+        checkpoint_matrices(folder)
+    assert before == {kind: dict(vars(kind)) for kind in before}
+    assert str(pathlib.Path("mine.txt")) == "mine.txt"
+
+
+def changed_metadata(folder: Path, change: Callable[[Any], None]) -> None:
+    found = pickle.loads((folder / ".metadata").read_bytes())
+    change(found)
+    (folder / ".metadata").write_bytes(pickle.dumps(found))
+
+
+def entry(found: Any) -> Any:
+    return found.state_dict_metadata["a.weight"]
+
+
+def split_in_two(found: Any, second: int, rows: int) -> None:
+    """a.weight in two pieces, the second from row ``second`` on: the same bytes serve for both."""
+    from torch.distributed.checkpoint.metadata import ChunkStorageMetadata, MetadataIndex
+
+    whole = next(info for index, info in found.storage_data.items() if index.fqn == "a.weight")
+    chunks = [ChunkStorageMetadata(torch.Size([o, 0]), torch.Size([rows, 8])) for o in (0, second)]
+    entry(found).chunks[:] = chunks
+    for index in [index for index in found.storage_data if index.fqn == "a.weight"]:
+        del found.storage_data[index]
+    found.storage_data |= {MetadataIndex("a.weight", chunk.offsets): whole for chunk in chunks}
+
+
+LIES: dict[str, Callable[[Any], None]] = {
+    "a hole": lambda found: split_in_two(found, 12, 4),
+    "an overlap": lambda found: split_in_two(found, 4, 8),
+    "beyond the end": lambda found: split_in_two(found, 12, 8),
+    "a larger whole": lambda found: setattr(entry(found), "size", torch.Size([1_000_000_000, 1_000_000_000])),
+    "a larger whole and piece": lambda found: (
+        setattr(entry(found), "size", torch.Size([2**30, 2**30])),
+        setattr(entry(found).chunks[0], "sizes", torch.Size([2**30, 2**30])),
+    ),
+    "another shape of the same size": lambda found: (
+        setattr(entry(found), "size", torch.Size([8, 16])),
+        setattr(entry(found).chunks[0], "sizes", torch.Size([8, 16])),
+    ),
+    "another dtype": lambda found: setattr(entry(found).properties, "dtype", torch.float16),
+    "no dtype": lambda found: setattr(entry(found).properties, "dtype", "float32"),
+    "no pieces": lambda found: entry(found).chunks.clear(),
+    "sides of text": lambda found: setattr(entry(found), "size", ("16", "8")),
+    "negative sides": lambda found: setattr(entry(found), "size", (-16, -8)),
+    "a path with NUL": lambda found: [setattr(i, "relative_path", "a\0b") for i in found.storage_data.values()],
+    "a path that is absolute": lambda found: [
+        setattr(i, "relative_path", "/dev/zero") for i in found.storage_data.values()
+    ],
+    "a path upwards": lambda found: [setattr(i, "relative_path", "../x") for i in found.storage_data.values()],
+    "a path of 5,000 letters": lambda found: [
+        setattr(i, "relative_path", "x" * 5000) for i in found.storage_data.values()
+    ],
+    "a path with a surrogate": lambda found: [
+        setattr(i, "relative_path", "\ud800") for i in found.storage_data.values()
+    ],
+    "a place beyond the file": lambda found: [setattr(i, "offset", 2**40) for i in found.storage_data.values()],
+    "names that are no text": lambda found: found.state_dict_metadata.update({3: entry(found)}),
+    "nothing": lambda found: found.state_dict_metadata.clear(),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_distributed_checkpoint_that_lies_is_refused_in_one_line(lie: str, tmp_path: Path) -> None:
+    folder = folder_with(STATE, tmp_path / "dcp")
+    changed_metadata(folder, LIES[lie])
+    if lie == "nothing":
+        assert checkpoint_matrices(folder).names == ()
+        return
+    with pytest.raises(InputError) as caught:
+        read_all(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_pieces_that_cover_a_tensor_once_are_read(tmp_path: Path) -> None:
+    rows = {f"{i}": torch.randn(8, 8) for i in range(2)}
+    folder = folder_with({"a.weight": rows["0"], "other": rows["1"]}, tmp_path / "dcp")
+    changed_metadata(
+        folder, lambda found: (split_in_two(found, 8, 8), setattr(entry(found), "size", torch.Size([16, 8])))
+    )
+    torch.testing.assert_close(checkpoint_matrices(folder)["a.weight"].read(), torch.cat([rows["0"], rows["0"]]))
+
+
+def rewritten(path: Path, compression: int = zipfile.ZIP_STORED, **parts: bytes) -> None:
+    """A torch archive with entries replaced ("data.pkl" as data_pkl) or compressed."""
+    with zipfile.ZipFile(path) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    for name, data in parts.items():
+        content[next(known for known in content if known.endswith(name.replace("_", ".")))] = data
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, data in content.items():
+            archive.writestr(name, data)
+
+
+def write_shared_lists(path: Path) -> None:
+    value: Any = [torch.ones(2, 2)]
+    for _ in range(40):
+        value = [value, value]
+    torch.save({"a": torch.ones(3, 3), "b": value}, path)
+
+
+def write_deep_dictionaries(path: Path) -> None:
+    value: Any = {"w": torch.ones(2, 2)}
+    for _ in range(200):
+        value = {"model": value}
+    torch.save(value, path)
+
+
+def write_itself(path: Path) -> None:
+    value: dict[str, Any] = {"w": torch.ones(3, 2)}
+    value["again"] = value
+    torch.save(value, path)
+
+
+def write_tuple_key(path: Path) -> None:
+    torch.save({"w": torch.ones(2, 2)}, path)
+    rewritten(path, data_pkl=b"\x80\x02})" + b"\x85" * 300_000 + b"K\x01s.")
+
+
+def write_compressed(path: Path) -> None:
+    torch.save({"w": torch.ones(2, 2)}, path)
+    rewritten(path, zipfile.ZIP_DEFLATED, data_pkl=b"\x80\x02" + b"}" * 5_000_000 + b".")
+
+
+def write_expanded(*shape: int) -> Callable[[Path], None]:
+    return lambda path: torch.save({"w": torch.ones(1, 1).expand(shape), "v": torch.ones(4, 3)}, path)
+
+
+ODD: dict[str, tuple[Callable[[Path], None], str]] = {
+    "lists shared 2^40 times": (write_shared_lists, ""),
+    "dictionaries 200 deep": (write_deep_dictionaries, "no tensors"),
+    "a dictionary that holds itself": (write_itself, ""),
+    "a key a million tuples deep": (write_tuple_key, "its pickle is damaged"),
+    "a compressed pickle": (write_compressed, "a compressed archive"),
+    "expanded, 2^40 x 8": (write_expanded(2**40, 8), ""),
+    "expanded, 20,000 x 20,000": (write_expanded(20_000, 20_000), ""),
+    "expanded, (2^31)^2": (write_expanded(2**31, 2**31 - 1), ""),
+}
+
+
+_READ_ALL = """
+import resource, sys
+from htmu_diag.matrices import checkpoint_matrices
+from htmu_diag.errors import InputError
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for path in sys.argv[1:]:
+    try:
+        found = checkpoint_matrices(path)
+        [matrix.read() for matrix in found]
+        print("read:", list(found.names))
+    except InputError as error:
+        print("refused:", error)
+grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+assert grown < 400_000, grown
+"""
+
+
+def test_small_files_that_claim_much_cost_little(tmp_path: Path) -> None:
+    """In a process of its own: what fails here would take the whole run with it."""
+    paths = [tmp_path / f"{place}.pt" for place in range(len(ODD))]
+    for path, (write, _) in zip(paths, ODD.values(), strict=True):
+        write(path)
+    call = [sys.executable, "-c", _READ_ALL, *map(str, paths)]
+    done = subprocess.run(call, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-500:]
+    for line, (odd, (_, message)) in zip(done.stdout.splitlines(), ODD.items(), strict=True):
+        assert line.startswith("refused:" if message else "read:"), (odd, line)
+        assert message in line
+
+
+def test_an_expanded_tensor_is_named_and_the_others_are_read(tmp_path: Path) -> None:
+    write_expanded(2**31, 2**31 - 1)(tmp_path / "x.pt")
+    inventory = checkpoint_matrices(tmp_path / "x.pt")
+    assert inventory.names == ("v",)
+    assert inventory.skipped[0].reason.startswith("expanded: 4 bytes are stored")
+
+
+def test_a_storage_that_claims_more_than_its_entry_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.pt"
+    torch.save({"w": torch.ones(4, 4)}, path)
+    with zipfile.ZipFile(path) as archive:
+        pickled = archive.read(next(name for name in archive.namelist() if name.endswith("data.pkl")))
+    rewritten(path, data_pkl=pickled.replace(b"K\x10", b"M\x00\x10"))
+    with pytest.raises(InputError, match="claims 16,384 bytes and has 64"):
+        checkpoint_matrices(path)
+
+
+def test_pickles_are_refused_where_torch_reads_them_unsafely(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.save(STATE, tmp_path / "x.pt")
+    save_file(STATE, tmp_path / "x.safetensors")
+    for version in ("2.6.0", "2.9.1+cu128"):
+        monkeypatch.setattr(torch_archive.torch, "__version__", version)
+        with pytest.raises(InputError, match=r"CVE-2026-24747.*update torch to 2.10 or later, or pass .safetensors"):
+            checkpoint_matrices(tmp_path / "x.pt")
+        assert len(checkpoint_matrices(tmp_path / "x.safetensors")) == 2
+    for version in ("2.10.0", "2.11.0+cu130", "3.0.0a0"):
+        monkeypatch.setattr(torch_archive.torch, "__version__", version)
+        assert len(checkpoint_matrices(tmp_path / "x.pt")) == 2
+
+
+@pytest.mark.parametrize("name", ["config.json", "adapter_config.json", "model.safetensors.index.json", ".metadata"])
+@pytest.mark.parametrize("kind", ["fifo", "device", "deep", "endless"])
+def test_what_lies_beside_the_weights_cannot_hold_the_reader_up(name: str, kind: str, tmp_path: Path) -> None:
+    save_file({"q_proj.weight": torch.ones(4, 4)}, tmp_path / "m.safetensors")
+    path = tmp_path / name
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "deep":
+        path.write_text('{"a":' * 100_000)
+    else:
+        with path.open("wb") as file:
+            file.truncate(2**40)
+    if name.endswith("config.json"):
+        assert checkpoint_matrices(tmp_path, heads=True).names == ("q_proj.weight",)
+    elif kind in ("fifo", "device") and name.endswith("index.json"):
+        with pytest.raises(InputError, match="not an index of shards"):
+            checkpoint_matrices(tmp_path)
+    else:
+        with pytest.raises(InputError):
+            checkpoint_matrices(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["x.safetensors", "x.pt", "x.npz", "x"])
+@pytest.mark.parametrize("kind", ["fifo", "device", "empty", "folder"])
+def test_weights_that_are_no_regular_file_are_refused(name: str, kind: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "empty":
+        path.touch()
+    else:
+        path.mkdir()
+    with pytest.raises(InputError) as caught:
+        checkpoint_matrices(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_safetensors_file_larger_than_the_memory_is_read_by_slices(tmp_path: Path) -> None:
+    """64 GiB in a process that may address two more than it does: a sparse file, of which one matrix is written."""
+    import json
+
+    path, rows = tmp_path / "large.safetensors", 2**22
+    header: dict[str, Any] = {"big": {"dtype": "F32", "shape": [rows, 4096], "data_offsets": [0, rows * 4096 * 4]}}
+    end = rows * 4096 * 4
+    header["w"] = {"dtype": "F32", "shape": [3, 2], "data_offsets": [end, end + 24]}
+    text = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + end)
+        file.seek(0, 2)
+        file.write(np.arange(6, dtype="<f4").tobytes())
+    code = (
+        "import resource, sys; from htmu_diag.matrices import checkpoint_matrices\n"
+        "from pathlib import Path; from htmu_diag.matrices.files import stored_tensors\n"
+        "used = int(Path('/proc/self/statm').read_text().split()[0]) * 4096\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + 2**31,) * 2)\n"
+        "print(checkpoint_matrices(sys.argv[1])['w'].read().tolist())\n"
+        "big = next(t for t in stored_tensors(sys.argv[1]) if t.name == 'big')\n"
+        "print(tuple(big.load(slice(2**21, 2**21 + 10)).shape))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=120)
+    assert done.stdout.split("\n")[:2] == ["[[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]", "(10, 4096)"], done.stderr[-500:]
+
+
+def test_thousands_of_constant_tensors_are_each_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from htmu_diag.matrices.safetensors_files import _Load
+
+    save_file({f"{i}.lora_B.weight": torch.zeros(4, 4) for i in range(3000)}, tmp_path / "m.safetensors")
+    reads: list[int] = []
+    plain = _Load.__call__
+    monkeypatch.setattr(_Load, "__call__", lambda self, rows: (reads.append(1), plain(self, rows))[1])
+    assert len(checkpoint_matrices(tmp_path / "m.safetensors")) == 3000
+    assert len(reads) == 3000
+
+
+def test_a_shard_outside_the_folder_is_refused(tmp_path: Path) -> None:
+    save_file(STATE, tmp_path / "m.safetensors")
+    (tmp_path / "inner").mkdir()
+    for shard in ("../m.safetensors", str(tmp_path / "m.safetensors")):
+        (tmp_path / "inner" / "model.safetensors.index.json").write_text(f'{{"weight_map": {{"a.weight": "{shard}"}}}}')
+        with pytest.raises(InputError, match="lies elsewhere"):
+            checkpoint_matrices(tmp_path / "inner")
+    shutil.rmtree(tmp_path / "inner")
