@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,11 +16,15 @@ import torch.distributed as dist
 from torch.distributed.tensor import DTensor
 
 from htmu_diag.analysis import Options
-from htmu_diag.errors import InputError, MeasurementError, StorageError
-from htmu_diag.monitor.counter import inner_optimizer, shares_parameters
+from htmu_diag.errors import InputError, StorageError
+from htmu_diag.monitor.counter import inner_optimizer
 from htmu_diag.monitor.monitor import Monitor
 from htmu_diag.monitor.plan import Cadence, Plan, ProbeLike
 from htmu_diag.monitor.probe_batch import copied, keep_samples
+from htmu_diag.monitor.run_folder import OnExists, run_folder
+from htmu_diag.monitor.watched import as_batch, check_model, one_model
+from htmu_diag.operators.batches import Reduction
+from htmu_diag.operators.sample_function import Output, pick_output
 from htmu_diag.probes import Budget, LossFn, StepContext, stored_samples
 from htmu_diag.ranks.snapshot import Ranks
 from htmu_diag.ranks.team import Solo, Team
@@ -26,19 +33,23 @@ from htmu_diag.recording.recorder import Recorder
 from htmu_diag.sinks import Sink, TensorBoardSink
 from htmu_diag.storage import FolderLocked, Store
 from htmu_diag.storage import run_info as default_run_info
+from htmu_diag.undisturbed import undisturbed
 
 __all__ = ["watch"]
 
 
+@undisturbed()
 def watch(
-    model: torch.nn.Module,
+    model: torch.nn.Module | Sequence[torch.nn.Module] | Mapping[str, torch.nn.Module],
     optimizer: torch.optim.Optimizer | None = None,
     *,
-    log_dir: str | os.PathLike[str],
+    log_dir: str | os.PathLike[str] | None = None,
     every: Cadence = 100,
     probes: Sequence[ProbeLike] = ("weights",),
-    batch: tuple[Any, Any] | None = None,
+    batch: tuple[Any, Any] | Mapping[str, Any] | None = None,
     loss_fn: LossFn | None = None,
+    output: Output = pick_output,
+    loss_reduction: Reduction | None = None,
     include: Sequence[str] = (),
     options: Options | None = None,
     budget: float | None = None,
@@ -47,18 +58,25 @@ def watch(
     run_info: Mapping[str, Any] | None = None,
     sinks: Sequence[Sink] | None = None,
     start_step: int = 0,
+    on_exists: OnExists = "new",
     seed: int = 0,
     team: Team | None = None,
 ) -> Monitor:
     """Measure the spectra of a model while it trains, from now until the monitor is closed or the process ends.
 
-    optimizer: the one whose steps count; without it, the first whose parameters are the model's.
-    log_dir: the run's folder: stored spectra (`htmu_diag.load_run`) and TensorBoard events.
+    model: a module, or several in a list or dict. optimizer: the one whose steps count; without it, the first whose
+        parameters are the model's.
+    log_dir: the run's folder: stored spectra (`htmu_diag.load_run`) and TensorBoard events; ``runs/<time>`` by default.
+    on_exists: what to do where it holds a run and this one begins at step 0: "new" (it goes to ``<log_dir>-2`` and says
+        so), "refuse", or "continue" (what is there is superseded: kept on disk, no longer shown).
     every: when to measure: k (every k steps, also at step 0), "log", a list of steps, a callable of the step, or a
         mapping from probe to one of these (100 for probes it does not name: well below the noise of most curves).
     probes: names in `htmu_diag.probes.registry`, or objects.
-    batch, loss_fn: fixed (inputs, targets) and ``loss_fn(outputs, targets) -> scalar`` for probes that need them. The
-        batch is copied; the samples of it that kernel probes look at are stored with the run (`Run.probe_batch`).
+    batch, loss_fn: fixed (inputs, targets), or a dict of keyword arguments with "labels", and ``loss_fn(outputs,
+        targets) -> scalar`` for probes that need them. The batch is copied; the samples of it that kernel probes look
+        at are stored with the run (`Run.probe_batch`).
+    output: picks the tensor of outputs from what the model returns (default: itself, its ``logits``, the first).
+    loss_reduction: "mean" or "sum"; by default what the loss says of itself, else "mean".
     include: globs on parameter names; empty means every matrix.
     options: of the diagnosis. seed: of the probes' own random numbers.
     budget: largest share of wall time spent measuring, such as 0.05; intervals stretch to keep it.
@@ -74,25 +92,27 @@ def watch(
         for this process alone. What ranks share, and where they wait: `htmu_diag.integrations.distributed`.
 
     A folder that cannot be written is warned about and the training goes on. Raises StorageError where another process
-    writes the folder; InputError for an unknown probe, a missing batch, an optimizer of another model.
+    writes the folder; InputError for a URL as log_dir, an unknown probe, a missing batch, another model's optimizer.
     """
-    complaints = Complaints(strict)
+    complaints, whole = Complaints(strict), one_model(model)
     team = _team() if team is None else team
-    _check_ranks(model, team)
+    _check_ranks(whole, team)
     inner = inner_optimizer(optimizer)
     context = StepContext(
         step=start_step,
-        model=unwrapped(model),
+        model=unwrapped(whole),
         optimizer=inner,
-        batch=copied(batch),
+        batch=copied(as_batch(batch)),
         loss_fn=loss_fn,
+        output=output,
+        loss_reduction=loss_reduction,
         include=tuple(include),
         seed=seed,
         share=team.share,
     )
     plan = Plan.of(probes, every)
     plan.require(_available(context))
-    _check_model(context, complaints)
+    check_model(context, complaints)
     samples = stored_samples(context, plan.probes)
     info = dict(default_run_info(seed=seed) if run_info is None else run_info)
     if config is not None:
@@ -100,12 +120,18 @@ def watch(
     info.setdefault("options", asdict(options or Options()))  # an offline analysis then gives the same numbers
     writes = team.share.rank == 0
     spending = Budget(budget if writes else None)  # rank 0 decides for all
-    store = _store(Path(log_dir), info, start_step, complaints, team) if writes else None
+    of_many = isinstance(team, Solo) and int(os.environ.get("WORLD_SIZE", "1")) > 1  # as torchrun sets it
+    with _hinting(of_many):
+        folder = run_folder(log_dir, start_step=start_step, on_exists=on_exists, alone_of_many=of_many)
+        store = _store(folder.path, info, start_step, complaints) if writes else None
     if store is not None:
         keep_samples(store, samples, complaints)
-    given = [TensorBoardSink(log_dir)] if sinks is None else sinks
+    given = [TensorBoardSink(folder.path)] if sinks is None else sinks
     recorder = Recorder(store, given if writes else (), options, team, complaints, spending)
     recorder.open(info, start_step)
+    if folder.remark and writes:
+        warnings.warn(f"htmu_diag: {folder.remark}", RuntimeWarning, stacklevel=3)
+        recorder.note(start_step, [folder.remark], time.time())
     return Monitor(context, plan, recorder, team=team, budget=spending, complaints=complaints)
 
 
@@ -139,30 +165,26 @@ def _available(context: StepContext) -> list[Any]:
     return [name for name in ("model", "optimizer", "batch", "loss_fn") if getattr(context, name) is not None]
 
 
-def _store(folder: Path, info: Mapping[str, Any], start_step: int, complaints: Complaints, team: Team) -> Store | None:
+@contextlib.contextmanager
+def _hinting(of_many: bool) -> Iterator[None]:
+    """A locked folder in a job whose ranks do not know each other: the likely reason is added."""
+    try:
+        yield
+    except FolderLocked as error:
+        if not of_many:
+            raise
+        raise FolderLocked(
+            f"{error}; in a job of several ranks call watch() after torch.distributed.init_process_group(), "
+            "or give each rank its own log_dir"
+        ) from None
+
+
+def _store(folder: Path, info: Mapping[str, Any], start_step: int, complaints: Complaints) -> Store | None:
     """The store, or none where the folder cannot be written: a training is worth more than its log."""
     try:
         return Store(folder, info=info, start_step=start_step)
-    except FolderLocked as error:
-        if isinstance(team, Solo) and int(os.environ.get("WORLD_SIZE", "1")) > 1:  # as torchrun sets it
-            raise FolderLocked(
-                f"{error}; in a job of several ranks call watch() after torch.distributed.init_process_group(), "
-                "or give each rank its own log_dir"
-            ) from None
+    except FolderLocked:
         raise
     except StorageError as error:
         complaints.add("store", error)
         return None
-
-
-def _check_model(context: StepContext, complaints: Complaints) -> None:
-    name = type(context.model).__name__
-    if not any(parameter.requires_grad for parameter in context.model.parameters()):
-        frozen = MeasurementError(f"{name}: no parameter requires a gradient, so no optimizer will change it")
-        complaints.add("model", frozen)
-    optimizer = context.optimizer
-    if optimizer is not None and not shares_parameters(context.model, optimizer):
-        raise InputError(
-            f"the {type(optimizer).__name__} holds no parameter of the {name}; pass the "
-            "optimizer that was made from this model's parameters, or none (of an average of weights: monitor.step())"
-        )

@@ -15,6 +15,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import torch
 
 from htmu_diag.model.loss_modules import loss_modules
+from htmu_diag.operators.batches import Reduction
+from htmu_diag.operators.sample_function import Output, pick_output
 from htmu_diag.ranks.share import Share
 from htmu_diag.spectrum import Spectrum
 
@@ -43,7 +45,8 @@ class StepContext:
     model: the watched module, without the wrappers of DDP and torch.compile.
     optimizer: the watched optimizer, None when the user steps by hand.
     batch: the fixed probe batch (inputs, targets), the same at every step.
-    loss_fn: ``loss_fn(model_output, targets) -> scalar``, mean over samples.
+    loss_fn: ``loss_fn(model_output, targets) -> scalar``. output: picks the tensor of outputs that it is given.
+    loss_reduction: "mean" or "sum"; None for what the loss says of itself.
     include: layers by glob, on clean ``named_parameters`` names; empty means all.
     share: the part of the work that this process does.
     group: the process group of ranks that measure together, for a `CollectiveProbe` in a job of several; else None.
@@ -54,6 +57,8 @@ class StepContext:
     optimizer: torch.optim.Optimizer | None = None
     batch: tuple[Any, Any] | None = None
     loss_fn: LossFn | None = None
+    output: Output = pick_output
+    loss_reduction: Reduction | None = None
     include: tuple[str, ...] = ()
     seed: int = 0
     share: Share = field(default_factory=Share)

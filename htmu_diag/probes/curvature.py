@@ -87,7 +87,8 @@ class CurvatureProbe:
 
     def _operator(self, model: torch.nn.Module, context: StepContext) -> ModelOperator:
         build = _OPERATORS[self.kind.value]
-        operator = build(model, context.loss_fn, context.batch, include=context.include, **self.options)
+        of_run = {"include": context.include, "output": context.output, "reduction": context.loss_reduction}
+        operator = build(model, context.loss_fn, context.batch, **{**of_run, **self.options})
         if not self.checked:
             self_check(operator)
             self.checked = True

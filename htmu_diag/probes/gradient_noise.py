@@ -58,7 +58,8 @@ class GradientNoiseProbe:
     def _gradients(self, model: torch.nn.Module, context: StepContext) -> tuple[torch.Tensor, int]:
         if context.batch is None or context.loss_fn is None:
             raise MeasurementError("gradient_noise needs a batch and a loss; pass watch(batch=..., loss_fn=...)")
-        whole = HessianOperator(model, context.loss_fn, context.batch, include=context.include)
+        choices = {"include": context.include, "output": context.output, "reduction": context.loss_reduction}
+        whole = HessianOperator(model, context.loss_fn, context.batch, **choices)
         samples = whole.samples
         if samples < 4:
             raise MeasurementError(f"a batch of {samples} samples has no gradient noise to measure; pass four or more")
@@ -67,7 +68,7 @@ class GradientNoiseProbe:
         found = []
         for batch in batches:
             whole.batches = cached(batch, device=whole.device, dtype=whole.dtype)
-            found.append(whole.gradient())
+            found.append(whole.gradient() / (size if whole.reduction == "sum" else 1))
         return torch.stack(found), size
 
 

@@ -29,5 +29,6 @@ class JacobianProbe:
     def measure(self, context: StepContext) -> Iterator[Spectrum]:
         """One spectrum. Raises MeasurementError for integer inputs."""
         with evaluating(context) as model:
-            found = input_output_jacobian(model, probe_inputs(context, self.samples), wrt=self.wrt)
+            inputs = probe_inputs(context, self.samples)
+            found = input_output_jacobian(model, inputs, wrt=self.wrt, output=context.output)
         yield jacobian_spectrum(found, context.step)

@@ -50,7 +50,7 @@ class NTKProbe:
                 seed=context.seed,
                 layerwise=self.layerwise,
                 memory=self.memory,
-                output=self.output,
+                output=context.output if self.output is pick_output else self.output,
             )
         whole = ntk_spectrum(kernel, step=context.step)
         yield replace(whole, scalars={**whole.scalars, **self._alignment(context, kernel)})

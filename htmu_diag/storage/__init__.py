@@ -2,9 +2,21 @@
 
 from htmu_diag.storage.arrays import PROBE_BATCH
 from htmu_diag.storage.info import run_info
-from htmu_diag.storage.lock import FolderLocked
+from htmu_diag.storage.lock import FolderLock, FolderLocked
+from htmu_diag.storage.log import holds_a_run
 from htmu_diag.storage.record import SCHEMA, StoredStep
 from htmu_diag.storage.run import Run, load_run
 from htmu_diag.storage.store import Store
 
-__all__ = ["PROBE_BATCH", "SCHEMA", "FolderLocked", "Run", "Store", "StoredStep", "load_run", "run_info"]
+__all__ = [
+    "PROBE_BATCH",
+    "SCHEMA",
+    "FolderLock",
+    "FolderLocked",
+    "Run",
+    "Store",
+    "StoredStep",
+    "holds_a_run",
+    "load_run",
+    "run_info",
+]

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from htmu_diag.files import append
-from htmu_diag.storage.segments import segments
+from htmu_diag.storage.segments import segments, visible_records
 
-__all__ = ["LogLine", "append_line", "visible_lines"]
+__all__ = ["LogLine", "append_line", "holds_a_run", "visible_lines"]
 
 LOG = "scalars.jsonl"
 
@@ -45,6 +45,11 @@ def visible_lines(root: Path) -> list[LogLine]:
         lines = [line for line in lines if not segment.supersedes(line.step)]
         lines.extend(_read(segment.path / LOG))
     return lines
+
+
+def holds_a_run(root: Path) -> bool:
+    """Whether anything was recorded or logged there: a new run from step 0 would hide it."""
+    return bool(visible_records(root)) or any(any(_read(segment.path / LOG)) for segment in segments(root))
 
 
 def _read(path: Path) -> Iterator[LogLine]:

@@ -1,0 +1,69 @@
+"""Where a run goes: into its folder, and never on top of another run that would then no longer be seen."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from htmu_diag.errors import InputError, StorageError
+from htmu_diag.storage import FolderLock, holds_a_run
+
+__all__ = ["OnExists", "RunFolder", "run_folder"]
+
+OnExists = Literal["new", "refuse", "continue"]
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """path: absolute, so that a change of the current folder loses nothing. remark: why it is not the one asked for."""
+
+    path: Path
+    remark: str = ""
+
+
+def run_folder(
+    log_dir: str | os.PathLike[str] | None, *, start_step: int, on_exists: OnExists, alone_of_many: bool = False
+) -> RunFolder:
+    """The folder of a run that begins at ``start_step``.
+
+    log_dir: None for ``runs/<time>``. on_exists: what to do where it holds a run and this one begins anew: "new" takes
+    the first free of ``<log_dir>-2``, ``-3``, ...; "refuse" raises StorageError; "continue" supersedes what is there.
+    alone_of_many: a process of a job whose ranks do not know each other: FolderLocked where one of them writes there,
+    and not a folder for each. Raises InputError for a URL or another choice.
+    """
+    if on_exists not in ("new", "refuse", "continue"):
+        raise InputError(f"on_exists={on_exists!r}: choose 'new', 'refuse' or 'continue'")
+    wanted = _absolute(log_dir)
+    if start_step or on_exists == "continue" or not holds_a_run(wanted):
+        return RunFolder(wanted)
+    if on_exists == "refuse":
+        raise StorageError(
+            f"{wanted} holds a run already; pass start_step= to continue it, another log_dir, or on_exists='new'"
+        )
+    if alone_of_many:
+        FolderLock(wanted).release()
+    free = next(path for path in _numbered(wanted) if not holds_a_run(path))
+    return RunFolder(free, f"{wanted} holds a run already, so this one goes to {free}; pass start_step= to continue it")
+
+
+def _absolute(log_dir: str | os.PathLike[str] | None) -> Path:
+    if log_dir is None:
+        return (Path("runs") / time.strftime("%Y-%m-%d_%H-%M-%S")).absolute()
+    text = os.fspath(log_dir)
+    if _URL.match(text):
+        raise InputError(
+            f"log_dir={text!r} is a URL, and runs are written to a local folder; name one, and copy it (or mount the "
+            "bucket) afterwards"
+        )
+    return Path(text).expanduser().absolute()
+
+
+def _numbered(wanted: Path) -> Iterator[Path]:
+    return (wanted.with_name(f"{wanted.name}-{number}") for number in itertools.count(2))
