@@ -9,6 +9,8 @@ others all count right, and the model carries no hook (it can be pickled, copied
   one takes the lead, its steps since then included, after two steps in a row without the leader where it replaces it
   (some of the leader's parameters are its own, or none are the model's any more), and else after 200: a critic is
   trained up to 100 steps for one of its generator (Arjovsky, Chintala & Bottou 2017, in the authors' code).
+- Where several optimizers train the model, a step is counted when the leader steps and announced when all of them have
+  (`rounds`), so that what is measured then is the whole model after the same step.
 - A fused optimizer runs (and calls the hook) also where GradScaler found infinite gradients, and leaves the weights
   alone: such a step does not count. Reading that flag would make the host wait for the GPU at every step; it is read
   only when the step might be due, all the flags since the last time at once.
@@ -18,11 +20,14 @@ others all count right, and the model carries no hook (it can be pickled, copied
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import torch
-from torch.optim.optimizer import register_optimizer_step_post_hook
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+from htmu_diag.model.names import clean_name
+from htmu_diag.monitor.rounds import Rounds
 
 __all__ = ["StepCounter", "inner_optimizer", "shares_parameters"]
 
@@ -34,8 +39,9 @@ class StepCounter:
     """Calls ``on_step(steps taken)`` after each real step; where GradScaler's flags are put off, after those that might
     be due.
 
-    optimizer: the one whose steps count; None for the first that holds parameters of the model. start: steps taken
-    before. might_be_due: a pure function of a step. fired: whether a step was counted.
+    optimizer: the one whose steps count; None for the first that holds parameters of the model. members: optimizers
+    that step once in every round. start: steps taken before. might_be_due: a pure function of a step.
+    fired: whether a step was counted. foreign: steps of optimizers that hold no parameter of the model.
     """
 
     def __init__(
@@ -46,8 +52,12 @@ class StepCounter:
         start: int,
         on_step: Callable[[int], None],
         might_be_due: Callable[[int], bool],
+        members: Iterable[torch.optim.Optimizer] = (),
     ) -> None:
         self._model = model
+        self.rounds = Rounds(model, members)
+        self._pending = False  # a step was counted and not announced yet
+        self.foreign = 0
         self._leader = None if optimizer is None else weakref.ref(optimizer)
         self._on_step, self._might_be_due = on_step, might_be_due
         self._step = start
@@ -56,13 +66,26 @@ class StepCounter:
         self._ours = weakref.WeakKeyDictionary[torch.optim.Optimizer, tuple[int, bool]]()
         self._challenger: weakref.ref[torch.optim.Optimizer] | None = None
         self._in_a_row = 0  # steps of the challenger
-        self._handle = register_optimizer_step_post_hook(_outside_compilation(self._after_step))
+        self._handles = (
+            register_optimizer_step_pre_hook(_outside_compilation(self._before_step)),
+            register_optimizer_step_post_hook(_outside_compilation(self._after_step)),
+        )
 
     @property
     def step(self) -> int:
         """Real steps taken so far."""
         self._decide()
         return self._step
+
+    @property
+    def leader(self) -> str:
+        """The optimizer whose steps count, in words."""
+        leader = self._leader() if self._leader else None
+        if leader is None:
+            return "none yet"
+        ours = _ids(leader)
+        names = [clean_name(name) for name, p in self._model.named_parameters() if id(p) in ours]
+        return f"the {type(leader).__name__} of {names[0]}{', ...' if len(names) > 1 else ''}"
 
     def set(self, step: int) -> None:
         """Continue from this number."""
@@ -71,26 +94,46 @@ class StepCounter:
 
     def remove(self) -> None:
         """Stop counting; harmless when called twice."""
-        self._handle.remove()
+        for handle in self._handles:
+            handle.remove()
+
+    def finish(self) -> None:
+        """Announce a step that was counted while other optimizers were still expected to step; harmless without one."""
+        if self._pending:
+            self._pending = False
+            self._on_step(self._step)
+
+    def _before_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        if self._leader is not None and self._leader() is optimizer and not _capturing():
+            self.finish()
+            self.rounds.next()
 
     def _after_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        if not _capturing() and self._holds_our_parameters(optimizer) and self._leads(optimizer):
+        if _capturing():
+            return
+        if not self._holds_our_parameters(optimizer):
+            self.foreign += 1
+            return
+        leads = self._leads(optimizer)
+        self.rounds.stepped(optimizer)
+        if leads:
             self._count(getattr(optimizer, "found_inf", None))
+        if self._pending and self.rounds.over:
+            self.finish()
 
     def _count(self, found_inf: torch.Tensor | None) -> None:
         self.fired = True
         if found_inf is None:
             self._decide()
             self._step += 1
-            self._on_step(self._step)
+            self._pending = True
             return
         self._undecided.append(found_inf)
         before = self._step
         if any(self._might_be_due(before + 1 + ahead) for ahead in range(len(self._undecided))):
             skipped_last = bool(self._undecided[-1])
             self._decide()
-            if not skipped_last:
-                self._on_step(self._step)
+            self._pending = not skipped_last
 
     def _decide(self) -> None:
         if self._undecided:
@@ -119,6 +162,7 @@ class StepCounter:
         if not (replaces or self._in_a_row == ALTERNATES):
             return False
         self._step += self._in_a_row - 1
+        self.rounds = Rounds(self._model)
         self._leader, self._challenger, self._in_a_row = weakref.ref(optimizer), None, 0
         return True
 

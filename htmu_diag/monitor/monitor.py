@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -16,6 +17,7 @@ from htmu_diag.analysis import StepRecord
 from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.monitor.at_exit import AtExit
 from htmu_diag.monitor.counter import StepCounter
+from htmu_diag.monitor.notices import Notices
 from htmu_diag.monitor.plan import Plan
 from htmu_diag.monitor.sigint import Interrupts
 from htmu_diag.monitor.worker import Worker
@@ -53,6 +55,7 @@ class Monitor:
         team: Team,
         budget: Budget,
         complaints: Complaints,
+        optimizers: Sequence[torch.optim.Optimizer] = (),
     ) -> None:
         self._context, self._plan, self._recorder = context, plan, recorder
         self._team, self._budget, self._complaints = team, budget, complaints
@@ -67,7 +70,9 @@ class Monitor:
             start=context.step,
             on_step=self._after_step,
             might_be_due=lambda step: bool(self._observers or plan.due(step)),
+            members=optimizers,
         )
+        self._notices = Notices(context.model, self._counter, self._remark)
         self._ending = AtExit(self)
         with contextlib.ExitStack() as if_it_fails:
             if_it_fails.callback(self.close)
@@ -118,6 +123,7 @@ class Monitor:
             tag: own(value.detach().clone()) if isinstance(value, torch.Tensor) else value
             for tag, value in scalars.items()
         }
+        self._notices.look()
         at = self._counter.step if step is None else step
         self._worker.submit(partial(self._recorder.log, at, kept, time.time()))
 
@@ -132,6 +138,7 @@ class Monitor:
     def flush(self) -> None:
         """Wait until everything measured so far is stored and shown; tell what went wrong. Harmless when closed."""
         if not self._closed:
+            self._counter.finish()
             self._worker.wait()
             self._complaints.tell()
 
@@ -142,6 +149,8 @@ class Monitor:
     def _close(self, tell: Callable[[], None]) -> None:
         if self._closed or self._is_a_copy():
             return
+        with self._complaints.containing("monitor", []):
+            self._counter.finish()
         self._closed = True
         with contextlib.ExitStack() as ends:  # each of them, in the reverse order, whatever becomes of the others
             ends.callback(tell)
@@ -151,6 +160,7 @@ class Monitor:
             ends.callback(self._note_what_was_passed_over)
             ends.callback(self._worker.close)
             ends.callback(self._counter.remove)
+            ends.callback(self._notices.last, counted=self._manual)
 
     def __enter__(self) -> Monitor:
         return self
@@ -164,6 +174,12 @@ class Monitor:
         if untold and self._team.share.rank == 0:
             self._recorder.note(self._counter.step, untold, time.time())
 
+    def _remark(self, sentence: str) -> None:
+        """Said once, and kept with the run."""
+        warnings.warn(f"htmu_diag: {sentence}", RuntimeWarning, stacklevel=4)
+        if self._team.share.rank == 0:
+            self._worker.submit(partial(self._recorder.note, self._counter.step, [sentence], time.time()))
+
     def _is_a_copy(self) -> bool:
         """In a forked child: the run, its files and its worker belong to the parent."""
         return os.getpid() != self._process
@@ -175,6 +191,7 @@ class Monitor:
     def _after_step(self, step: int) -> None:
         if self._is_a_copy():
             return
+        self._notices.stepped()
         if self._observers:
             self._observe(step)
         due = [probe for probe in self._plan.due(step) if self._measured_at.get(probe.name) != step]

@@ -28,15 +28,12 @@ class RunFolder:
     remark: str = ""
 
 
-def run_folder(
-    log_dir: str | os.PathLike[str] | None, *, start_step: int, on_exists: OnExists, alone_of_many: bool = False
-) -> RunFolder:
+def run_folder(log_dir: str | os.PathLike[str] | None, *, start_step: int, on_exists: OnExists) -> RunFolder:
     """The folder of a run that begins at ``start_step``.
 
     log_dir: None for ``runs/<time>``. on_exists: what to do where it holds a run and this one begins anew: "new" takes
     the first free of ``<log_dir>-2``, ``-3``, ...; "refuse" raises StorageError; "continue" supersedes what is there.
-    alone_of_many: a process of a job whose ranks do not know each other: FolderLocked where one of them writes there,
-    and not a folder for each. Raises InputError for a URL or another choice.
+    Raises FolderLocked where it holds a run that is still being written; InputError for a URL or another choice.
     """
     if on_exists not in ("new", "refuse", "continue"):
         raise InputError(f"on_exists={on_exists!r}: choose 'new', 'refuse' or 'continue'")
@@ -47,8 +44,7 @@ def run_folder(
         raise StorageError(
             f"{wanted} holds a run already; pass start_step= to continue it, another log_dir, or on_exists='new'"
         )
-    if alone_of_many:
-        FolderLock(wanted).release()
+    FolderLock(wanted).release()
     free = next(path for path in _numbered(wanted) if not holds_a_run(path))
     return RunFolder(free, f"{wanted} holds a run already, so this one goes to {free}; pass start_step= to continue it")
 

@@ -43,6 +43,7 @@ def watch(
     model: torch.nn.Module | Sequence[torch.nn.Module] | Mapping[str, torch.nn.Module],
     optimizer: torch.optim.Optimizer | None = None,
     *,
+    optimizers: Sequence[torch.optim.Optimizer] = (),
     log_dir: str | os.PathLike[str] | None = None,
     every: Cadence = 100,
     probes: Sequence[ProbeLike] = ("weights",),
@@ -66,6 +67,8 @@ def watch(
 
     model: a module, or several in a list or dict. optimizer: the one whose steps count; without it, the first whose
         parameters are the model's.
+    optimizers: all that train the model, where it is more than one: the first counts (or ``optimizer``), and a step is
+        measured when each has stepped. Without it that is known after one round of them.
     log_dir: the run's folder: stored spectra (`htmu_diag.load_run`) and TensorBoard events; ``runs/<time>`` by default.
     on_exists: what to do where it holds a run and this one begins at step 0: "new" (it goes to ``<log_dir>-2`` and says
         so), "refuse", or "continue" (what is there is superseded: kept on disk, no longer shown).
@@ -97,7 +100,8 @@ def watch(
     complaints, whole = Complaints(strict), one_model(model)
     team = _team() if team is None else team
     _check_ranks(whole, team)
-    inner = inner_optimizer(optimizer)
+    several = [found for found in map(inner_optimizer, optimizers) if found is not None]
+    inner = inner_optimizer(optimizer) or next(iter(several), None)
     context = StepContext(
         step=start_step,
         model=unwrapped(whole),
@@ -122,7 +126,7 @@ def watch(
     spending = Budget(budget if writes else None)  # rank 0 decides for all
     of_many = isinstance(team, Solo) and int(os.environ.get("WORLD_SIZE", "1")) > 1  # as torchrun sets it
     with _hinting(of_many):
-        folder = run_folder(log_dir, start_step=start_step, on_exists=on_exists, alone_of_many=of_many)
+        folder = run_folder(log_dir, start_step=start_step, on_exists=on_exists)
         store = _store(folder.path, info, start_step, complaints) if writes else None
     if store is not None:
         keep_samples(store, samples, complaints)
@@ -132,7 +136,7 @@ def watch(
     if folder.remark and writes:
         warnings.warn(f"htmu_diag: {folder.remark}", RuntimeWarning, stacklevel=3)
         recorder.note(start_step, [folder.remark], time.time())
-    return Monitor(context, plan, recorder, team=team, budget=spending, complaints=complaints)
+    return Monitor(context, plan, recorder, team=team, budget=spending, complaints=complaints, optimizers=several)
 
 
 def unwrapped(model: torch.nn.Module) -> torch.nn.Module:

@@ -128,9 +128,11 @@ def test_an_optimizer_of_replaced_parameters_gives_way_at_once(task: Task, count
 
 
 def test_parameters_replaced_after_watching_are_recognised(task: Task, counting: Callable[..., Counted]) -> None:
-    _, seen = counting()
+    counter, seen = counting()
     task.model[0].weight = torch.nn.Parameter(task.model[0].weight.detach().clone())
     torch.optim.SGD([task.model[0].weight], lr=0.1).step()
+    assert counter.step == 1
+    counter.finish()
     assert seen == [1]
 
 
@@ -161,6 +163,7 @@ def test_flags_of_skipped_steps_are_read_only_when_a_step_might_be_due(
     assert len(counter._undecided) == 2
     for flag in (0.0, 0.0):
         counter._count(torch.tensor(flag))
+    counter.finish()
     assert seen[-1] == 3
     assert not counter._undecided
 

@@ -1,0 +1,52 @@
+"""What a training does that its user should hear of once: uneven optimizers, and parameters that nobody counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from htmu_diag.monitor.counter import StepCounter
+from htmu_diag.monitor.uncounted import REMEDY, Fingerprint
+
+__all__ = ["Notices"]
+
+
+class Notices:
+    """Looks now and then, cheaply, and says each thing once.
+
+    say: takes the sentence, on the training thread.
+    """
+
+    def __init__(self, model: torch.nn.Module, counter: StepCounter, say: Callable[[str], None]) -> None:
+        self._counter, self._say = counter, say
+        self._start = Fingerprint(model)
+        self._looks = 0
+        self._said_uncounted = self._said_uneven = False
+
+    def look(self) -> None:
+        """At a call of the user's that comes with every step or so: after 10, 100, 1000 ... of them."""
+        self._looks += 1
+        if not self._counter.fired and self._looks in (10, 100, 1000, 10_000):
+            self._uncounted()
+
+    def stepped(self) -> None:
+        """After a counted step."""
+        rounds = self._counter.rounds
+        if rounds.uneven and not self._said_uneven:
+            self._said_uneven = True
+            self._say(
+                "several optimizers train this model, and not in equal numbers: the steps of one of them count "
+                f"({self._counter.leader}), and a snapshot shows the model before its next step; watch each part "
+                "of the model with its own optimizer for an axis each, or say which one counts: watch(model, optimizer)"
+            )
+
+    def last(self, *, counted: bool) -> None:
+        """At the end. counted: whether steps were counted by hand."""
+        if not self._counter.fired and not counted:
+            self._uncounted()
+
+    def _uncounted(self) -> None:
+        if not self._said_uncounted and self._start.changed:
+            self._said_uncounted = True
+            self._say(REMEDY)

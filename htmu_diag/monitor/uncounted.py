@@ -1,0 +1,50 @@
+"""Parameters that change while no step is counted: an optimizer steps copies of them, and the run would stay empty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+__all__ = ["REMEDY", "Fingerprint"]
+
+_LOOKED_AT, _VALUES = 3, 8  # parameters, and numbers of each: a read of them waits for the device
+REMEDY = (
+    "the parameters change and no optimizer step was counted, so nothing but the start is measured: an optimizer steps "
+    "copies of them (float32 masters, DeepSpeed, Megatron, offloading); call monitor.step() after each step, once the "
+    "parameters hold the new values"
+)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    parameter: torch.nn.Parameter
+    version: int
+    values: torch.Tensor
+
+
+class Fingerprint:
+    """A few numbers of a few parameters, as they are now."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        usable = [p for p in model.parameters() if p.requires_grad and p.numel() and not _lazy(p)]
+        chosen = dict.fromkeys((0, len(usable) // 2, len(usable) - 1)) if usable else ()
+        self._seen = [_Seen(usable[i], usable[i]._version, _head(usable[i])) for i in chosen][:_LOOKED_AT]
+
+    @property
+    def changed(self) -> bool:
+        """Whether any of them is another number now. Waits for the device that holds them."""
+        return any(
+            seen.parameter._version != seen.version or not torch.equal(_head(seen.parameter), seen.values)
+            for seen in self._seen
+        )
+
+
+def _lazy(parameter: torch.nn.Parameter) -> bool:
+    return torch.nn.parameter.is_lazy(parameter) or parameter.is_meta
+
+
+def _head(parameter: torch.nn.Parameter) -> torch.Tensor:
+    local = getattr(parameter, "_local_tensor", parameter)
+    flat: torch.Tensor = local.detach().reshape(-1)[:_VALUES]
+    return flat.cpu().clone()
