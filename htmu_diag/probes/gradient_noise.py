@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -58,7 +59,11 @@ class GradientNoiseProbe:
     def _gradients(self, model: torch.nn.Module, context: StepContext) -> tuple[torch.Tensor, int]:
         if context.batch is None or context.loss_fn is None:
             raise MeasurementError("gradient_noise needs a batch and a loss; pass watch(batch=..., loss_fn=...)")
-        choices = {"include": context.include, "output": context.output, "reduction": context.loss_reduction}
+        choices: dict[str, Any] = {
+            "include": context.include,
+            "output": context.output,
+            "reduction": context.loss_reduction,
+        }
         whole = HessianOperator(model, context.loss_fn, context.batch, **choices)
         samples = whole.samples
         if samples < 4:
