@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from htmu_diag.analysis.evidence import allowed_by_shape, phase_evidence
 from htmu_diag.analysis.norms import weight_norms
 from htmu_diag.analysis.options import Options
 from htmu_diag.analysis.quantities import tag
@@ -30,7 +31,8 @@ from htmu_diag.fits import (
 )
 from htmu_diag.kinds import Orientation
 from htmu_diag.spectrum import Floats, Source, Spectrum
-from htmu_diag.theory import Evidence, Phase, PhaseReading, classify
+from htmu_diag.theory import Phase, PhaseReading, classify
+from htmu_diag.theory.near_zero import near_zero_share
 from htmu_diag.theory.predictions import noise_exponent, predicted_exponent
 
 __all__ = ["Diagnosis", "diagnose"]
@@ -43,6 +45,7 @@ class Diagnosis:
     tail: power law of the upper tail; lower: of the lower tail (kernels and step lengths), else None.
     bulk: Marchenko-Pastur fit; htmp: HTMP fit in the field's orientation; htmp_other: in the other one.
     inverse_gamma: fit near zero (kernels). gaps: local repulsion. phase: one of the 5+1 phases, with the reason.
+    near_zero: share of the eigenvalues near zero beyond that of noise of this shape.
     alpha_noise, alpha_predicted: what the estimator gives on noise of this shape, and on the fitted HTMP law.
     """
 
@@ -57,6 +60,7 @@ class Diagnosis:
     gaps: GapRatio | None = None
     alpha_noise: float = np.nan
     alpha_predicted: float = np.nan
+    near_zero: float = np.nan
     phase: PhaseReading = field(default_factory=lambda: PhaseReading(Phase.UNDETERMINED, "not classified"))
 
     @property
@@ -97,9 +101,15 @@ class Diagnosis:
             **(_bulk_numbers(self.bulk) if self.bulk else {}),
             **(_inverse_gamma_numbers(self.inverse_gamma) if self.inverse_gamma else {}),
             **({"gap_ratio": self.gaps.mean, "gap_ratio_stderr": self.gaps.stderr} if self.gaps else {}),
-            **({} if self.phase.phase is Phase.UNDETERMINED else {"phase": float(self.phase.phase.order)}),
+            "near_zero": self.near_zero,
+            **self._phase_numbers(),
         }
         return computed | {name: v for name, v in self.spectrum.scalars.items() if name not in computed}
+
+    def _phase_numbers(self) -> dict[str, float]:
+        if self.phase.phase is Phase.UNDETERMINED:
+            return {}
+        return {"phase": float(self.phase.phase.order), "phase_margin": self.phase.margin}
 
     def metrics(self) -> dict[str, float]:
         """Finite numbers by tag (``weights_alpha/fc1.weight``): the only place that turns them into curve names."""
@@ -152,6 +162,8 @@ def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats,
     rounded = np.concatenate([np.zeros(spectrum.values.size - positive.size), positive])  # else rounding is a bulk
     bulk = fit_marchenko_pastur(rounded, source.gamma)
     htmp = fit_htmp(positive, source.gamma, orientation=orientation)
+    noise, allowed = noise_exponent(positive.size, source.gamma), allowed_by_shape(rounded, source)
+    near_zero = near_zero_share(allowed, source.gamma)
     return Diagnosis(
         spectrum,
         shape,
@@ -162,9 +174,10 @@ def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats,
         htmp_other=fit_htmp(positive, source.gamma, orientation="direct" if kernel else "inverse"),
         inverse_gamma=fit_inverse_gamma(positive, bootstrap=options.bootstrap, rng=rng) if kernel else None,
         gaps=gap_ratio(positive),
-        alpha_noise=noise_exponent(positive.size, source.gamma),
+        alpha_noise=noise,
         alpha_predicted=predicted_exponent(htmp),
-        phase=classify(_evidence(shape, tail, bulk)),
+        phase=classify(phase_evidence(allowed, near_zero, tail, bulk, source.gamma, noise)),
+        near_zero=near_zero,
     )
 
 
@@ -191,11 +204,6 @@ def _outliers(spectrum: Spectrum, *, magnitudes: bool) -> Floats:
     bulk = max(values[~single].max(initial=0.0), 0.0)
     found: Floats = np.sort(values[single & (values > bulk)])
     return found
-
-
-def _evidence(shape: SpectrumShape, tail: TailFit, bulk: BulkFit) -> Evidence:
-    ratio = float(bulk.spikes[-1] / bulk.upper_edge) if bulk.n_spikes else np.nan
-    return Evidence(shape.zero_fraction, bulk.p_value, bulk.n_spikes, ratio, tail.status.ok, tail.p_value, tail.alpha)
 
 
 def _tail_numbers(tail: TailFit, log_norm: float) -> dict[str, float]:

@@ -1,19 +1,37 @@
-"""Each phase is reached by the evidence that defines it, and the reason names the number that decided."""
+"""Each phase is reached by the evidence that defines it; reason and margin name the number that decided."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
+from htmu_diag.fits import TailVerdict
+from htmu_diag.laws.ensembles import wishart
 from htmu_diag.theory import Evidence, Phase, classify
+from htmu_diag.theory.near_zero import near_zero_share
 
+FITS, ENDS, FEW = TailVerdict("fits"), TailVerdict("ruled out", "finite end"), TailVerdict("too few")
+HEAVY = Evidence(
+    200, bulk_p=1e-4, n_spikes=9, spike_strength=50.0, tail=FITS, alpha=2.5, alpha_high=3.0, alpha_noise=7.0,
+    tail_share=0.3, decades=1.2,
+)  # fmt: skip
 CASES = [
-    (Evidence(0.0, bulk_p=0.4), Phase.RANDOM_LIKE, "p = 0.4"),
-    (Evidence(0.0, bulk_p=0.4, n_spikes=2, spike_ratio=1.1), Phase.BLEEDING_OUT, "2 beyond it"),
-    (Evidence(0.0, bulk_p=0.4, n_spikes=1, spike_ratio=3.0), Phase.BULK_AND_SPIKES, "3.00 times the edge"),
-    (Evidence(0.0, bulk_p=0.0, tail_ok=True, tail_p=0.5, alpha=2.5), Phase.HEAVY_TAILED, "alpha = 2.50"),
-    (Evidence(0.0, bulk_p=0.0, tail_ok=True, tail_p=0.5, alpha=6.0), Phase.BULK_DECAY, "tail is light"),
-    (Evidence(0.0, bulk_p=0.0, tail_ok=False, alpha=2.5), Phase.BULK_DECAY, "not a power law"),
-    (Evidence(0.0, bulk_p=0.0, tail_ok=True, tail_p=0.01, alpha=2.5), Phase.BULK_DECAY, "not a power law"),
-    (Evidence(0.4, bulk_p=0.9), Phase.RANK_COLLAPSE, "40 %"),
-    (Evidence(0.0), Phase.UNDETERMINED, "no Marchenko-Pastur fit"),
+    (Evidence(200, bulk_p=0.4), Phase.RANDOM_LIKE, "p = 0.4"),
+    (Evidence(200, bulk_p=0.4, n_spikes=2, spike_strength=1.5), Phase.BLEEDING_OUT, "2 beyond it"),
+    (Evidence(200, bulk_p=0.4, n_spikes=1, spike_strength=8.0), Phase.BULK_AND_SPIKES, "8.0 times"),
+    (Evidence(200, bulk_p=0.004), Phase.BLEEDING_OUT, "hardly Marchenko-Pastur"),
+    (Evidence(200, bulk_p=0.0002), Phase.BULK_DECAY, "not Marchenko-Pastur"),
+    (HEAVY, Phase.HEAVY_TAILED, "alpha = 2.50 over 1.2 decades"),
+    (replace(HEAVY, alpha=6.0, alpha_high=6.5), Phase.BULK_DECAY, "tail is light"),
+    (replace(HEAVY, alpha_noise=2.8), Phase.BULK_DECAY, "what noise of this shape has"),
+    (replace(HEAVY, tail_share=0.05), Phase.BULK_DECAY, "5 % of the values"),
+    (replace(HEAVY, decades=0.3), Phase.BULK_DECAY, "0.3 decades"),
+    (replace(HEAVY, tail=FEW), Phase.BULK_DECAY, "too few for its tail"),
+    (replace(HEAVY, tail=ENDS, decades=0.6), Phase.BULK_DECAY, "finite end"),
+    (replace(HEAVY, tail=ENDS), Phase.HEAVY_TAILED, "then ends"),
+    (Evidence(200, near_zero=0.4, bulk_p=0.9), Phase.RANK_COLLAPSE, "40 %"),
+    (Evidence(10, bulk_p=1e-4, n_spikes=5), Phase.UNDETERMINED, "too few: 10"),
+    (Evidence(200), Phase.UNDETERMINED, "no Marchenko-Pastur fit"),
 ]
 
 
@@ -24,7 +42,31 @@ def test_the_evidence_decides_the_phase_and_the_reason_says_why(evidence: Eviden
     reading = classify(evidence)
     assert reading.phase is phase
     assert because in reading.reason
+    assert phase is Phase.UNDETERMINED or 0 <= reading.margin <= 1
 
 
 def test_phases_are_ordered_along_training() -> None:
     assert [phase.order for phase in Phase][:6] == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("name", ["alpha_high", "decades", "tail_share"])
+def test_the_margin_vanishes_at_every_threshold(name: str) -> None:
+    at = {"alpha_high": HEAVY.alpha_noise, "decades": 0.4, "tail_share": 0.1}[name]
+    for nearly in (at * (1 - 1e-6), at * (1 + 1e-6)):
+        assert classify(replace(HEAVY, **{name: nearly})).margin < 1e-3
+
+
+def test_one_p_value_moves_a_verdict_by_one_phase_only() -> None:
+    """From the level on it takes a second reason, or a tenth of the p-value, to go further than the next phase."""
+    for p in (0.009, 0.002):
+        assert classify(Evidence(200, bulk_p=p)).phase.order <= 1
+        assert classify(Evidence(200, bulk_p=p, n_spikes=1, spike_strength=8.0)).phase.order == 3
+
+
+@pytest.mark.parametrize("gamma", [0.1, 0.5, 1.0])
+def test_noise_has_nothing_near_zero_and_small_directions_are_all_counted(gamma: float) -> None:
+    values = wishart(200, round(200 / gamma), rng=np.random.default_rng(0))
+    assert near_zero_share(values, gamma) < 0.02
+    lost = np.sort(np.concatenate([values[:60] * 1e-8, values[60:]]))
+    assert near_zero_share(lost, gamma) == pytest.approx(0.3, abs=0.02)
+    assert near_zero_share(values * 1e-12, gamma) == pytest.approx(near_zero_share(values, gamma))

@@ -1,0 +1,47 @@
+"""From the fits of a spectrum to the evidence that its phase rests on."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from htmu_diag.fits import BulkFit, TailFit
+from htmu_diag.spectrum import Floats, Source
+from htmu_diag.theory import Evidence
+from htmu_diag.theory.spikes import bbp_threshold, population_spike
+
+__all__ = ["allowed_by_shape", "phase_evidence"]
+
+
+def allowed_by_shape(values: Floats, source: Source) -> Floats:
+    """Ascending eigenvalues without the zeros that a Gram matrix larger than the matrix's rank has by construction."""
+    return values[max(values.size - min(source.shape), 0) :]
+
+
+def phase_evidence(
+    values: Floats, near_zero: float, tail: TailFit, bulk: BulkFit, gamma: float, alpha_noise: float
+) -> Evidence:
+    """values: (n,) ascending, those that the shape allows. Numbers that a fit does not have are NaN."""
+    return Evidence(
+        values.size,
+        near_zero,
+        bulk.p_value,
+        bulk.n_spikes,
+        _strength(bulk, gamma),
+        tail.verdict,
+        tail.alpha,
+        tail.alpha_interval[1],
+        alpha_noise,
+        tail.n_tail / max(values.size, 1),
+        math.log10(values[-1] / tail.xmin) if tail.xmin > 0 else math.nan,
+    )
+
+
+def _strength(bulk: BulkFit, gamma: float) -> float:
+    """Of the largest spike, in units of the strength from which a direction shows."""
+    if bulk.n_spikes == 0 or not bulk.scale > 0:
+        return math.nan
+    edge = (1 + math.sqrt(gamma)) ** 2
+    largest = max(float(bulk.spikes[-1]) / bulk.scale, edge * (1 + np.finfo(np.float64).eps))
+    return population_spike(largest, gamma) / bbp_threshold(gamma)
