@@ -7,6 +7,7 @@ from zlib import crc32
 
 import numpy as np
 
+from htmu_diag.analysis.hold import HOLD
 from htmu_diag.spectrum import Source
 
 __all__ = ["Options"]
@@ -25,12 +26,15 @@ class Options:
     tail_only: fit the power law of the upper tail and nothing else: alpha, xmin, KS and norms of a large model at
         little more than the cost of its linear algebra; p-values, kappa, bulk and phases stay without a number.
     magnitudes: fit the tail of |lambda| instead of that of the positive eigenvalues (indefinite operators only).
+    hold: measurements in a row that a change of phase must last before it is shown (``analysis.hold``); what is stored
+        is the verdict of each spectrum alone.
     """
 
     bootstrap: int = 100
     seed: int = 0
     tail_only: bool = False
     magnitudes: bool = False
+    hold: int = HOLD
 
     def rng(self, source: Source) -> np.random.Generator:
         """The generator of this source's bootstraps."""

@@ -89,7 +89,8 @@ class StepNumbers:
 
     def agrees(self, options: Options) -> bool:
         """Whether this version's `diagnose` with these options gives these numbers."""
-        return self.version == __version__ and {**asdict(Options()), **self.options} == asdict(options)
+        same = {**asdict(Options()), **self.options, "hold": options.hold}  # of what is shown, not of what is found
+        return self.version == __version__ and same == asdict(options)
 
     def reading(self, row: int) -> Reading:
         """One row. Raises ValueError for a kind of spectrum that this version does not know."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 
 from htmu_diag.analysis import Options, StepRecord, diagnose
+from htmu_diag.analysis.hold import held
 from htmu_diag.errors import StorageError
 from htmu_diag.spectrum import Kind, Spectrum
 from htmu_diag.storage.arrays import PROBE_BATCH, latest_arrays
@@ -143,6 +144,16 @@ class Run:
         Options and fit as in ``records``. Raises InputError for an unknown quantity.
         """
         return curves(list(self.records(options, fit=fit)), name, Kind(kind).value)
+
+    def verdicts(self, name: str, kind: Kind | str = Kind.WEIGHTS, *, hold: int | None = None) -> list[tuple[int, str]]:
+        """(step, verdict) of one layer as it is shown: a change counts when it was seen ``hold`` times in a row.
+
+        hold: that of the run's options by default (2); 1 gives the raw verdicts, which the records have.
+        """
+        readings = [(record.step, reading) for record in self.records() for reading in record.readings]
+        found = [(step, r.verdict) for step, r in readings if (r.source.name, r.source.kind) == (name, kind)]
+        shown = held([verdict for _, verdict in found], self.options.hold if hold is None else hold)
+        return [(step, verdict) for (step, _), verdict in zip(found, shown, strict=True)]
 
     def to_pandas(self, options: Options | None = None, *, fit: bool = True) -> pd.DataFrame:
         """One row a layer and step: step, wall_time, kind, name, rows, columns, every quantity, verdict, reason, ...

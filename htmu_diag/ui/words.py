@@ -12,6 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 from htmu_diag.analysis import QUANTITIES
+from htmu_diag.analysis.hold import HOLD
 from htmu_diag.theory import Phase, phases
 
 __all__ = ["words"]
@@ -30,7 +31,7 @@ _MEANINGS = {
     Phase.BULK_AND_SPIKES: "A bulk of noise, and eigenvalues well apart from it: learned directions.",
     Phase.BULK_DECAY: "The bulk is no longer noise, and there is no heavy power-law tail.",
     Phase.HEAVY_TAILED: "The bulk is no longer noise and the tail is a power law with a small exponent.",
-    Phase.RANK_COLLAPSE: "A tenth of the eigenvalues or more are zero to rounding.",
+    Phase.RANK_COLLAPSE: "A tenth of the eigenvalues or more are near zero, beyond what noise has there.",
 }
 # what the overview can show: a quantity, or one minus another; range: fixed limits, where the eye should compare runs
 _COLOURS: tuple[dict[str, Any], ...] = (
@@ -64,7 +65,7 @@ _CAUSES: tuple[dict[str, str], ...] = (
     {"name": "order of the singular vectors", "quantity": "entropy_deficit", "kind": "weights",
      "add": 'probes=[htmu_diag.probes.WeightsProbe(vectors=True)]'},
 )  # fmt: skip
-HELD = 3  # measurements in a row before a change of phase counts
+HELD = HOLD  # measurements in a row before a change of phase counts
 
 
 def words() -> dict[str, Any]:
@@ -72,7 +73,7 @@ def words() -> dict[str, Any]:
     return {
         "quantities": {name: _finite(asdict(row)) for name, row in QUANTITIES.items()},
         "phases": [_phase(phase) for phase in Phase if phase is not Phase.UNDETERMINED],
-        "levels": {"tail": phases.TAIL_LEVEL, "noise": phases.NOISE_LEVEL, "heavy": phases.HEAVY_ALPHA},
+        "levels": {"noise": phases.NOISE_LEVEL, "heavy": phases.HEAVY_ALPHA},
         "colours": [dict(colour) for colour in _COLOURS],
         "firsts": [{**first, "meaning": _rule(first)} for first in _FIRSTS],
         "causes": [dict(cause) for cause in _CAUSES],

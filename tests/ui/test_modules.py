@@ -149,8 +149,8 @@ def sentence(js: Run, **numbers: float | str) -> str:
     [
         ({}, "The bulk is Marchenko-Pastur noise (p 0.400); no spikes."),
         (
-            {"bulk_p": 0.01, "spikes": 3.0},
-            "The bulk is not noise (p 0.0100); 3 spikes above it, the largest at 1.20 times",
+            {"bulk_p": 0.001, "spikes": 3.0},
+            "The bulk is not noise (p 0.00100); 3 spikes above it, the largest at 1.20 times",
         ),
         ({}, "Power-law tail: α 2.50 [2, 3] from 40 values, noise of this shape would give 4.80."),
         ({"alpha_high": 5.0}, "The tail is what noise gives: α 2.50 [2, 5]"),

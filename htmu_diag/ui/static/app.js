@@ -257,7 +257,7 @@ class App {
 function numbersOf(frame, layer, step, words) {
   const names = ["dimension", "gamma", "alpha", "xmin", "n_tail", "bulk_scale", "bulk_edge", "spikes", "zero_fraction", "lambda_max"];
   const numbers = Object.fromEntries(names.map((name) => [name, frame.at(name, layer, step)]));
-  const ruledOut = frame.status("tail_status", layer, step) === "not_a_power_law" || frame.at("p", layer, step) < words.levels.tail;
+  const ruledOut = frame.status("tail_status", layer, step) === "not_a_power_law";
   return { ...numbers, ruledOut };
 }
 

@@ -36,7 +36,7 @@ export class PredictionView {
       points: this.shown.map((l) => ({
         x: axis(get("alpha_predicted", l)), y: axis(get("alpha", l)), x0: axis(get("alpha_predicted_low", l)), x1: axis(get("alpha_predicted_high", l)),
         y0: axis(get("alpha_low", l)), y1: axis(get("alpha_high", l)), cross: axis(get("alpha_noise", l)), color: layerColor(l, frame.layers.length),
-        hollow: frame.status("tail_status", l, step) === "not_a_power_law" || get("p", l) < words.levels.tail,
+        hollow: frame.status("tail_status", l, step) === "not_a_power_law",
       })),
       xRange: [axis(LOW), axis(HIGH)], yRange: [axis(LOW), axis(HIGH)], xTicks: TICKS, yTicks: TICKS, diagonal: true,
       xLabel: `predicted: ${symbol("alpha_predicted")}`, yLabel: `measured: ${symbol("alpha")}`, selected: this.shown.indexOf(layer),

@@ -92,7 +92,7 @@ function tail(get, status, words) {
   const noise = get("alpha_noise");
   const interval = `α ${number(alpha)} [${number(get("alpha_low"))}, ${number(get("alpha_high"))}] from ${number(get("n_tail"))} values`;
   const would = Number.isFinite(noise) ? `, noise of this shape would give ${number(noise)}` : "";
-  if (status === "not_a_power_law" || get("p") < words.levels.tail) return `A power-law tail is ruled out (${interval}${would}).`;
+  if (status === "not_a_power_law") return `A power-law tail is ruled out (${interval}${would}).`;
   const inside = noise >= get("alpha_low") && noise <= get("alpha_high");
   return inside ? `The tail is what noise gives: ${interval}${would}.` : `Power-law tail: ${interval}${would}.`;
 }
