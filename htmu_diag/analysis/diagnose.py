@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from htmu_diag.analysis.causes import cause_numbers
 from htmu_diag.analysis.evidence import allowed_by_shape, phase_evidence
 from htmu_diag.analysis.norms import weight_norms
 from htmu_diag.analysis.options import Options
@@ -103,6 +104,7 @@ class Diagnosis:
             **({"gap_ratio": self.gaps.mean, "gap_ratio_stderr": self.gaps.stderr} if self.gaps else {}),
             "near_zero": self.near_zero,
             **self._phase_numbers(),
+            **cause_numbers(self.spectrum),
         }
         return computed | {name: v for name, v in self.spectrum.scalars.items() if name not in computed}
 

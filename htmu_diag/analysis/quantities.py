@@ -168,6 +168,32 @@ _ROWS = (
     Quantity("noise_tail_index", "alpha_S", "1", 0, 2, "Stable-law index of gradient noise; 2 is Gaussian."),
     Quantity("noise_scale", "B_noise", "batches", 0, _INF, "Gradient-noise scale tr(Sigma)/|G|^2 over the batch size."),
     Quantity("entropy_deficit", "dH", "nats", -_INF, _INF, "Haar entropy minus the mean entropy of singular vectors."),
+    # causes: data correlation, temperature, eigenvector entropy
+    Quantity("samples", "n", "1", 0, _INF, "Samples (rows) behind a covariance; it sees at most n - 1 directions."),
+    Quantity("rank_exponent", "a", "1", -_INF, _INF, "Exponent of the eigenvalues by rank, lambda_i ~ i^-a."),
+    Quantity("rank_exponent_stderr", "se(a)", "1", 0, _INF, "Standard error of that exponent."),
+    Quantity("alpha_of_ranks", "1 + 1/a", "1", 1, _INF, "Density exponent that the ranks imply, beside alpha."),
+    Quantity("distance", "|W-W0|/|W0|", "1", 0, _INF, "How far the weights are from where the run began."),
+    Quantity("stability", "lr lambda_max", "1", -_INF, _INF, "Learning rate times sharpness; unstable beyond 2."),
+    Quantity("vectors", "k", "1", 0, _INF, "Singular vectors in each group of 5 %."),
+    Quantity("overlap_last", "|U^T U'|^2/k", "1", 0, 1, "Overlap of the top singular vectors with the last ones."),
+    Quantity("overlap_start", "|U^T U0|^2/k", "1", 0, 1, "Overlap of the top singular vectors with the start's."),
+    *(
+        Quantity(
+            f"entropy_{side}_{part}{end}",
+            f"{symbol}_{side},{part}",
+            unit,
+            -_INF,
+            _INF,
+            f"{meaning} of the {side} singular vectors, {part} 5 %.",
+        )
+        for side in ("left", "right")
+        for part in ("top", "middle", "bottom")
+        for end, symbol, unit, meaning in (
+            ("", "dH", "nats", "Entropy deficit"),
+            ("_z", "z", "1", "Entropy deficit, in standard errors of random vectors,"),
+        )
+    ),
     Quantity("target_alignment", "A", "1", -1, 1, "Cosine between the centred kernel and the targets' Gram matrix."),
     Quantity("sketch_error", "|dK|/|K|", "1", 0, _INF, "Relative Frobenius error of a projected kernel, estimated."),
 )

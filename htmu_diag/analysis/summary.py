@@ -33,6 +33,7 @@ _MEANS = (
     "log_kappa",
     "stable_rank",
     "entropy_deficit",
+    "distance",
 )
 _MEDIANS = ("kappa",)  # infinite for noise: a mean would be one layer's number
 

@@ -32,6 +32,7 @@ from htmu_diag.probes import (
     quiet,
 )
 from htmu_diag.probes.copies import own
+from htmu_diag.probes.temperature import Temperature
 from htmu_diag.ranks.team import Part, Team
 from htmu_diag.recording.complaints import Complaints
 from htmu_diag.recording.recorder import Measured, Recorder
@@ -56,7 +57,9 @@ class Monitor:
         budget: Budget,
         complaints: Complaints,
         optimizers: Sequence[torch.optim.Optimizer] = (),
+        temperature: Temperature | None = None,
     ) -> None:
+        self._temperature = temperature or Temperature(context.optimizer, None, context.step)
         self._context, self._plan, self._recorder = context, plan, recorder
         self._team, self._budget, self._complaints = team, budget, complaints
         self._observers = [probe for probe in plan.probes if isinstance(probe, ObservingProbe)]
@@ -217,6 +220,7 @@ class Monitor:
         if not agreed:
             return
         measured = Measured(step, time.time(), tuple(probe.name for probe in agreed))
+        measured.scalars |= self._temperature.numbers(step)
         with Interrupts() as interrupts, contextlib.ExitStack() as if_it_fails:
             for name in measured.probes:
                 if_it_fails.callback(self._budget.withdraw, name)

@@ -22,6 +22,7 @@ from htmu_diag.monitor.monitor import Monitor
 from htmu_diag.monitor.plan import Cadence, Plan, ProbeLike
 from htmu_diag.monitor.probe_batch import copied, keep_samples
 from htmu_diag.monitor.run_folder import OnExists, run_folder
+from htmu_diag.monitor.temperature import temperature_of
 from htmu_diag.monitor.watched import as_batch, check_model, one_model
 from htmu_diag.operators.batches import Reduction
 from htmu_diag.operators.sample_function import Output, pick_output
@@ -60,6 +61,7 @@ def watch(
     sinks: Sequence[Sink] | None = None,
     start_step: int = 0,
     on_exists: OnExists = "new",
+    batch_size: int | None = None,
     seed: int = 0,
     team: Team | None = None,
 ) -> Monitor:
@@ -90,6 +92,7 @@ def watch(
     sinks: where diagnosed steps go, in place of TensorBoard in ``log_dir``.
     start_step: optimizer steps taken before; a resumed run continues its folder, and what was logged after
         this step is superseded.
+    batch_size: samples in one optimizer step, over all ranks and accumulation steps, for the curve of lr over batch.
 
     team: None for all ranks where a torch.distributed job runs (every rank calls ``watch``, rank 0 writes), `Solo()`
         for this process alone. What ranks share, and where they wait: `htmu_diag.integrations.distributed`.
@@ -131,12 +134,22 @@ def watch(
     if store is not None:
         keep_samples(store, samples, complaints)
     given = [TensorBoardSink(folder.path)] if sinks is None else sinks
+    temperature = temperature_of(inner, batch_size, start_step, folder.path)
     recorder = Recorder(store, given if writes else (), options, team, complaints, spending)
     recorder.open(info, start_step)
     if folder.remark and writes:
         warnings.warn(f"htmu_diag: {folder.remark}", RuntimeWarning, stacklevel=3)
         recorder.note(start_step, [folder.remark], time.time())
-    return Monitor(context, plan, recorder, team=team, budget=spending, complaints=complaints, optimizers=several)
+    return Monitor(
+        context,
+        plan,
+        recorder,
+        team=team,
+        budget=spending,
+        complaints=complaints,
+        optimizers=several,
+        temperature=temperature,
+    )
 
 
 def unwrapped(model: torch.nn.Module) -> torch.nn.Module:

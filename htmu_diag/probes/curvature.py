@@ -24,6 +24,7 @@ from htmu_diag.operators.hessian import HessianOperator
 from htmu_diag.operators.model_operator import ModelOperator
 from htmu_diag.probes.base import Need, StepContext
 from htmu_diag.probes.probe_batch import evaluating
+from htmu_diag.probes.stability import stability
 from htmu_diag.solvers.density import spectral_density
 from htmu_diag.solvers.top_k import Which, top_k
 from htmu_diag.solvers.trace import block_traces
@@ -82,7 +83,7 @@ class CurvatureProbe:
         if context.batch is None or context.loss_fn is None:
             raise MeasurementError(f"{self.name}: needs a batch and a loss; pass watch(batch=..., loss_fn=...)")
         with evaluating(context) as model:
-            found = list(self._spectra(self._operator(model, context), context))
+            found = list(self._spectra(self._operator(model, context), context, model))
         yield from found
 
     def _operator(self, model: torch.nn.Module, context: StepContext) -> ModelOperator:
@@ -94,7 +95,7 @@ class CurvatureProbe:
             self.checked = True
         return operator
 
-    def _spectra(self, operator: ModelOperator, context: StepContext) -> Iterator[Spectrum]:
+    def _spectra(self, operator: ModelOperator, context: StepContext, model: torch.nn.Module) -> Iterator[Spectrum]:
         def source(name: str, part: ModelOperator) -> Source:
             return Source(self.kind, name, part.shape, context.step, f"eigenvalues of the {self.kind.value}")
 
@@ -103,7 +104,7 @@ class CurvatureProbe:
 
         rng = torch.Generator().manual_seed(context.seed)
         if self.steps:
-            yield spectral_density(
+            whole = spectral_density(
                 of_all_ranks(operator),
                 source("model", operator),
                 steps=self.steps,
@@ -111,6 +112,8 @@ class CurvatureProbe:
                 memory_limit=self.options.get("memory_limit"),
                 rng=rng,
             )
+            at_edge = stability(operator, float(whole.values[-1]), context, of_all_ranks, model)
+            yield replace(whole, scalars={**whole.scalars, **at_edge})
         if self.outliers:
             pairs = top_k(of_all_ranks(operator), min(self.outliers, operator.shape[0]), self.which, rng=rng)
             yield pairs.spectrum(source("model.outliers", operator))

@@ -19,9 +19,12 @@ from htmu_diag.matrices import Inventory, Matrix, matrices
 from htmu_diag.probes.base import Need, Pending, StepContext
 from htmu_diag.probes.copies import Copy, copy_of
 from htmu_diag.probes.placement import Placement
+from htmu_diag.probes.schedule import ScheduleLike, schedule
+from htmu_diag.probes.starts import Starts
 from htmu_diag.ranks.share import shares
 from htmu_diag.solvers import matrix_spectrum
 from htmu_diag.solvers.threads import numpy_on_one_thread
+from htmu_diag.solvers.vectors import TopVectors, vector_scalars
 from htmu_diag.spectrum import Spectrum
 
 __all__ = ["WeightsProbe"]
@@ -33,13 +36,19 @@ class WeightsProbe:
 
     include, exclude: globs on clean parameter names; empty include means all (or what ``watch(include=...)`` says).
     min_side: matrices with a smaller side below it are left out. 2 by default: one eigenvalue is no spectrum.
+    vectors: when to look at singular vectors as well (a schedule of its own, among the steps at which weights are
+        measured): localisation of the top, middle and bottom 5 %, overlap of the top ones with the last time's and with
+        the start's. A full eigendecomposition: about six times the cost of the eigenvalues alone.
     places: where matrices on a GPU are decomposed; by default there or on the host, whichever was faster.
     """
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     min_side: int = 2
+    vectors: ScheduleLike | None = None
     places: Placement = field(default_factory=Placement, repr=False, compare=False)
+    starts: Starts = field(default_factory=Starts, repr=False, compare=False)
+    turns: TopVectors = field(default_factory=TopVectors, repr=False, compare=False)
     name: str = "weights"
     needs: frozenset[Need] = frozenset({"model"})
 
@@ -66,7 +75,8 @@ class WeightsProbe:
         """A weight that cannot be read fails alone, when its turn comes."""
         try:
             stored = (matrix.stored(),) if matrix.factors is None else matrix.factors()
-            return _Decomposition(matrix, tuple(map(copy_of, stored)), step, self.places)
+            wanted = self.turns if self.vectors is not None and schedule(self.vectors)(step) else None
+            return _Decomposition(matrix, tuple(map(copy_of, stored)), step, self.places, self.starts, wanted)
         except HTMUError as error:
             return _Failure(error)
 
@@ -84,17 +94,29 @@ class _Decomposition:
     copies: tuple[Copy, ...]
     step: int
     places: Placement
+    starts: Starts
+    turns: TopVectors | None
 
     def __call__(self) -> Spectrum:
         with ExitStack() as inside:
             tensors = tuple(inside.enter_context(copy.usable()) for copy in self.copies)
             inside.enter_context(numpy_on_one_thread())
             matrix = replace(self.matrix, load=lambda: tensors[0], factors=_pair(tensors))
-            device = tensors[0].device
-            if device.type != "cuda":
-                return matrix_spectrum(matrix, step=self.step, threads=None)
-            place = inside.enter_context(self.places.choosing((device, matrix.shape)))
+            found = self._spectrum(matrix, tensors[0].device)
+            return replace(found, scalars={**found.scalars, **self._companions(tensors)})
+
+    def _spectrum(self, matrix: Matrix, device: torch.device) -> Spectrum:
+        if device.type != "cuda":
+            return matrix_spectrum(matrix, step=self.step, threads=None)
+        with self.places.choosing((device, matrix.shape)) as place:
             return matrix_spectrum(matrix, step=self.step, threads=None, device="cpu" if place == "host" else None)
+
+    def _companions(self, tensors: tuple[torch.Tensor, ...]) -> dict[str, float]:
+        """How far the matrix has come from its start, and its vectors; neither of a product of two factors."""
+        if len(tensors) > 1:
+            return {}
+        found = self.starts.distance(self.matrix.name, tensors[0], self.step)
+        return found | ({} if self.turns is None else vector_scalars(tensors[0], self.matrix.name, self.turns))
 
 
 def _pair(tensors: tuple[torch.Tensor, ...]) -> Callable[[], tuple[torch.Tensor, torch.Tensor]] | None:

@@ -31,7 +31,8 @@ KEPT_RECORDS = 8  # a record holds its spectra: the store keeps them all, memory
 class Measured:
     """A snapshot as the training thread leaves it.
 
-    items: (probe, order, spectrum or the work that gives it). seconds: what each probe took so far.
+    items: (probe, order, spectrum or the work that gives it). seconds: what each probe took so far. scalars: numbers of
+    the training that belong to the snapshot.
     """
 
     step: int
@@ -40,6 +41,7 @@ class Measured:
     items: list[tuple[str, int, Spectrum | Pending]] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    scalars: dict[str, float] = field(default_factory=dict)
 
 
 class Recorder:
@@ -124,10 +126,14 @@ class Recorder:
         if self._store:
             with self._complaints.containing("store", events):
                 spectra = [f.spectrum for f in found]
-                self._store.write(measured.step, spectra, wall_time=measured.wall_time, events=events)
+                self._store.write(
+                    measured.step, spectra, wall_time=measured.wall_time, scalars=measured.scalars, events=events
+                )
         diagnoses = [diagnosis for f in found for diagnosis in self._diagnosed(f, measured, events)]
         self._keep_numbers(measured, diagnoses, events)
-        record = StepRecord(measured.step, measured.wall_time, tuple(diagnoses), events=tuple(events))
+        record = StepRecord(
+            measured.step, measured.wall_time, tuple(diagnoses), scalars=measured.scalars, events=tuple(events)
+        )
         self.records.append(record)
         self._emit(record)
         return record

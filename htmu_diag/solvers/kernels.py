@@ -50,11 +50,24 @@ def feature_spectrum(features: Features, step: int | None = None) -> Spectrum:
 
 
 def covariance_spectrum(features: Features, step: int | None = None) -> Spectrum:
-    """Eigenvalues of the covariance of the channels, over samples and positions; of the inputs for "inputs"."""
+    """Eigenvalues of the covariance of the channels, over samples and positions; of the inputs for "inputs".
+
+    Of n rows about their mean at most n - 1 directions are seen: for a layer wider than that only these are given, so
+    that too small a batch is not taken for a collapse of the layer. ``samples`` says how many rows there were.
+    """
     kind = Kind.INPUTS if features.name == "inputs" or features.name.startswith("inputs[") else Kind.ACTIVATIONS
     unit = "eigenvalues of the covariance of the channels over samples and positions"
     shape = (features.count, len(features.covariance))
-    return symmetric_spectrum(features.covariance, Source(kind, features.name, shape, step, unit))
+    whole = symmetric_spectrum(
+        features.covariance,
+        Source(kind, features.name, shape, step, f"{unit} ({features.count} rows)"),
+        scalars={"samples": float(features.count)},
+    )
+    seen = min(features.count - 1, len(features.covariance))
+    if seen >= len(whole.values) or seen < 1:
+        return whole
+    values = whole.values[-seen:]
+    return Spectrum.exact(values, whole.source, routine=whole.estimator.routine, scalars=whole.scalars)
 
 
 def jacobian_spectrum(jacobian: InputJacobian, step: int | None = None, name: str = "model") -> Spectrum:

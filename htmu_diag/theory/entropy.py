@@ -8,16 +8,34 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import digamma, xlogy
+from scipy.special import digamma, polygamma, xlogy
 
 from htmu_diag.spectrum import Floats
 
-__all__ = ["eigenvector_entropy", "haar_entropy"]
+__all__ = ["eigenvector_entropy", "haar_entropy", "haar_entropy_stddev"]
 
 
 def haar_entropy(n: int) -> float:
     """Mean entropy, in nats, of a uniformly random unit vector of dimension n."""
     return float(digamma(n / 2.0 + 1.0) - digamma(1.5))
+
+
+def haar_entropy_stddev(n: int) -> float:
+    """Standard deviation of the entropy of a uniformly random unit vector of dimension n; 0 for n = 1.
+
+    The squares are Dirichlet(1/2, ..., 1/2), whose moments E[x^s y^t] are ratios of Gamma functions: their derivatives
+    in s and t at (2, 0) and (1, 1) give E[x^2 log^2 x] and E[x log x y log y] (ours).
+
+    >>> round(haar_entropy_stddev(256), 4)
+    0.0556
+    """
+    half = n / 2.0
+    gap = digamma(2.5) - digamma(half + 2)
+    square = 0.75 / (half * (half + 1)) * (gap**2 + polygamma(1, 2.5) - polygamma(1, half + 2))
+    cross = digamma(1.5) - digamma(half + 2)
+    product = 0.25 / (half * (half + 1)) * (cross**2 - polygamma(1, half + 2))
+    variance = n * square + n * (n - 1) * product - haar_entropy(n) ** 2
+    return float(np.sqrt(max(variance, 0.0)))
 
 
 def eigenvector_entropy(vectors: npt.ArrayLike) -> Floats:

@@ -145,6 +145,7 @@ def _watch(state: State, config: TrainConfig, out: Path) -> Monitor:
         sinks=None if chosen.tensorboard else (),
         run_info=run_info(as_dict(config), seed=config.seed),
         start_step=state.step,
+        batch_size=config.data.batch_size,
         seed=config.seed,
     )
 
