@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from htmu_diag.analysis.diagnose import Diagnosis, diagnose
 from htmu_diag.analysis.options import Options
@@ -28,10 +29,16 @@ __all__ = ["Diagnoser", "serve"]
 PATIENCE = 0.5  # CPU seconds of diagnosing on the caller's thread; what a process costs to start
 PRIORITY = 10  # of 19: a tenth of a core where a training keeps all of them busy
 ORPHANED_EVERY = 5.0  # seconds between looks for the parent
-_CODE = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from htmu_diag.analysis.diagnoser import serve; serve(int(sys.argv[2]))"
-)
+# The package is loaded from where this process has it, and nothing from the current folder, which may be anybody's.
+_CODE = """
+import importlib.util, json, sys
+root, sys.path[:] = json.loads(sys.argv[1])
+found = importlib.util.spec_from_file_location("htmu_diag", root + "/__init__.py", submodule_search_locations=[root])
+package = sys.modules["htmu_diag"] = importlib.util.module_from_spec(found)
+found.loader.exec_module(package)
+from htmu_diag.analysis.diagnoser import serve
+serve(int(sys.argv[2]))
+"""
 
 
 class Diagnoser:
@@ -78,7 +85,7 @@ class Diagnoser:
         one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _CODE, json.dumps(sys.path), str(os.getpid())],
+                [sys.executable, "-I", "-c", _CODE, json.dumps(_places()), str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -101,6 +108,13 @@ class Diagnoser:
         self._failed = True
         reason = f"the process that diagnoses ended ({type(error).__name__}: {error})"
         self._on_end(MeasurementError(f"{reason}; the rest is diagnosed beside the training, which slows it a little"))
+
+
+def _places() -> tuple[str, list[str]]:
+    """The folder of this package, and where others are imported from, without the current folder."""
+    here = os.path.realpath(os.curdir)
+    others = [os.path.abspath(place) for place in sys.path if place and os.path.realpath(place) != here]
+    return str(Path(__file__).resolve().parents[1]), others
 
 
 def serve(parent: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from htmu_diag._version import __version__
+from htmu_diag.storage.git_head import head_commit
 from htmu_diag.storage.record import SCHEMA
 
 __all__ = ["encode_info", "run_info"]
@@ -57,14 +57,6 @@ def _versions() -> dict[str, str]:
 
 
 def _git(folder: Path) -> dict[str, Any] | None:
-    """Commit and whether files differ from it; None outside a repository or without git."""
-    try:
-        commit = _run_git(folder, "rev-parse", "HEAD")
-        return {"commit": commit.strip(), "modified": bool(_run_git(folder, "status", "--porcelain").strip())}
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def _run_git(folder: Path, *arguments: str) -> str:
-    call = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(call, capture_output=True, text=True, check=True, timeout=5).stdout
+    """The commit, None outside a repository; read from files, since running git may run what others wrote."""
+    commit = head_commit(folder)
+    return None if commit is None else {"commit": commit}

@@ -118,3 +118,32 @@ def is_alive(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+HOSTILE = "open({!r}, 'w').write('ran'); raise SystemExit"
+
+
+@pytest.mark.parametrize("started", ["from the folder", "with -c", "by its path"])
+def test_the_process_runs_no_module_of_the_current_folder(started: str, tmp_path: Path) -> None:
+    """Modules of the standard library that this process has, and the other has not yet imported, lie there."""
+    ran = tmp_path / "ran"
+    program = (
+        "import sys; from htmu_diag.analysis import Diagnoser\n"
+        "from htmu_diag.spectrum import Kind, Source, Spectrum\n"
+        "import json, importlib.util, pickle, numpy, scipy.optimize, scipy.stats, csv, random, statistics\n"
+        f"for name in ('json', 'csv', 'random', 'pickle', 'importlib', 'numpy', 'scipy', 'site', 'htmu_diag'):\n"
+        f"    open({str(tmp_path)!r} + '/' + name + '.py', 'w').write({HOSTILE.format(str(ran))!r})\n"
+        "source = Source(Kind.WEIGHTS, 'w', (20, 40), 1)\n"
+        "told = []\n"
+        "beside = Diagnoser(None, told.append, patience=0.0)\n"
+        "print(beside(Spectrum.exact(range(1, 21), source)).shape.lambda_max, told)\n"
+        "beside.close()\n"
+    )
+    (tmp_path / "start.py").write_text(program)
+    call = {"with -c": ["-c", program], "by its path": ["start.py"], "from the folder": ["-m", "start"]}[started]
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, *call], cwd=tmp_path, env={**os.environ, "PYTHONPATH": root}, capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["20.0", "[]"], done.stderr[-400:]
+    assert not ran.exists()

@@ -70,17 +70,42 @@ def test_run_json_holds_config_versions_commit_command_and_seed(tmp_path: Path) 
     assert {"htmu_diag", "python", "numpy", "safetensors"} <= set(read["versions"])
 
 
-def test_the_commit_of_the_working_tree_is_recorded(tmp_path: Path) -> None:
-    def git(*arguments: str) -> str:
-        identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
-        call = ["git", *identity, *arguments]
-        return subprocess.run(call, cwd=tmp_path, check=True, capture_output=True, text=True).stdout.strip()
+def git_in(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "init.defaultBranch=main"]
+    call = ["git", *identity, *arguments]
+    return subprocess.run(call, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
 
-    git("init", "-q")
-    git("commit", "-q", "--allow-empty", "-m", "first")
-    assert run_info(cwd=tmp_path)["git"] == {"commit": git("rev-parse", "HEAD"), "modified": False}
-    (tmp_path / "new").write_text("x")
-    assert run_info(cwd=tmp_path)["git"]["modified"] is True
+
+def test_the_commit_of_the_working_tree_is_recorded(tmp_path: Path) -> None:
+    """On a branch, packed, detached, in a folder below, in a worktree: what git itself says."""
+    main, other = tmp_path / "main", tmp_path / "other"
+    (main / "below").mkdir(parents=True)
+    git_in(main, "init", "-q")
+    assert run_info(cwd=main)["git"] is None  # no commit yet
+    git_in(main, "commit", "-q", "--allow-empty", "-m", "first")
+    git_in(main, "worktree", "add", "-q", "-b", "side", str(other))
+    git_in(other, "commit", "-q", "--allow-empty", "-m", "second")
+    for act in ([], ["pack-refs", "--all"], ["checkout", "-q", "--detach"]):
+        if act:
+            git_in(main, *act)
+        for folder in (main, main / "below", other):
+            assert run_info(cwd=folder)["git"] == {"commit": git_in(folder, "rev-parse", "HEAD")}
+
+
+@pytest.mark.parametrize("name", ["core.fsmonitor", "core.hooksPath", "core.sshCommand", "core.pager"])
+def test_recording_the_commit_runs_nothing_that_the_folder_names(name: str, tmp_path: Path) -> None:
+    git_in(tmp_path, "init", "-q")
+    git_in(tmp_path, "commit", "-q", "--allow-empty", "-m", "first")
+    git_in(tmp_path, "config", name, f"touch {tmp_path / 'ran'}; false")
+    assert run_info(cwd=tmp_path)["git"]
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("head", ["ref: ../../secret", "ref: /etc/passwd", "nothing", "ref: refs/heads/gone", ""])
+def test_a_repository_that_makes_no_sense_has_no_commit(head: str, tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "HEAD").write_text(head)
+    assert run_info(cwd=tmp_path)["git"] is None
 
 
 def test_outside_a_repository_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
