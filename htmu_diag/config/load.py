@@ -19,7 +19,12 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from htmu_diag.config.schema import TrainConfig
-from htmu_diag.errors import ConfigError
+from htmu_diag.errors import ConfigError, InputError
+from htmu_diag.plain_files import read_text
+from htmu_diag.plain_yaml import loads_yaml
+
+_LARGEST = 1024 * 1024  # bytes of a configuration
+_LARGEST_VALUE = 10_000  # characters of one of its values
 
 __all__ = ["as_dict", "config_parser", "differences", "keys", "load_config", "to_yaml"]
 
@@ -40,6 +45,7 @@ def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -
         if not option.startswith("--") or "=" not in option:
             raise ConfigError(f"{option!r} is not an override; write --section.key=value, such as --optimizer.lr=0.05")
         _refuse_unknown([option[2:].split("=", 1)[0]], "the command line")
+        _refuse_references(option)
     arguments = [*_options(path), *overrides]
     parser = config_parser()
     try:
@@ -75,18 +81,30 @@ def _options(path: str | Path | None) -> list[str]:
     """The file's values as overrides, so that file and command line take the same way."""
     content = {} if path is None else _read(Path(path))
     _refuse_unknown(_flat_keys(content), str(path))
-    return [f"--{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in _flat_items(content)]
+    given = _flat_items(content)
+    options = [f"--{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in given]
+    for option in options:
+        _refuse_references(option)
+    return options
+
+
+def _refuse_references(option: str) -> None:
+    """The parser reads values as YAML too: what holds for the file holds for them."""
+    key, _, value = option[2:].partition("=")
+    if len(value) > _LARGEST_VALUE or all(mark in value for mark in "&*"):
+        raise ConfigError(f"{key}: references (&, *) and values beyond {_LARGEST_VALUE:,} letters are refused")
 
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = loads_yaml(read_text(path, limit=_LARGEST))
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file; {_nearby(path)}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}); pass a YAML file") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML ({' '.join(str(error).split())}); mend that line") from error
+    except (OSError, InputError) as error:
+        reason = str(error).removeprefix(f"{path}: ") if isinstance(error, InputError) else error.strerror
+        raise ConfigError(f"{path}: cannot be read ({reason}); pass a YAML file") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
     if content is None:
         return {}
     if not isinstance(content, dict):

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 
+from htmu_diag.errors import HTMUError, InputError
+
 __all__ = ["Inventory", "Matrix", "Skipped"]
+
+# what torch raises where parts of a weight do not fit together: shapes, types, a division by none
+UNREADABLE = (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, AssertionError)
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
@@ -29,12 +36,35 @@ class Matrix:
 
     def read(self) -> torch.Tensor:
         """The matrix, (rows, columns), detached, where the tensor lives; half and eighth precision as float32."""
-        tensor = self.load()
+        tensor = self.stored()
         return tensor if tensor.dtype.is_complex or tensor.dtype.itemsize >= 4 else tensor.float()
 
     def stored(self) -> torch.Tensor:
-        """The matrix in the precision it is stored in: the solvers widen it block by block, which saves a copy."""
-        return self.load()
+        """The matrix in the precision it is stored in: the solvers widen it block by block, which saves a copy.
+
+        Raises InputError where its parts do not fit together, or are not of the shape that was told.
+        """
+        tensor = self._read(self.load)
+        if tuple(tensor.shape) != self.shape:
+            raise InputError(
+                f"{self.name}: {tuple(tensor.shape)} was read for {self.shape}; the file contradicts itself"
+            )
+        return tensor
+
+    def low_rank(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """B (rows, r) and A (r, columns) of a product, which has ``factors``. Errors as of `stored`."""
+        assert self.factors is not None
+        return self._read(self.factors)
+
+    def _read(self, load: Callable[[], Read]) -> Read:
+        try:
+            return load()
+        except (HTMUError, torch.OutOfMemoryError):
+            raise
+        except UNREADABLE as error:
+            text = str(error).strip().splitlines()
+            reason = f"{type(error).__name__}: {text[0][:160]}" if text else type(error).__name__
+            raise InputError(f"{self.name}: cannot be put together ({reason}); leave it out with exclude") from error
 
     @property
     def cost(self) -> float:

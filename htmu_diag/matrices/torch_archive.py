@@ -49,6 +49,8 @@ def load_torch(file: IO[bytes] | io.RawIOBase, path: Path, *, device: Any = "cpu
             return torch.load(source, map_location=device, weights_only=True, mmap=mmap and zipped)
     except InputError:
         raise
+    except zipfile.BadZipFile as error:
+        raise unreadable(path, "not a PyTorch file, or a truncated one", "pass a file written by torch.save") from error
     except pickle.UnpicklingError as error:
         raise _refused(path, error) from error
     except DAMAGE as error:

@@ -158,9 +158,10 @@ def _numbers_in_order(inventory: Inventory) -> Inventory:
     return replace(inventory, matrices=tuple(sorted(inventory, key=lambda matrix: _number_key(matrix.name))))
 
 
-def _number_key(name: str) -> list[tuple[int, int | str]]:
-    """Text and numbers of a name in turn, each compared with its own kind."""
-    return [(1, int(part)) if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
+def _number_key(name: str) -> list[tuple[int, int, str]]:
+    """Text and numbers of a name in turn, each compared with its own kind; numbers by length first, however long."""
+    parts = re.split(r"(\d+)", name)
+    return [(1, len(part.lstrip("0")), part.lstrip("0")) if part.isdecimal() else (0, 0, part) for part in parts]
 
 
 def _team(ranks: bool | float) -> Team:

@@ -17,6 +17,8 @@ from pathlib import Path
 from htmu_diag.errors import InputError
 from htmu_diag.matrices.files import is_checkpoint
 
+_DIGITS = 18  # of a step: what follows is stored in 64 bits
+
 __all__ = ["CheckpointSeries", "find_series", "step_of"]
 
 _STEP = re.compile(r"step[s]?[=_-]*(\d+)", re.IGNORECASE)
@@ -40,7 +42,7 @@ def step_of(path: str | os.PathLike[str]) -> int | None:
     """
     name = Path(path).name
     found = _STEP.search(name) or _OTHER.search(name)
-    return int(found[1]) if found else None
+    return int(found[1]) if found and len(found[1]) <= _DIGITS else None
 
 
 def find_series(path: str | os.PathLike[str]) -> CheckpointSeries | None:

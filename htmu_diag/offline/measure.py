@@ -16,6 +16,7 @@ from htmu_diag.analysis import Options, diagnose
 from htmu_diag.errors import HTMUError, InputError
 from htmu_diag.matrices import Inventory, Matrix
 from htmu_diag.report.analysis import Layer
+from htmu_diag.safe_text import one_line
 from htmu_diag.solvers import UNIT, exact_spectra, matrix_spectrum
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
@@ -23,8 +24,9 @@ __all__ = ["Choices", "measured"]
 
 _SMALL_SIDE = 128
 _TOGETHER = 4 * 1024 * 1024  # entries held at once for one batch: 16 MB in float32
-# torch.linalg.LinAlgError is missing from torch's own list of names
-_FAILURES = (HTMUError, np.linalg.LinAlgError, torch.linalg.LinAlgError, torch.OutOfMemoryError, MemoryError)  # type: ignore[attr-defined]
+# RuntimeError: what torch raises for all that goes wrong, an allocation that is refused included
+_FAILURES = (HTMUError, np.linalg.LinAlgError, MemoryError, RuntimeError, ArithmeticError)
+_MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,17 @@ class Choices:
         """Raises InputError for a device that is not here, or no thread at all."""
         if self.threads is not None and self.threads < 1:
             raise InputError(f"threads is {self.threads}; use at least 1, or None for the process's own number")
+        if self.threads is not None and self.threads > _MOST_THREADS:
+            raise InputError(f"threads is {self.threads}; use at most {_MOST_THREADS}")
         if self.device is None:
             return
         try:
-            torch.empty(0, device=self.device)
+            kind = torch.empty(0, device=self.device).device.type
         except (RuntimeError, AssertionError) as error:  # builds without CUDA assert
             first = str(error).splitlines()[0].split(". ")[0]
             raise InputError(f"device {self.device} cannot be used here ({first}); leave it out") from error
+        if kind == "meta":
+            raise InputError("device meta has shapes and no values, so nothing can be decomposed there; leave it out")
 
 
 def measured(
@@ -102,7 +108,7 @@ def _diagnosed(matrix: Matrix, spectrum: Callable[[], Spectrum], choices: Choice
     try:
         return replace(layer, diagnosis=diagnose(spectrum(), choices.options))
     except _FAILURES as error:
-        return replace(layer, reason=str(error) or type(error).__name__)
+        return replace(layer, reason=one_line(str(error).partition("\n")[0]) or type(error).__name__)
 
 
 def _spectrum(matrix: Matrix, choices: Choices) -> Spectrum:

@@ -74,7 +74,7 @@ class WeightsProbe:
     def _captured(self, matrix: Matrix, step: int) -> _Decomposition | _Failure:
         """A weight that cannot be read fails alone, when its turn comes."""
         try:
-            stored = (matrix.stored(),) if matrix.factors is None else matrix.factors()
+            stored = (matrix.stored(),) if matrix.factors is None else matrix.low_rank()
             wanted = self.turns if self.vectors is not None and schedule(self.vectors)(step) else None
             return _Decomposition(matrix, tuple(map(copy_of, stored)), step, self.places, self.starts, wanted)
         except HTMUError as error:

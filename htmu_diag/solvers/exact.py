@@ -84,17 +84,18 @@ def exact_spectra(
     matrices = [_checked(matrix, source) for matrix, source in zip(matrices, sources, strict=True)]
     if len({matrix.shape for matrix in matrices}) > 1:
         raise InputError("exact_spectra takes matrices of one shape; group them first")
-    dtype = _arithmetic(matrices[0], dtype)
+    kinds = [_arithmetic(matrix, dtype) for matrix in matrices]
+    common = next((kind for kind in kinds if kind.is_complex), kinds[0])  # a real Gram matrix is a complex one too
     with torch.no_grad(), blas_threads(threads if matrices[0].device.type == "cpu" else None):
-        products = [gram(matrix, dtype) for matrix in matrices]
+        products = [gram(matrix, kind).to(common) for matrix, kind in zip(matrices, kinds, strict=True)]
         for product, matrix, source in zip(products, matrices, sources, strict=True):
             _refuse_non_finite(product.diagonal(), matrix, source)
         values = eigenvalues(torch.stack(products))
     return [
         exact_spectrum(matrix, source, dtype=dtype, threads=threads)
-        if len(own) <= _CHEAP_SIDE and _unresolved(own, dtype)
-        else _spectrum(own, source, _gram_routine(own, dtype, "eigvalsh"), {})
-        for own, matrix, source in zip(values, matrices, sources, strict=True)
+        if len(own) <= _CHEAP_SIDE and _unresolved(own, kind)
+        else _spectrum(own, source, _gram_routine(own, kind, "eigvalsh"), {})
+        for own, matrix, source, kind in zip(values, matrices, sources, kinds, strict=True)
     ]
 
 

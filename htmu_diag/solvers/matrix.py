@@ -28,7 +28,7 @@ def matrix_spectrum(
     """
     source = Source(Kind.WEIGHTS, matrix.name, matrix.shape, step, UNIT)
     if matrix.factors is not None and not vectors:
-        left, right = (factor.to(device or factor.device) for factor in matrix.factors())
+        left, right = (factor.to(device or factor.device) for factor in matrix.low_rank())
         return product_spectrum(left, right, source, threads=threads)
     stored = matrix.stored()
     stored = stored.to(device or stored.device)
