@@ -26,7 +26,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.YAMLError(f"line {mark.line + 1}: a reference (*name), which is refused; write the value out")
         self._level += 1
         if self._level > _DEEPEST:
@@ -39,7 +39,10 @@ class _Loader(yaml.SafeLoader):
     def construct_yaml_int(self, node: Any) -> int:
         if len(node.value) > _DIGITS:
             raise yaml.YAMLError(f"line {node.start_mark.line + 1}: a number of {len(node.value)} digits")
-        return super().construct_yaml_int(node)  # type: ignore[no-any-return]
+        return super().construct_yaml_int(node)
+
+    def text(self, node: Any) -> str:
+        return str(node.value)  # a date stays the text it is
 
     def refuse(self, node: Any) -> Any:
         kind = str(node.tag).removeprefix(_TAG)
@@ -47,7 +50,7 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.add_constructor(f"{_TAG}int", _Loader.construct_yaml_int)
-_Loader.add_constructor(f"{_TAG}timestamp", _Loader.construct_yaml_str)  # a date stays the text it is
+_Loader.add_constructor(f"{_TAG}timestamp", _Loader.text)
 for _kind in ("binary", "set", "omap", "pairs"):
     _Loader.add_constructor(f"{_TAG}{_kind}", _Loader.refuse)
 

@@ -6,10 +6,10 @@ import yaml
 from htmu_diag.errors import ConfigError
 from htmu_diag.plain_yaml import loads_yaml
 
+PLAIN = ["a: 1\nb: {c: [1, 2.5, true, null, x]}", "", "[]", "'*a'", "a: '&b'", "x: 1e-3", "a: 0x1F"]
 
-@pytest.mark.parametrize(
-    "text", ["a: 1\nb: {c: [1, 2.5, true, null, x]}", "", "[]", "'*a'", "a: '&b'", "x: 1e-3", "a: 0x1F"]
-)
+
+@pytest.mark.parametrize("text", PLAIN)
 def test_plain_yaml_reads_as_the_library_reads_it(text: str) -> None:
     assert loads_yaml(text) == yaml.safe_load(text)
 

@@ -48,6 +48,7 @@ DAMAGE = (
     OverflowError,
     MemoryError,
     ImportError,
+    NotImplementedError,
 )
 
 

@@ -10,12 +10,19 @@ from typing import Any
 import torch
 
 from htmu_diag.config import TrainConfig, as_dict, differences
-from htmu_diag.errors import ConfigError, StorageError
+from htmu_diag.errors import ConfigError, InputError, StorageError
 from htmu_diag.files import storage_errors, write_atomically
+from htmu_diag.matrices.stored import DAMAGE, first_line
+from htmu_diag.matrices.torch_archive import load_torch
+from htmu_diag.plain_files import open_plain
 from htmu_diag.training.state import State
 
 __all__ = ["latest_checkpoint", "load_checkpoint", "save_checkpoint"]
 
+_REMEDY = "delete it to resume from an older one"
+_PARTS = {"step": int, "config": dict, "model": dict, "optimizer": dict, "random": dict}
+# what torch raises for a state of other names, shapes or types
+_MISFITS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError)
 # keys that a resumed run may change without becoming another run
 MAY_CHANGE = ("device", "threads", "log_every", "evaluate_every", "data.root")
 MAY_CHANGE_SECTIONS = ("monitor.", "checkpoint.")
@@ -52,16 +59,53 @@ def latest_checkpoint(folder: Path) -> Path:
 def load_checkpoint(path: Path, state: State, config: TrainConfig) -> None:
     """Put a saved run into a fresh state: weights, optimizer, step and random generators.
 
-    Raises ConfigError where the configuration describes another run, StorageError for a damaged file.
+    Raises ConfigError where the configuration describes another run, StorageError for a damaged or a foreign file.
     """
-    if not zipfile.is_zipfile(path):  # torch's own format is a zip archive; a torn one has lost its directory
-        raise StorageError(f"{path}: damaged checkpoint; delete it to resume from an older one")
-    content: dict[str, Any] = torch.load(path, map_location=state.device, weights_only=True)
+    content = _read(path, state.device)
     _refuse_another_run(path, content["config"], as_dict(config))
-    state.model.load_state_dict(content["model"])
-    state.optimizer.load_state_dict(content["optimizer"])
+    try:
+        state.model.load_state_dict(content["model"])
+        state.optimizer.load_state_dict(content["optimizer"])
+        _refuse_other_shapes(state.optimizer)
+        _set_random_state(content["random"])
+    except _MISFITS as error:
+        raise StorageError(f"{path}: does not fit this run ({first_line(error)}); {_REMEDY}") from error
     state.step = content["step"]
-    _set_random_state(content["random"])
+
+
+def _read(path: Path, device: torch.device) -> dict[str, Any]:
+    """The content of a file that `save_checkpoint` wrote, every byte as it was written."""
+    try:
+        with open_plain(path) as file:
+            content = load_torch(file, path, device=device)
+            _refuse_flipped_bits(file)
+    except (InputError, *DAMAGE) as error:
+        reason = first_line(error).removeprefix(f"{path}: ").split("; ")[0]
+        raise StorageError(f"{path}: damaged checkpoint ({reason}); {_REMEDY}") from error
+    wrong = [key for key, kind in _PARTS.items() if not isinstance(_part(content, key), kind)]
+    if wrong or isinstance(content["step"], bool) or not 0 <= content["step"] < 2**62:
+        raise StorageError(f"{path}: no checkpoint of htmu train (without {', '.join(wrong) or 'a step'}); {_REMEDY}")
+    return dict(content)
+
+
+def _part(content: object, key: str) -> object:
+    return content.get(key) if isinstance(content, dict) else None
+
+
+def _refuse_flipped_bits(file: io.BufferedReader) -> None:
+    """Every entry of the archive carries a checksum, which torch writes and does not compare."""
+    with zipfile.ZipFile(file) as archive:
+        name = archive.testzip()
+    if name is not None:
+        raise InputError(f"the checksum of {name} differs")
+
+
+def _refuse_other_shapes(optimizer: torch.optim.Optimizer) -> None:
+    """State of other weights would be taken without a word, and fail at the first step."""
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, torch.Tensor) and value.ndim and value.shape != parameter.shape:
+                raise ValueError(f"{name} of shape {tuple(value.shape)} for a weight of {tuple(parameter.shape)}")
 
 
 def _refuse_another_run(path: Path, saved: dict[str, Any], given: dict[str, Any]) -> None:

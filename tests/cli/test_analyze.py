@@ -122,7 +122,7 @@ def bad_files(folder: Path) -> dict[str, str]:
         "missing.pt": "no such file",
         "cut.safetensors": "not a whole safetensors file",
         "cut.pt": "truncated",
-        "text.txt": "not a checkpoint by its ending",
+        "text.txt": "no checkpoint by its first bytes",
         "text.pt": "not a PyTorch file",
         "text.safetensors": "not a whole safetensors file",
         "nothing.pt": "not a PyTorch file",
