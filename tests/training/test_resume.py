@@ -1,4 +1,4 @@
-"""`--resume` on damaged and foreign checkpoints: one sentence each, and no training that goes on from rotten weights."""
+"""`--resume` on damaged and foreign checkpoints: one sentence each; no training goes on from rotten weights."""
 
 from __future__ import annotations
 
