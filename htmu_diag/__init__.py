@@ -37,6 +37,8 @@ _PUBLIC = {
     "Diagnosis": "analysis",
     "Options": "analysis",
     "load_run": "storage",
+    "learning_curve": "theory",
+    "LearningCurve": "theory",
     "empirical_ntk": "operators",
     "ntk_operator": "operators",
     "conjugate_kernel": "operators",

@@ -194,6 +194,24 @@ _ROWS = (
             ("_z", "z", "1", "Entropy deficit, in standard errors of random vectors,"),
         )
     ),
+    # what a kernel says about learning; errors are shares of the targets' variance, meant for held-out probe batches
+    *(
+        Quantity(
+            f"{which}_error_{part}",
+            f"E_{which}",
+            "1",
+            0,
+            _INF,
+            f"{which.capitalize()} test error of kernel regression trained on a {part} of the probe batch.",
+        )
+        for which in ("predicted", "measured")
+        for part in ("quarter", "half")
+    ),
+    Quantity("measured_error_half_stderr", "se(E)", "1", 0, _INF, "Standard error of the measured error, over splits."),
+    Quantity("learning_slope", "-dlogE/dlogn", "1", -_INF, _INF, "Exponent of the predicted learning curve there."),
+    Quantity("target_exponent", "b", "1", -_INF, _INF, "Exponent of the targets' power in the kernel's modes, i^-b."),
+    Quantity("learning_exponent", "min(b-1, 2a)", "1", -_INF, _INF, "Exponent of the learning curve far out."),
+    Quantity("learning_exponent_stderr", "se", "1", 0, _INF, "Standard error of that exponent."),
     Quantity("target_alignment", "A", "1", -1, 1, "Cosine between the centred kernel and the targets' Gram matrix."),
     Quantity("sketch_error", "|dK|/|K|", "1", 0, _INF, "Relative Frobenius error of a projected kernel, estimated."),
 )

@@ -147,7 +147,8 @@ class MonitorConfig:
             ({weights: 100, hessian: log}; 100 where a probe is not named). The last step is always measured.
         probes: names of probes (weights; hessian, ntk and others need the fixed probe batch).
         include: layers by glob on parameter names; empty means all.
-        batch: samples in that batch: the first training samples.
+        batch: samples in that batch: the first training samples, or with held_out the first test samples.
+        held_out: take the probe batch from the test samples, as predicted learning curves want it.
         budget: largest share of training time spent measuring; 0 means no limit.
         strict: stop at the first layer that cannot be measured, instead of one warning.
         bootstrap: replicates behind each p-value; 0 leaves p-values out and is several times faster.
@@ -158,6 +159,7 @@ class MonitorConfig:
     probes: tuple[str, ...] = ("weights",)
     include: tuple[str, ...] = ()
     batch: int = 128
+    held_out: bool = False
     budget: float = 0.0
     strict: bool = False
     bootstrap: int = 100

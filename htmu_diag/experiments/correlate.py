@@ -30,8 +30,17 @@ from htmu_diag.storage import load_run
 
 __all__ = ["Correlations", "Observed", "correlate", "read_runs"]
 
-BASELINES = ("run/parameters", "run/depth", "run/distance", "run/lr", "run/steps", "train/loss", "train/accuracy")
-CONTROLS = ("run/parameters", "run/depth", "run/distance", "train/loss")
+DISTANCE = "summary/weights_distance_mean"
+BASELINES = (
+    "run/parameters",
+    "run/depth",
+    DISTANCE,
+    "temperature/lr_steps",
+    "temperature/lr_over_batch",
+    "train/loss",
+    "train/accuracy",
+)
+CONTROLS = ("run/parameters", "run/depth", DISTANCE, "train/loss")
 
 
 @dataclass(frozen=True)

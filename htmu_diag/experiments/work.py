@@ -24,7 +24,7 @@ from htmu_diag.config import TrainConfig, load_config
 from htmu_diag.errors import ConfigError, HTMUError, InputError
 from htmu_diag.experiments.plan import Sweep, Unit
 from htmu_diag.files import write_atomically
-from htmu_diag.storage import load_run
+from htmu_diag.storage import Run, load_run
 
 __all__ = ["Outcome", "check_configs", "config_of", "numbers_of_run", "run_unit", "write_base"]
 
@@ -103,7 +103,15 @@ def numbers_of_run(folder: Path) -> tuple[dict[str, float], Curves]:
             if tag not in record.scalars:
                 curves.setdefault(tag, []).append((float(record.step), value))
     curves = {tag: [(s, float(v)) for s, v in points if math.isfinite(v)] for tag, points in curves.items()}
-    return {tag: points[-1][1] for tag, points in curves.items() if points}, curves
+    return {**_size(run), **{tag: points[-1][1] for tag, points in curves.items() if points}}, curves
+
+
+def _size(run: Run) -> dict[str, float]:
+    """Entries and number of the weight matrices that were measured: a run's size and depth as far as it tells."""
+    if not run.steps:
+        return {}
+    shapes = [reading.source.shape for reading in run.record().readings if reading.source.kind == "weights"]
+    return {"run/parameters": float(sum(rows * columns for rows, columns in shapes)), "run/depth": float(len(shapes))}
 
 
 def _trained(config: TrainConfig, folder: Path) -> Outcome:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from htmu_diag.errors import InputError
-from htmu_diag.probes import Need, Probe, Schedule, ScheduleLike, registry, schedule
+from htmu_diag.probes import Need, NTKProbe, Probe, Schedule, ScheduleLike, registry, schedule
+from htmu_diag.theory.learning_numbers import learning_numbers
 
 __all__ = ["Cadence", "Plan", "ProbeLike"]
 
@@ -53,11 +54,13 @@ class Plan:
 
 
 def _made(probe: ProbeLike) -> Probe:
+    if isinstance(probe, NTKProbe) and probe.learning is None:
+        return replace(probe, learning=learning_numbers)  # measuring and theory meet here
     if not isinstance(probe, str):
         return probe
     if probe not in registry:
         raise InputError(f"no probe {probe!r}{_hint(probe, registry)}; known: {', '.join(sorted(registry))}")
-    return registry[probe]()
+    return _made(registry[probe]())
 
 
 def _hint(name: str, known: Iterable[str]) -> str:

@@ -136,7 +136,7 @@ def _watch(state: State, config: TrainConfig, out: Path) -> Monitor:
         log_dir=out,
         every=chosen.every,
         probes=chosen.probes,
-        batch=state.data.head(chosen.batch),
+        batch=state.data.test_batches(chosen.batch)[0] if chosen.held_out else state.data.head(chosen.batch),
         loss_fn=cross_entropy,
         include=chosen.include,
         budget=chosen.budget or None,
