@@ -2,7 +2,8 @@
 
 Put back, also when the probe raises: the state of every random generator (torch on the CPU and on each device in use,
 numpy, Python), ``.grad`` of every parameter (the same tensor object), buffers (object and contents: BatchNorm's running
-statistics), ``training`` of every submodule, ``requires_grad``, cuDNN and matmul settings, the default dtype.
+statistics), ``training`` of every submodule, ``requires_grad``, the modules' other attributes (`plain_state`: their own
+generators, counters, caches), cuDNN and matmul settings, the default dtype.
 Inside, gradients are enabled, inference mode and autocast are off, and compiled modules run as plain ones, so that a
 probe neither compiles nor recompiles anything.
 """
@@ -18,6 +19,8 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from htmu_diag.model.plain_state import plain_state
+
 __all__ = ["quiet"]
 
 Restore = Callable[[], None]
@@ -28,7 +31,14 @@ T = TypeVar("T")
 def quiet(*models: torch.nn.Module) -> Iterator[None]:
     """Everything in these models and in torch's global state is, after the block, as it was before it."""
     modules = _each_once(module for model in models for module in model.modules())
-    restores = (_generators(), _gradients(modules), _buffers(modules), _modes(modules), _settings())
+    restores = (
+        _generators(),
+        _gradients(modules),
+        _buffers(modules),
+        _modes(modules),
+        _settings(),
+        plain_state(modules),
+    )
     try:
         with contextlib.ExitStack() as inside:
             inside.enter_context(torch.inference_mode(False))

@@ -1,0 +1,125 @@
+"""State that modules keep outside of parameters and buffers: generators of their own, counters, caches, lists.
+
+Kept by what it is: random generators by their state; tensors and arrays by their contents; lists, dicts, sets and
+deques (nested ones too) by their elements; every other attribute by reference. What is reached through objects of other
+classes is not looked at.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import torch
+
+__all__ = ["plain_state"]
+
+Restore = Callable[[], None]
+_DEPTH = 4  # of nested containers
+_OWN = frozenset(torch.nn.Module().__dict__)  # torch's own bookkeeping
+
+
+def plain_state(modules: Iterable[torch.nn.Module]) -> Restore:
+    """Remembers the attributes of these modules; the function that comes back puts them as they are now."""
+    restores = [_attributes(module) for module in modules]
+
+    def restore() -> None:
+        for put_back in restores:
+            put_back()
+
+    return restore
+
+
+def _attributes(module: torch.nn.Module) -> Restore:
+    held = {name: value for name, value in vars(module).items() if name not in _OWN}
+    contents = [_contents(value, _DEPTH) for value in held.values()]
+
+    def restore() -> None:
+        now = vars(module)
+        for name in [name for name in now if name not in _OWN and name not in held]:
+            del now[name]
+        now.update((name, value) for name, value in held.items() if now.get(name, held) is not value)
+        for put_back in contents:
+            if put_back is not None:
+                put_back()
+
+    return restore
+
+
+def _contents(value: Any, depth: int) -> Restore | None:
+    """How to put back what is inside a value; None where it cannot change or is not looked into."""
+    if isinstance(value, torch.Tensor):
+        return _of_tensor(value)
+    if isinstance(value, np.ndarray):
+        return _of_array(value)
+    if isinstance(value, list | deque | dict | set):
+        return _of_container(value, depth)
+    return _of_generator(value)
+
+
+def _of_generator(value: Any) -> Restore | None:
+    if isinstance(value, torch.Generator):
+        state = value.get_state()
+        return lambda: _ignored(value.set_state(state))
+    if isinstance(value, np.random.Generator):
+        bits, inside = value.bit_generator, copy.deepcopy(value.bit_generator.state)
+        return lambda: setattr(bits, "state", inside)
+    if isinstance(value, np.random.RandomState):
+        legacy = value.get_state()
+        return lambda: value.set_state(legacy)
+    if isinstance(value, random.Random):
+        python = value.getstate()
+        return lambda: value.setstate(python)
+    return None
+
+
+def _ignored(result: object) -> None:
+    return None
+
+
+def _of_tensor(tensor: torch.Tensor) -> Restore | None:
+    if isinstance(tensor, torch.nn.Parameter) or tensor.is_meta or tensor.layout != torch.strided:
+        return None
+    kept = tensor.detach().clone()
+
+    def restore() -> None:
+        if tensor.shape == kept.shape:
+            with torch.inference_mode(tensor.is_inference()):
+                tensor.data.copy_(kept)
+
+    return restore
+
+
+def _of_array(array: Any) -> Restore | None:
+    if not array.flags.writeable:
+        return None
+    kept = array.copy()
+    return lambda: np.copyto(array, kept)
+
+
+def _of_container(container: Any, depth: int) -> Restore:
+    kept = container.copy()
+    elements = list(kept.values() if isinstance(kept, dict) else kept)
+    inside = [_contents(element, depth - 1) for element in elements] if depth else []
+
+    def restore() -> None:
+        if not _same(container, kept):
+            container.clear()
+            (container.extend if isinstance(container, list | deque) else container.update)(kept)
+        for put_back in inside:
+            if put_back is not None:
+                put_back()
+
+    return restore
+
+
+def _same(now: Any, kept: Any) -> bool:
+    if len(now) != len(kept):
+        return False
+    if isinstance(now, dict):
+        return all(k is j and v is w for (k, v), (j, w) in zip(now.items(), kept.items(), strict=True))
+    return bool(now == kept) if isinstance(now, set) else all(a is b for a, b in zip(now, kept, strict=True))
