@@ -3,7 +3,7 @@
 from htmu_diag.analysis.diagnose import Diagnosis, diagnose
 from htmu_diag.analysis.diagnoser import Diagnoser
 from htmu_diag.analysis.options import Options
-from htmu_diag.analysis.quantities import QUANTITIES, Quantity
+from htmu_diag.analysis.quantities import QUANTITIES, Quantity, declare
 from htmu_diag.analysis.reading import Reading
 from htmu_diag.analysis.record import StepRecord
 from htmu_diag.analysis.summary import summarize
@@ -16,6 +16,7 @@ __all__ = [
     "Quantity",
     "Reading",
     "StepRecord",
+    "declare",
     "diagnose",
     "summarize",
 ]

@@ -17,7 +17,7 @@ from htmu_diag.analysis.causes import cause_numbers
 from htmu_diag.analysis.evidence import allowed_by_shape, phase_evidence
 from htmu_diag.analysis.norms import weight_norms
 from htmu_diag.analysis.options import Options
-from htmu_diag.analysis.quantities import tag
+from htmu_diag.analysis.quantities import QUANTITIES, tag
 from htmu_diag.analysis.shape import NUMERICAL_ZERO, SpectrumShape, shape_of
 from htmu_diag.fits import (
     BulkFit,
@@ -85,7 +85,7 @@ class Diagnosis:
     @cached_property
     def numbers(self) -> dict[str, float]:
         """Every number by its name in `quantities`, NaN where it has no value. What came with the spectrum never takes
-        the place of what is computed from it."""
+        the place of what is computed from it; what no table knows is left out."""
         sign = 1.0 if self.orientation == "direct" else -1.0
         gap = (
             np.nan if not (self.htmp and self.htmp_other) else self.htmp_other.log_likelihood - self.htmp.log_likelihood
@@ -106,7 +106,8 @@ class Diagnosis:
             **self._phase_numbers(),
             **cause_numbers(self.spectrum),
         }
-        return computed | {name: v for name, v in self.spectrum.scalars.items() if name not in computed}
+        brought = self.spectrum.scalars.items()
+        return computed | {name: v for name, v in brought if name in QUANTITIES and name not in computed}
 
     def _phase_numbers(self) -> dict[str, float]:
         if self.phase.phase is Phase.UNDETERMINED:

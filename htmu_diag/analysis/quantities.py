@@ -6,30 +6,19 @@ component only, so each quantity gets a group with one card a layer.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-__all__ = ["QUANTITIES", "Quantity", "quantity", "tag"]
+from htmu_diag.analysis.quantity import Quantity
+from htmu_diag.errors import InputError
 
-
-@dataclass(frozen=True)
-class Quantity:
-    """One number of a diagnosis.
-
-    name: its key in tags, data frames and JSON. symbol, unit: for labels. low, high: its range, both included.
-    heading: the column of the printed table, empty where it has none. meaning: one sentence.
-    """
-
-    name: str
-    symbol: str
-    unit: str
-    low: float
-    high: float
-    meaning: str
-    heading: str = ""
+__all__ = ["QUANTITIES", "Quantity", "declare", "declare_stored", "declared", "quantity", "tag"]
 
 
 _INF = math.inf
+# fmt: off
 _ROWS = (
     # the spectrum itself
     Quantity("dimension", "N", "1", 0, _INF, "Number of eigenvalues of the operator."),
@@ -37,156 +26,113 @@ _ROWS = (
     Quantity("lambda_max", "lambda_max", "as values", -_INF, _INF, "Largest eigenvalue."),
     Quantity("lambda_min", "lambda_min", "as values", -_INF, _INF, "Smallest eigenvalue known."),
     Quantity("trace", "tr", "as values", -_INF, _INF, "Sum of the eigenvalues."),
-    Quantity("trace_stderr", "se(tr)", "as values", 0, _INF, "Standard error of the trace, from its probes."),
-    Quantity("log_norm", "log10 lambda_max", "decades", -_INF, _INF, "Decimal logarithm of the largest eigenvalue."),
-    Quantity("stable_rank", "tr / lambda_max", "1", 0, _INF, "Sum of the eigenvalues over the largest one."),
+    Quantity("trace_stderr", "se(tr)", "as values", 0, _INF,
+             "Standard error of the trace, from its probes.", of_weights=False),
+    Quantity("log_norm", "log10 lambda_max", "decades", -_INF, _INF,
+             "Decimal logarithm of the largest eigenvalue.", mean="mean", overview=True),
+    Quantity("stable_rank", "tr / lambda_max", "1", 0, _INF,
+             "Sum of the eigenvalues over the largest one.", mean="mean", brief="stable rank", overview=True),
     Quantity("effective_rank", "exp H", "1", 0, _INF, "Exponential of the entropy of the normalised eigenvalues."),
     Quantity("zero_fraction", "f_0", "1", 0, 1, "Share of eigenvalues that are zero to rounding."),
     Quantity("negative_mass", "f_-", "1", 0, 1, "Share of the spectrum below zero (indefinite operators)."),
     # norms of a weight matrix, whatever its eigenvalues were divided by
-    Quantity(
-        "log_frobenius_norm", "log10 ||W||_F^2", "decades", -_INF, _INF, "Logarithm of the squared Frobenius norm of W."
-    ),
-    Quantity(
-        "log_spectral_norm", "log10 ||W||_2^2", "decades", -_INF, _INF, "Logarithm of the squared spectral norm of W."
-    ),
-    Quantity(
-        "log_alpha_norm",
-        "log10 ||W^T W||_alpha^alpha",
-        "decades",
-        -_INF,
-        _INF,
-        "Logarithm of the sum of the eigenvalues of W^T W to the power alpha.",
-    ),
+    Quantity("log_frobenius_norm", "log10 ||W||_F^2", "decades", -_INF, _INF,
+             "Logarithm of the squared Frobenius norm of W.", mean="mean"),
+    Quantity("log_spectral_norm", "log10 ||W||_2^2", "decades", -_INF, _INF,
+             "Logarithm of the squared spectral norm of W.", mean="mean"),
+    Quantity("log_alpha_norm", "log10 ||W^T W||_alpha^alpha", "decades", -_INF, _INF,
+             "Logarithm of the sum of the eigenvalues of W^T W to the power alpha.", mean="mean", fitted=True),
     # the upper tail as a power law
-    Quantity(
-        "alpha", "alpha", "1", 1, _INF, "Exponent of the eigenvalue density above xmin, by maximum likelihood.", "alpha"
-    ),
+    Quantity("alpha", "alpha", "1", 1, _INF,
+             "Exponent of the eigenvalue density above xmin, by maximum likelihood.", "alpha", mean="mean",
+             fitted=True, brief="alpha", overview=True),
     Quantity("alpha_stderr", "se(alpha)", "1", 0, _INF, "Standard error of alpha, the choice of xmin included."),
     Quantity("alpha_low", "alpha_2.5%", "1", -_INF, _INF, "Lower end of the 95 % interval of alpha."),
     Quantity("alpha_high", "alpha_97.5%", "1", -_INF, _INF, "Upper end of the 95 % interval of alpha."),
     Quantity("xmin", "xmin", "as values", 0, _INF, "Where the tail starts: smallest KS distance.", "xmin"),
     Quantity("n_tail", "n_tail", "1", 0, _INF, "Eigenvalues in the tail.", "n_tail"),
-    Quantity("ks", "D", "1", 0, 1, "KS distance of the tail to the fitted power law.", "KS"),
-    Quantity(
-        "p",
-        "p",
-        "1",
-        0,
-        1,
-        "Share of synthetic power-law samples that fit worse than the data; the verdict on the tail is in `tail`.",
-        "p",
-    ),
-    Quantity(
-        "alpha_noise",
-        "alpha_MP",
-        "1",
-        1,
-        _INF,
-        "What the same estimator gives on pure noise of this shape (the Marchenko-Pastur law's own quantiles).",
-    ),
-    Quantity(
-        "alpha_weighted",
-        "alpha log10 ||W||_2^2",
-        "1",
-        -_INF,
-        _INF,
-        "Alpha times the logarithm of the squared spectral norm (alpha-hat); of lambda_max where there is no W.",
-    ),
-    Quantity(
-        "lower_exponent", "a", "1", -_INF, _INF, "Exponent of the eigenvalue density at zero, from the lower tail."
-    ),
+    Quantity("ks", "D", "1", 0, 1, "KS distance of the tail to the fitted power law.", "KS", overview=True),
+    Quantity("p", "p", "1", 0, 1,
+             "Share of synthetic power-law samples that fit worse than the data; the verdict on the tail is in `tail`.",
+             "p"),
+    Quantity("alpha_noise", "alpha_MP", "1", 1, _INF,
+             "What the same estimator gives on pure noise of this shape (the Marchenko-Pastur law's own quantiles).",
+             mean="mean", fitted=True, brief="on noise"),
+    Quantity("alpha_weighted", "alpha log10 ||W||_2^2", "1", -_INF, _INF,
+             "Alpha times the logarithm of the squared spectral norm (alpha-hat); of lambda_max where there is no W.",
+             mean="mean", fitted=True, brief="alpha-hat"),
+    Quantity("lower_exponent", "a", "1", -_INF, _INF,
+             "Exponent of the eigenvalue density at zero, from the lower tail.", of_weights=False),
     # the HTMP law
-    Quantity(
-        "kappa",
-        "kappa",
-        "1",
-        0,
-        _INF,
-        "Eigenvalue repulsion of the fitted HTMP law; infinite for Marchenko-Pastur noise, small for heavy tails.",
-        "kappa",
-    ),
-    Quantity(
-        "log_kappa", "log10 kappa", "decades", -_INF, _INF, "Decimal logarithm of kappa: four and more for noise."
-    ),
+    Quantity("kappa", "kappa", "1", 0, _INF,
+             "Eigenvalue repulsion of the fitted HTMP law; infinite for Marchenko-Pastur noise, small for heavy tails.",
+             "kappa", mean="median", fitted=True, brief="kappa"),
+    Quantity("log_kappa", "log10 kappa", "decades", -_INF, _INF,
+             "Decimal logarithm of kappa: four and more for noise.", mean="mean", fitted=True, overview=True),
     Quantity("kappa_stderr", "se(kappa)", "1", 0, _INF, "Standard error of kappa."),
     Quantity("kappa_low", "kappa_2.5%", "1", 0, _INF, "Lower end of the 95 % interval of kappa."),
     Quantity("kappa_high", "kappa_97.5%", "1", 0, _INF, "Upper end of the 95 % interval of kappa."),
     Quantity("htmp_scale", "s_HTMP", "as values", 0, _INF, "Scale of the fitted HTMP law: its mean, of HTMP."),
     Quantity("htmp_floor", "tau", "as values", 0, _INF, "Floor below the values, taken off before the HTMP fit."),
     Quantity("htmp_ks", "D_HTMP", "1", 0, 1, "KS distance of the whole spectrum to the fitted HTMP law."),
-    Quantity(
-        "alpha_predicted",
-        "alpha_HTMP",
-        "1",
-        1,
-        _INF,
-        "Alpha that the fitted law predicts: its tail exponent, or the estimator's answer on its quantiles (HTMP).",
-        "predicted",
-    ),
-    Quantity(
-        "inverse_advantage",
-        "dlogL",
-        "nats",
-        -_INF,
-        _INF,
-        "Log-likelihood of inverse HTMP minus that of HTMP; positive where the inverse orientation is likelier.",
-    ),
+    Quantity("alpha_predicted", "alpha_HTMP", "1", 1, _INF,
+             "Alpha that the fitted law predicts: its tail exponent, or the estimator on its quantiles (HTMP).",
+             "predicted", mean="mean", fitted=True, overview=True),
+    Quantity("inverse_advantage", "dlogL", "nats", -_INF, _INF,
+             "Log-likelihood of inverse HTMP minus that of HTMP; positive where the inverse orientation is likelier."),
     # the Marchenko-Pastur bulk
     Quantity("bulk_scale", "s", "as values", 0, _INF, "Mean of the Marchenko-Pastur bulk (variance of the entries)."),
     Quantity("bulk_edge", "lambda_+", "as values", 0, _INF, "Upper edge of the Marchenko-Pastur bulk."),
     Quantity("bulk_ks", "D_MP", "1", 0, 1, "KS distance of the bulk to the Marchenko-Pastur law."),
     Quantity("bulk_p", "p_MP", "1", 0, 1, "Share of pure-noise matrices of this shape that fit worse."),
-    Quantity("spikes", "k", "1", 0, _INF, "Eigenvalues beyond the Tracy-Widom threshold of the bulk.", "spikes"),
+    Quantity("spikes", "k", "1", 0, _INF,
+             "Eigenvalues beyond the Tracy-Widom threshold of the bulk.", "spikes", mean="sum", brief="spikes",
+             overview=True),
     # near zero, for kernels
-    Quantity("inverse_gamma_shape", "shape", "1", 0, _INF, "Shape of the inverse Gamma law fitted near zero."),
-    Quantity("inverse_gamma_ks", "D_IG", "1", 0, 1, "KS distance of the lowest eigenvalues to that law."),
-    Quantity("inverse_gamma_p", "p_IG", "1", 0, 1, "p-value of that KS distance, by parametric bootstrap."),
+    Quantity("inverse_gamma_shape", "shape", "1", 0, _INF,
+             "Shape of the inverse Gamma law fitted near zero.", of_weights=False),
+    Quantity("inverse_gamma_ks", "D_IG", "1", 0, 1,
+             "KS distance of the lowest eigenvalues to that law.", of_weights=False),
+    Quantity("inverse_gamma_p", "p_IG", "1", 0, 1,
+             "p-value of that KS distance, by parametric bootstrap.", of_weights=False),
     # local repulsion and phase
-    Quantity("gap_ratio", "<r>", "1", 0, 1, "Mean ratio of neighbouring gaps: 0.5307 (GOE) to 0.3863 (Poisson)."),
+    Quantity("gap_ratio", "<r>", "1", 0, 1,
+             "Mean ratio of neighbouring gaps: 0.5307 (GOE) to 0.3863 (Poisson).", overview=True),
     Quantity("gap_ratio_stderr", "se(<r>)", "1", 0, _INF, "Standard error of the gap ratio."),
-    Quantity(
-        "phase",
-        "phase",
-        "index",
-        0,
-        5,
-        "0 random-like, 1 bleeding-out, 2 bulk+spikes, 3 bulk-decay, 4 heavy-tailed, 5 rank-collapse.",
-        "verdict",
-    ),
-    Quantity(
-        "phase_margin",
-        "m",
-        "1",
-        0,
-        1,
-        "How far the nearest number that decided the phase is from its threshold; near 0 it could have been another.",
-    ),
+    Quantity("phase", "phase", "index", 0, 5,
+             "0 random-like, 1 bleeding-out, 2 bulk+spikes, 3 bulk-decay, 4 heavy-tailed, 5 rank-collapse.", "verdict",
+             overview=True),
+    Quantity("phase_margin", "m", "1", 0, 1,
+             "How far the nearest number that decided the phase is from its threshold; near 0 it could have been another."),
     Quantity("near_zero", "f_near", "1", 0, 1, "Share of eigenvalues near zero beyond what noise of this shape has."),
     # companions measured with a spectrum
-    Quantity("step_length", "|dtheta|", "as weights", 0, _INF, "Length of the last optimizer step."),
-    Quantity("noise_tail_index", "alpha_S", "1", 0, 2, "Stable-law index of gradient noise; 2 is Gaussian."),
-    Quantity("noise_scale", "B_noise", "batches", 0, _INF, "Gradient-noise scale tr(Sigma)/|G|^2 over the batch size."),
-    Quantity("entropy_deficit", "dH", "nats", -_INF, _INF, "Haar entropy minus the mean entropy of singular vectors."),
+    Quantity("step_length", "|dtheta|", "as weights", 0, _INF, "Length of the last optimizer step.", of_weights=False),
+    Quantity("noise_tail_index", "alpha_S", "1", 0, 2,
+             "Stable-law index of gradient noise; 2 is Gaussian.", of_weights=False),
+    Quantity("noise_scale", "B_noise", "batches", 0, _INF,
+             "Gradient-noise scale tr(Sigma)/|G|^2 over the batch size.", of_weights=False),
+    Quantity("entropy_deficit", "dH", "nats", -_INF, _INF,
+             "Haar entropy minus the mean entropy of singular vectors.", mean="mean", of_weights=False),
     # causes: data correlation, temperature, eigenvector entropy
-    Quantity("samples", "n", "1", 0, _INF, "Samples (rows) behind a covariance; it sees at most n - 1 directions."),
-    Quantity("rank_exponent", "a", "1", -_INF, _INF, "Exponent of the eigenvalues by rank, lambda_i ~ i^-a."),
-    Quantity("rank_exponent_stderr", "se(a)", "1", 0, _INF, "Standard error of that exponent."),
-    Quantity("alpha_of_ranks", "1 + 1/a", "1", 1, _INF, "Density exponent that the ranks imply, beside alpha."),
-    Quantity("distance", "|W-W0|/|W0|", "1", 0, _INF, "How far the weights are from where the run began."),
-    Quantity("stability", "lr lambda_max", "1", -_INF, _INF, "Learning rate times sharpness; unstable beyond 2."),
-    Quantity("vectors", "k", "1", 0, _INF, "Singular vectors in each group of 5 %."),
-    Quantity("overlap_last", "|U^T U'|^2/k", "1", 0, 1, "Overlap of the top singular vectors with the last ones."),
-    Quantity("overlap_start", "|U^T U0|^2/k", "1", 0, 1, "Overlap of the top singular vectors with the start's."),
+    Quantity("samples", "n", "1", 0, _INF,
+             "Samples (rows) behind a covariance; it sees at most n - 1 directions.", of_weights=False),
+    Quantity("rank_exponent", "a", "1", -_INF, _INF,
+             "Exponent of the eigenvalues by rank, lambda_i ~ i^-a.", of_weights=False),
+    Quantity("rank_exponent_stderr", "se(a)", "1", 0, _INF, "Standard error of that exponent.", of_weights=False),
+    Quantity("alpha_of_ranks", "1 + 1/a", "1", 1, _INF,
+             "Density exponent that the ranks imply, beside alpha.", of_weights=False),
+    Quantity("distance", "|W-W0|/|W0|", "1", 0, _INF,
+             "How far the weights are from where the run began.", mean="mean", of_weights=False),
+    Quantity("stability", "lr lambda_max", "1", -_INF, _INF,
+             "Learning rate times sharpness; unstable beyond 2.", of_weights=False),
+    Quantity("vectors", "k", "1", 0, _INF, "Singular vectors in each group of 5 %.", of_weights=False),
+    Quantity("overlap_last", "|U^T U'|^2/k", "1", 0, 1,
+             "Overlap of the top singular vectors with the last ones.", of_weights=False),
+    Quantity("overlap_start", "|U^T U0|^2/k", "1", 0, 1,
+             "Overlap of the top singular vectors with the start's.", of_weights=False),
     *(
-        Quantity(
-            f"entropy_{side}_{part}{end}",
-            f"{symbol}_{side},{part}",
-            unit,
-            -_INF,
-            _INF,
-            f"{meaning} of the {side} singular vectors, {part} 5 %.",
-        )
+        Quantity(f"entropy_{side}_{part}{end}", f"{symbol}_{side},{part}", unit, -_INF, _INF,
+                 f"{meaning} of the {side} singular vectors, {part} 5 %.", of_weights=False)
         for side in ("left", "right")
         for part in ("top", "middle", "bottom")
         for end, symbol, unit, meaning in (
@@ -196,31 +142,57 @@ _ROWS = (
     ),
     # what a kernel says about learning; errors are shares of the targets' variance, meant for held-out probe batches
     *(
-        Quantity(
-            f"{which}_error_{part}",
-            f"E_{which}",
-            "1",
-            0,
-            _INF,
-            f"{which.capitalize()} test error of kernel regression trained on a {part} of the probe batch.",
-        )
+        Quantity(f"{which}_error_{part}", f"E_{which}", "1", 0, _INF,
+                 f"{which.capitalize()} test error of kernel regression trained on a {part} of the probe batch.",
+                 of_weights=False)
         for which in ("predicted", "measured")
         for part in ("quarter", "half")
     ),
-    Quantity("measured_error_half_stderr", "se(E)", "1", 0, _INF, "Standard error of the measured error, over splits."),
-    Quantity("learning_slope", "-dlogE/dlogn", "1", -_INF, _INF, "Exponent of the predicted learning curve there."),
-    Quantity("target_exponent", "b", "1", -_INF, _INF, "Exponent of the targets' power in the kernel's modes, i^-b."),
-    Quantity("learning_exponent", "min(b-1, 2a)", "1", -_INF, _INF, "Exponent of the learning curve far out."),
-    Quantity("learning_exponent_stderr", "se", "1", 0, _INF, "Standard error of that exponent."),
-    Quantity("target_alignment", "A", "1", -1, 1, "Cosine between the centred kernel and the targets' Gram matrix."),
-    Quantity("sketch_error", "|dK|/|K|", "1", 0, _INF, "Relative Frobenius error of a projected kernel, estimated."),
+    Quantity("measured_error_half_stderr", "se(E)", "1", 0, _INF,
+             "Standard error of the measured error, over splits.", of_weights=False),
+    Quantity("learning_slope", "-dlogE/dlogn", "1", -_INF, _INF,
+             "Exponent of the predicted learning curve there.", of_weights=False),
+    Quantity("target_exponent", "b", "1", -_INF, _INF,
+             "Exponent of the targets' power in the kernel's modes, i^-b.", of_weights=False),
+    Quantity("learning_exponent", "min(b-1, 2a)", "1", -_INF, _INF,
+             "Exponent of the learning curve far out.", of_weights=False),
+    Quantity("learning_exponent_stderr", "se", "1", 0, _INF, "Standard error of that exponent.", of_weights=False),
+    Quantity("target_alignment", "A", "1", -1, 1,
+             "Cosine between the centred kernel and the targets' Gram matrix.", of_weights=False),
+    Quantity("sketch_error", "|dK|/|K|", "1", 0, _INF,
+             "Relative Frobenius error of a projected kernel, estimated.", of_weights=False),
 )
+# fmt: on
 
 QUANTITIES: dict[str, Quantity] = {row.name: row for row in _ROWS}
 
 
+def declare(quantities: Iterable[Quantity]) -> None:
+    """Add rows that a probe brings. Raises InputError where another row has the name and says something else."""
+    for row in quantities:
+        known = QUANTITIES.setdefault(row.name, row)
+        if known != row:
+            raise InputError(
+                f"quantity {row.name!r} is in the table already, as {known.meaning!r}; give it another name"
+            )
+
+
+def declare_stored(contents: Iterable[Mapping[str, Any]]) -> None:
+    """Rows that a stored run brought: known from now on unless this process says something else of the name."""
+    for content in contents:
+        with contextlib.suppress(InputError, TypeError, AttributeError):  # of a later version: its numbers are left out
+            row = Quantity.of_content(content)
+            QUANTITIES.setdefault(row.name, row)
+
+
+def declared() -> tuple[Quantity, ...]:
+    """The rows that probes brought, in the order in which they came."""
+    own = {row.name for row in _ROWS}
+    return tuple(row for row in QUANTITIES.values() if row.name not in own)
+
+
 def quantity(name: str) -> Quantity:
-    """The row of that name. Raises KeyError for a number that is not in the table: add it there first."""
+    """The row of that name. Raises KeyError for a number that is not in the table: `declare` it first."""
     return QUANTITIES[name]
 
 

@@ -8,34 +8,21 @@ at least `FEWEST` eigenvalues; their own curves show the others.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from htmu_diag.analysis.diagnose import Diagnosis
+from htmu_diag.analysis.quantities import QUANTITIES
 from htmu_diag.analysis.reading import Reading
 from htmu_diag.theory import Phase
 
 __all__ = ["summarize"]
 
 FEWEST = 30  # of noise matrices, one in five has no tail to fit at 10 eigenvalues, one in forty at 30 (200 draws)
-
-_FITTED = ("alpha", "alpha_noise", "alpha_predicted", "alpha_weighted", "log_alpha_norm", "kappa", "log_kappa")
-_MEANS = (
-    "alpha",
-    "alpha_noise",
-    "alpha_predicted",
-    "alpha_weighted",
-    "log_norm",
-    "log_frobenius_norm",
-    "log_spectral_norm",
-    "log_alpha_norm",
-    "log_kappa",
-    "stable_rank",
-    "entropy_deficit",
-    "distance",
-)
-_MEDIANS = ("kappa",)  # infinite for noise: a mean would be one layer's number
+# of kappa, which is infinite for noise, a mean would be one layer's number
+_AVERAGES: dict[str, Callable[[Sequence[float]], Any]] = {"mean": np.mean, "median": np.median, "sum": sum}
 
 
 def summarize(diagnoses: Sequence[Diagnosis | Reading]) -> dict[str, float]:
@@ -53,12 +40,11 @@ def summarize(diagnoses: Sequence[Diagnosis | Reading]) -> dict[str, float]:
 
 
 def _of_one_kind(members: Sequence[Diagnosis | Reading]) -> dict[str, float]:
-    means = {f"{name}_mean": _finite(members, name) for name in _MEANS}
-    medians = {f"{name}_median": _finite(members, name) for name in _MEDIANS}
-    numbers = {name: float(np.mean(values)) for name, values in means.items() if values}
-    numbers |= {name: float(np.median(values)) for name, values in medians.items() if values}
-    spikes = _finite(members, "spikes")
-    numbers |= {"spikes_sum": sum(spikes)} if spikes else {}
+    numbers: dict[str, float] = {}
+    for row in QUANTITIES.values():
+        values = _finite(members, row.name) if row.mean else []
+        if values:
+            numbers[row.summary] = float(_AVERAGES[row.mean](values))
     numbers["layers_count"] = float(len(members))
     numbers["alpha_layers_count"] = float(len(_finite(members, "alpha")))
     phases = Counter(d.verdict for d in members)
@@ -68,6 +54,6 @@ def _of_one_kind(members: Sequence[Diagnosis | Reading]) -> dict[str, float]:
 
 
 def _finite(members: Sequence[Diagnosis | Reading], name: str) -> list[float]:
-    least = FEWEST if name in _FITTED else 0
+    least = FEWEST if QUANTITIES[name].fitted else 0
     numbers = (d.numbers.get(name, np.nan) for d in members if d.numbers["dimension"] >= least)
     return [number for number in numbers if np.isfinite(number)]

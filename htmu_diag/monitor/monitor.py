@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import cast
 
 import torch
 from torch.distributed.tensor import DTensor
@@ -21,16 +22,7 @@ from htmu_diag.monitor.notices import Notices
 from htmu_diag.monitor.plan import Plan
 from htmu_diag.monitor.sigint import Interrupts
 from htmu_diag.monitor.worker import Worker
-from htmu_diag.probes import (
-    Budget,
-    CollectiveProbe,
-    DeferredProbe,
-    ObservingProbe,
-    Probe,
-    RemarkingProbe,
-    StepContext,
-    quiet,
-)
+from htmu_diag.probes import Budget, ObservingProbe, Probe, SharedProbe, StepContext, quiet
 from htmu_diag.probes.copies import own
 from htmu_diag.probes.temperature import Temperature
 from htmu_diag.ranks.team import Part, Team
@@ -62,7 +54,8 @@ class Monitor:
         self._temperature = temperature or Temperature(context.optimizer, None, context.step)
         self._context, self._plan, self._recorder = context, plan, recorder
         self._team, self._budget, self._complaints = team, budget, complaints
-        self._observers = [probe for probe in plan.probes if isinstance(probe, ObservingProbe)]
+        self._observers = [cast(ObservingProbe, probe) for probe in plan.probes if plan.declared[probe.name].observes]
+        self._said: dict[str, list[str]] = {probe.name: [] for probe in plan.probes}
         self._measured_at: dict[str, int] = {}
         self._manual = self._closed = False
         self._process = os.getpid()
@@ -207,7 +200,7 @@ class Monitor:
         with Interrupts():
             for probe in self._observers:
                 with self._complaints.containing(probe.name, []), torch.no_grad():
-                    probe.observe(self._at(step))
+                    probe.observe(self._at(step, probe))
         self._budget.note(time.perf_counter() - began)
 
     def _measure(self, step: int, probes: Iterable[Probe]) -> None:
@@ -243,19 +236,21 @@ class Monitor:
         began = time.perf_counter()
         measured.events += self._budget.told(probe.name)
         self._measured_at[probe.name] = measured.step
-        context = self._at(measured.step)
+        context, runs = self._at(measured.step, probe), self._plan.declared[probe.name].runs
         with self._complaints.containing(probe.name, measured.events), interrupts.allowed():
-            if isinstance(probe, DeferredProbe):
+            if runs == "shared":
                 with torch.no_grad():
-                    measured.items += [(probe.name, item.order, item) for item in probe.capture(context)]
-            elif isinstance(probe, CollectiveProbe) and probe.collective:
+                    captured = cast(SharedProbe, probe).capture(context)
+                    measured.items += [(probe.name, item.order, item) for item in captured]
+            elif runs == "together":
                 _refuse_shards(context.model)
                 with self._team.together() as group:
                     self._collect(probe, replace(context, group=group), measured)
             else:
                 self._run_on_first(probe, context, measured)
-        if isinstance(probe, RemarkingProbe) and self._team.share.rank == 0:
-            measured.events += probe.remarks()
+        said, self._said[probe.name] = self._said[probe.name], []
+        if self._team.share.rank == 0:
+            measured.events += said
         measured.seconds[probe.name] = time.perf_counter() - began
 
     def _run_on_first(self, probe: Probe, context: StepContext, measured: Measured) -> None:
@@ -276,8 +271,8 @@ class Monitor:
             if self._team.share.rank == 0:
                 measured.items.append((probe.name, order, spectrum.at_step(measured.step)))
 
-    def _at(self, step: int) -> StepContext:
-        return self._context.at(step)
+    def _at(self, step: int, probe: Probe) -> StepContext:
+        return replace(self._context, step=step, say=self._said[probe.name].append)
 
 
 def _refuse_shards(model: torch.nn.Module) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+from htmu_diag import plugins
 from htmu_diag.errors import InputError
-from htmu_diag.probes import Need, NTKProbe, Probe, Schedule, ScheduleLike, registry, schedule
+from htmu_diag.probes import Declaration, Need, NTKProbe, Probe, Schedule, ScheduleLike, registry, schedule
 from htmu_diag.theory.learning_numbers import learning_numbers
 
 __all__ = ["Cadence", "Plan", "ProbeLike"]
@@ -22,20 +24,30 @@ class Plan:
     """Probes, each with its schedule, in the order in which they run."""
 
     entries: tuple[tuple[Probe, Schedule], ...]
+    declared: Mapping[str, Declaration]
 
     @classmethod
-    def of(cls, probes: Iterable[ProbeLike], every: Cadence) -> Plan:
-        """Probes by name or as objects; one schedule for all, or one for each by name. Raises InputError."""
-        made = [_made(probe) for probe in ([probes] if isinstance(probes, str) else probes)]
-        names = [probe.name for probe in made]
+    def of(
+        cls, probes: Iterable[ProbeLike], every: Cadence, settings: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> Plan:
+        """Probes by name or as objects; one schedule for all, or one for each by name. Raises InputError.
+
+        settings: of probes by name: the arguments with which they are made.
+        """
+        wanted = [probes] if isinstance(probes, str) else list(probes)
+        _require_named(settings or {}, wanted)
+        made = [_made(probe, (settings or {}).get(str(probe), {})) for probe in wanted]
+        declarations = [Declaration.of(probe) for probe in made]
+        names = [one.name for one in declarations]
         if len(set(names)) < len(names):
             raise InputError(f"probes={names}: each probe once; give a second one of a kind another name")
+        declared = dict(zip(names, declarations, strict=True))
         if not isinstance(every, Mapping):
-            return cls(tuple((probe, schedule(every)) for probe in made))
+            return cls(tuple((probe, schedule(every)) for probe in made), declared)
         for name in every:
             if name not in names:
                 raise InputError(f"every: no probe {name!r} among {names}{_hint(name, names)}")
-        return cls(tuple((probe, schedule(every.get(probe.name, DEFAULT_EVERY))) for probe in made))
+        return cls(tuple((probe, schedule(every.get(probe.name, DEFAULT_EVERY))) for probe in made), declared)
 
     @property
     def probes(self) -> tuple[Probe, ...]:
@@ -47,20 +59,23 @@ class Plan:
 
     def require(self, available: Iterable[Need]) -> None:
         """Raises InputError where a probe needs what was not passed."""
-        for probe in self.probes:
+        for probe in self.declared.values():
             missing = sorted(probe.needs - set(available))
             if missing:
                 raise InputError(f"the probe {probe.name!r} needs {' and '.join(missing)}: pass {_example(missing)}")
 
 
-def _made(probe: ProbeLike) -> Probe:
-    if isinstance(probe, NTKProbe) and probe.learning is None:
-        return replace(probe, learning=learning_numbers)  # measuring and theory meet here
-    if not isinstance(probe, str):
-        return probe
-    if probe not in registry:
-        raise InputError(f"no probe {probe!r}{_hint(probe, registry)}; known: {', '.join(sorted(registry))}")
-    return _made(registry[probe]())
+def _made(probe: ProbeLike, settings: Mapping[str, Any]) -> Probe:
+    found: Probe = plugins.made("probes", probe, registry, settings=settings) if isinstance(probe, str) else probe
+    if isinstance(found, NTKProbe) and found.learning is None:
+        return replace(found, learning=learning_numbers)  # measuring and theory meet here
+    return found
+
+
+def _require_named(settings: Mapping[str, Any], probes: Sequence[ProbeLike]) -> None:
+    for name in settings:
+        if name not in probes:
+            raise InputError(f"settings for {name!r}, which is not among the probes that are named")
 
 
 def _hint(name: str, known: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed.tensor import DTensor
 
-from htmu_diag.analysis import Options
+from htmu_diag.analysis import Options, declare
 from htmu_diag.errors import InputError, StorageError
 from htmu_diag.monitor.counter import inner_optimizer
 from htmu_diag.monitor.monitor import Monitor
@@ -119,12 +119,16 @@ def watch(
     )
     plan = Plan.of(probes, every)
     plan.require(_available(context))
+    brought = [quantity for one in plan.declared.values() for quantity in one.quantities]
+    declare(brought)
     check_model(context, complaints)
-    samples = stored_samples(context, plan.probes)
+    samples = stored_samples(context, [one.rows for one in plan.declared.values()])
     info = dict(default_run_info(seed=seed) if run_info is None else run_info)
     if config is not None:
         info["config"] = dict(config)
     info.setdefault("options", asdict(options or Options()))  # an offline analysis then gives the same numbers
+    if brought:
+        info.setdefault("quantities", [quantity.content() for quantity in brought])
     writes = team.share.rank == 0
     spending = Budget(budget if writes else None)  # rank 0 decides for all
     of_many = isinstance(team, Solo) and int(os.environ.get("WORLD_SIZE", "1")) > 1  # as torchrun sets it

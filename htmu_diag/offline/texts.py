@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from htmu_diag.analysis import QUANTITIES
 from htmu_diag.report import narrow_table, plain_table
 from htmu_diag.report.analysis import Analysis
 from htmu_diag.report.cells import number
@@ -18,14 +19,6 @@ from htmu_diag.report.cells import number
 __all__ = ["describe", "say", "show_layers", "show_steps"]
 
 _REASONS = 6  # of skipped tensors: a line each
-_STEP_COLUMNS = {
-    "alpha": "alpha_mean",
-    "on noise": "alpha_noise_mean",
-    "alpha-hat": "alpha_weighted_mean",
-    "kappa": "kappa_mean",
-    "stable rank": "stable_rank_mean",
-    "spikes": "spikes",
-}
 
 
 def show_layers(console: Console, analysis: Analysis) -> None:
@@ -44,9 +37,10 @@ def show_layers(console: Console, analysis: Analysis) -> None:
 
 def show_steps(console: Console, steps: Sequence[int], summaries: Sequence[Mapping[str, float]]) -> None:
     """A row a checkpoint: means over its layers, and its phases."""
-    headings = ["step", *_STEP_COLUMNS, "phases"]
+    shown = {q.brief: q.name if q.mean == "sum" else q.summary for q in QUANTITIES.values() if q.brief}
+    headings = ["step", *shown, "phases"]
     rows = [
-        [str(step), *[number(summary.get(key, math.nan)) for key in _STEP_COLUMNS.values()], _phases(summary)]
+        [str(step), *[number(summary.get(key, math.nan)) for key in shown.values()], _phases(summary)]
         for step, summary in zip(steps, summaries, strict=True)
     ]
     if not console.is_terminal:

@@ -8,34 +8,32 @@ from collections.abc import Callable
 
 from htmu_diag.model.quiet import quiet
 from htmu_diag.probes.base import (
-    CollectiveProbe,
-    DeferredProbe,
     LossFn,
     Need,
     ObservingProbe,
     Pending,
     Probe,
-    RemarkingProbe,
     Share,
+    SharedProbe,
     StepContext,
 )
 from htmu_diag.probes.budget import Budget
 from htmu_diag.probes.conjugate_kernel import ConjugateKernelProbe
 from htmu_diag.probes.curvature import CurvatureProbe, fisher_probe, ggn_probe, hessian_probe, layer_probe
+from htmu_diag.probes.declaration import Declaration
 from htmu_diag.probes.gradient_noise import GradientNoiseProbe
 from htmu_diag.probes.jacobian import JacobianProbe
 from htmu_diag.probes.ntk import NTKProbe
-from htmu_diag.probes.probe_batch import SamplingProbe, stored_samples
+from htmu_diag.probes.probe_batch import stored_samples
 from htmu_diag.probes.schedule import Every, Logarithmic, Schedule, ScheduleLike, Steps, schedule
 from htmu_diag.probes.trajectory import TrajectoryProbe
 from htmu_diag.probes.weights import WeightsProbe
 
 __all__ = [
     "Budget",
-    "CollectiveProbe",
     "ConjugateKernelProbe",
     "CurvatureProbe",
-    "DeferredProbe",
+    "Declaration",
     "Every",
     "Logarithmic",
     "GradientNoiseProbe",
@@ -46,11 +44,10 @@ __all__ = [
     "ObservingProbe",
     "Pending",
     "Probe",
-    "RemarkingProbe",
-    "SamplingProbe",
     "Schedule",
     "ScheduleLike",
     "Share",
+    "SharedProbe",
     "StepContext",
     "Steps",
     "TrajectoryProbe",

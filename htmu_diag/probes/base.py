@@ -1,9 +1,7 @@
 """The protocol of a probe, and what it is given at a step.
 
-A probe declares what it needs (``needs``), so that a missing batch is one clear sentence at ``watch()`` and not a crash
-at step 1000. It yields spectra; it never fits, plots or writes. Wider protocols: a `DeferredProbe` splits its work into
-a cheap copy on the training thread and a computation that runs anywhere; an `ObservingProbe` sees every step; a
-`CollectiveProbe` is run by all ranks of a job together.
+A probe says what it is: what it needs (so that a missing batch is one clear sentence at ``watch()`` and not a crash at
+step 1000), and how it runs (see `declaration`). It yields spectra; it never fits, plots or writes.
 """
 
 from __future__ import annotations
@@ -20,21 +18,14 @@ from htmu_diag.operators.sample_function import Output, pick_output
 from htmu_diag.ranks.share import Share
 from htmu_diag.spectrum import Spectrum
 
-__all__ = [
-    "CollectiveProbe",
-    "DeferredProbe",
-    "LossFn",
-    "Need",
-    "ObservingProbe",
-    "Pending",
-    "Probe",
-    "RemarkingProbe",
-    "Share",
-    "StepContext",
-]
+__all__ = ["LossFn", "Need", "ObservingProbe", "Pending", "Probe", "Share", "SharedProbe", "StepContext"]
 
 Need = Literal["model", "batch", "loss_fn", "optimizer"]
 LossFn = Callable[[Any, Any], torch.Tensor]
+
+
+def _unheard(sentence: str) -> None:
+    """Nobody listens outside of a run."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +40,8 @@ class StepContext:
     loss_reduction: "mean" or "sum"; None for what the loss says of itself.
     include: layers by glob, on clean ``named_parameters`` names; empty means all.
     share: the part of the work that this process does.
-    group: the process group of ranks that measure together, for a `CollectiveProbe` in a job of several; else None.
+    group: the process group of ranks that measure together (``runs = "together"``) in a job of several; else None.
+    say: takes a sentence about this measurement that is no error; it is stored and shown with the step, once.
     """
 
     step: int
@@ -63,7 +55,7 @@ class StepContext:
     seed: int = 0
     share: Share = field(default_factory=Share)
     group: Any = None
-    extras: dict[str, Any] = field(default_factory=dict)
+    say: Callable[[str], object] = _unheard
 
     @property
     def modules(self) -> tuple[torch.nn.Module, ...]:
@@ -94,6 +86,8 @@ class Probe(Protocol):
 
     name: its key in ``probes=[...]`` and ``every={...}``.
     needs: fields of the context that must not be None.
+
+    It may also declare ``runs``, ``observes``, ``kinds``, ``rows`` and ``quantities``, see `Declaration`.
     """
 
     @property
@@ -107,36 +101,17 @@ class Probe(Protocol):
         ...
 
 
-@runtime_checkable
-class DeferredProbe(Probe, Protocol):
-    """A probe that copies what it needs now and computes later; it does its own share of the work only."""
+class SharedProbe(Probe, Protocol):
+    """What ``runs = "shared"`` means: it copies what it needs now and computes later, its own share only."""
 
     def capture(self, context: StepContext) -> Iterator[Pending]:
         """Copy on the training thread. Every rank calls it at the same step: a sharded weight is gathered by all."""
         ...
 
 
-@runtime_checkable
 class ObservingProbe(Probe, Protocol):
-    """A probe that looks at every optimizer step and measures what it has seen."""
+    """What ``observes = True`` means: it looks at every optimizer step and measures what it has seen."""
 
     def observe(self, context: StepContext) -> None:
         """Called after every optimizer step, before anything is measured; gradients are still there."""
         ...
-
-
-@runtime_checkable
-class RemarkingProbe(Probe, Protocol):
-    """A probe that has something to say which is no error."""
-
-    def remarks(self) -> list[str]:
-        """Sentences for the record of this step, said once."""
-        ...
-
-
-@runtime_checkable
-class CollectiveProbe(Probe, Protocol):
-    """A probe that adds up over ranks: each measures its own batch, and all of them get the result for all batches."""
-
-    @property
-    def collective(self) -> bool: ...

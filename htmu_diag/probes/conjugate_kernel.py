@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from htmu_diag.operators import conjugate_kernel
 from htmu_diag.probes.base import Need, StepContext
 from htmu_diag.probes.probe_batch import evaluating, probe_inputs
 from htmu_diag.solvers.kernels import covariance_spectrum, feature_spectrum
-from htmu_diag.spectrum import Spectrum
+from htmu_diag.spectrum import Kind, Spectrum
 
 __all__ = ["ConjugateKernelProbe"]
 
@@ -26,6 +27,12 @@ class ConjugateKernelProbe:
     memory: int = 2_000_000_000
     name: str = "conjugate_kernel"
     needs: frozenset[Need] = frozenset({"model", "batch"})
+    kinds: ClassVar = (Kind.CONJUGATE_KERNEL, Kind.ACTIVATIONS, Kind.INPUTS)
+
+    @property
+    def rows(self) -> int:
+        """What it looks at of the batch."""
+        return self.samples
 
     def measure(self, context: StepContext) -> Iterator[Spectrum]:
         """Features in eval mode, layer by layer; the inputs come last, by their covariance alone."""

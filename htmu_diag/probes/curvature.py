@@ -23,6 +23,7 @@ from htmu_diag.operators.ggn import GGNOperator
 from htmu_diag.operators.hessian import HessianOperator
 from htmu_diag.operators.model_operator import ModelOperator
 from htmu_diag.probes.base import Need, StepContext
+from htmu_diag.probes.declaration import Runs
 from htmu_diag.probes.probe_batch import evaluating
 from htmu_diag.probes.stability import stability
 from htmu_diag.solvers.density import spectral_density
@@ -64,8 +65,8 @@ class CurvatureProbe:
     layer_products: int = 24
     options: dict[str, Any] = field(default_factory=dict)
     needs: frozenset[Need] = frozenset({"model", "batch", "loss_fn"})
-    checked: bool = False
-    collective: ClassVar[bool] = True
+    checked: bool = field(default=False, init=False, repr=False, compare=False)
+    runs: ClassVar[Runs] = "together"
 
     def __post_init__(self) -> None:
         _ = self.kind
@@ -77,6 +78,11 @@ class CurvatureProbe:
         if word not in _OPERATORS:
             raise InputError(f"{self.name}: a curvature probe is named {', '.join(_OPERATORS)}, or that and an ending")
         return Kind(word)
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kind of its spectra."""
+        return (self.kind,)
 
     def measure(self, context: StepContext) -> Iterator[Spectrum]:
         """The density, then outliers, then blocks. Raises MeasurementError where there is no second derivative."""

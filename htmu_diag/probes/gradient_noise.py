@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -36,6 +36,7 @@ class GradientNoiseProbe:
     groups: int = 32
     name: str = "gradient_noise"
     needs: frozenset[Need] = frozenset({"model", "batch", "loss_fn"})
+    kinds: ClassVar = (Kind.GRADIENT_NOISE,)
 
     def measure(self, context: StepContext) -> Iterator[Spectrum]:
         """One spectrum. Raises MeasurementError for a batch of fewer than four samples."""

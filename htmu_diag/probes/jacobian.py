@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from htmu_diag.operators import input_output_jacobian
 from htmu_diag.probes.base import Need, StepContext
 from htmu_diag.probes.probe_batch import evaluating, probe_inputs
 from htmu_diag.solvers.kernels import jacobian_spectrum
-from htmu_diag.spectrum import Spectrum
+from htmu_diag.spectrum import Kind, Spectrum
 
 __all__ = ["JacobianProbe"]
 
@@ -25,6 +26,12 @@ class JacobianProbe:
     wrt: str | int | None = None
     name: str = "jacobian"
     needs: frozenset[Need] = frozenset({"model", "batch"})
+    kinds: ClassVar = (Kind.JACOBIAN,)
+
+    @property
+    def rows(self) -> int:
+        """What it looks at of the batch."""
+        return self.samples
 
     def measure(self, context: StepContext) -> Iterator[Spectrum]:
         """One spectrum. Raises MeasurementError for integer inputs."""

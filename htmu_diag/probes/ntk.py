@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from htmu_diag.operators.sample_function import Output, pick_output
 from htmu_diag.probes.base import Need, StepContext
 from htmu_diag.probes.probe_batch import evaluating, probe_inputs, probe_targets
 from htmu_diag.solvers.kernels import ntk_spectrum
-from htmu_diag.spectrum import Spectrum
+from htmu_diag.spectrum import Kind, Spectrum
 
 __all__ = ["Learning", "NTKProbe"]
 
@@ -47,6 +47,12 @@ class NTKProbe:
     learning: Learning | None = None
     name: str = "ntk"
     needs: frozenset[Need] = frozenset({"model", "batch"})
+    kinds: ClassVar = (Kind.NTK,)
+
+    @property
+    def rows(self) -> int:
+        """What it looks at of the batch."""
+        return self.samples
 
     def measure(self, context: StepContext) -> Iterator[Spectrum]:
         """The kernel's spectrum, with the scalar ``target_alignment`` where targets are classes (n,) or numbers."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy.typing as npt
 import torch
@@ -18,17 +18,9 @@ from torch import Tensor
 from htmu_diag.errors import MeasurementError
 from htmu_diag.model.quiet import quiet
 from htmu_diag.operators.sample_function import SampleFunction, leaves
-from htmu_diag.probes.base import Probe, StepContext
+from htmu_diag.probes.base import StepContext
 
-__all__ = ["SamplingProbe", "chosen_rows", "evaluating", "probe_inputs", "probe_targets", "stored_samples"]
-
-
-@runtime_checkable
-class SamplingProbe(Probe, Protocol):
-    """A probe that looks at ``samples`` rows of the batch, the same at every step."""
-
-    @property
-    def samples(self) -> int: ...
+__all__ = ["chosen_rows", "evaluating", "probe_inputs", "probe_targets", "stored_samples"]
 
 
 def probe_inputs(context: StepContext, samples: int) -> Any:
@@ -47,20 +39,20 @@ def probe_targets(context: StepContext, samples: int) -> Tensor | None:
     return targets[chosen_rows(len(targets), samples, context.seed).to(targets.device)]
 
 
-def stored_samples(context: StepContext, probes: Iterable[Probe]) -> dict[str, npt.NDArray[Any]]:
-    """What these probes look at, as arrays to store: ``rows`` (k,) of the batch, and ``inputs`` and ``targets`` there.
+def stored_samples(context: StepContext, rows: Iterable[int]) -> dict[str, npt.NDArray[Any]]:
+    """What probes look at that declare so many ``rows`` each, as arrays to store.
 
-    Several inputs have a name each, such as ``inputs['a']``. k is the largest number of samples of the probes that
-    sample; empty where none does.
+    ``rows`` (k,) of the batch, and ``inputs`` and ``targets`` there; several inputs have a name each, such as
+    ``inputs['a']``. k is the largest number of rows; empty where no probe declares any.
     """
-    counts = [probe.samples for probe in probes if isinstance(probe, SamplingProbe)]
-    if context.batch is None or not counts:
+    most = max(rows, default=0)
+    if context.batch is None or not most:
         return {}
     total = _length(context.batch[0])
-    rows = chosen_rows(total, max(counts), context.seed)
+    chosen = chosen_rows(total, most, context.seed)
     whole = [*leaves(context.batch[0], "inputs"), *leaves(context.batch[1], "targets")]
-    kept = {name: _as_array(tensor[rows.to(tensor.device)]) for name, tensor in whole if tensor.shape[:1] == (total,)}
-    return {"rows": rows.numpy(), **kept}
+    kept = {name: _as_array(tensor[chosen.to(tensor.device)]) for name, tensor in whole if tensor.shape[:1] == (total,)}
+    return {"rows": chosen.numpy(), **kept}
 
 
 def chosen_rows(total: int, samples: int, seed: int) -> Tensor:

@@ -22,6 +22,7 @@ from htmu_diag.errors import InputError
 from htmu_diag.model.names import clean_parameters, selected
 from htmu_diag.probes.base import Need, Pending, StepContext
 from htmu_diag.probes.copies import Copy, own
+from htmu_diag.probes.declaration import Runs
 from htmu_diag.probes.noise import GradientNoise, Moments
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
@@ -40,13 +41,15 @@ class TrajectoryProbe:
 
     name = "trajectory"
     needs: frozenset[Need] = frozenset({"model"})
+    kinds = (Kind.TRAJECTORY,)
+    runs: Runs = "shared"
+    observes = True
 
     def __init__(self, window: int = 1000, coordinates: int = 2**16) -> None:
         if window < 2:
             raise InputError(f"window={window}: a tail needs at least two steps")
         self._window, self._coordinates = window, coordinates
         self._path: _Path | None = None
-        self._remarks: list[str] = []
 
     def observe(self, context: StepContext) -> None:
         """Add the step just taken; the first call, and one after parameters were replaced or moved, only begins."""
@@ -57,16 +60,11 @@ class TrajectoryProbe:
             names = _names(context.model)
             if self._path is not None and self._path.steps:
                 changed = f"step {context.step}: {self._path.difference(names, parameters)}"
-                self._remarks.append(f"trajectory: parameters changed at {changed}; the path begins anew")
+                context.say(f"trajectory: parameters changed at {changed}; the path begins anew")
             noise = GradientNoise([_local(parameter) for parameter in parameters], self._coordinates, context.seed)
             self._path = _Path(names, parameters, self._window, noise)
         else:
             self._path.advance()
-
-    def remarks(self) -> list[str]:
-        """Where the path began anew."""
-        said, self._remarks = self._remarks, []
-        return said
 
     def measure(self, context: StepContext) -> Iterator[Spectrum]:
         """The lengths seen so far; nothing before the first step."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import torch
 from torch.distributed.tensor import DTensor
@@ -18,6 +19,7 @@ from htmu_diag.errors import HTMUError, MeasurementError
 from htmu_diag.matrices import Inventory, Matrix, matrices
 from htmu_diag.probes.base import Need, Pending, StepContext
 from htmu_diag.probes.copies import Copy, copy_of
+from htmu_diag.probes.declaration import Runs
 from htmu_diag.probes.placement import Placement
 from htmu_diag.probes.schedule import ScheduleLike, schedule
 from htmu_diag.probes.starts import Starts
@@ -25,7 +27,7 @@ from htmu_diag.ranks.share import shares
 from htmu_diag.solvers import matrix_spectrum
 from htmu_diag.solvers.threads import numpy_on_one_thread
 from htmu_diag.solvers.vectors import TopVectors, vector_scalars
-from htmu_diag.spectrum import Spectrum
+from htmu_diag.spectrum import Kind, Spectrum
 
 __all__ = ["WeightsProbe"]
 
@@ -51,6 +53,8 @@ class WeightsProbe:
     turns: TopVectors = field(default_factory=TopVectors, repr=False, compare=False)
     name: str = "weights"
     needs: frozenset[Need] = frozenset({"model"})
+    kinds: ClassVar = (Kind.WEIGHTS,)
+    runs: ClassVar[Runs] = "shared"
 
     def measure(self, context: StepContext) -> Iterator[Spectrum]:
         """Decompose at once. Raises InputError or MeasurementError at the first matrix that cannot be had."""

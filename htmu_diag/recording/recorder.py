@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from htmu_diag.analysis import Diagnoser, Diagnosis, Options, Reading, StepRecord
+from htmu_diag.analysis import QUANTITIES, Diagnoser, Diagnosis, Options, Reading, StepRecord
+from htmu_diag.errors import InputError
 from htmu_diag.probes import Budget, Pending
 from htmu_diag.probes.copies import Copy
 from htmu_diag.ranks.team import Found, Part, Team
@@ -60,6 +61,7 @@ class Recorder:
         self._options = options or Options()
         self._diagnose = Diagnoser(options, on_end=partial(complaints.add, "diagnosis"))
         self._team, self._complaints, self._budget = team, complaints, budget
+        self._told: set[tuple[str, str]] = set()  # (probe, number) that no table knows
         self.records: deque[StepRecord] = deque(maxlen=KEPT_RECORDS)
 
     def open(self, run: Mapping[str, Any], start_step: int) -> None:
@@ -123,6 +125,7 @@ class Recorder:
         found = sorted((f for part in parts for f in part.found), key=lambda f: (places[f.probe], f.order))
         events = [event for part in parts for event in part.events]
         events += [self._complaints.add("a rank", part.error) for part in parts if part.error]
+        events += self._unknown(found)
         if self._store:
             with self._complaints.containing("store", events):
                 spectra = [f.spectrum for f in found]
@@ -137,6 +140,14 @@ class Recorder:
         self.records.append(record)
         self._emit(record)
         return record
+
+    def _unknown(self, found: Sequence[Found]) -> list[str]:
+        """One sentence, once in a run, for each number that no table knows: it has no curve; the others have theirs."""
+        names = {(f.probe, name) for f in found for name in f.spectrum.scalars if name not in QUANTITIES}
+        new, self._told = sorted(names - self._told), self._told | names
+        return [
+            self._complaints.add(f"{probe} number {name}", InputError(_undeclared(probe, name))) for probe, name in new
+        ]
 
     def _keep_numbers(self, measured: Measured, diagnoses: Sequence[Diagnosis], events: list[str]) -> None:
         if self._store and diagnoses:
@@ -156,6 +167,11 @@ class Recorder:
         for sink in self._sinks:
             with self._complaints.containing(f"sink {type(sink).__name__}", []):
                 sink.write(record)
+
+
+def _undeclared(probe: str, name: str) -> str:
+    brought = f"the probe {probe!r} brings the number {name!r}, which no table knows"
+    return f"{brought}: add its Quantity to the probe's quantities"
 
 
 def _number(value: Any) -> float:

@@ -27,25 +27,6 @@ __all__ = ["UNUSABLE", "Analysis", "Layer", "Names", "SkippedTensor"]
 Names = Literal["htmu", "weightwatcher"]
 UNUSABLE = "unusable"
 _PANELS = 12  # of a picture of the whole model: more would not be readable
-_MEANS = (
-    "alpha",
-    "alpha_weighted",
-    "alpha_noise",
-    "alpha_predicted",
-    "log_norm",
-    "log_frobenius_norm",
-    "log_spectral_norm",
-    "log_alpha_norm",
-    "stable_rank",
-    "log_kappa",
-)
-
-
-# quantities that weight matrices usually do not have
-_ELSEWHERE = (
-    *("trace_stderr", "lower_exponent", "inverse_gamma_shape", "inverse_gamma_ks", "inverse_gamma_p", "step_length"),
-    *("noise_tail_index", "noise_scale", "entropy_deficit", "target_alignment", "sketch_error"),
-)
 
 
 @dataclass(frozen=True)
@@ -132,7 +113,8 @@ class Analysis:
         rows = [layer.row() for layer in self.layers]
         if names == "weightwatcher":
             return [weightwatcher_row(i, row, self._by_name.get(row["name"])) for i, row in enumerate(rows)]
-        absent = {q for q in _ELSEWHERE if all(math.isnan(row[q]) for row in rows)}
+        elsewhere = (q.name for q in QUANTITIES.values() if not q.of_weights)
+        absent = {name for name in elsewhere if all(math.isnan(row[name]) for row in rows)}
         return [{key: value for key, value in row.items() if key not in absent} for row in rows]
 
     def to_pandas(self, names: Names = "htmu") -> pd.DataFrame:
@@ -153,7 +135,8 @@ class Analysis:
         if names == "weightwatcher":
             return weightwatcher_summary(self.rows(names))
         found = {key.removeprefix("summary/weights_"): value for key, value in summarize(self.diagnoses).items()}
-        means = {f"{name}_mean": found.get(f"{name}_mean", math.nan) for name in _MEANS}
+        of_weights = [q.summary for q in QUANTITIES.values() if q.mean == "mean" and q.of_weights]
+        means = {name: found.get(name, math.nan) for name in of_weights}
         kappas = {"kappa_mean": 10.0 ** means["log_kappa_mean"], "kappa_median": found.get("kappa_median", math.nan)}
         counts = {"layers": float(len(self.layers)), "alpha_layers": found.get("alpha_layers_count", 0.0)}
         counts |= {"unusable": float(len(self.unusable))}

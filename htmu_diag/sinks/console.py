@@ -8,11 +8,10 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from htmu_diag.analysis.quantities import QUANTITIES
 from htmu_diag.analysis.record import StepRecord
 
 __all__ = ["ConsoleSink"]
-
-_SHOWN = ("alpha_mean", "kappa_median", "spikes_sum")
 
 
 class ConsoleSink:
@@ -42,7 +41,8 @@ def _line(record: StepRecord) -> str:
     kinds = dict.fromkeys(diagnosis.source.kind.value for diagnosis in record.diagnoses)
     parts = [f"step {record.step:>7}"]
     for kind in kinds:
-        numbers = ((name, metrics.get(f"summary/{kind}_{name}")) for name in _SHOWN)
+        briefs = [q.summary for q in QUANTITIES.values() if q.brief]
+        numbers = ((name, metrics.get(f"summary/{kind}_{name}")) for name in briefs)
         shown = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in numbers if value is not None]
         parts.append(f"{kind}: {', '.join(shown) or 'nothing to report'}")
     parts += [f"{escape(tag)} {value:.4g}" for tag, value in record.scalars.items()]

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from htmu_diag.analysis import Options, StepRecord, diagnose
 from htmu_diag.analysis.hold import held
+from htmu_diag.analysis.quantities import declare_stored
 from htmu_diag.errors import StorageError
 from htmu_diag.spectrum import Kind, Spectrum
 from htmu_diag.storage.arrays import PROBE_BATCH, latest_arrays
@@ -53,6 +54,7 @@ class Run:
         self.dropped: dict[Path, str] = {}
         self._headers: dict[Path, tuple[Stamp, Header]] = {}
         self._numbers = StoredNumbers(self.directory)
+        declare_stored(self.info.get("quantities", ()))
 
     @property
     def info(self) -> dict[str, Any]:

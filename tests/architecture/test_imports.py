@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[2] / "htmu_diag"
 GROUND = {
     "errors",
     "kinds",
+    "plugins",
     "spectrum",
     "files",
     "plain_files",

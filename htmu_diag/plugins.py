@@ -1,0 +1,66 @@
+"""What other installed packages bring, by the entry points of their ``pyproject.toml``.
+
+    [project.entry-points."htmu_diag.probes"]
+    mine = "my_package:MyProbe"                  called with the settings of the run, gives a probe
+
+    [project.entry-points."htmu_diag.sinks"]
+    mine = "my_package:MySink"                   called with the run's folder and settings, gives a sink
+
+Nothing of a package is imported before its name is used.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal
+
+from htmu_diag.errors import InputError
+
+__all__ = ["Group", "made", "names"]
+
+Group = Literal["probes", "sinks"]
+
+
+def names(group: Group, own: Iterable[str]) -> list[str]:
+    """What can be named: this package's own, then those of other packages, sorted."""
+    own = sorted(own)
+    return own + sorted(set(_installed(group)) - set(own))
+
+
+def made(
+    group: Group,
+    name: str,
+    own: Mapping[str, Callable[..., Any]],
+    *values: Any,
+    settings: Mapping[str, Any] | None = None,
+) -> Any:
+    """The object of that name: one of this package, or of an installed one, called with values and settings.
+
+    Raises InputError for an unknown name, for a package that cannot be imported, and for settings it does not take.
+    """
+    make = own[name] if name in own else _loaded(group, name, own)
+    try:
+        return make(*values, **(settings or {}))
+    except TypeError as error:
+        raise InputError(f"{group[:-1]} {name!r} with {dict(settings or {})}: {error}") from error
+
+
+def _loaded(group: Group, name: str, own: Iterable[str]) -> Callable[..., Any]:
+    point = _installed(group).get(name)
+    if point is None:
+        known = names(group, own)
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise InputError(f"no {group[:-1]} {name!r}{hint}; known: {', '.join(known)}")
+    try:
+        make: Callable[..., Any] = point.load()
+    except (ImportError, AttributeError) as error:
+        package = point.dist.name if point.dist else point.value
+        raise InputError(f"{group[:-1]} {name!r} of {package} cannot be imported ({error}); install it anew") from error
+    return make
+
+
+def _installed(group: Group) -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=f"htmu_diag.{group}")}

@@ -1,0 +1,87 @@
+"""What a probe says about itself, read once when a run begins. Nothing is guessed from the names of its methods.
+
+    class Mine:
+        name = "mine"                               # its key in probes=[...] and every={...}
+        needs = frozenset({"model"})                # of model, batch, loss_fn, optimizer
+        kinds = (Kind("mine", lower_tail=True),)    # of the spectra that it yields
+        quantities = (Quantity(...),)               # numbers that it brings and no table knows yet
+        runs = "first"
+
+``runs`` is one of
+
+    "first"      on rank 0 alone (the default)
+    "shared"     each rank does its share, ``context.share``: ``capture`` copies, what it yields is computed later
+    "together"   on all ranks, adding up over ``context.group``; all of them get the result
+
+``observes = True``: ``observe(context)`` is called after every step. ``rows``: how many samples of the fixed batch it
+looks at, which are then stored with the run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from htmu_diag.errors import InputError
+from htmu_diag.kinds import Kind
+from htmu_diag.probes.base import Need
+
+__all__ = ["Declaration", "Runs"]
+
+Runs = Literal["first", "shared", "together"]
+_ROWS = "a whole number of samples, 0 for none"
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """The declared fields of a probe, checked; see the module."""
+
+    name: str
+    needs: frozenset[Need]
+    runs: Runs = "first"
+    observes: bool = False
+    kinds: tuple[Kind, ...] = ()
+    rows: int = 0
+    quantities: tuple[Any, ...] = ()
+
+    @classmethod
+    def of(cls, probe: Any) -> Declaration:
+        """What this probe declares. Raises InputError where a field means nothing, or a method has no field."""
+        name = getattr(probe, "name", None)
+        if not isinstance(name, str) or not name:
+            raise InputError(f"{type(probe).__name__} is no probe: it has no name; see htmu_diag.probes.Declaration")
+        found = cls(
+            name,
+            frozenset(_field(probe, name, "needs", (), _is_collection, f"a set of {', '.join(get_args(Need))}")),
+            _field(probe, name, "runs", "first", lambda v: v in get_args(Runs), " or ".join(get_args(Runs))),
+            _field(probe, name, "observes", False, lambda v: isinstance(v, bool), "True or False"),
+            tuple(_field(probe, name, "kinds", (), _is_collection, "a tuple of Kind")),
+            _field(probe, name, "rows", 0, lambda v: isinstance(v, int) and v >= 0, _ROWS),
+            tuple(_field(probe, name, "quantities", (), _is_collection, "a tuple of Quantity")),
+        )
+        found._check(probe)
+        return found
+
+    def _check(self, probe: Any) -> None:
+        unknown = sorted(map(str, self.needs - set(get_args(Need))))
+        if unknown:
+            raise InputError(f"the probe {self.name!r} needs {unknown}; there are {', '.join(get_args(Need))}")
+        if not all(isinstance(kind, Kind) for kind in self.kinds):
+            raise InputError(f"the probe {self.name!r}: kinds={self.kinds!r}; pass a tuple of htmu_diag.Kind")
+        for method, wanted in (("measure", True), ("capture", self.runs == "shared"), ("observe", self.observes)):
+            if wanted and not callable(getattr(probe, method, None)):
+                raise InputError(f"the probe {self.name!r} has no method {method}(context), which it declares")
+        for method, field, value in (("capture", "runs", "'shared'"), ("observe", "observes", "True")):
+            if callable(getattr(probe, method, None)) and not hasattr(probe, field):
+                raise InputError(f"the probe {self.name!r} has a method {method}: declare {field} = {value}, or not so")
+
+
+def _field(probe: Any, name: str, field: str, default: Any, holds: Any, rule: str) -> Any:
+    value = getattr(probe, field, default)
+    if not holds(value):
+        raise InputError(f"the probe {name!r}: its field {field} is {value!r}; it must be {rule}")
+    return value
+
+
+def _is_collection(value: Any) -> bool:
+    return isinstance(value, (tuple, list, set, frozenset))
