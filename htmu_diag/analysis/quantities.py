@@ -103,7 +103,7 @@ _ROWS = (
              "0 random-like, 1 bleeding-out, 2 bulk+spikes, 3 bulk-decay, 4 heavy-tailed, 5 rank-collapse.", "verdict",
              overview=True),
     Quantity("phase_margin", "m", "1", 0, 1,
-             "How far the nearest number that decided the phase is from its threshold; near 0 it could have been another."),
+             "How far the nearest number that decided the phase is from its threshold; near 0 it is a close call."),
     Quantity("near_zero", "f_near", "1", 0, 1, "Share of eigenvalues near zero beyond what noise of this shape has."),
     # companions measured with a spectrum
     Quantity("step_length", "|dtheta|", "as weights", 0, _INF, "Length of the last optimizer step.", of_weights=False),
