@@ -34,6 +34,7 @@ MIDDLE = {"storage", "report", "sinks", "recording", "monitor", "offline", "conf
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "kinds": set(),
+    "plugins": set(),
     "spectrum": set(),
     "_version": set(),
     "plain_files": set(),
