@@ -55,7 +55,7 @@ class _Load:
             whole = self._values(self.pieces[0])
             return whole[rows] if whole.ndim else whole
         start, stop, _ = rows.indices(self.shape[0])
-        found = torch.empty((max(stop - start, 0), *self.shape[1:]), dtype=self.dtype)
+        found = torch.empty((max(stop - start, 0), *self.shape[1:]), dtype=self.dtype, device="cpu")
         for piece in self.pieces:
             first, last = max(start, piece.offsets[0]), min(stop, piece.offsets[0] + piece.sides[0])
             if first < last:

@@ -4,8 +4,8 @@ Put back, also when the probe raises: the state of every random generator (torch
 numpy, Python), ``.grad`` of every parameter (the same tensor object), buffers (object and contents: BatchNorm's running
 statistics), ``training`` of every submodule, ``requires_grad``, the modules' other attributes (`plain_state`: their own
 generators, counters, caches), cuDNN and matmul settings, the default dtype.
-Inside, gradients are enabled, inference mode and autocast are off, and compiled modules run as plain ones, so that a
-probe neither compiles nor recompiles anything.
+Inside, gradients are enabled, inference mode and autocast are off, single precision is full (no TF32), and compiled
+modules run as plain ones, so that a probe neither compiles nor recompiles anything.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from htmu_diag.model.full_precision import full_precision
 from htmu_diag.model.plain_state import plain_state
 
 __all__ = ["quiet"]
@@ -38,6 +39,7 @@ def quiet(*models: torch.nn.Module) -> Iterator[None]:
         _modes(modules),
         _settings(),
         plain_state(modules),
+        full_precision(),
     )
     try:
         with contextlib.ExitStack() as inside:
@@ -127,16 +129,15 @@ def _modes(modules: Sequence[torch.nn.Module]) -> Restore:
 
 
 def _settings() -> Restore:
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    flags = (cudnn.enabled, cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, matmul.allow_tf32)
+    cudnn = torch.backends.cudnn
+    flags = (cudnn.enabled, cudnn.benchmark, cudnn.deterministic)
     dtype = torch.get_default_dtype()
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
 
     def restore() -> None:
-        now = (cudnn.enabled, cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, matmul.allow_tf32)
-        if now != flags:
-            cudnn.enabled, cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, matmul.allow_tf32 = flags
+        if (cudnn.enabled, cudnn.benchmark, cudnn.deterministic) != flags:
+            cudnn.enabled, cudnn.benchmark, cudnn.deterministic = flags
         torch.set_default_dtype(dtype)
         if torch.are_deterministic_algorithms_enabled() != deterministic:
             torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)

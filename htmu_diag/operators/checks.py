@@ -46,7 +46,9 @@ def symmetry_error(operator: Operator, *, seed: int = 0) -> float:
     rng = torch.Generator().manual_seed(seed)
     worst = 0.0
     for _ in range(2):
-        u, v = torch.randn(2, operator.shape[0], generator=rng).to(operator.device, operator.dtype)
+        u, v = torch.randn(2, operator.shape[0], generator=rng, dtype=torch.float32, device="cpu").to(
+            operator.device, operator.dtype
+        )
         hu, hv = operator.matvec(u), operator.matvec(v)
         scale = max(float(hu.norm()), float(hv.norm())) or 1.0
         error = abs(float(u.dot(hv)) - float(v.dot(hu))) / scale
@@ -70,7 +72,8 @@ def finite_difference_error(operator: HessianOperator, *, samples: int = _SAMPLE
 
 
 def _difference(small: HessianOperator, seed: int) -> float:
-    v = torch.randn(small.shape[0], generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    rng = torch.Generator().manual_seed(seed)
+    v = torch.randn(small.shape[0], generator=rng, dtype=torch.float64, device="cpu")
     v = v.to(small.device)
     exact = small.matvec(v)
     size = math.sqrt(sum(float((p.detach() ** 2).sum()) for p in small.parameters)) or 1.0

@@ -23,7 +23,7 @@ from torch.nn.parameter import is_lazy
 
 from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.model.names import clean_parameters, selected
-from htmu_diag.operators.sample_function import unwrap
+from htmu_diag.operators.sample_function import recurrent, unwrap, without_cudnn
 from htmu_diag.operators.weight_norm import WrittenOut, has_weight_norm
 
 __all__ = ["DifferentiableModel"]
@@ -61,7 +61,7 @@ class DifferentiableModel:
         self.model = original if alike and not copied else _copy(original, self.dtype)
         own = dict(self.model.named_parameters())
         self.parameters = {clean[n]: own[n] for n in chosen}
-        self.recurrent = any(isinstance(m, torch.nn.RNNBase) for m in original.modules())
+        self.recurrent = recurrent(original)
         self.weight_normed = has_weight_norm(original)
 
     def refuse_changed(self) -> None:
@@ -89,8 +89,8 @@ class DifferentiableModel:
             inside.enter_context(sdpa_kernel(SDPBackend.MATH))
             if "torch._dynamo" in sys.modules:  # else nothing is compiled, and the import takes a second
                 inside.enter_context(torch.compiler.set_stance("force_eager"))
-            if self.recurrent and self.device.type == "cuda":  # cuDNN's recurrent kernels have no second derivative
-                inside.enter_context(torch.backends.cudnn.flags(enabled=False))
+            if self.recurrent:
+                inside.enter_context(without_cudnn())
             inside.enter_context(_requiring_grad(self.parameters.values()))
             inside.enter_context(_scratch_buffers(self.model))
             inside.enter_context(_default_dtype(self.dtype))

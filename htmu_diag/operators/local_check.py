@@ -99,8 +99,11 @@ def _local_gradient(module: torch.nn.Module, call: Call) -> tuple[Callable[[], A
         outputs = [y for y in _leaves(module(*arguments, **keywords)) if y.is_floating_point()]
         torch.random.set_rng_state(state)
         rng = torch.Generator().manual_seed(3)
-        weights = [torch.randn(y.shape, generator=rng, dtype=torch.float64).to(y.device) for y in outputs]
-        total = sum(((c * y.double() ** 2).sum() / 2 for c, y in zip(weights, outputs, strict=True)), torch.zeros(()))
+        weights = [torch.randn(y.shape, generator=rng, dtype=torch.float64, device="cpu").to(y.device) for y in outputs]
+        total = sum(
+            ((c * y.double() ** 2).sum() / 2 for c, y in zip(weights, outputs, strict=True)),
+            torch.zeros((), dtype=torch.float64, device="cpu"),
+        )
         return torch.autograd.grad(total, tensors, create_graph=True, allow_unused=True, materialize_grads=True)
 
     return gradient, tensors
@@ -132,7 +135,7 @@ def _move(tensors: list[torch.Tensor], v: Any, amount: float) -> None:
 
 def _direction(tensors: list[torch.Tensor], seed: int) -> list[torch.Tensor]:
     rng = torch.Generator().manual_seed(seed)
-    return [torch.randn(x.shape, generator=rng, dtype=torch.float64).to(x.device) for x in tensors]
+    return [torch.randn(x.shape, generator=rng, dtype=torch.float64, device="cpu").to(x.device) for x in tensors]
 
 
 def _dot(left: Any, right: Any) -> float:

@@ -120,7 +120,9 @@ def _share(loss_fn: Any, first: Pair, other: Pair, index: int) -> float:
 def _measured(loss_fn: Any, first: Pair, other: Pair, seed: int) -> float | None:
     """At random outputs around the given ones; None where the two cannot be one batch."""
     rng = torch.Generator().manual_seed(seed)
-    noises = [torch.randn(output.shape, generator=rng, dtype=torch.float64) for output, _ in (first, other)]
+    noises = [
+        torch.randn(output.shape, generator=rng, dtype=torch.float64, device="cpu") for output, _ in (first, other)
+    ]
     for dtype in (torch.float64, first[0].dtype):  # a loss with parameters of its own may insist on theirs
         a, b = (
             output.to(dtype) + n.to(output.device, dtype) for (output, _), n in zip((first, other), noises, strict=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,8 +25,10 @@ __all__ = [
     "differentiating",
     "leaves",
     "pick_output",
+    "recurrent",
     "refuse_batch_statistics",
     "unwrap",
+    "without_cudnn",
 ]
 
 Output = Callable[[Any], Tensor]
@@ -111,7 +113,7 @@ class SampleFunction:
 
 def call(model: nn.Module, inputs: Any) -> Any:
     """``model(**inputs)`` for a mapping, ``model(*inputs)`` for a tuple or list, ``model(inputs)`` for a tensor."""
-    with eager():
+    with eager(), without_cudnn() if recurrent(model) else nullcontext():
         if isinstance(inputs, Mapping):
             return model(**inputs)
         return model(*inputs) if isinstance(inputs, tuple | list) else model(inputs)
@@ -132,6 +134,22 @@ def eager() -> Iterator[None]:
         return
     with torch.compiler.set_stance("force_eager"):
         yield
+
+
+def recurrent(model: nn.Module) -> bool:
+    """Whether cuDNN would run a part of it by its recurrent kernels."""
+    return any(isinstance(module, nn.RNNBase) for module in model.modules())
+
+
+@contextmanager
+def without_cudnn() -> Iterator[None]:
+    """cuDNN's recurrent kernels have no second derivative, and in eval mode no first one: torch's own have all."""
+    cudnn = torch.backends.cudnn
+    before, cudnn.enabled = cudnn.enabled, False
+    try:
+        yield
+    finally:
+        cudnn.enabled = before
 
 
 def leaves(inputs: Any, name: str) -> Iterator[tuple[str, Tensor]]:

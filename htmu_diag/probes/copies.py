@@ -3,9 +3,8 @@
 On a GPU the copy is made on the training's own stream (in order, without waiting) and used on a side stream that waits
 for it: neither the host nor the training's stream is held up. Where the device has no room for it the copy goes to
 pinned memory of the host, in order as well: a snapshot must not take the memory that a training needs. A device has one
-side stream, since the allocator and cuBLAS keep memory for every stream that was used. No GPU was at hand for this
-module: the order of its calls is tested, with a stand-in for ``torch.cuda``; its speed, and the copies' overlap with a
-training, have not been measured.
+side stream, since the allocator and cuBLAS keep memory for every stream that was used. The order of the calls is tested
+everywhere, with a stand-in for ``torch.cuda``; what they do, by `tests/gpu` on a device.
 """
 
 from __future__ import annotations
@@ -18,7 +17,9 @@ from typing import Any
 
 import torch
 
-__all__ = ["Copy", "copy_of", "own"]
+from htmu_diag.probes.capturing import beside_captures
+
+__all__ = ["Copy", "Room", "copy_of", "own"]
 
 
 @dataclass(frozen=True)
@@ -33,22 +34,38 @@ class Copy:
         """Gives the tensor inside a block whose work runs on a side stream; on the CPU the tensor, once it is there."""
         if self.tensor.device.type != "cuda":
             if self.ready is not None:
-                self.ready.synchronize()
+                with beside_captures():
+                    self.ready.synchronize()
             yield self.tensor
             return
         stream = _side_stream(self.tensor.device)
-        with torch.cuda.stream(stream):
+        with beside_captures(), torch.cuda.stream(stream):
             stream.wait_event(self.ready)
             self.tensor.record_stream(stream)
             yield self.tensor
 
 
-def copy_of(tensor: torch.Tensor) -> Copy:
+class Room:
+    """Bytes of each device that copies may take: asked for once, since asking takes a tenth of a millisecond."""
+
+    def __init__(self) -> None:
+        self._left: dict[torch.device, int] = {}
+
+    def takes(self, tensor: torch.Tensor) -> bool:
+        """Whether a copy and as much again to work with leave a tenth of the device free; then it is counted."""
+        if tensor.device not in self._left:
+            self._left[tensor.device] = _spare(tensor.device)
+        fits = 2 * tensor.nbytes <= self._left[tensor.device]
+        self._left[tensor.device] -= tensor.nbytes if fits else 0
+        return fits
+
+
+def copy_of(tensor: torch.Tensor, room: Room | None = None) -> Copy:
     """A detached copy, in the order of the device's current stream; on the host where the device has no room for it."""
     tensor = tensor.detach()
-    if tensor.device.type != "cuda" or _has_room(tensor):
+    if tensor.device.type != "cuda" or (room or Room()).takes(tensor):
         return own(tensor.clone(memory_format=torch.contiguous_format))
-    host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+    host = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu", pin_memory=True)
     host.copy_(tensor, non_blocking=True)
     return Copy(host, _event(tensor.device))
 
@@ -65,11 +82,11 @@ def _event(device: torch.device) -> Any:
     return event
 
 
-def _has_room(tensor: torch.Tensor) -> bool:
-    """Whether a copy and as much again to work with leave a tenth of the device free."""
-    free, total = torch.cuda.mem_get_info(tensor.device)
-    cached = torch.cuda.memory_reserved(tensor.device) - torch.cuda.memory_allocated(tensor.device)
-    return free + cached - 2 * tensor.nbytes >= total / 10
+def _spare(device: torch.device) -> int:
+    """Free bytes, the allocator's own included, above a tenth of the device."""
+    free, total = torch.cuda.mem_get_info(device)
+    cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(free + cached - total // 10)
 
 
 @functools.cache

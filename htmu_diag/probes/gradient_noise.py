@@ -87,7 +87,7 @@ def stable_tail_index(values: torch.Tensor) -> float:
     group = int(math.sqrt(live.numel()))
     if group < 4:
         return math.nan
-    order = torch.randperm(live.numel(), generator=torch.Generator().manual_seed(0)).to(live.device)
+    order = torch.randperm(live.numel(), generator=torch.Generator().manual_seed(0), device="cpu").to(live.device)
     mixed = live[order][: group * group].view(group, group)
     gap = mixed.sum(1).abs().clamp_min(1e-300).log().mean() - mixed.abs().log().mean()
     return min(2.0, math.log(group) / float(gap)) if float(gap) > 0 else 2.0

@@ -67,7 +67,7 @@ class GradientNoise:
 
     def take(self) -> Moments:
         """What was seen so far, still on its device; a new window begins."""
-        sums = torch.zeros(2)
+        sums = torch.zeros(2, dtype=torch.float32, device="cpu")
         if self._mean is not None and self._squares is not None:
             sums = torch.stack([self._squares.sum(), self._mean.square().sum()])
         n, self._n, self._mean, self._squares = self._n, 0, None, None
@@ -76,14 +76,14 @@ class GradientNoise:
 
 def _pick(parameter: torch.Tensor, share: float, generator: torch.Generator) -> torch.Tensor:
     size = parameter.numel()
-    chosen = (
-        torch.arange(size) if share == 1.0 else torch.randint(size, (math.ceil(share * size),), generator=generator)
-    )
+    if share == 1.0:
+        return torch.arange(size, device=parameter.device)
+    chosen = torch.randint(size, (math.ceil(share * size),), generator=generator, device="cpu")
     return chosen.to(parameter.device)
 
 
 def _seen(gradient: torch.Tensor | None, pick: torch.Tensor) -> torch.Tensor:
     if gradient is None:
-        return torch.zeros(pick.shape, device=pick.device)
+        return torch.zeros(pick.shape, dtype=torch.float32, device=pick.device)
     flat = gradient.to_dense().reshape(-1) if gradient.layout != torch.strided else gradient.reshape(-1)
     return flat[pick].float()

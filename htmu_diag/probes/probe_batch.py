@@ -58,7 +58,7 @@ def stored_samples(context: StepContext, rows: Iterable[int]) -> dict[str, npt.N
 def chosen_rows(total: int, samples: int, seed: int) -> Tensor:
     """Indices of the chosen rows, ascending; all of them where there are no more than ``samples``."""
     generator = torch.Generator().manual_seed(seed)
-    return torch.randperm(total, generator=generator)[:samples].sort().values
+    return torch.randperm(total, generator=generator, device="cpu")[:samples].sort().values
 
 
 @contextmanager

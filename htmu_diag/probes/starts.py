@@ -41,7 +41,7 @@ class Starts:
         flat = matrix.detach().reshape(-1)
         if flat.numel() <= COORDINATES:
             return None, _plain(flat).clone()
-        places = torch.randint(flat.numel(), (COORDINATES,), generator=torch.Generator().manual_seed(0))
+        places = torch.randint(flat.numel(), (COORDINATES,), generator=torch.Generator().manual_seed(0), device="cpu")
         return places, _plain(flat[places.to(flat.device)])
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -139,9 +139,14 @@ class _Path:
         torch._foreach_sub_(self._previous, now)
         norms = torch._foreach_norm(self._previous, 2, dtype=self._precision)
         torch._foreach_copy_(self._previous, now)
-        self._squares[self.steps % len(self._squares)] = torch.stack([n.to(self._squares) for n in norms]).square()
+        self._squares[self.steps % len(self._squares)] = self._together(norms).to(self._squares).square()
         self.noise.observe([None if p.grad is None else _local(p.grad) for p in self.parameters])
         self.steps += 1
+
+    def _together(self, norms: Sequence[torch.Tensor]) -> torch.Tensor:
+        """One tensor of all lengths; copied one by one only where the model lies on several devices."""
+        apart = len({norm.device for norm in norms}) > 1
+        return torch.stack([norm.to(self._squares.device) for norm in norms] if apart else list(norms))
 
     def seen(self) -> tuple[torch.Tensor, Moments]:
         """Squared lengths, oldest first, and the gradients' moments. Collective where parameters are sharded."""
@@ -149,7 +154,7 @@ class _Path:
         squares = self._squares[:n].clone() if n <= window else self._squares.roll(-(n % window), 0)
         noise = self.noise.take()
         if any(isinstance(parameter, DTensor) for parameter in self.parameters):
-            squares /= torch.tensor([_holders(p) for p in self.parameters]).to(squares)
+            squares /= torch.tensor([_holders(p) for p in self.parameters], device="cpu").to(squares)
             dist.all_reduce(squares)
             dist.all_reduce(noise.sums)
         return squares, noise

@@ -18,7 +18,7 @@ from torch.distributed.tensor import DTensor
 from htmu_diag.errors import HTMUError, MeasurementError
 from htmu_diag.matrices import Inventory, Matrix, matrices
 from htmu_diag.probes.base import Need, Pending, StepContext
-from htmu_diag.probes.copies import Copy, copy_of
+from htmu_diag.probes.copies import Copy, Room, copy_of
 from htmu_diag.probes.declaration import Runs
 from htmu_diag.probes.placement import Placement
 from htmu_diag.probes.schedule import ScheduleLike, schedule
@@ -41,7 +41,7 @@ class WeightsProbe:
     vectors: when to look at singular vectors as well (a schedule of its own, among the steps at which weights are
         measured): localisation of the top, middle and bottom 5 %, overlap of the top ones with the last time's and with
         the start's. A full eigendecomposition: about six times the cost of the eigenvalues alone.
-    places: where matrices on a GPU are decomposed; by default there or on the host, whichever was faster.
+    places: where the eigenvalues of matrices on a GPU are taken; by default on the host while it keeps up.
     """
 
     include: tuple[str, ...] = ()
@@ -68,19 +68,21 @@ class WeightsProbe:
             raise MeasurementError(_nothing(inventory))
         owners = shares([matrix.cost for matrix in inventory], context.share.world)
         everyone_reads = any(isinstance(parameter, DTensor) for parameter in context.model.parameters())
+        room = Room()
         for order, (matrix, owner) in enumerate(zip(inventory, owners, strict=True)):
             mine = owner == context.share.rank
             if mine or everyone_reads:
-                work = self._captured(matrix, context.step)
+                work = self._captured(matrix, context.step, room)
                 if mine:
                     yield Pending(matrix.name, order, work)
 
-    def _captured(self, matrix: Matrix, step: int) -> _Decomposition | _Failure:
+    def _captured(self, matrix: Matrix, step: int, room: Room) -> _Decomposition | _Failure:
         """A weight that cannot be read fails alone, when its turn comes."""
         try:
             stored = (matrix.stored(),) if matrix.factors is None else matrix.low_rank()
             wanted = self.turns if self.vectors is not None and schedule(self.vectors)(step) else None
-            return _Decomposition(matrix, tuple(map(copy_of, stored)), step, self.places, self.starts, wanted)
+            copies = tuple(copy_of(tensor, room) for tensor in stored)
+            return _Decomposition(matrix, copies, step, self.places, self.starts, wanted)
         except HTMUError as error:
             return _Failure(error)
 
@@ -113,7 +115,7 @@ class _Decomposition:
         if device.type != "cuda":
             return matrix_spectrum(matrix, step=self.step, threads=None)
         with self.places.choosing((device, matrix.shape)) as place:
-            return matrix_spectrum(matrix, step=self.step, threads=None, device="cpu" if place == "host" else None)
+            return matrix_spectrum(matrix, step=self.step, threads=None, values_on_host=place == "host")
 
     def _companions(self, tensors: tuple[torch.Tensor, ...]) -> dict[str, float]:
         """How far the matrix has come from its start, and its vectors; neither of a product of two factors."""

@@ -18,7 +18,7 @@ _LARGEST = 8192
 def dense_matrix(operator: Operator, *, block: int = 64) -> torch.Tensor:
     """The operator's matrix (N, N) in float64 on the CPU, ``block`` columns of the identity at a time."""
     size = operator.shape[0]
-    matrix = torch.empty(size, size, dtype=torch.float64)
+    matrix = torch.empty(size, size, dtype=torch.float64, device="cpu")
     for first in range(0, size, block):
         width = min(block, size - first)
         columns = torch.zeros(size, width, dtype=operator.dtype, device=operator.device)

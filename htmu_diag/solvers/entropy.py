@@ -15,6 +15,6 @@ def entropy_deficit(vectors: torch.Tensor) -> float:
     """Haar entropy minus the mean entropy of the orthonormal columns of ``vectors`` (n, k), k > 0, in nats."""
     squares = vectors.abs().double() ** 2
     measured = -torch.xlogy(squares, squares).sum(dim=0).mean()
-    half = torch.tensor(vectors.shape[0] / 2.0, dtype=torch.float64)
-    haar = torch.digamma(half + 1.0) - torch.digamma(torch.tensor(1.5, dtype=torch.float64))
+    half = torch.tensor(vectors.shape[0] / 2.0, dtype=torch.float64, device="cpu")
+    haar = torch.digamma(half + 1.0) - torch.digamma(torch.tensor(1.5, dtype=torch.float64, device="cpu"))
     return float(haar - measured.cpu())

@@ -21,7 +21,7 @@ import torch
 
 from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.solvers.entropy import entropy_deficit
-from htmu_diag.solvers.gram import eigenvalues, gram
+from htmu_diag.solvers.gram import eigenvalues, gram, products_are_full
 from htmu_diag.solvers.singular import core, singular_values
 from htmu_diag.solvers.threads import blas_threads
 from htmu_diag.spectrum import Floats, Source, Spectrum
@@ -41,6 +41,7 @@ def exact_spectrum(
     vectors: bool = False,
     dtype: torch.dtype = torch.float64,
     threads: int | None = 1,
+    values_on_host: bool = False,
 ) -> Spectrum:
     """The spectrum of a matrix (rows, columns): min(shape) eigenvalues of its smaller Gram matrix over its larger side.
 
@@ -50,6 +51,8 @@ def exact_spectrum(
         float64; float32 is faster on a GPU and moves exponents by up to 1e-4.
     threads: BLAS threads on a CPU, restored afterwards; None leaves them as they are. One is the default since a
         training loop uses the other cores, and since the result then does not depend on the machine's load.
+    values_on_host: a device's matrix is multiplied there and its eigenvalues taken on the host: products are what a
+        device is good at, while its eigenvalue solver holds up everything else that runs there.
 
     Raises MeasurementError for NaN or infinite entries, InputError for a tensor that is not a non-empty matrix.
     """
@@ -57,8 +60,9 @@ def exact_spectrum(
     dtype = _arithmetic(matrix, dtype)
     with torch.no_grad(), blas_threads(threads if matrix.device.type == "cpu" else None):
         if routine == "svdvals":
-            return _by_svdvals(matrix, source, dtype, vectors)
+            return _by_svdvals(matrix, source, dtype, vectors, values_on_host)
         product = gram(matrix, dtype)
+        product = product.cpu() if values_on_host else product
         _refuse_non_finite(product.diagonal(), matrix, source)
         if vectors:
             values, basis = torch.linalg.eigh(product)
@@ -66,7 +70,7 @@ def exact_spectrum(
         else:
             values, scalars = eigenvalues(product), {}
         if routine == "auto" and not vectors and len(values) <= _CHEAP_SIDE and _unresolved(values, dtype):
-            return _by_svdvals(matrix, source, dtype, vectors=False)
+            return _by_svdvals(matrix, source, dtype, False, values_on_host)
         return _spectrum(values, source, _gram_routine(values, dtype, "eigh" if vectors else "eigvalsh"), scalars)
 
 
@@ -117,8 +121,9 @@ def product_spectrum(left: torch.Tensor, right: torch.Tensor, source: Source, *,
     return Spectrum.exact(values, source, routine=f"qr_svdvals rank {min(right.shape)} float64")
 
 
-def _by_svdvals(matrix: torch.Tensor, source: Source, dtype: torch.dtype, vectors: bool) -> Spectrum:
+def _by_svdvals(matrix: torch.Tensor, source: Source, dtype: torch.dtype, vectors: bool, on_host: bool) -> Spectrum:
     reduced = core(matrix, dtype)  # (k, m), m the smaller side
+    reduced = reduced.cpu() if on_host else reduced
     _refuse_non_finite(reduced.sum(), matrix, source)
     if vectors:
         _, singular, basis = torch.linalg.svd(reduced, full_matrices=False)
@@ -156,8 +161,10 @@ def _entropy(resolved: torch.Tensor) -> dict[str, float]:
 
 
 def _arithmetic(matrix: torch.Tensor, dtype: torch.dtype) -> torch.dtype:
-    """The dtype asked for, complex for a complex matrix, float32 on a device without float64."""
+    """The dtype asked for, complex for a complex matrix, float32 on a device without float64, and not TF32."""
     wanted = torch.float32 if matrix.device.type == "mps" else dtype
+    if matrix.device.type == "cuda" and wanted == torch.float32 and not products_are_full():
+        wanted = torch.float64  # the switch is the training's: it stays as it is
     return wanted.to_complex() if matrix.dtype.is_complex else wanted
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-__all__ = ["eigenvalues", "gram"]
+__all__ = ["eigenvalues", "gram", "products_are_full"]
 
 _BLOCK = 8 * 1024 * 1024  # entries of a block: 64 MB in float64
 _SHORT = 1024  # rows of a block whose products are summed in single precision
@@ -52,6 +52,14 @@ def eigenvalues(symmetric: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(np.linalg.eigvalsh(symmetric.numpy()))
     values: torch.Tensor = torch.linalg.eigvalsh(symmetric)
     return values
+
+
+def products_are_full() -> bool:
+    """Whether a product of float32 matrices on a CUDA device keeps all of their bits, as torch is set now."""
+    matmul = torch.backends.cuda.matmul
+    if hasattr(matmul, "fp32_precision"):
+        return str(matmul.fp32_precision) in ("ieee", "none")
+    return not matmul.allow_tf32
 
 
 def _numpy_serves(tensor: torch.Tensor) -> bool:

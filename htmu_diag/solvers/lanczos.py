@@ -89,7 +89,8 @@ def start_vector(operator: Operator, rng: torch.Generator) -> torch.Tensor:
 
 def gaussian(operator: Operator, rng: torch.Generator) -> torch.Tensor:
     """A standard normal vector, (N,); its direction is that of `start_vector`."""
-    return torch.randn(operator.shape[0], generator=rng).to(operator.device, operator.dtype)
+    drawn = torch.randn(operator.shape[0], generator=rng, dtype=torch.float32, device="cpu")
+    return drawn.to(operator.device, operator.dtype)
 
 
 def lanczos(

@@ -20,16 +20,26 @@ def matrix_spectrum(
     dtype: torch.dtype = torch.float64,
     threads: int | None = 1,
     device: str | torch.device | None = None,
+    values_on_host: bool = False,
 ) -> Spectrum:
     """Read a matrix, in the precision it is stored in, and decompose it; options and errors as in `exact_spectrum`.
 
     A low-rank product is solved from its factors, r x r, unless its vectors are asked for. device: where it is
-    decomposed; by default where it lies.
+    decomposed; by default where it lies. values_on_host: products there, eigenvalues on the host.
     """
     source = Source(Kind.WEIGHTS, matrix.name, matrix.shape, step, UNIT)
     if matrix.factors is not None and not vectors:
-        left, right = (factor.to(device or factor.device) for factor in matrix.low_rank())
+        where = "cpu" if values_on_host else device
+        left, right = (factor.to(where or factor.device) for factor in matrix.low_rank())
         return product_spectrum(left, right, source, threads=threads)
     stored = matrix.stored()
     stored = stored.to(device or stored.device)
-    return exact_spectrum(stored, source, routine=routine, vectors=vectors, dtype=dtype, threads=threads)
+    return exact_spectrum(
+        stored,
+        source,
+        routine=routine,
+        vectors=vectors,
+        dtype=dtype,
+        threads=threads,
+        values_on_host=values_on_host,
+    )

@@ -60,9 +60,9 @@ def block_traces(
     if products < 2:
         raise InputError(f"traces of blocks need at least 2 products for a standard error, got {products}")
     rng = rng or torch.Generator().manual_seed(0)
-    samples = torch.empty(products, len(sizes), dtype=torch.float64)
+    samples = torch.empty(products, len(sizes), dtype=torch.float64, device="cpu")
     for row in samples:
-        pieces = [torch.randn(size, generator=rng) for size in sizes]
+        pieces = [torch.randn(size, generator=rng, dtype=torch.float32, device="cpu") for size in sizes]
         v = torch.cat([piece * (math.sqrt(piece.numel()) / piece.norm()) for piece in pieces])
         v = v.to(operator.device, operator.dtype)
         found = torch.split((v * operator.matvec(v)).double(), list(sizes))
@@ -72,7 +72,7 @@ def block_traces(
 
 def _draws(operator: Operator, count: int, rng: torch.Generator) -> torch.Tensor:
     """Columns uniform on the sphere of radius sqrt(N), (N, count)."""
-    draws = torch.randn(operator.shape[0], count, generator=rng, dtype=torch.float64)
+    draws = torch.randn(operator.shape[0], count, generator=rng, dtype=torch.float64, device="cpu")
     draws *= math.sqrt(operator.shape[0]) / draws.norm(dim=0)
     return draws.to(operator.device, operator.dtype)
 

@@ -1,4 +1,4 @@
-"""The faster place is taken once both were tried."""
+"""The host takes the eigenvalues as long as it keeps up, and then the faster of both."""
 
 import contextlib
 import time
@@ -35,28 +35,35 @@ def taken(
     return found
 
 
-def test_each_place_is_tried_twice_and_then_the_faster_is_taken(clock: list[float]) -> None:
+def test_the_host_works_half_of_the_time_and_a_burst_and_the_device_the_rest(clock: list[float]) -> None:
     places = Placement()
-    # the first call on the device sets its solver up
-    device_wins = taken(places, clock, {"device": [9.0, 1.0], "host": [2.0]}, 8, (512, 512))
-    assert device_wins == ["device"] * 2 + ["host"] * 2 + ["device"] * 4
-    host_wins = taken(places, clock, {"device": [9.0, 3.0], "host": [2.0]}, 8, (64, 64))
-    assert host_wins == ["device"] * 2 + ["host"] * 6
+    found = taken(places, clock, {"device": [0.1], "host": [3.0]}, 400, (4096, 4096))
+    first = found.index("device")
+    assert 10 / 3 < first < 8
+    assert found.count("host") * 3.0 == pytest.approx(10.0 + clock[0] / 2, abs=3.0)
+    clock[0] += 60.0  # the training has gone on
+    assert taken(places, clock, {"device": [0.1], "host": [3.0]}, 3, (4096, 4096)) == ["host"] * 3
+
+
+def test_a_host_that_is_faster_keeps_its_shapes_though_it_falls_behind(clock: list[float]) -> None:
+    places = Placement()
+    assert "device" in taken(places, clock, {"device": [5.0], "host": [4.0]}, 20, "small")
+    assert taken(places, clock, {"device": [5.0], "host": [4.0]}, 20, "small") == ["host"] * 20
 
 
 def test_a_try_that_failed_is_no_try(clock: list[float]) -> None:
     places = Placement()
-    with pytest.raises(ZeroDivisionError), places.choosing("work") as place:
+    with pytest.raises(ZeroDivisionError), places.choosing("work"):
+        clock[0] += 100.0
         raise ZeroDivisionError
-    assert place == "device"
-    assert taken(places, clock, {"device": [1.0], "host": [2.0]}, 3, "work") == ["device", "device", "host"]
+    assert taken(places, clock, {"device": [1.0], "host": [2.0]}, 1, "work") == ["host"]
 
 
 def test_a_matrix_of_a_device_is_decomposed_where_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
-    def decomposed(matrix: Matrix, *, device: str | None, **options: object) -> Spectrum:
-        seen.append(device or matrix.stored().device.type)
+    def decomposed(matrix: Matrix, *, values_on_host: bool, **options: object) -> Spectrum:
+        seen.append("host" if values_on_host else matrix.stored().device.type)
         return Spectrum.exact(np.ones(2), Source(Kind.WEIGHTS, "fc", (4, 2)))
 
     class Here(Copy):
@@ -64,9 +71,11 @@ def test_a_matrix_of_a_device_is_decomposed_where_it_is_told(monkeypatch: pytest
             return contextlib.nullcontext(self.tensor)
 
     monkeypatch.setattr(weights, "matrix_spectrum", decomposed)
+    places = Placement()
     with FakeTensorMode():
         tensor = torch.empty(4, 2, device="cuda:0")
-        work = _Decomposition(Matrix("fc", (4, 2), "linear", "fc", lambda: tensor), (Here(tensor),), 0, Placement())
-        for _ in range(4):
-            work()
-    assert seen == ["cuda", "cuda", "cpu", "cpu"]
+        work = _Decomposition(Matrix("fc", (4, 2), "linear", "fc", lambda: tensor), (Here(tensor),), 0, places)
+        work()
+        places._worked = 1e9
+        work()
+    assert seen == ["host", "cuda"]

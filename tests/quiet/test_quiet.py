@@ -1,6 +1,8 @@
 """After a block of `quiet` everything is as it was, whatever happened in it."""
 
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -102,3 +104,16 @@ def test_a_compiled_model_is_not_compiled_again_by_what_happens_inside(net: torc
         compiled(torch.randn(3, 4)).sum().backward()
     compiled(inputs).sum().backward()
     assert dict(frames) == before
+
+
+def test_the_first_use_of_the_package_draws_from_no_generator() -> None:
+    """In a fresh interpreter: libraries such as rich draw from Python's generator where they are imported."""
+    code = (
+        "import random, numpy, torch, htmu_diag; "
+        "told = lambda: (random.getstate(), numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist()); "
+        "random.seed(3); before = told(); "
+        "[getattr(htmu_diag, name) for name in htmu_diag.__all__]; "
+        "assert told() == before; import rich.console; assert told() == before, 'loaded too late'"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr

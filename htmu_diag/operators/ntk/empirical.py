@@ -155,5 +155,5 @@ def _cotangents(found: Survey, outputs: Outputs, pseudo: str, seed: int) -> Tens
     if pseudo == "sum":
         return torch.full_like(identity[:1], found.outputs**-0.5)
     generator = torch.Generator().manual_seed(seed)
-    signs = torch.randint(0, 2, (1, found.outputs), generator=generator) * 2 - 1
+    signs = torch.randint(0, 2, (1, found.outputs), generator=generator, device="cpu") * 2 - 1
     return signs.to(found.device, found.dtype)

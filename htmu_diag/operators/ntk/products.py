@@ -136,7 +136,9 @@ class NTKOperator:
         generator = torch.Generator().manual_seed(0)
 
         def random(shape: torch.Size) -> Tensor:
-            return torch.randn(shape, generator=generator, dtype=torch.float64).to(self.device, self.dtype)
+            return torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu").to(
+                self.device, self.dtype
+            )
 
         rows = random(torch.Size((stop, self.outputs)))
         direction = {name: random(parameter.shape) for name, parameter in self.parameters.items()}

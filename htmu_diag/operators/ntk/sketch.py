@@ -31,7 +31,9 @@ def directions(outputs: int, count: int, seed: int) -> tuple[Tensor, Tensor]:
             "use sketch=None for the exact kernel, or outputs='pseudo' for a single direction"
         )
     generator = torch.Generator().manual_seed(seed)
-    frame, triangle = torch.linalg.qr(torch.randn(outputs, count, generator=generator, dtype=torch.float64))
+    frame, triangle = torch.linalg.qr(
+        torch.randn(outputs, count, generator=generator, dtype=torch.float64, device="cpu")
+    )
     haar = (frame * triangle.diagonal().sign()).T
     first = (count + 1) // 2
     return haar[:first] * (outputs / first) ** 0.5, haar[first:] * (outputs / (count - first)) ** 0.5

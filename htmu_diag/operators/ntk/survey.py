@@ -164,7 +164,7 @@ def _check_gradients(
 ) -> tuple[dict[str, Tensor | None], list[Tensor]]:
     """Autograd's parameter gradients and the calls' output gradients for one cotangent on the first sample."""
     generator = torch.Generator().manual_seed(0)
-    cotangent = torch.randn(1, outputs.shape[1], generator=generator, dtype=torch.float64).to(outputs)
+    cotangent = torch.randn(1, outputs.shape[1], generator=generator, dtype=torch.float64, device="cpu").to(outputs)
     first = torch.zeros_like(outputs)
     first[0] = cotangent[0]
     targets: list[Any] = [*(call_.edge for call_ in calls), *chosen.values()]
@@ -214,7 +214,9 @@ def _judge(
 
 def _tensors(calls: Sequence[Call]) -> tuple[list[Tensor], list[Tensor]]:
     """Inputs, and stand-ins for the outputs, of some calls."""
-    return [call_.inputs for call_ in calls], [torch.empty(call_.shape, device="meta") for call_ in calls]
+    return [call_.inputs for call_ in calls], [
+        torch.empty(call_.shape, dtype=torch.float32, device="meta") for call_ in calls
+    ]
 
 
 def _common_form(pieces: Sequence[Piece]) -> Form | None:

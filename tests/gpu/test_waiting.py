@@ -1,0 +1,71 @@
+"""What a step of the training waits for: nothing."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import htmu_diag
+from htmu_diag.probes import StepContext, TrajectoryProbe
+from tests.gpu.marks import CUDA, GPU
+
+pytestmark = GPU
+
+
+def stepped(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    optimizer.zero_grad()
+    model(torch.randn(16, 32, device=CUDA)).square().mean().backward()
+    optimizer.step()
+
+
+def made() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
+    model = torch.nn.Sequential(torch.nn.Linear(32, 64), torch.nn.Tanh(), torch.nn.Linear(64, 8)).to(CUDA)
+    return model, torch.optim.SGD(model.parameters(), lr=0.1)
+
+
+def test_looking_at_every_step_synchronises_nothing() -> None:
+    model, optimizer = made()
+    probe, context = TrajectoryProbe(), StepContext(0, model, optimizer)
+    probe.observe(context)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for step in range(1, 5):
+            stepped(model, optimizer)
+            probe.observe(context.at(step))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert [spectrum.dimension for spectrum in probe.measure(context.at(4))] == [4, 4, 4]
+
+
+def test_a_step_and_a_snapshot_of_the_weights_synchronise_nothing(tmp_path: Path) -> None:
+    """After one round in which every kernel was loaded: the first launch of a kernel may wait for the device."""
+    model, optimizer = made()
+    with htmu_diag.watch(model, optimizer, log_dir=tmp_path, every=3, probes=["weights", "trajectory"]) as monitor:
+        for _ in range(3):
+            stepped(model, optimizer)
+        monitor.log({"loss": torch.ones((), device=CUDA)})
+        monitor.flush()
+        busy = torch.cuda.Event()
+        torch.cuda._sleep(3_000_000_000)  # more than a second
+        busy.record()
+        for _ in range(3):
+            stepped(model, optimizer)
+        monitor.log({"loss": torch.ones((), device=CUDA)})
+        assert not busy.query()
+    assert htmu_diag.load_run(tmp_path).steps == (0, 3, 6)
+
+
+@pytest.mark.filterwarnings("ignore:htmu_diag")
+def test_a_scaler_is_read_only_where_a_step_might_be_due(tmp_path: Path) -> None:
+    model, optimizer = made()
+    scaler = torch.amp.GradScaler("cuda")
+    with htmu_diag.watch(model, optimizer, log_dir=tmp_path, every=2, strict=True) as monitor:
+        for step in range(5):
+            optimizer.zero_grad()
+            loss = model(torch.randn(16, 32, device=CUDA)).square().mean()
+            if step == 1:
+                loss = loss * float("inf")
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
+        assert monitor.steps_taken == 4
