@@ -44,5 +44,5 @@ def tensor_of(value: Any, name: str) -> torch.Tensor:
         raise InputError(f"{name}: values of type {array.dtype} are no numbers; pass an array of numbers")
     if dtype is torch.bfloat16:
         return torch.from_numpy(array.astype(np.float32)).to(dtype)
-    native = torch.empty(0, dtype=dtype).numpy().dtype
+    native = torch.empty(0, dtype=dtype, device="cpu").numpy().dtype
     return torch.from_numpy(np.array(array, dtype=native))  # a copy: never a view that cannot be written

@@ -146,7 +146,7 @@ class _Load:
         first, stop, step = rows.indices(shape[0]) if shape else (0, 1, 1)
         row = byte_size(shape[1:], dtype)
         count = max(stop - first, 0)
-        buffer = torch.empty(count * row, dtype=torch.uint8)
+        buffer = torch.empty(count * row, dtype=torch.uint8, device="cpu")
         try:
             with opened(self.path) as file:
                 file.seek(self.tensor.start + first * row)
@@ -154,7 +154,11 @@ class _Load:
                     raise EOFError("it ends before its values do")
         except (OSError, EOFError) as error:
             raise _damaged(self.path, error) from error
-        whole = buffer.view(dtype).reshape(count, *shape[1:]) if prod(shape) else torch.empty(shape, dtype=dtype)
+        whole = (
+            buffer.view(dtype).reshape(count, *shape[1:])
+            if prod(shape)
+            else torch.empty(shape, dtype=dtype, device="cpu")
+        )
         return whole[::step] if shape else whole.reshape(())
 
 

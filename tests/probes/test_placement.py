@@ -12,6 +12,7 @@ from htmu_diag.matrices import Matrix
 from htmu_diag.probes import weights
 from htmu_diag.probes.copies import Copy
 from htmu_diag.probes.placement import Placement
+from htmu_diag.probes.starts import Starts
 from htmu_diag.probes.weights import _Decomposition
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
@@ -74,7 +75,9 @@ def test_a_matrix_of_a_device_is_decomposed_where_it_is_told(monkeypatch: pytest
     places = Placement()
     with FakeTensorMode():
         tensor = torch.empty(4, 2, device="cuda:0")
-        work = _Decomposition(Matrix("fc", (4, 2), "linear", "fc", lambda: tensor), (Here(tensor),), 0, places)
+        work = _Decomposition(
+            Matrix("fc", (4, 2), "linear", "fc", lambda: tensor), (Here(tensor),), 3, places, Starts(), None
+        )
         work()
         places._worked = 1e9
         work()
