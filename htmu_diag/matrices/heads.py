@@ -66,7 +66,7 @@ def heads_beside(path: Path) -> Heads:
 
 def _fields(holder: Any) -> Mapping[str, Any]:
     """Of a module or a config: its attributes of these names, those that a config forwards to others included."""
-    names = (*_QUERY, *_KEY, *_SIZE)
+    names: tuple[str, ...] = (*_QUERY, *_KEY, *_SIZE)
     if (
         getattr(type(holder), "__getattr__", None) is nn.Module.__getattr__
     ):  # asking it for what it lacks takes 3 us each
