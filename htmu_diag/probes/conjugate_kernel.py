@@ -9,7 +9,7 @@ from typing import ClassVar
 from htmu_diag.operators import conjugate_kernel
 from htmu_diag.probes.base import Need, StepContext
 from htmu_diag.probes.probe_batch import evaluating, probe_inputs
-from htmu_diag.solvers.kernels import covariance_spectrum, feature_spectrum
+from htmu_diag.solvers.kernels import covariance_spectrum, feature_spectrum, input_spectrum
 from htmu_diag.spectrum import Kind, Spectrum
 
 __all__ = ["ConjugateKernelProbe"]
@@ -40,7 +40,10 @@ class ConjugateKernelProbe:
             inputs = probe_inputs(context, self.samples)
             found = conjugate_kernel(model, inputs, layers=self.layers, memory=self.memory)
         for name, features in found.items():
-            if not name.startswith("inputs"):
-                yield feature_spectrum(features, context.step)
+            if name == "inputs" or name.startswith("inputs["):
+                if features.matrix.shape[1] > 1 and len(features.matrix) > 1:
+                    yield input_spectrum(features, context.step)
+                continue
+            yield feature_spectrum(features, context.step)
             if len(features.covariance) > 1:
                 yield covariance_spectrum(features, context.step)

@@ -15,7 +15,14 @@ from htmu_diag.solvers.exact import exact_spectrum
 from htmu_diag.solvers.threads import blas_threads
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
-__all__ = ["covariance_spectrum", "feature_spectrum", "jacobian_spectrum", "ntk_spectrum", "symmetric_spectrum"]
+__all__ = [
+    "covariance_spectrum",
+    "feature_spectrum",
+    "input_spectrum",
+    "jacobian_spectrum",
+    "ntk_spectrum",
+    "symmetric_spectrum",
+]
 
 
 def ntk_spectrum(kernel: Kernel, *, layer: str | None = None, step: int | None = None) -> Spectrum:
@@ -49,18 +56,32 @@ def feature_spectrum(features: Features, step: int | None = None) -> Spectrum:
     return exact_spectrum(features.matrix, Source(Kind.CONJUGATE_KERNEL, features.name, (n, width), step, unit))
 
 
+def input_spectrum(features: Features, step: int | None = None) -> Spectrum:
+    """Eigenvalues of the covariance of all entries of an input (pixels, not channels: the correlation in the data).
+
+    Of n samples of d entries the smaller of both Gram matrices, about the mean; at most n - 1 directions are seen.
+    """
+    count, width = features.matrix.shape
+    centred = features.matrix.double() - features.matrix.double().mean(0)
+    product = centred @ centred.T if count <= width else centred.T @ centred
+    unit = f"eigenvalues of the covariance of the inputs' entries ({count} samples)"
+    source = Source(Kind.INPUTS, features.name, (count, width), step, unit)
+    found = symmetric_spectrum(product / count, source, scalars={"samples": float(count)})
+    values = found.values[-max(1, min(count - 1, width)) :]
+    return Spectrum.exact(values, source, routine=found.estimator.routine, scalars=found.scalars)
+
+
 def covariance_spectrum(features: Features, step: int | None = None) -> Spectrum:
-    """Eigenvalues of the covariance of the channels, over samples and positions; of the inputs for "inputs".
+    """Eigenvalues of the covariance of the channels, over samples and positions.
 
     Of n rows about their mean at most n - 1 directions are seen: for a layer wider than that only these are given, so
     that too small a batch is not taken for a collapse of the layer. ``samples`` says how many rows there were.
     """
-    kind = Kind.INPUTS if features.name == "inputs" or features.name.startswith("inputs[") else Kind.ACTIVATIONS
     unit = "eigenvalues of the covariance of the channels over samples and positions"
     shape = (features.count, len(features.covariance))
     whole = symmetric_spectrum(
         features.covariance,
-        Source(kind, features.name, shape, step, f"{unit} ({features.count} rows)"),
+        Source(Kind.ACTIVATIONS, features.name, shape, step, f"{unit} ({features.count} rows)"),
         scalars={"samples": float(features.count)},
     )
     seen = min(features.count - 1, len(features.covariance))
