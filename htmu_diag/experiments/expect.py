@@ -1,6 +1,7 @@
 """What a sweep must show, or must fail to show: one sentence a line of ``expect:``, with the numbers that decide.
 
     {arm: main, number: TAG, against: KEY, trend: rises | falls | none}    Kendall's tau over runs, permutation p
+    {number: TAG, against: KEY, given: [TAG2, ..], trend: none}            the same, tau given other numbers
     {arm: control, number: TAG, against: KEY, within: 1.5}                  means over seeds within that factor
     {number: TAG, least: 1000}   {number: TAG, most: 0.1}                   every mean over seeds
     {number: TAG, like: TAG2, within: 1.1}                                  ratio of the two, every mean over seeds
@@ -27,7 +28,7 @@ from htmu_diag.fits.rank_correlation import rank_correlations
 __all__ = ["Verdict", "judge"]
 
 LEVEL = 0.05
-_KEYS = {"arm", "arms", "number", "against", "trend", "within", "least", "most", "like", "where", "words"}
+_KEYS = {"arm", "arms", "number", "against", "given", "trend", "within", "least", "most", "like", "where", "words"}
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ def _judged(line: Mapping[str, Any], rows: Sequence[Row], varied: Sequence[str])
         return _two_arms(tag, line, rows)
     if "like" in line:
         return _alike(tag, str(line["like"]), float(line.get("within", 1.1)), rows, varied)
+    if "given" in line:
+        return _given(tag, str(line["against"]), [str(name) for name in line["given"]], str(line["trend"]), rows)
     if "against" in line and "trend" in line:
         return _trend(tag, str(line["against"]), str(line["trend"]), rows)
     if "against" in line:
@@ -93,6 +96,23 @@ def _trend(tag: str, key: str, wanted: str, rows: Sequence[Row]) -> Verdict:
     if wanted not in ends:
         raise ConfigError(f"expect: trend: {wanted!r}; choose rises, falls or none")
     return Verdict(significant and bool(ends[wanted]), sentence)
+
+
+def _given(tag: str, key: str, held: Sequence[str], wanted: str, rows: Sequence[Row]) -> Verdict:
+    """Partial tau: it counts as there where its bootstrap interval leaves out zero."""
+    names = [key, tag, *held]
+    table = np.array([[row.number(name) for name in names] for row in rows]).reshape(len(rows), len(names))
+    table = table[np.isfinite(table).all(axis=1)]
+    given = ", ".join(held)
+    if len(table) < 6:
+        return Verdict(None, f"{tag} against {key} given {given}: {len(table)} runs are too few")
+    controls = {name: table[:, place] for place, name in enumerate(names) if name in held}
+    (found,) = rank_correlations({tag: table[:, 1]}, table[:, 0], controls, permutations=499)
+    there = found.partial_low > 0 or found.partial_high < 0
+    seen = ("rises" if found.partial > 0 else "falls") if there else "neither rises nor falls"
+    between = f"[{found.partial_low:+.2f}, {found.partial_high:+.2f}]"
+    numbers = f"partial tau {found.partial:+.2f} {between}, tau {found.tau:+.2f}, {len(table)} runs"
+    return Verdict(wanted == (seen if there else "none"), f"given {given}, {tag} {seen} with {key} ({numbers})")
 
 
 def _ends(tag: str, key: str, rows: Sequence[Row]) -> list[tuple[float, Mean]]:

@@ -8,11 +8,14 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from htmu_diag.cli import main
 from htmu_diag.experiments.claims import claimed, result
+from htmu_diag.experiments.expect import judge
 from htmu_diag.experiments.plan import load_sweep
+from htmu_diag.experiments.rows import Row
 from htmu_diag.experiments.runner import run_sweep
 
 SCRIPT = """
@@ -126,3 +129,24 @@ def test_a_training_sweep_leaves_ordinary_runs_and_their_numbers(tmp_path: Path)
     assert [step for step, _ in content["curves"]["weights_kappa/fc1.weight"]] == [0, 3, 6]
     assert 0 < content["numbers"]["test/accuracy"] <= 1
     assert (tmp_path / "again" / "runs" / "lr=0.1,seed=0" / "run.json").exists()
+
+
+def test_what_another_number_explains_is_no_trend_at_its_equal() -> None:
+    """The metric follows the distance, the distance the rate: at equal distance nothing is left of the rate."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for place in range(40):
+        rate = float(rng.uniform(1, 2))
+        way = rate + 0.5 * float(rng.standard_normal())
+        numbers = {
+            "way": way,
+            "y": -way + 0.05 * float(rng.standard_normal()),
+            "own": rate + 0.05 * rng.standard_normal(),
+        }
+        rows.append(Row(str(place), "", {"rate": rate}, place, numbers, {}))
+    plain = judge({"number": "y", "against": "rate", "trend": "falls"}, rows, ("rate",))
+    assert plain.holds
+    given = judge({"number": "y", "against": "rate", "given": ["way"], "trend": "none"}, rows, ("rate",))
+    assert given.holds
+    assert "given way, y neither rises nor falls with rate" in given.sentence
+    assert not judge({"number": "own", "against": "rate", "given": ["way"], "trend": "none"}, rows, ("rate",)).holds
