@@ -17,7 +17,7 @@ import difflib
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ import yaml
 
 from htmu_diag.errors import ConfigError
 
-__all__ = ["Arm", "Sweep", "Unit", "bundled", "load_sweep"]
+__all__ = ["Arm", "Sweep", "Unit", "bundled", "load_sweep", "smaller"]
 
 _OF_ARM = ("set", "grid", "zip", "seeds")
 _WHAT = ("config", "command", "study")
@@ -70,6 +70,16 @@ class Sweep:
     @property
     def units(self) -> tuple[Unit, ...]:
         return tuple(unit for arm in self.arms for unit in arm.units)
+
+
+def smaller(sweep: Sweep, overrides: Mapping[str, Any], units: int = 1) -> Sweep:
+    """The first units of each arm, with these settings on top: to see that a sweep runs, not what it shows."""
+    arms = tuple(
+        replace(arm, units=tuple(replace(u, values={**u.values, **overrides}) for u in arm.units[:units]))
+        for arm in sweep.arms
+    )
+    text = f"{sweep.text}# made smaller: {dict(overrides)}, {units} units of each arm\n"
+    return replace(sweep, arms=arms, text=text)
 
 
 def bundled() -> tuple[str, ...]:

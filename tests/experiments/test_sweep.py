@@ -14,7 +14,8 @@ import pytest
 from htmu_diag.cli import main
 from htmu_diag.experiments.claims import claimed, result
 from htmu_diag.experiments.expect import judge
-from htmu_diag.experiments.plan import load_sweep
+from htmu_diag.experiments.page import make_page, write_page
+from htmu_diag.experiments.plan import bundled, load_sweep, smaller
 from htmu_diag.experiments.rows import Row
 from htmu_diag.experiments.runner import run_sweep
 
@@ -150,3 +151,25 @@ def test_what_another_number_explains_is_no_trend_at_its_equal() -> None:
     assert given.holds
     assert "given way, y neither rises nor falls with rate" in given.sentence
     assert not judge({"number": "own", "against": "rate", "given": ["way"], "trend": "none"}, rows, ("rate",)).holds
+
+
+SMALL = {
+    "kernel_curve": {"samples": 120, "steps": 5, "draws": 2},
+    "network_curve": {"sizes": (50, 100, 150), "steps": 5, "probe": 300},
+    "phase_truth": {"bootstrap": 0},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in bundled() if name != "batch"])  # which needs CIFAR-10
+def test_every_bundled_sweep_runs_to_its_page_at_reduced_size(name: str, tmp_path: Path) -> None:
+    sweep = load_sweep(name)
+    sweep = smaller(sweep, SMALL[str(sweep.base)] if sweep.what == "study" else {"steps": 2})
+    finished = run_sweep(sweep, tmp_path / "out", say=lambda line: None)
+    assert (finished.failed, finished.open) == (0, 0)
+    page = make_page(sweep, tmp_path / "out")
+    assert page.runs == len(sweep.units)
+    assert len(page.verdicts) == len(sweep.expect)
+    missing = [tag for tag in sweep.table if all(row[page.table[0].index(tag)] == "-" for row in page.table[1:])]
+    assert set(missing) <= {"test/accuracy"}, "numbers that no run has"
+    assert write_page(page, tmp_path / "out").stat().st_size > 1000
