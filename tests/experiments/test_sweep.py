@@ -171,5 +171,5 @@ def test_every_bundled_sweep_runs_to_its_page_at_reduced_size(name: str, tmp_pat
     assert page.runs == len(sweep.units)
     assert len(page.verdicts) == len(sweep.expect)
     missing = [tag for tag in sweep.table if all(row[page.table[0].index(tag)] == "-" for row in page.table[1:])]
-    assert set(missing) <= {"test/accuracy"}, "numbers that no run has"
+    assert all("kappa_bulk" in tag for tag in missing), "numbers that no run has"  # two steps may leave no bulk to fit
     assert write_page(page, tmp_path / "out").stat().st_size > 1000
