@@ -13,16 +13,14 @@ from __future__ import annotations
 import contextlib
 import itertools
 import pickle
-import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
-import torch.distributed as dist
-from torch.distributed.distributed_c10d import PrefixStore, _get_default_store
-
 from htmu_diag.errors import MeasurementError
+from htmu_diag.ranks.heartbeat import Heartbeat
+from htmu_diag.ranks.job import Job, receive, send
 
 __all__ = ["Alone", "Ranks", "Team"]
 
@@ -63,15 +61,13 @@ class Ranks(contextlib.AbstractContextManager["Ranks"]):
     """
 
     def __init__(self, limit: float = 60.0) -> None:
-        self.rank, self.world, self._limit = dist.get_rank(), dist.get_world_size(), limit
-        prefix = f"htmu_diag/analyze/{next(_COUNT)}"
-        self._store = PrefixStore(prefix, _get_default_store().clone())
-        self._signs = PrefixStore(prefix, _get_default_store().clone())  # one connection a thread
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._give_signs, daemon=True, name="htmu-diag-signs")
+        self._job = Job("analyze", next(_COUNT))
+        self.rank, self.world, self._limit = self._job.share.rank, self._job.share.world, limit
+        self._store = self._job.connection()
+        self._heartbeat = Heartbeat(self._job.connection(), self.rank, limit)
 
     def __enter__(self) -> Ranks:
-        self._thread.start()
+        self._heartbeat.start()
         return self
 
     def __exit__(
@@ -79,35 +75,31 @@ class Ranks(contextlib.AbstractContextManager["Ranks"]):
     ) -> None:
         if error is not None:
             self._say_failed(str(error) or type(error).__name__)
-        self._ended.set()
-        self._thread.join()
+        self._heartbeat.close()
+        self._job.close()
 
     def gathered(self, mine: Iterable[tuple[int, T]], owners: Sequence[int]) -> Iterator[tuple[int, T]]:
         for place, item in mine:
             if self.rank:
-                self._store.set(f"item/{place}", pickle.dumps(item))  # type: ignore[arg-type]
+                send(self._store, f"item/{place}", pickle.dumps(item))
             yield place, item
         if self.rank == 0:
-            lives = [_Life(self._limit) for _ in range(self.world)]
             for place, owner in enumerate(owners):
                 if owner:
-                    yield place, self._received(place, owner, lives)
+                    yield place, self._received(place, owner)
 
-    def _received(self, place: int, owner: int, lives: Sequence[_Life]) -> Any:
+    def _received(self, place: int, owner: int) -> Any:
         key = f"item/{place}"
         while not self._store.check([key]):
-            self._look_after_others(lives)
+            self._look_after_others()
             time.sleep(_POLL_SECONDS)
-        item = pickle.loads(self._store.get(key))
-        self._store.delete_key(key)
-        return item
+        return pickle.loads(receive(self._store, key))
 
-    def _look_after_others(self, lives: Sequence[_Life]) -> None:
+    def _look_after_others(self) -> None:
         for rank in range(1, self.world):
             if self._store.check([f"failed/{rank}"]):
                 raise MeasurementError(f"rank {rank}: {self._store.get(f'failed/{rank}').decode()}")
-            sign = f"sign/{rank}"
-            if not lives[rank].is_alive(self._store.get(sign) if self._store.check([sign]) else b""):
+            if not self._heartbeat.is_alive(self._store, rank):
                 raise MeasurementError(
                     f"rank {rank} gave no sign of life for {self._limit:g} s, so its matrices are missing; "
                     "look at its own output, then start all ranks again"
@@ -127,23 +119,3 @@ class Ranks(contextlib.AbstractContextManager["Ranks"]):
         deadline = time.monotonic() + seconds
         while not self._store.check(keys) and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
-
-    def _give_signs(self) -> None:
-        with contextlib.suppress(RuntimeError):
-            for number in itertools.count():
-                self._signs.set(f"sign/{self.rank}", str(number))
-                if self._ended.wait(self._limit / 10):
-                    return
-
-
-class _Life:
-    """Whether a rank's sign has changed within the limit."""
-
-    def __init__(self, limit: float) -> None:
-        self._limit, self._last, self._since = limit, b"", time.monotonic()
-
-    def is_alive(self, sign: bytes) -> bool:
-        now = time.monotonic()
-        if sign != self._last:
-            self._last, self._since = sign, now
-        return now - self._since < self._limit

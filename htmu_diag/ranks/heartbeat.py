@@ -40,15 +40,20 @@ class Heartbeat:
 
         store: a connection of the caller's thread.
         """
-        sign = f"sign/{rank}"
-        seen, since = self._last.setdefault(rank, (b"", time.monotonic()))
+        self._last.setdefault(rank, (b"", time.monotonic()))
         while not arrives(store, key, self._limit / 4):
-            now = store.get(sign) if store.check([sign]) else b""
-            if now != seen:
-                seen, since = self._last[rank] = now, time.monotonic()
-            elif time.monotonic() - since > self._limit:
+            if not self.is_alive(store, rank):
                 return False
         return True
+
+    def is_alive(self, store: Store, rank: int) -> bool:
+        """Whether the rank's sign is another than at the last look, or was so within the limit."""
+        sign, now = f"sign/{rank}", time.monotonic()
+        seen, since = self._last.setdefault(rank, (b"", now))
+        newest = store.get(sign) if store.check([sign]) else b""
+        if newest != seen:
+            seen, since = self._last[rank] = newest, now
+        return now - since <= self._limit
 
     def close(self) -> None:
         """No further signs; harmless when called twice."""

@@ -30,7 +30,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import os
 import pickle
 import time
 from collections.abc import Iterator, Sequence
@@ -38,16 +37,14 @@ from datetime import timedelta
 from typing import Any
 
 import torch.distributed as dist
-from torch.distributed.distributed_c10d import PrefixStore, _get_default_store
 
 from htmu_diag.errors import HTMUError, MeasurementError
 from htmu_diag.ranks.heartbeat import Heartbeat, arrives
-from htmu_diag.ranks.share import Share
+from htmu_diag.ranks.job import Job, receive, send
 from htmu_diag.ranks.team import Part
 
 __all__ = ["Ranks"]
 
-PIECE = 2**20  # bytes of one value in the store
 PATIENCE = 2  # agreements missed in a row before the ranks stop waiting for each other
 _COUNT = itertools.count()
 
@@ -60,15 +57,10 @@ class Ranks:
     """
 
     def __init__(self, limit: float = 60.0) -> None:
-        self.share = Share(dist.get_rank(), dist.get_world_size())
-        self._limit = limit
-        whole = _get_default_store()
-        self._served: Any = whole  # destroy_process_group() would end the server while spectra are on their way
-        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # torchrun's store keeps the keys of the one before
-        prefix = f"htmu_diag/{attempt}/{next(_COUNT)}"
-        self._here = PrefixStore(prefix, whole.clone())  # one connection a thread: a store waits under a lock
-        self._there = PrefixStore(prefix, whole.clone())
-        self._signs = Heartbeat(PrefixStore(prefix, whole.clone()), self.share.rank, limit)
+        self._job = Job("snapshots", next(_COUNT))
+        self.share, self._limit = self._job.share, limit
+        self._here, self._there = self._job.connection(), self._job.connection()
+        self._heartbeat = Heartbeat(self._job.connection(), self.share.rank, limit)
         self._said: list[str] = []  # keys that the others have read once they come to the next agreement
         self._missed = 0
         self._names, self._collections = _Names(), _Names()
@@ -81,7 +73,7 @@ class Ranks:
             return []
         self._agreed = self._names.advance(step)
         with self._reached():
-            self._signs.start()
+            self._heartbeat.start()
             return self._lead(step, probes) if self.share.rank == 0 else self._follow(step)
 
     @contextlib.contextmanager
@@ -107,21 +99,21 @@ class Ranks:
             if self.share.rank == 0:
                 self._here.set(key, "here")
                 self._said.append(key)
-            elif not self._signs.await_key(self._here, key, 0):
+            elif not self._heartbeat.await_key(self._here, key, 0):
                 raise MeasurementError(f"step {step}: rank 0 gave no sign of life for {self._limit:g} s during {place}")
 
     def collect(self, step: int, part: Part) -> list[Part]:
         name = self._collections.advance(step)
         if self.share.rank:
             with self._reached():
-                self._send(f"{name}/part/{self.share.rank}", pickle.dumps(part))
+                send(self._there, f"{name}/part/{self.share.rank}", pickle.dumps(part))
             return []
         others = range(1, self.share.world)
         return [part, *(self._part_of(step, rank, f"{name}/part/{rank}") for rank in others)]
 
     def close(self) -> None:
-        self._signs.close()
-        self._served = None
+        self._heartbeat.close()
+        self._job.close()
 
     def _lead(self, step: int, probes: Sequence[str]) -> list[str]:
         missing = self._await_others()
@@ -167,28 +159,15 @@ class Ranks:
     def _taken(self, key: str) -> bool:
         return bool(self._here.delete_key(key))
 
-    def _send(self, key: str, part: bytes) -> None:
-        pieces = range(0, len(part), PIECE)
-        for place, start in enumerate(pieces):
-            self._there.set(f"{key}/{place}", part[start : start + PIECE])  # type: ignore[arg-type]
-        self._there.set(key, str(len(pieces)))
-
     def _part_of(self, step: int, rank: int, key: str) -> Part:
         try:
             with self._reached():
-                if not self._signs.await_key(self._there, key, rank):
+                if not self._heartbeat.await_key(self._there, key, rank):
                     raise MeasurementError(f"rank {rank} gave no sign of life for {self._limit:g} s")
-                part: Part = pickle.loads(b"".join(self._received(key)))
+                part: Part = pickle.loads(receive(self._there, key))
                 return part
         except MeasurementError as error:
             return Part((), (), MeasurementError(f"step {step}: {error}; its spectra are missing"))
-
-    def _received(self, key: str) -> Iterator[bytes]:
-        pieces = [f"{key}/{place}" for place in range(int(self._there.get(key)))]
-        for name in pieces:
-            yield self._there.get(name)
-        for name in (key, *pieces):
-            self._there.delete_key(name)
 
     @contextlib.contextmanager
     def _reached(self) -> Iterator[None]:

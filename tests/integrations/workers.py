@@ -172,6 +172,7 @@ class SlowShare:
 
     name = "share"
     needs: frozenset[Need] = frozenset()
+    runs = "shared"
 
     def __init__(self, seconds: float = 2.5, values: int = 40) -> None:
         self._seconds, self._values = seconds, values

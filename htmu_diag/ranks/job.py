@@ -1,0 +1,65 @@
+"""The running torch.distributed job as both drivers use it: keys of their own, connections, and values in pieces.
+
+torchrun's store outlives an attempt: a job that was restarted finds the keys of the one before. Keys therefore begin
+with the attempt, and with a number that counts up alike on every rank. A store waits under a lock, so each thread has a
+connection of its own; it closes one that sends more than 8 MB at once, so long values go in pieces.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import torch.distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore, Store, _get_default_store
+
+from htmu_diag.ranks.share import Share
+
+__all__ = ["Job", "receive", "send"]
+
+PIECE = 2**20  # bytes of one value in the store
+
+
+class Job:
+    """This process's place in the job, and connections to the job's key-value store.
+
+    name: what the keys are for. count: the same on every rank, another one each time.
+    """
+
+    def __init__(self, name: str, count: int) -> None:
+        self.share = Share(dist.get_rank(), dist.get_world_size())
+        self._store: Any = (
+            _get_default_store()
+        )  # destroy_process_group() would end the server while values are on their way
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        self._prefix = f"htmu_diag/{name}/{attempt}/{count}"
+
+    def connection(self) -> Store:
+        """One more, for a thread of its own."""
+        return PrefixStore(self._prefix, self._store.clone())
+
+    def close(self) -> None:
+        """The server may end as far as this process is concerned."""
+        self._store = None
+
+
+def send(store: Store, key: str, value: bytes) -> None:
+    """Put a value of any length under a key, the key last."""
+    pieces = range(0, len(value), PIECE)
+    for place, start in enumerate(pieces):
+        store.set(f"{key}/{place}", value[start : start + PIECE])  # type: ignore[arg-type]
+    store.set(key, str(len(pieces)))
+
+
+def receive(store: Store, key: str) -> bytes:
+    """Take the value of a key that is there; it is gone afterwards."""
+    return b"".join(_pieces(store, key))
+
+
+def _pieces(store: Store, key: str) -> Iterator[bytes]:
+    names = [f"{key}/{place}" for place in range(int(store.get(key)))]
+    for name in names:
+        yield store.get(name)
+    for name in (key, *names):
+        store.delete_key(name)
