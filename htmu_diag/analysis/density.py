@@ -16,14 +16,13 @@ import numpy.typing as npt
 
 from htmu_diag.analysis.diagnose import Diagnosis
 from htmu_diag.analysis.shape import NUMERICAL_ZERO
-from htmu_diag.fits import LawFit
+from htmu_diag.laws.base import Law
 from htmu_diag.spectrum import Floats, Kind, Spectrum
 
-__all__ = ["DECADES", "PER_DECADE", "Density", "centers", "density", "is_signed", "rows_of"]
+__all__ = ["DECADES", "PER_DECADE", "Density", "centers", "density", "density_of", "is_drawn", "is_signed", "rows_of"]
 
 PER_DECADE = 24  # bins of a decade: a tenth of a decade holds two, a plot of 60 bars merges whole ones
 DECADES = 6  # below the largest value; what lies lower is rounding or says nothing about the tail
-_FITTED = ("ok", "at_boundary")
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,14 @@ def centers(first: int, count: int) -> Floats:
 
 def density(diagnosis: Diagnosis) -> Density | None:
     """The density of a diagnosed spectrum; None where it has no value to show (all zero, or empty)."""
-    spectrum = diagnosis.spectrum
+    fit = diagnosis.htmp
+    if fit is None or fit.law is None or not is_drawn(fit.status.code):
+        return density_of(diagnosis.spectrum)
+    return density_of(diagnosis.spectrum, fit.law, fit.floor)
+
+
+def density_of(spectrum: Spectrum, law: Law | None = None, floor: float = 0.0) -> Density | None:
+    """The same of a spectrum and the law that was fitted to its values minus a floor."""
     signed = is_signed(spectrum.source.kind)
     values, masses, magnitude = _shown(spectrum, signed)
     if not values.size:
@@ -73,7 +79,15 @@ def density(diagnosis: Diagnosis) -> Density | None:
     mass = _in_bins(place, np.where(values > 0, masses, 0.0), last - first + 1)
     if signed:
         return Density(first, mass, _in_bins(place, np.where(values < 0, masses, 0.0), mass.size))
-    return Density(first, mass, _law_mass(diagnosis.htmp, first, mass.size, float(masses.sum())))
+    if law is None:
+        return Density(first, mass, np.full(mass.size, math.nan))
+    edges = 10.0 ** (np.arange(first, last + 2) / PER_DECADE) - floor
+    return Density(first, mass, float(masses.sum()) * np.diff(law.cdf(np.maximum(edges, 0.0))))
+
+
+def is_drawn(status: str) -> bool:
+    """Whether a fit of that outcome has a curve worth drawing."""
+    return status in ("ok", "at_boundary")
 
 
 def _shown(spectrum: Spectrum, signed: bool) -> tuple[Floats, Floats, Floats]:
@@ -86,11 +100,3 @@ def _shown(spectrum: Spectrum, signed: bool) -> tuple[Floats, Floats, Floats]:
 
 def _in_bins(place: npt.NDArray[np.int_], masses: Floats, count: int) -> Floats:
     return np.bincount(place, masses, count).astype(np.float64)
-
-
-def _law_mass(fit: LawFit | None, first: int, count: int, share: float) -> Floats:
-    """Mass of the law between the bins' edges; what it has beyond them is not drawn."""
-    if fit is None or fit.law is None or fit.status.code not in _FITTED:
-        return np.full(count, math.nan)
-    edges = 10.0 ** (np.arange(first, first + count + 1) / PER_DECADE) - fit.floor
-    return np.asarray(share * np.diff(fit.law.cdf(np.maximum(edges, 0.0))))

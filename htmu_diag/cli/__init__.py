@@ -22,6 +22,9 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = {
     "train": ("train", "train a model from a YAML file and watch its spectra"),
     "analyze": ("analyze", "spectra of every layer of a checkpoint, a model, or a folder of checkpoints"),
+    "show": ("show", "the table of a run, live or finished: verdicts, reasons, phases through time, what changed"),
+    "compare": ("compare", "settings, averages and layers of two runs side by side"),
+    "report": ("report", "one HTML page of one run or several, that opens without a server"),
     "sweep": ("sweep", "run a list of configurations times seeds, then one page with claim, control and verdict"),
     "correlate": ("correlate", "rank correlation of every metric with performance, beside trivial baselines"),
     "fetch": ("fetch", "download the files of mnist or cifar10"),
@@ -35,6 +38,9 @@ examples:
   htmu train configs/stdlib_char_gpt.yaml --out runs/chars --resume
   htmu analyze model.safetensors --out report
   htmu analyze runs/chars/checkpoints --out runs/chars-curves
+  htmu show runs/chars
+  htmu compare runs/chars runs/slow
+  htmu report runs/chars runs/slow --out compared.html
   htmu fetch cifar10
   tensorboard --logdir runs
 """

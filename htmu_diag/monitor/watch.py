@@ -31,7 +31,7 @@ from htmu_diag.ranks.snapshot import Ranks
 from htmu_diag.ranks.team import Solo, Team
 from htmu_diag.recording.complaints import Complaints
 from htmu_diag.recording.recorder import Recorder
-from htmu_diag.sinks import Sink, TensorBoardSink
+from htmu_diag.sinks import PageSink, Sink, TensorBoardSink
 from htmu_diag.storage import FolderLocked, Store
 from htmu_diag.storage import run_info as default_run_info
 from htmu_diag.undisturbed import undisturbed
@@ -89,7 +89,7 @@ def watch(
     config: the run's configuration as plain values, nested or not (learning rate, widths, ...): stored with the run,
         shown on TensorBoard's HParams page, and compared between runs.
     run_info: content of run.json, see `htmu_diag.storage.run_info`; its own "config" gives way to ``config``.
-    sinks: where diagnosed steps go, in place of TensorBoard in ``log_dir``.
+    sinks: where diagnosed steps go, in place of TensorBoard and the page ``report.html`` in ``log_dir``.
     start_step: optimizer steps taken before; a resumed run continues its folder, and what was logged after
         this step is superseded.
     batch_size: samples in one optimizer step, over all ranks and accumulation steps, for the curve of lr over batch.
@@ -137,8 +137,9 @@ def watch(
         store = _store(folder.path, info, start_step, complaints) if writes else None
     if store is not None:
         keep_samples(store, samples, complaints)
-    given = [TensorBoardSink(folder.path)] if sinks is None else sinks
     temperature = temperature_of(inner, batch_size, start_step, folder.path)
+    usual: list[Sink] = [TensorBoardSink(folder.path), PageSink(folder.path, announce=True)]
+    given = usual if sinks is None else sinks
     recorder = Recorder(store, given if writes else (), options, team, complaints, spending)
     recorder.open(info, start_step)
     if folder.remark and writes:

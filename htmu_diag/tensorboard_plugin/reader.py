@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from tensorboard.data import provider as data
 from tensorboard.plugins.hparams import metadata as hparams
 
 from htmu_diag.analysis.assembled import Densities, Piece, Table, joined_densities, joined_tables
+from htmu_diag.analysis.history import finite, plain_settings
 from htmu_diag.analysis.outline import outline_of
 from htmu_diag.analysis.packed import PLUGIN
 
@@ -56,10 +56,7 @@ class Reader:
     def scalars(self, run: str, tags: Sequence[str]) -> dict[str, Points]:
         """Curves of a run by tag, None for a value that is not finite; tags that it does not have are left out."""
         found = self._read("read_scalars", "scalars", run, tags)
-        return {
-            tag: [(p.step, p.value if math.isfinite(p.value) else None) for p in points]
-            for tag, points in found.items()
-        }
+        return {tag: [(p.step, finite(p.value)) for p in points] for tag, points in found.items()}
 
     def events(self, run: str) -> list[tuple[int, str]]:
         """Sentences about what could not be measured."""
@@ -133,7 +130,7 @@ def _hparams(tags: Mapping[str, Any]) -> dict[str, Any]:
     if series is None:
         return {}
     start = hparams.parse_session_start_info_plugin_data(series.plugin_content)
-    return {name: getattr(value, value.WhichOneof("kind")) for name, value in sorted(start.hparams.items())}
+    return plain_settings({name: getattr(v, v.WhichOneof("kind")) for name, v in sorted(start.hparams.items())})
 
 
 def _texts(array: Any) -> list[str]:

@@ -15,7 +15,7 @@ from htmu_diag.analysis import QUANTITIES
 from htmu_diag.analysis.hold import HOLD
 from htmu_diag.theory import Phase, phases
 
-__all__ = ["words"]
+__all__ = ["HELD", "phase_letters", "words"]
 
 _LETTERS = {
     Phase.RANDOM_LIKE: "R",
@@ -79,6 +79,11 @@ def words() -> dict[str, Any]:
         "causes": [dict(cause) for cause in _CAUSES],
         "held": HELD,
     }
+
+
+def phase_letters() -> dict[str, str]:
+    """Phase in words -> its letter."""
+    return {phase["name"]: phase["letter"] for phase in words()["phases"]}
 
 
 def _phase(phase: Phase) -> dict[str, str]:

@@ -82,7 +82,7 @@ export class Chart {
     const ink = () => this.colours.faint;
     const line = () => this.colours.line;
     const own = { label, labelSize: 16, labelFont: "11px system-ui", font: "11px system-ui", labelGap: 0, stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: 4 }, gap: 3 };
-    const side = which === 0 ? { size: 34 } : { size: 52 };
+    const side = which === 0 ? { size: 22 } : { size: 52 };
     if (which === 0 && this.now.xTicks) {
       return { ...own, ...side, splits: () => this.now.xTicks.map(([place]) => place), values: () => this.now.xTicks.map(([, text]) => text) };
     }
@@ -115,7 +115,7 @@ export class Chart {
 /** Ticks of a logarithmic axis: whole decades, with 2 and 5 between them where fewer than two lie in range. */
 export function logTicks(low, high, most) {
   const whole = decades(low, high, most);
-  if (whole.length >= 2) return whole;
+  if (whole.length >= 2 && high - low > 2.5) return whole;
   const ticks = [];
   for (let k = Math.floor(low); k <= Math.ceil(high); k++) for (const m of [1, 2, 5]) ticks.push(k + Math.log10(m));
   return ticks.filter((t) => t >= low && t <= high);

@@ -80,7 +80,9 @@ function phase(get, words, held) {
 function bulk(get, words) {
   const [p, spikes] = [get("bulk_p"), get("spikes")];
   if (Number.isNaN(p)) return "";
-  const noise = p >= words.levels.noise ? "The bulk is Marchenko-Pastur noise" : "The bulk is not noise";
+  const judged = get("phase"); // the verdict's own reading, so that words never contradict it
+  const isNoise = judged >= 0 && judged < 5 ? judged <= 2 : p >= words.levels.noise;
+  const noise = isNoise ? "The bulk is Marchenko-Pastur noise" : "The bulk is not noise";
   const ratio = get("lambda_max") / get("bulk_edge");
   const above = spikes > 0 ? `${count(spikes, "spike")} above it, the largest at ${number(ratio)} times the edge` : "no spikes";
   return `${noise} (p ${number(p)}); ${above}.`;

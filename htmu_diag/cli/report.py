@@ -1,0 +1,33 @@
+"""``htmu report RUN [RUN2 ...] [--out FILE]``: one self-contained HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from htmu_diag.cli.arguments import Arguments
+from htmu_diag.sinks.page import PAGE, write_page
+
+__all__ = ["run"]
+
+EPILOG = """\
+examples:
+  htmu report runs/chars
+  htmu report runs/chars runs/slow --out compared.html
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Write the page and print its path; returns 0."""
+    parser = Arguments(
+        prog="htmu report",
+        description="One HTML page of one run or several: every layer, every step, comparison. It opens from a disk.",
+        epilog=EPILOG,
+    )
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder (log_dir); the first one opens")
+    parser.add_argument("--out", metavar="FILE", help=f"where to write it (default: {PAGE} in the first run's folder)")
+    given = parser.parse_args(arguments)
+    folders = [Path(run) for run in given.runs]
+    out = Path(given.out) if given.out else folders[0] / PAGE
+    print(write_page(folders, out))
+    return 0

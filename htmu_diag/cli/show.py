@@ -1,0 +1,39 @@
+"""``htmu show RUN [--step S] [--kind KIND] [--json]``: the table of a run, live or finished, as it was stored."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+
+from htmu_diag.cli.arguments import Arguments
+from htmu_diag.report.export import json_text
+from htmu_diag.report.overview import overview
+from htmu_diag.report.show_text import show_text
+from htmu_diag.storage import load_run
+
+__all__ = ["run"]
+
+EPILOG = """\
+examples:
+  htmu show runs/chars
+  htmu show runs/chars --step 500
+  htmu show runs/chars --json | python -m json.tool
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Print the overview; returns 0. Raises StorageError for a folder or a step that is not there."""
+    parser = Arguments(
+        prog="htmu show",
+        description="The table of a run with verdicts and reasons, its phases through time, what changed since the "
+        "measurement before, and alarms. A run may be under way.",
+        epilog=EPILOG,
+    )
+    parser.add_argument("run", metavar="RUN", help="the run's folder (log_dir)")
+    parser.add_argument("--step", type=int, metavar="S", help="a measured step (default: the last one)")
+    parser.add_argument("--kind", default="weights", metavar="KIND", help="of spectra (default: weights)")
+    parser.add_argument("--json", action="store_true", help="everything as JSON")
+    given = parser.parse_args(arguments)
+    shown = overview(load_run(given.run), given.step, given.kind)
+    print(json_text(shown.content()) if given.json else show_text(shown, shutil.get_terminal_size((110, 24)).columns))
+    return 0

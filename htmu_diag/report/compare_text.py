@@ -1,0 +1,67 @@
+"""A comparison of runs as text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from htmu_diag.report.cells import number
+from htmu_diag.report.comparison import Comparison, Drift
+from htmu_diag.report.overview import shortest
+
+__all__ = ["compare_text"]
+
+_NAME = 40  # characters of a layer's name
+
+
+def compare_text(found: Comparison) -> str:
+    """Settings, averages, layers that differ, and one line that sums up."""
+    one, two = found.runs
+    how = "" if found.aligned == "step" else f" (equal {found.aligned})"
+    which = f"A  {one}: step {found.steps[0]}\nB  {two}: step {found.steps[1]}{how}"
+    different = [layer for layer in found.layers if layer.differs]
+    judged = "in their verdict, or with 95 % intervals that are apart"
+    same = len(found.layers) - len(different)
+    summary = f"{len(different)} of {len(found.layers)} layers differ ({judged}); {same} agree"
+    parts = [which, _settings(found), _averages(found), _layers(different), _only(found), summary]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _settings(found: Comparison) -> str:
+    if not found.settings:
+        return "settings: none that differ"
+    rows = [[key, str(a), str(b)] for key, (a, b) in found.settings.items()]
+    return _table(["settings that differ", "A", "B"], rows)
+
+
+def _averages(found: Comparison) -> str:
+    rows = [[name, number(a), number(b), number(b - a)] for name, (a, b) in found.averages.items()]
+    return _table(["averages over layers", "A", "B", "B - A"], rows)
+
+
+def _layers(drifts: Sequence[Drift]) -> str:
+    if not drifts:
+        return ""
+    names = shortest([drift.layer for drift in drifts], _NAME)
+    rows = []
+    for name, drift in zip(names, drifts, strict=True):
+        numbers = [_pair(drift, quantity) for quantity in drift.numbers]
+        verdict = drift.verdicts[0] if drift.verdicts[0] == drift.verdicts[1] else " -> ".join(drift.verdicts)
+        rows.append([name, *numbers, verdict])
+    return _table(["layers that differ (A -> B)", *drifts[0].numbers, "verdict"], rows)
+
+
+def _pair(drift: Drift, quantity: str) -> str:
+    """Both numbers; a star where their intervals do not meet."""
+    a, b = drift.numbers[quantity]
+    return f"{number(a)} -> {number(b)}{' *' if quantity in drift.apart else ''}"
+
+
+def _only(found: Comparison) -> str:
+    named = {run: ", ".join(names[:6]) + " ..." * (len(names) > 6) for run, names in found.only.items() if names}
+    return "\n".join(f"only in {run}: {names}" for run, names in named.items())
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(line[i]) for line in (heads, *rows)) for i in range(len(heads))]
+    lines = [[cell.ljust(w) for cell, w in zip(line, widths, strict=True)] for line in (heads, *rows)]
+    return "\n".join("  ".join(line).rstrip() for line in lines)

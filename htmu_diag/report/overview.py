@@ -1,0 +1,153 @@
+"""A run in plain values, from its stored numbers: rows with reasons, phases through time, what changed, what is wrong.
+
+Nothing is fitted here. Phases are letters (`ui.words`), a change counts once it has lasted `HELD` measurements, as on
+the page.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from htmu_diag.analysis import Reading
+from htmu_diag.errors import StorageError
+from htmu_diag.storage import Run
+from htmu_diag.ui.words import HELD, phase_letters
+
+__all__ = ["Overview", "held", "overview"]
+
+ABSENT = "."  # in a ribbon: not measured at that step
+_SHARP = 0.3  # decades of kappa between two measurements that are worth a line: far above the noise of a fit
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What `htmu show` tells.
+
+    run, step, steps: its folder, the step shown, all measured ones. rows: one a spectrum at that step, as
+    `Diagnosis.row`. ribbon: layer -> one letter a step, raw. changes, alarms: sentences. letters: letter -> phase.
+    waiting: steps whose spectra have no numbers. scalars: the newest numbers of the training at that step. others:
+    kinds that the run holds beside the one shown.
+    """
+
+    run: str
+    step: int
+    steps: tuple[int, ...]
+    rows: list[dict[str, Any]]
+    ribbon: dict[str, str]
+    changes: list[str]
+    alarms: list[str]
+    letters: Mapping[str, str]
+    waiting: tuple[int, ...] = ()
+    scalars: dict[str, float] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
+
+    def content(self) -> dict[str, Any]:
+        """As plain values for JSON."""
+        return {
+            **vars(self),
+            "steps": list(self.steps),
+            "waiting": list(self.waiting),
+            "others": list(self.others),
+            "letters": dict(self.letters),
+        }
+
+
+def overview(run: Run, step: int | None = None, kind: str = "weights") -> Overview:
+    """A run at a step (default: the last that has numbers). Raises StorageError for a step or a kind that it lacks."""
+    records = {record.step: record for record in run.records(fit=False)}
+    measured = [s for s, record in records.items() if any(r.source.kind.value == kind for r in record.readings)]
+    if not measured and step is None:
+        known = ", ".join(run.kinds) or "nothing yet"
+        raise StorageError(f"{run.directory}: no numbers of kind {kind!r}; this run has {known}")
+    wanted = measured[-1] if step is None else step
+    if wanted not in measured:
+        records[wanted] = run.record(wanted)  # fitted now, or refused in a sentence
+    history = {s: _of_kind(record.readings, kind) for s, record in sorted(records.items())}
+    before = max((s for s in measured if s < wanted), default=None)
+    letters = phase_letters()
+    return Overview(
+        str(run.directory),
+        wanted,
+        tuple(history),
+        [reading.row() for reading in history[wanted].values()],
+        _ribbon(history, letters),
+        [] if before is None else _changes(history[before], history[wanted], before),
+        [*records[wanted].events, *_alarms(history[wanted])],
+        {letter: name for name, letter in letters.items()},
+        tuple(s for s, record in records.items() if not record.readings),
+        _newest(run, wanted),
+        tuple(other for other in run.kinds if other != kind),
+    )
+
+
+def _of_kind(readings: Sequence[Reading], kind: str) -> dict[str, Reading]:
+    return {reading.source.name: reading for reading in readings if reading.source.kind.value == kind}
+
+
+def held(letters: str) -> str:
+    """A ribbon in which a change counts once it has lasted; what was not measured stays absent.
+
+    >>> held("RRSRSSSH")
+    'RRRRSSSS'
+    """
+    current, out = "", []
+    for place, letter in enumerate(letters):
+        if letter != ABSENT and letter != current:
+            ahead = [other for other in letters[place:] if other != ABSENT][:HELD]
+            current = letter if not current or (len(ahead) == HELD and set(ahead) == {letter}) else current
+        out.append(letter if letter == ABSENT else current)
+    return "".join(out)
+
+
+def _ribbon(history: Mapping[int, Mapping[str, Reading]], letters: Mapping[str, str]) -> dict[str, str]:
+    names = dict.fromkeys(name for readings in history.values() for name in readings)
+    known = {
+        name: "".join(
+            letters.get(readings[name].verdict, ABSENT) if name in readings else ABSENT for readings in history.values()
+        )
+        for name in names
+    }
+    return {name: ribbon for name, ribbon in known.items() if set(ribbon) != {ABSENT}}
+
+
+def _changes(before: Mapping[str, Reading], now: Mapping[str, Reading], step: int) -> list[str]:
+    said = []
+    for name, reading in now.items():
+        old = before.get(name)
+        if old is None:
+            said.append(f"{name}: measured, as it was not before")
+            continue
+        if reading.verdict != old.verdict:
+            said.append(f"{name}: {old.verdict} -> {reading.verdict} ({reading.reason})")
+        moved = _number(reading, "log_kappa") - _number(old, "log_kappa")
+        if abs(moved) >= _SHARP:
+            said.append(f"{name}: kappa {'rose' if moved > 0 else 'fell'} by a factor of {10 ** abs(moved):.2g}")
+    said += [f"{name}: no longer measured" for name in before if name not in now]
+    return [f"since step {step}: {text}" for text in said]
+
+
+def _alarms(now: Mapping[str, Reading]) -> list[str]:
+    said = []
+    for name, reading in now.items():
+        if reading.verdict == "rank-collapse":
+            said.append(f"{name}: {reading.reason}; look for dead units, or a learning rate that is too large")
+        if _number(reading, "lambda_max") == 0:
+            said.append(f"{name}: all its values are zero; check its initialisation")
+    return said
+
+
+def _newest(run: Run, step: int) -> dict[str, float]:
+    until = {tag: [value for at, value in curve if at <= step] for tag, curve in run.scalars().items()}
+    return {tag: values[-1] for tag, values in until.items() if values}
+
+
+def _number(reading: Reading, name: str) -> float:
+    return reading.numbers.get(name, math.nan)
+
+
+def shortest(names: Sequence[str], room: int) -> list[str]:
+    """The ends of long names, where layers differ."""
+    return [name if len(name) <= room else f"...{name[3 - room :]}" for name in names]

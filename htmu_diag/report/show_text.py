@@ -1,0 +1,89 @@
+"""An overview as text for a terminal of any width."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from htmu_diag.report.cells import NO_VALUE, number
+from htmu_diag.report.overview import Overview, held, shortest
+
+__all__ = ["show_text"]
+
+_COLUMNS = ("alpha", "tail", "kappa", "spikes", "stable_rank")  # "tail": what is said of the power law
+_NAME = 34  # characters of a layer's name
+_LINES = 12  # of changes
+
+
+def show_text(shown: Overview, width: int = 100) -> str:
+    """The table with reasons, the phases through time, what changed, what is wrong."""
+    span = f"{len(shown.steps)} steps, {shown.steps[0]} to {shown.steps[-1]}"
+    losses = "  ".join(f"{tag} {value:.4g}" for tag, value in shown.scalars.items())
+    parts = ["\n".join(line for line in (f"{shown.run}: step {shown.step} of {span}", losses) if line)]
+    parts += [_table(shown.rows, width), _reasons(shown.rows)]
+    if shown.ribbon:
+        parts.append(_ribbons(shown, width))
+    parts += [_list("changed", shown.changes), _list("alarms", shown.alarms)]
+    if shown.others:
+        parts.append(f"also measured: {', '.join(shown.others)} (--kind)")
+    if shown.waiting:
+        parts.append(f"steps whose spectra have no numbers yet: {len(shown.waiting)}")
+    return "\n\n".join(part for part in parts if part)
+
+
+def _table(rows: Sequence[Mapping[str, Any]], width: int) -> str:
+    heads = ["layer", "shape", *_COLUMNS, "verdict"]
+    names = shortest([str(row["name"]) for row in rows], min(_NAME, width // 3))
+    cells = [[name, f"{row['rows']} x {row['columns']}", *_numbers(row)] for name, row in zip(names, rows, strict=True)]
+    widths = [max(len(line[i]) for line in (heads, *cells)) for i in range(len(heads) - 1)]
+    lines = [_line(heads[:-1], widths, heads[-1])]
+    lines += [_line(line, widths, str(row["verdict"])) for line, row in zip(cells, rows, strict=True)]
+    return "\n".join(lines)
+
+
+def _reasons(rows: Sequence[Mapping[str, Any]]) -> str:
+    said = [f"  {row['name']}: {row['verdict']}: {row['reason']}" for row in rows if row.get("reason")]
+    return "\n".join(["why:", *said]) if said else ""
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], last: str) -> str:
+    aligned = [cell.ljust(w) if i < 1 else cell.rjust(w) for i, (cell, w) in enumerate(zip(cells, widths, strict=True))]
+    return "  ".join([*aligned, last]).rstrip()
+
+
+def _numbers(row: Mapping[str, Any]) -> list[str]:
+    return [_alpha(row) if name == "alpha" else _value(row, name) for name in _COLUMNS]
+
+
+def _alpha(row: Mapping[str, Any]) -> str:
+    low, high = (row.get(f"alpha_{end}", math.nan) for end in ("low", "high"))
+    interval = f" [{number(low)}, {number(high)}]" if math.isfinite(low) else ""
+    return f"{_value(row, 'alpha')}{interval}"
+
+
+def _value(row: Mapping[str, Any], name: str) -> str:
+    value = row.get(name, math.nan)
+    if name == "kappa" and row.get("htmp_status") == "at_boundary" and value > 1:
+        return f"noise (>= {10 ** math.floor(math.log10(value) + 1e-6):g})"
+    return number(value) if isinstance(value, float) else str(value or NO_VALUE)
+
+
+def _ribbons(shown: Overview, width: int) -> str:
+    names = shortest(list(shown.ribbon), min(_NAME, width // 3))
+    across = max(map(len, names))
+    room = max(width - across - 2, 20)
+    every = max(1, math.ceil(len(shown.steps) / room))
+    legend = ", ".join(f"{letter} {phase}" for letter, phase in shown.letters.items())
+    each = "a letter a step" if every == 1 else f"a letter every {every} steps"
+    lines = [f"phases, steps {shown.steps[0]} to {shown.steps[-1]}, {each} ({legend})"]
+    for name, ribbon in zip(names, shown.ribbon.values(), strict=True):
+        lines.append(f"{name.ljust(across)}  {held(ribbon)[::every]}")
+    return "\n".join(lines)
+
+
+def _list(title: str, sentences: Sequence[str]) -> str:
+    if not sentences:
+        return ""
+    more = [f"... and {len(sentences) - _LINES} more"] if len(sentences) > _LINES else []
+    return "\n".join([f"{title}:", *(f"  {sentence}" for sentence in [*sentences[:_LINES], *more])])

@@ -1,0 +1,87 @@
+"""The run's page: one HTML file that is written while the run grows, so that a killed run has one too."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from htmu_diag.analysis.history import History
+from htmu_diag.analysis.record import StepRecord
+from htmu_diag.errors import StorageError
+from htmu_diag.files import write_atomically
+from htmu_diag.report.page import page
+from htmu_diag.report.stored import history_from_store
+from htmu_diag.sinks.history import history_from_events
+from htmu_diag.storage import load_run
+
+__all__ = ["PAGE", "PageSink", "history_of_run", "write_page"]
+
+PAGE = "report.html"
+
+
+class PageSink:
+    """Writes ``report.html`` into a run's folder at the first, second, fourth, eighth ... record and at the end.
+
+    directory: the run's folder, with its event files or its store. announce: print the page's path at the end.
+    Comes after the sinks whose files it reads. Raises StorageError where the page cannot be written.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str], *, announce: bool = False) -> None:
+        self.directory, self._announce = Path(directory), announce
+        self._records, self._written, self._open = 0, 0, False
+
+    def open(self, run: Mapping[str, Any], *, start_step: int) -> None:
+        """Begin counting records."""
+        self._records, self._written, self._open = 0, 0, True
+
+    def write(self, record: StepRecord) -> None:
+        if record.diagnoses:
+            self._records += 1
+            if self._records & (self._records - 1) == 0:
+                self._write()
+
+    def close(self) -> None:
+        """Write the last page; harmless when called twice."""
+        if not self._open:
+            return
+        self._open = False
+        if self._records > self._written:
+            self._write()
+        if self._announce and self._written:
+            print(f"htmu: this run's page is {self.directory / PAGE}")
+
+    def _write(self) -> None:
+        write_page([self.directory], self.directory / PAGE)
+        self._written = self._records
+
+
+def write_page(folders: Sequence[Path], out: Path) -> Path:
+    """The page of one run or several, the first of which opens. Raises StorageError for a folder that is no run."""
+    names = _names(folders)
+    histories = [history_of_run(folder, name) for folder, name in zip(folders, names, strict=True)]
+    text = page(histories[::-1], f"Spectra: {', '.join(names)}")
+    write_atomically(out, text.encode(), fsync=False)
+    return out
+
+
+def history_of_run(folder: Path, name: str = "") -> History:
+    """A run from its event files, or from its store where it has none. Raises StorageError where it has neither."""
+    name = name or _names([folder])[0]
+    found = history_from_events(folder, name) if folder.is_dir() else None
+    if found is None:
+        found = history_from_store(load_run(folder), name)
+    if not found.tables:
+        raise StorageError(f"{folder}: this run has no measurement yet; wait for its first one")
+    return found
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """The last part of each path that tells them apart."""
+    paths = [folder.resolve() for folder in folders]
+    for depth in range(1, 5):
+        names = ["/".join(path.parts[-depth:]) for path in paths]
+        if len(set(names)) == len(names):
+            return names
+    return [str(path) for path in paths]

@@ -1,0 +1,132 @@
+"""`htmu show` and `htmu compare` tell stored numbers: nothing is fitted again, and words agree with numbers."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from htmu_diag.cli import main
+from htmu_diag.errors import InputError, StorageError
+from htmu_diag.report.comparison import compare_runs
+from htmu_diag.report.overview import held, overview
+from htmu_diag.report.show_text import show_text
+from htmu_diag.storage import load_run
+from tests.browser.runs import NAMES, STEPS, spectrum
+from tests.browser.stored import store
+
+FEW = NAMES[:4]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    root = tmp_path_factory.mktemp("stored")
+    store(root / "slow", 1.0, names=FEW)
+    store(root / "fast", 3.0, names=FEW)
+    return root / "slow", root / "fast"
+
+
+def test_a_run_is_shown_at_its_last_step_with_reasons(runs: tuple[Path, Path]) -> None:
+    shown = overview(load_run(runs[0]))
+    assert (shown.step, shown.steps) == (200, STEPS)
+    assert [row["name"] for row in shown.rows] == list(FEW)
+    assert shown.rows[0]["alpha"] == spectrum(FEW[0], 200, 1.0).tail.alpha
+    assert shown.others == ("hessian",)
+    text = show_text(shown, 100)
+    assert f"{FEW[0]}: {shown.rows[0]['verdict']}: {shown.rows[0]['reason']}" in text
+    assert "train/loss 0.3913" in text
+
+
+def test_nothing_is_fitted(runs: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("fitted again")
+
+    monkeypatch.setattr("htmu_diag.storage.stored_record.diagnose", refuse)
+    overview(load_run(runs[0]), 60)
+    compare_runs(load_run(runs[0]), load_run(runs[1]))
+
+
+def test_the_ribbon_has_a_letter_for_each_measurement_and_none_where_a_layer_failed(runs: tuple[Path, Path]) -> None:
+    shown = overview(load_run(runs[0]))
+    for name, ribbon in shown.ribbon.items():
+        words = [spectrum(name, step, 1.0).verdict for step in STEPS]
+        expected = [next(k for k, v in shown.letters.items() if v == word) for word in words]
+        assert list(ribbon) == [
+            "." if (step, name) == (40, FEW[3]) else x for step, x in zip(STEPS, expected, strict=True)
+        ]
+
+
+def test_a_change_counts_once_it_has_lasted() -> None:
+    assert held("RRHRHHHDH") == "RRRRHHHHH"
+    assert held("R.H.HH") == "R.H.HH"
+    assert held("RHH") == "RRR"
+
+
+def test_changes_name_the_layer_both_verdicts_and_why(runs: tuple[Path, Path]) -> None:
+    said = []
+    for before, step in zip(STEPS[:-1], STEPS[1:], strict=True):
+        for change in overview(load_run(runs[0]), step).changes:
+            assert change.startswith(f"since step {before}: ")
+            said.append(change)
+    moved = [(name, spectrum(name, 0, 1.0).verdict) for name in FEW]
+    for name, first in moved:
+        assert any(f"{name}: {first} -> " in change for change in said)
+    assert f"since step 30: {FEW[3]}: no longer measured" in said
+    assert f"since step 40: {FEW[3]}: measured, as it was not before" in said
+
+
+def test_what_could_not_be_measured_is_an_alarm(runs: tuple[Path, Path]) -> None:
+    assert overview(load_run(runs[0]), 40).alarms[0] == f"{FEW[3]}: 3 of 64 values are NaN at step 40"
+    assert overview(load_run(runs[0]), 200).alarms == []
+
+
+def test_a_run_is_the_same_as_itself_and_not_as_another(runs: tuple[Path, Path]) -> None:
+    slow, fast = (load_run(run) for run in runs)
+    same, other = compare_runs(slow, slow), compare_runs(slow, fast)
+    assert not same.differs
+    assert same.settings == {}
+    assert other.differs
+    assert other.settings == {"optimizer.lr": (0.001, 0.003)}
+    for drift in other.layers:
+        one, two = (spectrum(drift.layer, 200, rate) for rate in (1.0, 3.0))
+        assert drift.verdicts == (one.verdict, two.verdict)
+        low, high = one.numbers["alpha_low"], one.numbers["alpha_high"]
+        apart = two.numbers["alpha_high"] < low or two.numbers["alpha_low"] > high
+        assert ("alpha" in drift.apart) == apart
+
+
+def test_runs_can_be_read_where_their_losses_are_equal(runs: tuple[Path, Path]) -> None:
+    slow, fast = (load_run(run) for run in runs)
+    found = compare_runs(slow, fast, at_loss="train/loss")
+    assert found.steps == (200, 80)  # 3 / (1 + 200/30) is reached by the faster run between 60 and 80
+    with pytest.raises(InputError, match="no curve 'test/loss'; it has train/loss"):
+        compare_runs(slow, fast, at_loss="test/loss")
+
+
+def test_what_cannot_be_compared_is_said(runs: tuple[Path, Path]) -> None:
+    slow, fast = (load_run(run) for run in runs)
+    with pytest.raises(StorageError, match="step 7 is not measured in both runs; common steps: 0 to 200"):
+        compare_runs(slow, fast, step=7)
+    with pytest.raises(StorageError, match="no numbers of kind 'ntk'"):
+        compare_runs(slow, fast, kind="ntk")
+    with pytest.raises(StorageError, match="no record of step 7"):
+        overview(load_run(runs[0]), 7)
+    with pytest.raises(StorageError, match="this run has weights, hessian"):
+        overview(load_run(runs[0]), kind="ntk")
+
+
+def test_the_commands_print_and_answer_with_their_exit_code(
+    runs: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    slow, fast = map(str, runs)
+    assert main(["show", slow, "--step", "60"]) == 0
+    assert "step 60 of 12 steps, 0 to 200" in capsys.readouterr().out
+    assert main(["show", slow, "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["step"], len(shown["rows"])) == (200, len(FEW))
+    assert main(["compare", slow, slow]) == 0
+    assert "0 of 4 layers differ" in capsys.readouterr().out
+    assert main(["compare", slow, fast, slow, "--json"]) == 1
+    assert [one["differs"] for one in json.loads(capsys.readouterr().out)] == [True, False]
+    assert main(["compare", slow, "/nowhere"]) == 2
+    assert main(["report", slow, fast, "--out", str(runs[0] / "both.html")]) == 0
+    assert capsys.readouterr().out.strip().endswith("both.html")
