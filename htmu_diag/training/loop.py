@@ -18,6 +18,7 @@ from htmu_diag.errors import StorageError
 from htmu_diag.files import storage_errors, write_atomically
 from htmu_diag.monitor import Monitor, watch
 from htmu_diag.monitor.plan import Plan
+from htmu_diag.sinks import PageSink, TensorBoardSink
 from htmu_diag.storage import run_info
 from htmu_diag.training.checkpoints import latest_checkpoint, load_checkpoint, save_checkpoint
 from htmu_diag.training.interruption import Interruption
@@ -142,7 +143,7 @@ def _watch(state: State, config: TrainConfig, out: Path) -> Monitor:
         budget=chosen.budget or None,
         strict=chosen.strict,
         options=Options(bootstrap=chosen.bootstrap),
-        sinks=None if chosen.tensorboard else (),
+        sinks=[TensorBoardSink(out), PageSink(out)] if chosen.tensorboard else (),
         run_info=run_info(as_dict(config), seed=config.seed),
         start_step=state.step,
         batch_size=config.data.batch_size,

@@ -15,6 +15,7 @@ from htmu_diag.analysis import Diagnosis, StepRecord
 from htmu_diag.config import TrainConfig
 from htmu_diag.files import write_atomically
 from htmu_diag.report import esd_figure, png
+from htmu_diag.sinks.page import PAGE
 from htmu_diag.storage import load_run
 from htmu_diag.training.final_table import final_tables
 from htmu_diag.training.loop import Outcome, Progress, train
@@ -74,6 +75,8 @@ def _show(console: Console, outcome: Outcome, out: Path) -> None:
         _print(console, f"picture:     {_picture(outcome.record, out)}")
     if outcome.test is not None:
         _print(console, f"test:        accuracy {100 * outcome.test.accuracy:.2f} %, loss {outcome.test.loss:.4f}")
+    if (out / PAGE).exists():
+        _print(console, f"page:        {out / PAGE}")
     _print(console, f"curves:      tensorboard --logdir {shlex.quote(str(out))}")
 
 

@@ -70,9 +70,7 @@ def test_a_store_gives_the_same_history_as_the_event_files(events: Path, kept: P
     for key, densities in one.densities.items():
         assert two.densities[key].first == densities.first
         assert two.densities[key].rows == pytest.approx(densities.rows, rel=1e-4, abs=1e-7, nan_ok=True), key
-    assert {tag: two.scalars[tag] for tag in ("train/loss",)} == pytest.approx(
-        {"train/loss": one.scalars["train/loss"]}
-    )
+    assert np.array(two.scalars["train/loss"]) == pytest.approx(np.array(one.scalars["train/loss"]))
     assert one.events == two.events
 
 
@@ -100,7 +98,7 @@ def test_names_cannot_end_the_element_they_lie_in(events: Path) -> None:
 
 def test_the_page_asks_nobody_for_anything(events: Path) -> None:
     text = page([history_of_run(events)], "x")
-    assert not re.findall(r"(?:src|href)\s*=", text)
+    assert not re.findall(r"<[a-z]+ [^>]*(?:src|href)\s*=", text)
     assert "default-src 'none'" in text
 
 

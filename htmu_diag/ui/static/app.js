@@ -224,7 +224,7 @@ class App {
   drawSpectrum(now) {
     const { frame, layer, step, name, density, words } = now;
     const shape = frame.layers[layer].shape.join(" × ");
-    this.spectrumTitle.textContent = `${name}  ${shape}, step ${frame.steps[step]}`;
+    this.spectrumTitle.textContent = `${name}, ${shape}, step ${frame.steps[step]}`;
     const held = frame.heldPhases(words.held)[layer * frame.steps.length + step];
     this.verdict.textContent = verdict(frame, layer, step, words, held).join(" ");
     this.spectrum.chart.box.hidden = this.history.box.hidden = this.historyNote.hidden = !density;

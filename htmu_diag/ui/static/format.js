@@ -20,7 +20,10 @@ export function power(exponent) {
 }
 
 /** A value from its decimal logarithm. */
-export const fromLog = (log) => number(Number((10 ** log).toPrecision(3)));
+export function fromLog(log) {
+  const value = Number((10 ** log).toPrecision(3));
+  return value >= 1e-3 && value < 1e4 ? String(value) : scientific(value);
+}
 
 /** A symbol of the table of quantities with its Greek letters ("log10 kappa" is "log₁₀ κ"). */
 export function pretty(symbol) {
