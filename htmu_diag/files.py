@@ -3,20 +3,24 @@
 ``os.replace`` is atomic on one file system (POSIX rename), so a reader sees the old file or the new one, and a process
 killed at any moment leaves at most a stray temporary file. Against a power loss the bytes are flushed to the device
 *before* the rename (else the name can survive without its content) and the folder after it (else the name can be lost).
+
+No link is followed at a name that is written: in a folder that somebody else made it may lead to a file of the user's.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from htmu_diag.errors import StorageError
 
-__all__ = ["TEMPORARY", "append", "storage_errors", "sync_folder", "write_atomically"]
+__all__ = ["TEMPORARY", "append", "own_folder", "storage_errors", "sync_folder", "write_atomically"]
 
-_APPEND = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)  # Windows opens texts without O_BINARY
+_PLAIN = os.O_WRONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 TEMPORARY = ".writing"  # suffix of files that are not there yet
 
 
@@ -28,6 +32,8 @@ def storage_errors(doing: str, path: Path) -> Iterator[None]:
     except StorageError:
         raise
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise StorageError(f"cannot {doing} {path}: a link, which is not followed; remove it") from error
         reason = error.strerror or str(error)
         raise StorageError(
             f"cannot {doing} {path}: {reason}; free some space or choose another folder that can be written"
@@ -52,14 +58,34 @@ def write_atomically(path: Path, data: bytes, *, fsync: bool = True) -> None:
             sync_folder(path.parent)
 
 
-def append(path: Path, data: bytes, *, create: bool = True) -> None:
+def append(path: Path, data: bytes, *, create: bool = True, fsync: bool = False) -> None:
     """Add bytes to the end of a file, all or none. Raises StorageError; the file then ends where it ended before."""
     with storage_errors("write", path):
-        descriptor = os.open(path, _APPEND | (os.O_CREAT if create else 0), 0o666)
+        descriptor = os.open(path, _PLAIN | os.O_APPEND | (os.O_CREAT if create else 0), 0o666)
         try:
             _append_or_cut(descriptor, data)
+            if fsync:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def own_folder(path: Path, *, afresh: bool = False) -> Path:
+    """A folder that is made unless it is there; a link in its place is refused. Raises StorageError.
+
+    afresh: what is there already goes first, a link as a link.
+    """
+    with storage_errors("create", path):
+        if path.is_symlink() and not afresh:
+            raise StorageError(
+                f"{path}: a link, and nothing is written through links; remove it, or choose another folder"
+            )
+        if afresh and (path.is_symlink() or path.is_file()):
+            path.unlink()
+        elif afresh and path.exists():
+            shutil.rmtree(path)
+        path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def sync_folder(folder: Path) -> None:
@@ -84,7 +110,10 @@ def _append_or_cut(descriptor: int, data: bytes) -> None:
 
 
 def _write(path: Path, data: bytes, fsync: bool) -> None:
-    with open(path, "wb") as file:
+    with suppress(FileNotFoundError):
+        path.unlink()  # of a process that was killed, or a link that somebody put there
+    descriptor = os.open(path, _PLAIN | os.O_CREAT | os.O_EXCL, 0o666)
+    with open(descriptor, "wb") as file:
         file.write(data)
         file.flush()
         if fsync:

@@ -7,18 +7,19 @@ Any safetensors reader opens it. A resumed run writes its own, so that a later r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load, save
 
 from htmu_diag.errors import StorageError
 from htmu_diag.files import write_atomically
-from htmu_diag.storage.segments import segments
+from htmu_diag.plain_files import open_plain
+from htmu_diag.storage.segments import Segment
 
 __all__ = ["PROBE_BATCH", "latest_arrays", "write_arrays"]
 
@@ -32,14 +33,15 @@ def write_arrays(segment: Path, name: str, arrays: Arrays, *, fsync: bool = True
     write_atomically(_path(segment, name), save(contiguous), fsync=fsync)
 
 
-def latest_arrays(root: Path, name: str) -> dict[str, npt.NDArray[Any]]:
+def latest_arrays(attempts: Sequence[Segment], name: str) -> dict[str, npt.NDArray[Any]]:
     """Those of the latest attempt that has some; empty where none has. Raises StorageError for a damaged file."""
-    for segment in reversed(segments(root)):
+    for segment in reversed(attempts):
         path = _path(segment.path, name)
         if path.exists():
             try:
-                return load_file(path)
-            except (SafetensorError, ValueError) as error:
+                with open_plain(path) as file:
+                    return load(file.read())
+            except (SafetensorError, ValueError, OSError) as error:
                 raise StorageError(
                     f"{path}: cut short or damaged ({error}); copy it again from where it is whole"
                 ) from error

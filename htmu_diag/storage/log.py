@@ -11,9 +11,12 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from htmu_diag.errors import InputError
 from htmu_diag.files import append
-from htmu_diag.storage.segments import segments, visible_records
+from htmu_diag.plain_files import open_plain
+from htmu_diag.storage.segments import Segment, segments, visible_records
 
 __all__ = ["LogLine", "append_line", "holds_a_run", "visible_lines"]
 
@@ -38,10 +41,10 @@ def append_line(segment: Path, line: LogLine) -> None:
     append(path, f"{json.dumps(content)}\n".encode())
 
 
-def visible_lines(root: Path) -> list[LogLine]:
+def visible_lines(attempts: Sequence[Segment]) -> list[LogLine]:
     """The lines of all attempts, oldest first, without those that a later attempt superseded."""
     lines: list[LogLine] = []
-    for segment in segments(root):
+    for segment in attempts:
         lines = [line for line in lines if not segment.supersedes(line.step)]
         lines.extend(_read(segment.path / LOG))
     return lines
@@ -49,13 +52,29 @@ def visible_lines(root: Path) -> list[LogLine]:
 
 def holds_a_run(root: Path) -> bool:
     """Whether anything was recorded or logged there: a new run from step 0 would hide it."""
-    return bool(visible_records(root)) or any(any(_read(segment.path / LOG)) for segment in segments(root))
+    attempts = segments(root)
+    return bool(visible_records(attempts)) or any(any(_read(segment.path / LOG)) for segment in attempts)
 
 
 def _read(path: Path) -> Iterator[LogLine]:
-    if path.exists():
-        for number, text in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
-            try:
-                yield LogLine(**json.loads(text))
-            except (ValueError, TypeError):
-                warnings.warn(f"dropped damaged line {number} of {path}", RuntimeWarning, stacklevel=2)
+    try:
+        with open_plain(path) as file:
+            texts = file.read().split(b"\n")[:-1]  # what follows the last newline is not there yet
+    except FileNotFoundError:
+        return
+    except (OSError, InputError) as error:
+        warnings.warn(f"dropped {path}: {error}", RuntimeWarning, stacklevel=2)
+        return
+    for number, text in enumerate(texts, start=1):
+        try:
+            yield _line(json.loads(text))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            warnings.warn(f"dropped damaged line {number} of {path}", RuntimeWarning, stacklevel=2)
+
+
+def _line(content: Any) -> LogLine:
+    step, events = content["step"], content.get("events", [])
+    if not isinstance(step, int) or not all(isinstance(event, str) for event in events):
+        raise ValueError("no line of a log")
+    scalars = {str(tag): float(value) for tag, value in content["scalars"].items()}
+    return LogLine(step, float(content["wall_time"]), scalars, tuple(events))

@@ -20,6 +20,7 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +90,9 @@ class StepNumbers:
 
     def agrees(self, options: Options) -> bool:
         """Whether this version's `diagnose` with these options gives these numbers."""
-        same = {**asdict(Options()), **self.options, "hold": options.hold}  # of what is shown, not of what is found
-        return self.version == __version__ and same == asdict(options)
+        # what `hold` changes is how a verdict is shown, not what is found
+        same = {**_plain_options(Options()), **self.options, "hold": options.hold}
+        return self.version == __version__ and same == _plain_options(options)
 
     def reading(self, row: int) -> Reading:
         """One row. Raises ValueError for a kind of spectrum that this version does not know."""
@@ -98,6 +100,11 @@ class StepNumbers:
         numbers = dict(zip(self.quantities, self.values[row].tolist(), strict=True))
         texts = {word: said[row] for word, said in self.texts.items()}
         return Reading(Source(Kind(kind), name, (rows, columns), self.step), numbers, texts)
+
+
+@lru_cache(maxsize=8)
+def _plain_options(options: Options) -> dict[str, Any]:
+    return asdict(options)
 
 
 def joined(step: int, rows: Sequence[tuple[StepNumbers, int]]) -> StepNumbers:

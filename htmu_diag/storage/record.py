@@ -14,26 +14,23 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
 from htmu_diag.errors import StorageError
 from htmu_diag.kinds import Kind
+from htmu_diag.plain_files import open_plain
 from htmu_diag.spectrum import Estimator, Floats, Source, Spectrum
-from htmu_diag.storage.safetensors_bytes import safetensors_bytes
+from htmu_diag.storage.header import SCHEMA, DamagedRecord, Header, NewerRecord, parse_header
+from htmu_diag.storage.safetensors_bytes import SafetensorsPart, safetensors_bytes
+from htmu_diag.storage.segments import Segment, Slot, record_step
 
 __all__ = ["SCHEMA", "DamagedRecord", "Header", "StoredStep", "checksum", "decode", "decode_header", "encode"]
-
-SCHEMA = 1
-
-
-class DamagedRecord(StorageError):
-    """A record that is cut short or does not match its checksum: readers drop it."""
 
 
 @dataclass(frozen=True)
@@ -45,21 +42,6 @@ class StoredStep:
     spectra: tuple[Spectrum, ...] = ()
     scalars: Mapping[str, float] = field(default_factory=dict)
     events: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Header:
-    """A record without its arrays. spectra: one mapping each, in the order of the model (see `encode`)."""
-
-    step: int
-    wall_time: float
-    scalars: Mapping[str, float]
-    events: tuple[str, ...]
-    spectra: tuple[Mapping[str, Any], ...]
-
-    def find(self, name: str, kind: Kind) -> list[int]:
-        """Indices of the spectra of that layer and kind."""
-        return [i for i, s in enumerate(self.spectra) if s["source"]["name"] == name and s["source"]["kind"] == kind]
 
 
 def encode(record: StoredStep) -> bytes:
@@ -82,17 +64,17 @@ def encode(record: StoredStep) -> bytes:
     return safetensors_bytes(arrays, {"header": text, "crc32": str(zlib.crc32(text.encode()))})
 
 
-def decode_header(path: Path) -> Header:
-    """The header alone. Raises DamagedRecord where the file is torn, StorageError where a newer version wrote it."""
-    with _open(path) as file:
-        return _parse(file.metadata() or {}, path)
+def decode_header(place: Path | Slot) -> Header:
+    """The header alone. Raises DamagedRecord where it cannot be read, StorageError where a newer version wrote it."""
+    with _opened(place) as part:
+        return parse_header(part.metadata)
 
 
-def decode(path: Path, header: Header, wanted: Sequence[int] | None = None) -> tuple[Spectrum, ...]:
+def decode(place: Path | Slot, header: Header, wanted: Sequence[int] | None = None) -> tuple[Spectrum, ...]:
     """The spectra with the given indices (default: all), in that order. Raises DamagedRecord."""
     indices = range(len(header.spectra)) if wanted is None else wanted
-    with _open(path) as file:
-        return tuple(_decode_spectrum(file, index, header.spectra[index], path) for index in indices)
+    with _opened(place) as part:
+        return tuple(_decode_spectrum(part, index, header.spectra[index]) for index in indices)
 
 
 def checksum(spectrum: Spectrum) -> int:
@@ -120,15 +102,14 @@ def _encode_spectrum(spectrum: Spectrum) -> tuple[dict[str, Any], dict[str, Floa
     return entry, arrays
 
 
-def _decode_spectrum(file: Any, index: int, entry: Mapping[str, Any], path: Path) -> Spectrum:
-    stored = set(file.keys())
-    names = [name for name in ("values", "weights") if f"{index}/{name}" in stored]
-    arrays = [file.get_tensor(f"{index}/{name}") for name in names]
+def _decode_spectrum(part: SafetensorsPart, index: int, entry: Mapping[str, Any]) -> Spectrum:
+    names = [name for name in ("values", "weights") if f"{index}/{name}" in part]
+    arrays = [part.array(f"{index}/{name}") for name in names]
     if not names or _checksum(arrays) != entry["crc32"]:
-        raise DamagedRecord(f"{path}: spectrum {index} does not match its checksum")
+        raise DamagedRecord(f"spectrum {index} does not match its checksum")
     values = arrays[0]
     weights = arrays[1] if len(arrays) == 2 else np.full(values.shape, entry["weight"] or 0.0)
-    source, estimator = _source(entry["source"], path), Estimator(**entry["estimator"])
+    source, estimator = _source(entry["source"]), Estimator(**entry["estimator"])
     return Spectrum(values, weights, entry["dimension"], source, estimator, entry["scalars"])
 
 
@@ -138,11 +119,11 @@ def _source_entry(source: Source) -> dict[str, Any]:
     return entry if source.kind.is_own else {**entry, "kind_traits": source.kind.traits}
 
 
-def _source(entry: Mapping[str, Any], path: Path) -> Source:
+def _source(entry: Mapping[str, Any]) -> Source:
     known = dict(entry)
     name, traits = known.pop("kind"), known.pop("kind_traits", None)
     if traits is None and name not in set(Kind):
-        raise StorageError(f"{path}: unknown kind of spectrum {name!r}; upgrade htmu_diag")
+        raise DamagedRecord(f"unknown kind of spectrum {name!r}; upgrade htmu_diag")
     return Source(**{**known, "kind": Kind.again(name, traits or {}), "shape": tuple(known["shape"])})
 
 
@@ -153,28 +134,31 @@ def _checksum(arrays: Any) -> int:
     return crc
 
 
-def _open(path: Path) -> Any:
+@contextmanager
+def _opened(place: Path | Slot) -> Iterator[SafetensorsPart]:
+    """A block in which a record is read: whatever is wrong with it becomes a DamagedRecord that names the file."""
+    slot = place if isinstance(place, Slot) else Slot(place)
     try:
-        return safe_open(str(path), framework="numpy")
-    except SafetensorError as error:
-        raise DamagedRecord(f"{path}: {error}") from error
+        slot, file = _open(slot)
+        with file:
+            yield SafetensorsPart(file, slot.offset, slot.size)
+    except DamagedRecord as error:
+        raise DamagedRecord(f"{slot}: {error}") from error
+    except NewerRecord as error:
+        raise StorageError(f"{slot}: {error}") from error
     except OSError as error:
-        raise StorageError(f"{path}: cannot be read ({error}); check the folder's permissions") from error
+        raise DamagedRecord(f"{slot}: cannot be read ({error.strerror or error})") from error
+    except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as error:
+        raise DamagedRecord(f"{slot}: not a record ({type(error).__name__}: {error})") from error
 
 
-def _parse(metadata: Mapping[str, str], path: Path) -> Header:
-    text = metadata.get("header", "")
-    if str(zlib.crc32(text.encode())) != metadata.get("crc32"):
-        raise DamagedRecord(f"{path}: the header does not match its checksum")
-    content = json.loads(text)
-    if content["schema"] > SCHEMA:
-        raise StorageError(
-            f"{path}: written with schema {content['schema']}, this version reads up to {SCHEMA}; upgrade htmu_diag"
-        )
-    return Header(
-        content["step"],
-        content["wall_time"],
-        content["scalars"],
-        tuple(content["events"]),
-        tuple(content["spectra"]),
-    )
+def _open(slot: Slot) -> tuple[Slot, IO[bytes]]:
+    """The record's file; of one that was packed since its place was looked up, the pack."""
+    try:
+        return slot, open_plain(slot.path)
+    except FileNotFoundError:
+        match = None if slot.packed else record_step(slot.path)
+        packed = None if match is None else Segment(0, 0, slot.path.parent).find_packed(match)
+        if packed is None:
+            raise
+        return packed, open_plain(packed.path)

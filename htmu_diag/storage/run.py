@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-import warnings
-from collections.abc import Iterator
-from dataclasses import fields
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +15,11 @@ from htmu_diag.analysis.quantities import declare_stored
 from htmu_diag.errors import StorageError
 from htmu_diag.spectrum import Kind, Spectrum
 from htmu_diag.storage.arrays import PROBE_BATCH, latest_arrays
+from htmu_diag.storage.information import RunInformation
 from htmu_diag.storage.log import visible_lines
-from htmu_diag.storage.record import DamagedRecord, Header, decode, decode_header
-from htmu_diag.storage.segments import RECORDS, visible_records
+from htmu_diag.storage.record import DamagedRecord, Header, decode
+from htmu_diag.storage.records import Records
+from htmu_diag.storage.segments import RECORDS, Slot, segments
 from htmu_diag.storage.stored_numbers import StoredNumbers
 from htmu_diag.storage.stored_record import StoredRecord
 from htmu_diag.storage.tables import Curves, curves, frame
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Run", "load_run"]
-
-Stamp = tuple[int, int]  # modification time in ns, size: a record that was added to has another stamp
 
 
 def load_run(directory: str | os.PathLike[str]) -> Run:
@@ -42,68 +39,86 @@ def load_run(directory: str | os.PathLike[str]) -> Run:
 
 
 class Run:
-    """A run as it lies on disk: its information, its steps, the spectra of each.
+    """A run as it lies on disk: its information, its steps, the spectra and numbers of each.
+
+    attempt: read one attempt alone, superseded steps included; see ``attempts``.
 
     A record that is cut short or damaged is dropped with one warning, and listed in ``dropped`` (file -> reason).
     """
 
-    def __init__(self, directory: str | os.PathLike[str]) -> None:
-        self.directory = Path(directory)
+    def __init__(self, directory: str | os.PathLike[str], *, attempt: int | None = None) -> None:
+        self.directory = Path(os.path.abspath(directory))
         if not (self.directory / RECORDS).is_dir():
             raise StorageError(f"{self.directory}: no run here (no folder '{RECORDS}'); pass the log_dir of a run")
-        self.dropped: dict[Path, str] = {}
-        self._headers: dict[Path, tuple[Stamp, Header]] = {}
+        self.attempt = attempt
+        self._records = Records(self.directory, attempt)
         self._numbers = StoredNumbers(self.directory)
-        declare_stored(self.info.get("quantities", ()))
+        self._information = RunInformation()
+        brought = self.info.get("quantities")
+        declare_stored(brought if isinstance(brought, list) else ())
+
+    @property
+    def dropped(self) -> dict[Path, str]:
+        """Records that are damaged, with the reason."""
+        return self._records.dropped
+
+    @property
+    def attempts(self) -> tuple[Run, ...]:
+        """Every attempt by itself, oldest first, each with its own ``info`` and all steps that it wrote."""
+        return tuple(Run(self.directory, attempt=segment.number) for segment in segments(self.directory))
+
+    @property
+    def start_step(self) -> int:
+        """The step at which the (latest) attempt began."""
+        found = self._records.attempts()
+        return found[-1].start if found else 0
 
     @property
     def info(self) -> dict[str, Any]:
-        """The content of ``run.json``; empty where it is missing."""
-        path = self.directory / "run.json"
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        return content
+        """The content of ``run.json``; empty where it is missing, or damaged, which is warned about."""
+        found = self._records.attempts()
+        folder = self.directory if self.attempt is None else found[-1].path if found else self.directory
+        return self._information.read(folder / "run.json")
 
     @property
     def options(self) -> Options:
-        """The options of the live analysis, from ``run.json``; the defaults where it has none."""
-        known = {field.name for field in fields(Options)}
-        return Options(**{name: value for name, value in self.info.get("options", {}).items() if name in known})
+        """The options of the live analysis, from ``run.json``; a default for what it has not as it should."""
+        return self._information.options(self.info.get("options", {}))
 
     @property
     def probe_batch(self) -> dict[str, npt.NDArray[Any]]:
         """The samples that the kernel probes look at: ``rows`` of the batch, ``inputs`` and ``targets``; else empty."""
-        return latest_arrays(self.directory, PROBE_BATCH)
+        return latest_arrays(self._records.attempts(), PROBE_BATCH)
 
     @property
     def steps(self) -> tuple[int, ...]:
         """Steps with a complete record, ascending."""
-        return tuple(self._readable())
+        return self._records.steps()
 
     def names(self, kind: Kind | str = Kind.WEIGHTS) -> tuple[str, ...]:
         """Layers of which a spectrum of that kind was stored, in the order of the model."""
         wanted = Kind(kind)
-        sources = (s["source"] for _, header in self._readable().values() for s in header.spectra)
-        return tuple(dict.fromkeys(source["name"] for source in sources if source["kind"] == wanted))
+        return tuple(dict.fromkeys(source["name"] for source in self._sources() if source["kind"] == wanted))
 
     def spectra(self, step: int | None = None) -> list[Spectrum]:
         """The spectra of a step (default: the last), as they were measured. Raises StorageError for a missing step."""
-        path, header = self._record(step)
+        path, header = self._records.find(step)
         return list(decode(path, header))
 
     def series(self, name: str, kind: Kind | str = Kind.WEIGHTS) -> list[Spectrum]:
         """One layer through time, by ascending step; steps at which it was not measured are left out."""
         found: list[Spectrum] = []
-        for path, header in self._readable().values():
+        for path, header in self._records.readable().values():
             try:
                 found.extend(decode(path, header, header.find(name, Kind(kind))))
             except DamagedRecord as damage:
-                self._drop(path, damage)
+                self._records.drop(path, damage)
         return found
 
     def scalars(self) -> dict[str, list[tuple[int, float]]]:
         """Numbers of the training: tag -> (step, value) by ascending step."""
-        pairs = [(line.step, line.scalars) for line in visible_lines(self.directory)]
-        pairs += [(step, header.scalars) for step, (_, header) in self._readable().items()]
+        pairs = [(line.step, line.scalars) for line in visible_lines(self._records.attempts())]
+        pairs += [(step, header.scalars) for step, (_, header) in self._records.readable().items()]
         curves: dict[str, dict[int, float]] = {}
         for step, scalars in pairs:
             for tag, value in scalars.items():
@@ -112,17 +127,19 @@ class Run:
 
     def events(self) -> list[tuple[int, str]]:
         """What could not be measured, in words: (step, sentence), by ascending step."""
-        of_records = [(step, event) for step, (_, header) in self._readable().items() for event in header.events]
-        between = [(line.step, event) for line in visible_lines(self.directory) for event in line.events]
+        of_records = [
+            (step, event) for step, (_, header) in self._records.readable().items() for event in header.events
+        ]
+        between = [(line.step, event) for line in visible_lines(self._records.attempts()) for event in line.events]
         return sorted(of_records + between, key=lambda event: event[0])
 
     def diagnose(self, step: int | None = None, options: Options | None = None) -> StepRecord:
         """The step (default: the last) fitted again, with all laws; without options, with those of the run."""
-        return _diagnosed(*self._record(step), options or self.options)
+        return _diagnosed(*self._records.find(step), options or self.options)
 
     def record(self, step: int | None = None, options: Options | None = None, *, fit: bool = True) -> StoredRecord:
         """One step (default: the last) with its numbers. Options and fit as in ``records``."""
-        return self._numbers.refresh().record(*self._record(step), options or self.options, fit=fit)
+        return self._numbers.refresh().record(*self._records.find(step), options or self.options, fit=fit)
 
     def records(self, options: Options | None = None, *, fit: bool = True) -> Iterator[StoredRecord]:
         """Every step with its numbers, ascending; damaged ones are dropped.
@@ -132,11 +149,11 @@ class Run:
         fit: False fits nothing: stored numbers are taken, whoever made them, and what has none is left out.
         """
         options, numbers = options or self.options, self._numbers.refresh()
-        for path, header in self._readable().values():
+        for path, header in self._records.readable().values():
             try:
                 yield numbers.record(path, header, options, fit=fit)
             except DamagedRecord as damage:
-                self._drop(path, damage)
+                self._records.drop(path, damage)
 
     def metrics(
         self, name: str, kind: Kind | str = Kind.WEIGHTS, options: Options | None = None, *, fit: bool = True
@@ -167,21 +184,22 @@ class Run:
     def undiagnosed(self, options: Options | None = None) -> tuple[int, ...]:
         """Steps of which some spectrum has no stored numbers of this version with these options."""
         options, numbers = options or self.options, self._numbers.refresh()
-        headers = ((step, header) for step, (_, header) in self._readable().items())
+        headers = ((step, header) for step, (_, header) in self._records.readable().items())
         return tuple(step for step, header in headers if numbers.find(header, options, fit=True)[1])
 
     @property
     def layers(self) -> tuple[str, ...]:
         """Layers whose weights were measured, in the order of the model; without any, the names of all spectra."""
         return self.names() or tuple(
-            dict.fromkeys(s["source"]["name"] for _, header in self._readable().values() for s in header.spectra)
+            dict.fromkeys(
+                s["source"]["name"] for _, header in self._records.readable().values() for s in header.spectra
+            )
         )
 
     @property
     def kinds(self) -> tuple[str, ...]:
         """Kinds of spectra that the run holds, in the order in which they appear."""
-        sources = (s["source"] for _, header in self._readable().values() for s in header.spectra)
-        return tuple(dict.fromkeys(source["kind"] for source in sources))
+        return tuple(dict.fromkeys(source["kind"] for source in self._sources()))
 
     def __repr__(self) -> str:
         steps = self.steps
@@ -190,41 +208,10 @@ class Run:
         what = f"; {len(self.layers)} layers; {', '.join(self.kinds)}" if steps else ""
         return f"Run({str(self.directory)!r}: {span}{diagnosed}{what})"
 
-    def _record(self, step: int | None) -> tuple[Path, Header]:
-        """The record of a step (None: the last readable one), without a look at all the others."""
-        paths = visible_records(self.directory)
-        for path in reversed(paths.values()) if step is None else [paths[step]] if step in paths else []:
-            try:
-                return path, self._header(path)
-            except DamagedRecord as damage:
-                self._drop(path, damage)
-        known = f"{min(paths)} to {max(paths)}" if paths else "none yet"
-        wanted = "can be read" if step is None else f"of step {step}"
-        raise StorageError(f"{self.directory}: no record {wanted}; recorded steps: {known}")
-
-    def _readable(self) -> dict[int, tuple[Path, Header]]:
-        found: dict[int, tuple[Path, Header]] = {}
-        for step, path in visible_records(self.directory).items():
-            try:
-                found[step] = path, self._header(path)
-            except DamagedRecord as damage:
-                self._drop(path, damage)
-        return found
-
-    def _header(self, path: Path) -> Header:
-        status = path.stat()
-        stamp = status.st_mtime_ns, status.st_size
-        known = self._headers.get(path)
-        if known is None or known[0] != stamp:
-            known = self._headers[path] = stamp, decode_header(path)
-        return known[1]
-
-    def _drop(self, path: Path, damage: DamagedRecord) -> None:
-        if path not in self.dropped:
-            self.dropped[path] = str(damage)
-            warnings.warn(f"dropped a damaged record: {damage}", RuntimeWarning, stacklevel=3)
+    def _sources(self) -> Iterator[Mapping[str, Any]]:
+        return (s["source"] for _, header in self._records.readable().values() for s in header.spectra)
 
 
-def _diagnosed(path: Path, header: Header, options: Options) -> StepRecord:
-    diagnoses = tuple(diagnose(spectrum, options) for spectrum in decode(path, header))
+def _diagnosed(slot: Slot, header: Header, options: Options) -> StepRecord:
+    diagnoses = tuple(diagnose(spectrum, options) for spectrum in decode(slot, header))
     return StepRecord(header.step, header.wall_time, diagnoses, header.scalars, header.events)

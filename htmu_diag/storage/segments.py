@@ -4,6 +4,8 @@
     spectra/0000-from-0/                the first attempt
         run.json                        its own information
         000000000100.safetensors        one record a step
+        records.pack, records.index     many of them in one file, see `pack`
+        numbers.jsonl                   what was diagnosed, a line a step, see `numbers`
         scalars.jsonl                   numbers logged between records, a line each
         probe_batch.safetensors         the samples that kernel probes look at
     spectra/0001-from-1200/             resumed at step 1200: steps > 1200 of segment 0000 no longer count
@@ -19,15 +21,36 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["RECORDS", "Segment", "record_name", "segments", "visible_records"]
+import numpy as np
+
+from htmu_diag.files import storage_errors
+from htmu_diag.storage.pack import INDEX, PACK, pack, read_index
+
+__all__ = ["RECORDS", "Segment", "Slot", "find_record", "record_name", "record_step", "segments", "visible_records"]
 
 RECORDS = "spectra"
-_SEGMENT = re.compile(r"(\d{4,})-from-(\d+)")
-_RECORD = re.compile(r"(\d+)\.safetensors")
+_SEGMENT = re.compile(r"([0-9]{4,9})-from-([0-9]{1,18})")
+_RECORD = re.compile(r"([0-9]{1,18})\.safetensors")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where a record lies: a file of its own, or ``size`` bytes of a pack from ``offset`` on."""
+
+    path: Path
+    offset: int = 0
+    size: int | None = None
+
+    @property
+    def packed(self) -> bool:
+        return self.size is not None
+
+    def __str__(self) -> str:
+        return f"{self.path} at byte {self.offset}" if self.packed else str(self.path)
 
 
 @dataclass(frozen=True, order=True)
@@ -48,10 +71,36 @@ class Segment:
         """Whether a step of an earlier segment no longer counts."""
         return step > self.start or self.start == 0
 
-    def records(self) -> Mapping[int, Path]:
-        """step -> file."""
-        matches = (_RECORD.fullmatch(name) for name in os.listdir(self.path))
+    def loose(self) -> dict[int, Path]:
+        """step -> file, of the records that are not in the pack, or newer than it."""
+        with storage_errors("read", self.path):
+            matches = [_RECORD.fullmatch(name) for name in os.listdir(self.path)]
         return {int(match[1]): self.path / match[0] for match in matches if match}
+
+    def records(self) -> Mapping[int, Slot]:
+        """step -> place."""
+        pack = self.path / PACK
+        found = {step: Slot(pack, offset, size) for step, offset, size in read_index(self.path / INDEX).tolist()}
+        return found | {step: Slot(path) for step, path in self.loose().items()}
+
+    def pack(self, *, fewest: int, fsync: bool) -> bool:
+        """Move the records' files into the pack where they are many; whether they were. For the folder's one writer."""
+        loose = self.loose()
+        if len(loose) < fewest:
+            return False
+        pack(self.path, loose, fsync=fsync)
+        return True
+
+    def find(self, step: int) -> Slot | None:
+        """The place of one record, without a look at the others' names; None where there is none."""
+        path = self.path / record_name(step)
+        return Slot(path) if path.exists() else self.find_packed(step)
+
+    def find_packed(self, step: int) -> Slot | None:
+        """The same in the pack."""
+        index = read_index(self.path / INDEX)
+        places = np.flatnonzero(index[:, 0] == step)
+        return Slot(self.path / PACK, *index[places[-1], 1:].tolist()) if places.size else None
 
 
 def record_name(step: int) -> str:
@@ -59,19 +108,35 @@ def record_name(step: int) -> str:
     return f"{step:012d}.safetensors"
 
 
+def record_step(path: Path) -> int | None:
+    """The step that a file's name tells; None for other files."""
+    match = _RECORD.fullmatch(path.name)
+    return int(match[1]) if match else None
+
+
 def segments(root: Path) -> list[Segment]:
     """All segments of a run folder, oldest first."""
     folder = root / RECORDS
     if not folder.is_dir():
         return []
-    found = ((_SEGMENT.fullmatch(path.name), path) for path in folder.iterdir())
-    return sorted(Segment(int(match[1]), int(match[2]), path) for match, path in found if match)
+    with storage_errors("read", folder):
+        found = [(_SEGMENT.fullmatch(path.name), path) for path in folder.iterdir()]
+        return sorted(Segment(int(match[1]), int(match[2]), path) for match, path in found if match and path.is_dir())
 
 
-def visible_records(root: Path) -> dict[int, Path]:
-    """step -> file, ascending, each step once: of the latest attempt that covers it."""
-    visible: dict[int, Path] = {}
-    for segment in segments(root):
-        visible = {step: path for step, path in visible.items() if not segment.supersedes(step)}
+def visible_records(attempts: Sequence[Segment]) -> dict[int, Slot]:
+    """step -> place, ascending, each step once: of the latest attempt that covers it."""
+    visible: dict[int, Slot] = {}
+    for segment in attempts:
+        visible = {step: slot for step, slot in visible.items() if not segment.supersedes(step)}
         visible.update(segment.records())
     return dict(sorted(visible.items()))
+
+
+def find_record(attempts: Sequence[Segment], step: int) -> Slot | None:
+    """The place of one step's record as `visible_records` has it, without a look at all the others."""
+    for segment in reversed(attempts):
+        slot = segment.find(step)
+        if slot is not None or segment.supersedes(step):
+            return slot
+    return None

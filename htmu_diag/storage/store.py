@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,17 +14,21 @@ import numpy.typing as npt
 
 from htmu_diag.analysis import Options, Reading
 from htmu_diag.errors import InputError, StorageError
-from htmu_diag.files import TEMPORARY, storage_errors, sync_folder, write_atomically
+from htmu_diag.files import TEMPORARY, own_folder, storage_errors, sync_folder, write_atomically
 from htmu_diag.spectrum import Spectrum
 from htmu_diag.storage.arrays import write_arrays
 from htmu_diag.storage.info import encode_info, run_info
 from htmu_diag.storage.lock import FolderLock
 from htmu_diag.storage.log import LogLine, append_line
 from htmu_diag.storage.numbers import StepNumbers, append_numbers
+from htmu_diag.storage.numbers_file import NumbersFile
 from htmu_diag.storage.record import DamagedRecord, StoredStep, decode, decode_header, encode
-from htmu_diag.storage.segments import Segment, record_name, segments, visible_records
+from htmu_diag.storage.segments import RECORDS, Segment, Slot, find_record, record_name, segments
 
 __all__ = ["Store"]
+
+TOGETHER = 1000  # steps that are written before they are packed: a folder of a thousand names is no burden
+FEWEST = 100  # steps that are packed when a run is closed; fewer stay as they are
 
 
 class Store:
@@ -48,13 +53,15 @@ class Store:
         start_step: int = 0,
         fsync: bool = True,
     ) -> None:
-        self.directory = Path(directory)
-        self.start_step, self._fsync = start_step, fsync
+        self.directory = Path(os.path.abspath(directory))  # wherever the process goes later
+        self.start_step, self._fsync, self._unpacked = start_step, fsync, 0
         with storage_errors("create", self.directory):
             self.directory.mkdir(parents=True, exist_ok=True)
         self._lock = FolderLock(self.directory)
         try:
-            self._earlier = visible_records(self.directory).get(start_step) if start_step else None
+            for folder in (self.directory / RECORDS, *(segment.path for segment in segments(self.directory))):
+                own_folder(folder)
+            self._earlier = find_record(segments(self.directory), start_step) if start_step else None
             self._segment = self._open_segment(encode_info(run_info() if info is None else info))
         except OSError:
             self._lock.release()
@@ -79,12 +86,15 @@ class Store:
             raise InputError(f"step {step} is negative; count optimizer steps from 0")
         when = time.time() if wall_time is None else wall_time
         record = StoredStep(step, when, tuple(spectra), dict(scalars or {}), tuple(events))
-        path = self._segment.path / record_name(step)
-        if path.exists():
-            record = _joined(path, record)
+        there = self._segment.find(step)
+        if there is not None:
+            record = _joined(there, record)
         elif step == self.start_step and self._earlier is not None:
             record = _renewed(self._earlier, record)
-        write_atomically(path, encode(record), fsync=self._fsync)
+        write_atomically(self._segment.path / record_name(step), encode(record), fsync=self._fsync)
+        self._unpacked += 1
+        if self._unpacked >= TOGETHER:
+            self._pack([self._segment], fewest=1)
 
     def log(
         self, step: int, scalars: Mapping[str, float], *, wall_time: float | None = None, events: Iterable[str] = ()
@@ -121,7 +131,9 @@ class Store:
         write_arrays(self._segment.path, name, arrays, fsync=self._fsync)
 
     def close(self) -> None:
-        """Give the folder free; harmless when called twice."""
+        """Pack what are many small files, and give the folder free; harmless when called twice."""
+        if self._lock.held:
+            self._pack(segments(self.directory), fewest=FEWEST)
         self._lock.release()
 
     def __enter__(self) -> Store:
@@ -129,6 +141,16 @@ class Store:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def _pack(self, attempts: Iterable[Segment], *, fewest: int) -> None:
+        """What cannot be packed stays as it is, with a warning: it is all there."""
+        self._unpacked = 0
+        try:
+            for segment in attempts:
+                if segment.pack(fewest=fewest, fsync=self._fsync):
+                    NumbersFile(segment.path).write_index(fsync=self._fsync)
+        except StorageError as error:
+            warnings.warn(f"records stay in a file for each step: {error}", RuntimeWarning, stacklevel=3)
 
     def _require_lock(self) -> None:
         if not self._lock.held:
@@ -140,7 +162,7 @@ class Store:
         segment = Segment.after(self.directory, self.start_step)
         beside = segment.path.with_name(f".{segment.path.name}{TEMPORARY}")
         with storage_errors("create", segment.path):
-            beside.mkdir(parents=True, exist_ok=True)
+            own_folder(beside, afresh=True)
             write_atomically(beside / "run.json", info, fsync=self._fsync)
             os.rename(beside, segment.path)
             if self._fsync:
@@ -157,19 +179,19 @@ def _sweep(root: Path) -> None:
                 path.unlink()
 
 
-def _joined(path: Path, added: StoredStep) -> StoredStep:
+def _joined(there: Slot, added: StoredStep) -> StoredStep:
     """The record on disk with more added to it; the time of the first measurement stays."""
-    header = decode_header(path)
+    header = decode_header(there)
     return StoredStep(
         added.step,
         header.wall_time,
-        decode(path, header) + added.spectra,
+        decode(there, header) + added.spectra,
         {**header.scalars, **added.scalars},
         header.events + added.events,
     )
 
 
-def _renewed(earlier: Path, record: StoredStep) -> StoredStep:
+def _renewed(earlier: Slot, record: StoredStep) -> StoredStep:
     """The record of the step at which a run resumes, with the kinds of spectra that only the earlier attempt measured
     there: those that look back, such as the optimizer's path.
     """

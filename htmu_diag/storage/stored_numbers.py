@@ -10,7 +10,7 @@ from htmu_diag.analysis import Options, Reading, diagnose
 from htmu_diag.storage.numbers import Key, StepNumbers, joined
 from htmu_diag.storage.numbers_file import NumbersFile
 from htmu_diag.storage.record import Header, decode
-from htmu_diag.storage.segments import segments
+from htmu_diag.storage.segments import Slot, segments
 from htmu_diag.storage.stored_record import StoredRecord, keys_of
 
 __all__ = ["StoredNumbers"]
@@ -40,17 +40,17 @@ class StoredNumbers:
             wanted = [*(table for table in tables if not table.agrees(options)), *wanted]
         return _assembled(header.step, keys_of(header), wanted)
 
-    def record(self, path: Path, header: Header, options: Options, *, fit: bool) -> StoredRecord:
+    def record(self, place: Path | Slot, header: Header, options: Options, *, fit: bool) -> StoredRecord:
         """A record with its numbers; with ``fit``, what has none is fitted now. Raises DamagedRecord."""
         numbers, missing = self.find(header, options, fit=fit)
         if fit and missing:
-            spectra = decode(path, header, missing)
+            spectra = decode(place, header, missing)
             readings = [Reading.of(diagnose(spectrum, options)) for spectrum in spectra]
             fitted = StepNumbers.of(header.step, spectra, readings, options, header.wall_time)
             tables = [fitted] if numbers is None else [numbers, fitted]
             numbers = _assembled(header.step, keys_of(header), tables)[0]
         numbers = numbers or StepNumbers.of(header.step, (), (), options, header.wall_time)
-        return StoredRecord(path, header, numbers, options)
+        return StoredRecord(place, header, numbers, options)
 
 
 def _assembled(step: int, keys: Sequence[Key], tables: Sequence[StepNumbers]) -> tuple[StepNumbers | None, list[int]]:

@@ -12,6 +12,7 @@ from htmu_diag.analysis import Diagnosis, Options, Reading, StepRecord, summariz
 from htmu_diag.spectrum import Spectrum
 from htmu_diag.storage.numbers import Key, StepNumbers
 from htmu_diag.storage.record import Header, decode
+from htmu_diag.storage.segments import Slot
 from htmu_diag.storage.stored_diagnosis import StoredDiagnosis
 
 __all__ = ["StoredRecord", "keys_of"]
@@ -24,7 +25,7 @@ class StoredRecord:
     numbers: the table of the step's spectra, in the order of the model. options: with which ``diagnoses`` are made.
     """
 
-    path: Path
+    place: Path | Slot
     header: Header = field(repr=False)
     numbers: StepNumbers = field(repr=False)
     options: Options
@@ -57,7 +58,7 @@ class StoredRecord:
     @cached_property
     def spectra(self) -> tuple[Spectrum, ...]:
         """The spectra themselves, read now. Raises DamagedRecord."""
-        return decode(self.path, self.header)
+        return decode(self.place, self.header)
 
     @cached_property
     def diagnoses(self) -> tuple[Diagnosis, ...]:
@@ -84,7 +85,7 @@ class StoredRecord:
         return [reading.row() for reading in self.readings]
 
     def _spectrum(self, place: int) -> Spectrum:
-        return decode(self.path, self.header, [place])[0]
+        return decode(self.place, self.header, [place])[0]
 
 
 def keys_of(header: Header) -> list[Key]:

@@ -36,7 +36,7 @@ def command(out):
     child = os.fork()
     if child == 0:
         sys.stdout = sys.stderr = open(os.devnull, "w")
-        os._exit(main(["analyze", folder, "--out", out, "--bootstrap", "5"]))
+        os._exit(main(["analyze", folder, "--out", out, "--include", "fc*", "--tail-only"]))
     return child
 
 def ended(child):
@@ -95,8 +95,8 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def test_ten_kills_at_random_moments_change_no_byte(tmp_path: Path) -> None:
-    for step in range(100, 1300, 100):
-        save(tmp_path / "all" / f"step_{step}.pt", step, (48, 64))
+    for step in range(100, 900, 100):
+        save(tmp_path / "all" / f"step_{step}.pt", step)
     (tmp_path / "all" / "step_700.pt").write_bytes(b"torn")
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     done = subprocess.run(
@@ -110,7 +110,7 @@ def test_ten_kills_at_random_moments_change_no_byte(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     counts = [int(line) for line in done.stdout.split()]
     assert counts == sorted(counts)  # nothing that was done is lost
-    assert counts[0] < 12
+    assert counts[0] < 8
     ours, theirs = content(killed), content(whole)
     assert ours.keys() == theirs.keys()
     assert [name for name in ours if ours[name] != theirs[name]] == []
@@ -121,7 +121,7 @@ def test_ten_kills_at_random_moments_change_no_byte(tmp_path: Path) -> None:
         "parts/000000000700.json",
     } <= ours.keys()
     run = htmu_diag.load_run(killed)
-    assert run.steps == tuple(range(100, 1300, 100))
+    assert run.steps == tuple(range(100, 900, 100))
     assert run.undiagnosed() == ()
 
 

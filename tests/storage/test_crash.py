@@ -13,13 +13,14 @@ NURSERY = """
 import glob, json, os, random, signal, sys, time, warnings
 import numpy as np
 from htmu_diag.spectrum import Kind, Source, Spectrum
-from htmu_diag.storage import Store, load_run
+from htmu_diag.storage import Store, load_run, store as writing
 
 warnings.simplefilter("error")
 root, kills, rng = sys.argv[1], int(sys.argv[2]), random.Random(7)
 source = Source(Kind.WEIGHTS, "fc", (400, 400))
 
 def write_until_killed(attempt, start, told):
+    writing.TOGETHER = (5, 1, 1000)[attempt % 3]  # packed all the time, or never
     store = Store(root, start_step=start, info={"attempt": attempt}, fsync=attempt % 2 == 0)
     for step in range(start, start + 10**6):
         store.write(step, [Spectrum.exact(np.full(400, attempt * 10.0**6 + step), source)] * 8)
