@@ -12,10 +12,9 @@ from collections.abc import Sequence
 
 import torch
 
-__all__ = ["clean_name", "clean_parameters", "clean_paths", "selected"]
+from htmu_diag.model.wrappers import INNER, REPLICATED
 
-_INNER = frozenset({"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module"})
-_REPLICATED = (torch.nn.parallel.DistributedDataParallel, torch.nn.DataParallel)
+__all__ = ["clean_name", "clean_parameters", "clean_paths", "selected"]
 
 
 def clean_name(name: str) -> str:
@@ -24,7 +23,7 @@ def clean_name(name: str) -> str:
     >>> clean_name("module._orig_mod.blocks.0._fsdp_wrapped_module.fc1.weight")
     'blocks.0.fc1.weight'
     """
-    parts = [part for part in name.split(".") if part not in _INNER]
+    parts = [part for part in name.split(".") if part not in INNER]
     while len(parts) > 1 and parts[0] == "module":
         parts = parts[1:]
     return ".".join(parts)
@@ -53,12 +52,12 @@ def clean_parameters(module: torch.nn.Module) -> dict[str, str]:
 def _only_wraps(module: torch.nn.Module) -> bool:
     """True for DDP and DataParallel, and for an engine that holds nothing but a child called ``module``."""
     alone = [name for name, _ in module.named_children()] == ["module"] and not module._parameters
-    return alone or isinstance(module, _REPLICATED)
+    return alone or isinstance(module, REPLICATED)
 
 
 def _without(path: str, wrapped: set[str]) -> str:
     parts = path.split(".")
-    kept = [part for i, part in enumerate(parts) if part not in _INNER and ".".join(parts[: i + 1]) not in wrapped]
+    kept = [part for i, part in enumerate(parts) if part not in INNER and ".".join(parts[: i + 1]) not in wrapped]
     return ".".join(kept)
 
 

@@ -12,10 +12,10 @@ from functools import partial
 from typing import cast
 
 import torch
-from torch.distributed.tensor import DTensor
 
 from htmu_diag.analysis import StepRecord
 from htmu_diag.errors import InputError, MeasurementError
+from htmu_diag.model.wrappers import is_sharded
 from htmu_diag.monitor.at_exit import AtExit
 from htmu_diag.monitor.counter import StepCounter
 from htmu_diag.monitor.notices import Notices
@@ -277,5 +277,5 @@ class Monitor:
 
 def _refuse_shards(model: torch.nn.Module) -> None:
     """Products with a sharded model are collective, and this probe runs on one rank."""
-    if any(isinstance(parameter, DTensor) for parameter in model.parameters()):
+    if is_sharded(model):
         raise MeasurementError("it needs whole parameters, and this model's are sharded; measure a replicated model")

@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch.distributed.tensor import DTensor
 
 from htmu_diag.analysis import Options, declare
 from htmu_diag.errors import InputError, StorageError
+from htmu_diag.model.wrappers import is_sharded, unwrap
 from htmu_diag.monitor.counter import inner_optimizer
 from htmu_diag.monitor.monitor import Monitor
 from htmu_diag.monitor.plan import Cadence, Plan, ProbeLike
@@ -107,7 +107,7 @@ def watch(
     inner = inner_optimizer(optimizer) or next(iter(several), None)
     context = StepContext(
         step=start_step,
-        model=unwrapped(whole),
+        model=unwrap(whole),
         optimizer=inner,
         batch=copied(as_batch(batch)),
         loss_fn=loss_fn,
@@ -157,14 +157,6 @@ def watch(
     )
 
 
-def unwrapped(model: torch.nn.Module) -> torch.nn.Module:
-    """The module inside DDP, DataParallel and torch.compile wrappers: the same parameters under their own names."""
-    if isinstance(model, (torch.nn.parallel.DistributedDataParallel, torch.nn.DataParallel)):
-        return unwrapped(model.module)
-    compiled = getattr(model, "_orig_mod", None)
-    return unwrapped(compiled) if isinstance(compiled, torch.nn.Module) else model
-
-
 def _team() -> Team:
     if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
         return Ranks()
@@ -176,7 +168,7 @@ def _check_ranks(model: torch.nn.Module, team: Team) -> None:
     if not isinstance(model, torch.nn.parallel.DistributedDataParallel) or team.share.world == 1:
         return
     ranks = dist.get_world_size(model.process_group)
-    if ranks < team.share.world and not any(isinstance(p, DTensor) for p in model.parameters()):
+    if ranks < team.share.world and not is_sharded(model):
         raise InputError(
             f"the {type(model.module).__name__} is trained by {ranks} of the job's {team.share.world} ranks; pass "
             "team=alone() from htmu_diag.integrations.distributed on one rank of each model, with a log_dir of its own"

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from torch.distributed.tensor import DTensor
 
 from htmu_diag.analysis import Options
 from htmu_diag.errors import InputError
 from htmu_diag.matrices import Inventory, checkpoint_matrices, matrices
 from htmu_diag.matrices.layout import Conv
+from htmu_diag.model.wrappers import is_sharded, unwrap
 from htmu_diag.offline.folders import find_series, step_of
 from htmu_diag.offline.measure import Choices, measured
 from htmu_diag.ranks.gather import Alone, Ranks, Team
@@ -103,7 +103,9 @@ def analyze(
         inventory = _numbers_in_order(inventory)
         if not len(inventory):
             raise InputError(_nothing(_name(model), inventory))
-        layers = _measured(inventory, choices, team, progress, read_all=_is_sharded(model))
+        layers = _measured(
+            inventory, choices, team, progress, read_all=isinstance(model, torch.nn.Module) and is_sharded(model)
+        )
     skipped = tuple(SkippedTensor(skip.name, skip.shape, skip.reason) for skip in inventory.skipped)
     return Analysis(_name(model), layers, skipped, options, step)
 
@@ -180,12 +182,7 @@ def _name(model: object) -> str:
     """The path, or the class inside the wrappers of DDP and torch.compile."""
     if not isinstance(model, torch.nn.Module):
         return str(model)
-    inner = getattr(model, "_orig_mod", getattr(model, "module", None))
-    return _name(inner) if isinstance(inner, torch.nn.Module) else type(model).__name__
-
-
-def _is_sharded(model: object) -> bool:
-    return isinstance(model, torch.nn.Module) and any(isinstance(p, DTensor) for p in model.parameters())
+    return type(unwrap(model)).__name__
 
 
 def _nothing(name: str, inventory: Inventory) -> str:

@@ -23,7 +23,8 @@ from torch.nn.parameter import is_lazy
 
 from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.model.names import clean_parameters, selected
-from htmu_diag.operators.sample_function import recurrent, unwrap, without_cudnn
+from htmu_diag.model.wrappers import is_sharded, unwrap
+from htmu_diag.operators.sample_function import recurrent, without_cudnn
 from htmu_diag.operators.weight_norm import WrittenOut, has_weight_norm
 
 __all__ = ["DifferentiableModel"]
@@ -126,8 +127,7 @@ def _refuse_unusable(name: str, parameter: torch.Tensor) -> None:
             f"{name}: complex parameters have no real Hessian here; store real and imaginary part as a real parameter "
             "and use torch.view_as_complex in the forward pass"
         )
-    sharded = type(parameter.data).__name__ == "DTensor" or hasattr(parameter, "full_tensor")
-    if parameter.is_meta or sharded or hasattr(parameter, "_is_flat_param"):
+    if parameter.is_meta or is_sharded(parameter) or hasattr(parameter, "_is_flat_param"):
         raise MeasurementError(
             f"{name}: a sharded (DTensor) or meta parameter has no second derivative; gather the weights with "
             "get_model_state_dict(full_state_dict=True), load them into an unsharded copy on every rank, and wrap "

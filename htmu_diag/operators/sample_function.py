@@ -18,6 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from htmu_diag.errors import InputError, MeasurementError
+from htmu_diag.model.wrappers import unwrap
 
 __all__ = [
     "Output",
@@ -27,23 +28,10 @@ __all__ = [
     "pick_output",
     "recurrent",
     "refuse_batch_statistics",
-    "unwrap",
     "without_cudnn",
 ]
 
 Output = Callable[[Any], Tensor]
-_WRAPPERS = ("_orig_mod", "_fsdp_wrapped_module")
-
-
-def unwrap(model: nn.Module) -> nn.Module:
-    """The module inside ``torch.compile``, DataParallel and DistributedDataParallel wrappers."""
-    parallel = (nn.DataParallel, nn.parallel.DistributedDataParallel)
-    while True:
-        inner = next((getattr(model, name) for name in _WRAPPERS if hasattr(model, name)), None)
-        inner = model.module if inner is None and isinstance(model, parallel) else inner
-        if not isinstance(inner, nn.Module):
-            return model
-        model = inner
 
 
 def pick_output(output: Any) -> Tensor:

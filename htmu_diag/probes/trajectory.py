@@ -13,13 +13,14 @@ import math
 import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch.distributed.tensor import DTensor
 
 from htmu_diag.errors import InputError
 from htmu_diag.model.names import clean_parameters, selected
+from htmu_diag.model.wrappers import is_sharded, local_part
 from htmu_diag.probes.base import Need, Pending, StepContext
 from htmu_diag.probes.copies import Copy, own
 from htmu_diag.probes.declaration import Runs
@@ -61,7 +62,7 @@ class TrajectoryProbe:
             if self._path is not None and self._path.steps:
                 changed = f"step {context.step}: {self._path.difference(names, parameters)}"
                 context.say(f"trajectory: parameters changed at {changed}; the path begins anew")
-            noise = GradientNoise([_local(parameter) for parameter in parameters], self._coordinates, context.seed)
+            noise = GradientNoise([local_part(parameter) for parameter in parameters], self._coordinates, context.seed)
             self._path = _Path(names, parameters, self._window, noise)
         else:
             self._path.advance()
@@ -106,7 +107,7 @@ class _Path:
 
     def __init__(self, names: list[str], parameters: list[torch.Tensor], window: int, noise: GradientNoise) -> None:
         self.names, self.parameters, self.noise = names, parameters, noise
-        self._previous = [_local(parameter).detach().clone() for parameter in parameters]
+        self._previous = [local_part(parameter).detach().clone() for parameter in parameters]
         device = self._previous[0].device
         doubles = any(tensor.dtype == torch.float64 for tensor in self._previous)
         self._precision = torch.float64 if doubles else torch.float32
@@ -119,7 +120,7 @@ class _Path:
         return (
             len(parameters) == len(self.parameters)
             and all(map(operator.is_, parameters, self.parameters))
-            and all(map(_alike, map(_local, parameters), self._previous))
+            and all(map(_alike, map(local_part, parameters), self._previous))
         )
 
     def difference(self, names: list[str], parameters: list[torch.Tensor]) -> str:
@@ -135,12 +136,12 @@ class _Path:
         return ", ".join(told) or "another type or device"
 
     def advance(self) -> None:
-        now = [_local(parameter).detach() for parameter in self.parameters]
+        now = [local_part(parameter).detach() for parameter in self.parameters]
         torch._foreach_sub_(self._previous, now)
         norms = torch._foreach_norm(self._previous, 2, dtype=self._precision)
         torch._foreach_copy_(self._previous, now)
         self._squares[self.steps % len(self._squares)] = self._together(norms).to(self._squares).square()
-        self.noise.observe([None if p.grad is None else _local(p.grad) for p in self.parameters])
+        self.noise.observe([None if p.grad is None else local_part(p.grad) for p in self.parameters])
         self.steps += 1
 
     def _together(self, norms: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -153,7 +154,7 @@ class _Path:
         n, window = self.steps, len(self._squares)
         squares = self._squares[:n].clone() if n <= window else self._squares.roll(-(n % window), 0)
         noise = self.noise.take()
-        if any(isinstance(parameter, DTensor) for parameter in self.parameters):
+        if is_sharded(self.parameters):
             squares /= torch.tensor([_holders(p) for p in self.parameters], device="cpu").to(squares)
             dist.all_reduce(squares)
             dist.all_reduce(noise.sums)
@@ -182,13 +183,9 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _local(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
-
-
-def _holders(parameter: torch.Tensor) -> int:
+def _holders(parameter: Any) -> int:
     """How many ranks hold the same numbers."""
-    if not isinstance(parameter, DTensor):
+    if not is_sharded(parameter):
         return dist.get_world_size()
     mesh, placements = parameter.device_mesh, parameter.placements
     return math.prod(mesh.size(dim) for dim, where in enumerate(placements) if where.is_replicate())

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
-from torch.distributed.tensor import DTensor
 
 from htmu_diag.errors import HTMUError, MeasurementError
 from htmu_diag.matrices import Inventory, Matrix, matrices
+from htmu_diag.model.wrappers import is_sharded
 from htmu_diag.probes.base import Need, Pending, StepContext
 from htmu_diag.probes.copies import Copy, Room, copy_of
 from htmu_diag.probes.declaration import Runs
@@ -67,7 +67,7 @@ class WeightsProbe:
         if not len(inventory):
             raise MeasurementError(_nothing(inventory))
         owners = shares([matrix.cost for matrix in inventory], context.share.world)
-        everyone_reads = any(isinstance(parameter, DTensor) for parameter in context.model.parameters())
+        everyone_reads = is_sharded(context.model)
         room = Room()
         for order, (matrix, owner) in enumerate(zip(inventory, owners, strict=True)):
             mine = owner == context.share.rank
