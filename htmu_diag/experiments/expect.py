@@ -88,7 +88,8 @@ def _trend(tag: str, key: str, wanted: str, rows: Sequence[Row]) -> Verdict:
     ends = {"rises": found.tau > 0, "falls": found.tau < 0}
     seen = "rises" if found.tau > 0 else "falls"
     means = ", ".join(f"{value} at {setting:g}" for setting, value in _ends(tag, key, rows))
-    text = f"tau {found.tau:+.2f} [{found.low:+.2f}, {found.high:+.2f}], p {found.p:.2g}, {len(pairs)} runs; {means}"
+    text = f"tau {found.tau:+.2f} [{found.low:+.2f}, {found.high:+.2f}], p {found.p:.2g}, {len(pairs)} runs"
+    text += f"; {means}" if means else ""
     significant = found.p <= LEVEL
     sentence = f"{tag} {seen if significant else 'neither rises nor falls'} with {key} ({text})"
     if wanted == "none":

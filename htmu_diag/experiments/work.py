@@ -124,7 +124,8 @@ def _trained(config: TrainConfig, folder: Path) -> Outcome:
     if outcome.interrupted:
         return Outcome(interrupted=True)
     numbers, curves = numbers_of_run(folder)
-    return Outcome({**numbers, "run/steps": float(outcome.step)}, curves)
+    depth = {"run/depth": len(config.model.widths) + 1.0} if config.model.name == "mlp" else {}  # measured or not
+    return Outcome({**numbers, **depth, "run/steps": float(outcome.step)}, curves)
 
 
 def _studied(name: str, unit: Unit) -> Outcome:
