@@ -1,4 +1,4 @@
-"""Every notebook runs from top to bottom and is stored without outputs."""
+"""Every notebook runs from top to bottom; those about the paper's claims are stored with their outputs."""
 
 from __future__ import annotations
 
@@ -8,22 +8,31 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+WITHOUT = ("01_quickstart",)  # made anew by whoever reads it, in a minute; the others show experiments of several
 
 nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_is_stored_without_outputs(path: Path) -> None:
-    cells = nbformat.read(path, as_version=4).cells
+def test_a_notebook_is_stored_as_it_is_read(path: Path) -> None:
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     assert cells
-    assert all(not cell.get("outputs") and cell.get("execution_count") is None for cell in cells)
+    if path.stem in WITHOUT:
+        assert all(not cell.get("outputs") and cell.get("execution_count") is None for cell in cells)
+        return
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    assert not [output for output in outputs if output.output_type == "error"]
+    assert all(str(ROOT) not in str(output) and "/tmp/" not in str(output) for output in outputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_from_top_to_bottom(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("HTMU_QUICK", "1")
     notebook = nbformat.read(path, as_version=4)
     nbclient.NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
