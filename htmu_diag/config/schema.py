@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
-from htmu_diag.errors import ConfigError
+from htmu_diag.analysis.options import Options
+from htmu_diag.config.ranges import at_least, require
 
 __all__ = [
     "CheckpointConfig",
@@ -53,11 +54,11 @@ class ModelConfig:
     layers: int = 4
 
     def __post_init__(self) -> None:
-        _require(all(width >= 1 for width in self.widths), "model.widths", self.widths, "positive integers")
+        require(all(width >= 1 for width in self.widths), "model.widths", self.widths, "positive integers")
         for key in ("channels", "embedding", "heads", "layers"):
-            _at_least("model", key, getattr(self, key), 1)
-        _require(0 <= self.dropout < 1, "model.dropout", self.dropout, "in [0, 1)")
-        _require(
+            at_least("model", key, getattr(self, key), 1)
+        require(0 <= self.dropout < 1, "model.dropout", self.dropout, "in [0, 1)")
+        require(
             self.embedding % self.heads == 0, "model.embedding", self.embedding, f"a multiple of {self.heads} heads"
         )
 
@@ -103,9 +104,9 @@ class DataConfig:
             ("dimension", 2),
             ("modulus", 3),
         ):
-            _at_least("data", key, getattr(self, key), least)
-        _require(0 <= self.random_labels <= 1, "data.random_labels", self.random_labels, "in [0, 1]")
-        _require(0 < self.test_fraction < 1, "data.test_fraction", self.test_fraction, "in (0, 1)")
+            at_least("data", key, getattr(self, key), least)
+        require(0 <= self.random_labels <= 1, "data.random_labels", self.random_labels, "in [0, 1]")
+        require(0 < self.test_fraction < 1, "data.test_fraction", self.test_fraction, "in (0, 1)")
 
 
 @dataclass(frozen=True)
@@ -132,10 +133,10 @@ class OptimizerConfig:
     clip: float = 0.0
 
     def __post_init__(self) -> None:
-        _require(math.isfinite(self.lr) and self.lr > 0, "optimizer.lr", self.lr, "positive and finite")
-        _require(0 <= self.momentum < 1, "optimizer.momentum", self.momentum, "in [0, 1)")
+        require(math.isfinite(self.lr) and self.lr > 0, "optimizer.lr", self.lr, "positive and finite")
+        require(0 <= self.momentum < 1, "optimizer.momentum", self.momentum, "in [0, 1)")
         for key in ("weight_decay", "warmup", "clip"):
-            _at_least("optimizer", key, getattr(self, key), 0)
+            at_least("optimizer", key, getattr(self, key), 0)
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,9 @@ class MonitorConfig:
         budget: largest share of training time spent measuring; 0 means no limit.
         strict: stop at the first layer that cannot be measured, instead of one warning.
         bootstrap: replicates behind each p-value; 0 leaves p-values out and is several times faster.
+        options: further choices of the diagnosis, by the names of htmu_diag.Options ({tail_only: true}).
+        settings: of probes by name, the arguments with which they are made ({ntk: {samples: 100}}).
+        sinks: names of further sinks (console, jsonl, those of installed packages).
         tensorboard: write events and pictures for TensorBoard; the spectra are stored in any case.
     """
 
@@ -163,14 +167,25 @@ class MonitorConfig:
     budget: float = 0.0
     strict: bool = False
     bootstrap: int = 100
+    options: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sinks: tuple[str, ...] = ()
     tensorboard: bool = True
 
+    def diagnosis(self) -> Options:
+        """The options of the diagnosis. Raises ConfigError for a choice that there is not."""
+        known = [one.name for one in fields(Options) if one.name != "bootstrap"]
+        unknown = [name for name in self.options if name not in known]
+        require(not unknown, "monitor.options", self.options, f"a mapping of {', '.join(known)}")
+        return Options(bootstrap=self.bootstrap, **self.options)
+
     def __post_init__(self) -> None:
-        _at_least("monitor", "batch", self.batch, 1)
-        _at_least("monitor", "bootstrap", self.bootstrap, 0)
+        self.diagnosis()
+        at_least("monitor", "batch", self.batch, 1)
+        at_least("monitor", "bootstrap", self.bootstrap, 0)
         for name, interval in _intervals(self.every):
-            _at_least("monitor", name, interval, 1)
-        _require(0 <= self.budget < 1, "monitor.budget", self.budget, "in [0, 1)")
+            at_least("monitor", name, interval, 1)
+        require(0 <= self.budget < 1, "monitor.budget", self.budget, "in [0, 1)")
 
 
 @dataclass(frozen=True)
@@ -186,8 +201,8 @@ class CheckpointConfig:
     keep: int = 2
 
     def __post_init__(self) -> None:
-        _at_least("checkpoint", "every", self.every, 0)
-        _at_least("checkpoint", "keep", self.keep, 1)
+        at_least("checkpoint", "every", self.every, 0)
+        at_least("checkpoint", "keep", self.keep, 1)
 
 
 @dataclass(frozen=True)
@@ -224,20 +239,10 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for key, least in (("steps", 1), ("evaluate_every", 1), ("log_every", 1), ("seed", 0), ("threads", 0)):
-            _at_least("", key, getattr(self, key), least)
+            at_least("", key, getattr(self, key), least)
 
 
 def _intervals(every: Cadence) -> Iterator[tuple[str, int]]:
     """The numbers of steps in a cadence, by their keys."""
     named = {f"every.{probe}": when for probe, when in every.items()} if isinstance(every, dict) else {"every": every}
     return ((name, when) for name, when in named.items() if isinstance(when, int))
-
-
-def _at_least(section: str, key: str, value: float, least: int) -> None:
-    name = f"{section}.{key}" if section else key
-    _require(math.isfinite(value) and value >= least, name, value, f"at least {least}")
-
-
-def _require(holds: bool, key: str, value: object, rule: str) -> None:
-    if not holds:
-        raise ConfigError(f"{key} is {value}; it must be {rule}")

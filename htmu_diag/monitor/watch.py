@@ -17,6 +17,7 @@ import torch.distributed as dist
 from htmu_diag.analysis import Options, declare
 from htmu_diag.errors import InputError, StorageError
 from htmu_diag.model.wrappers import is_sharded, unwrap
+from htmu_diag.monitor.chosen_sinks import SinkLike, chosen_sinks
 from htmu_diag.monitor.counter import inner_optimizer
 from htmu_diag.monitor.monitor import Monitor
 from htmu_diag.monitor.plan import Cadence, Plan, ProbeLike
@@ -31,7 +32,6 @@ from htmu_diag.ranks.snapshot import Ranks
 from htmu_diag.ranks.team import Solo, Team
 from htmu_diag.recording.complaints import Complaints
 from htmu_diag.recording.recorder import Recorder
-from htmu_diag.sinks import PageSink, Sink, TensorBoardSink
 from htmu_diag.storage import FolderLocked, Store
 from htmu_diag.storage import run_info as default_run_info
 from htmu_diag.undisturbed import undisturbed
@@ -58,7 +58,9 @@ def watch(
     strict: bool = False,
     config: Mapping[str, Any] | None = None,
     run_info: Mapping[str, Any] | None = None,
-    sinks: Sequence[Sink] | None = None,
+    sinks: Sequence[SinkLike] | None = None,
+    usual_sinks: bool | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
     start_step: int = 0,
     on_exists: OnExists = "new",
     batch_size: int | None = None,
@@ -76,7 +78,8 @@ def watch(
         so), "refuse", or "continue" (what is there is superseded: kept on disk, no longer shown).
     every: when to measure: k (every k steps, also at step 0), "log", a list of steps, a callable of the step, or a
         mapping from probe to one of these (100 for probes it does not name: well below the noise of most curves).
-    probes: names in `htmu_diag.probes.registry`, or objects.
+    probes: names in `htmu_diag.probes.registry` or of installed packages, or objects. settings: of those that are
+        named: {"ntk": {"samples": 100}}.
     batch, loss_fn: fixed (inputs, targets), or a dict of keyword arguments with "labels", and ``loss_fn(outputs,
         targets) -> scalar`` for probes that need them. The batch is copied; the samples of it that kernel probes look
         at are stored with the run (`Run.probe_batch`).
@@ -89,7 +92,9 @@ def watch(
     config: the run's configuration as plain values, nested or not (learning rate, widths, ...): stored with the run,
         shown on TensorBoard's HParams page, and compared between runs.
     run_info: content of run.json, see `htmu_diag.storage.run_info`; its own "config" gives way to ``config``.
-    sinks: where diagnosed steps go, in place of TensorBoard and the page ``report.html`` in ``log_dir``.
+    sinks: where diagnosed steps go beside TensorBoard and the page ``report.html`` in ``log_dir``: objects, or names in
+        `htmu_diag.sinks.registry` ("console", "jsonl"). None where it is empty.
+    usual_sinks: False leaves TensorBoard and the page out; True keeps them also where ``sinks`` is empty.
     start_step: optimizer steps taken before; a resumed run continues its folder, and what was logged after
         this step is superseded.
     batch_size: samples in one optimizer step, over all ranks and accumulation steps, for the curve of lr over batch.
@@ -117,7 +122,7 @@ def watch(
         seed=seed,
         share=team.share,
     )
-    plan = Plan.of(probes, every)
+    plan = Plan.of(probes, every, settings)
     plan.require(_available(context))
     brought = [quantity for one in plan.declared.values() for quantity in one.quantities]
     declare(brought)
@@ -134,13 +139,12 @@ def watch(
     of_many = isinstance(team, Solo) and int(os.environ.get("WORLD_SIZE", "1")) > 1  # as torchrun sets it
     with _hinting(of_many):
         folder = run_folder(log_dir, start_step=start_step, on_exists=on_exists)
+        given = chosen_sinks(folder.path, sinks, usual_sinks) if writes else []
         store = _store(folder.path, info, start_step, complaints) if writes else None
     if store is not None:
         keep_samples(store, samples, complaints)
     temperature = temperature_of(inner, batch_size, start_step, folder.path)
-    usual: list[Sink] = [TensorBoardSink(folder.path), PageSink(folder.path, announce=True)]
-    given = usual if sinks is None else sinks
-    recorder = Recorder(store, given if writes else (), options, team, complaints, spending)
+    recorder = Recorder(store, given, options, team, complaints, spending)
     recorder.open(info, start_step)
     if folder.remark and writes:
         warnings.warn(f"htmu_diag: {folder.remark}", RuntimeWarning, stacklevel=3)

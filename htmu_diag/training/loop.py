@@ -12,11 +12,12 @@ from pathlib import Path
 
 import torch
 
-from htmu_diag.analysis import Options, StepRecord
-from htmu_diag.config import TrainConfig, as_dict, to_yaml
+from htmu_diag.analysis import StepRecord
+from htmu_diag.config import MonitorConfig, TrainConfig, as_dict, to_yaml
 from htmu_diag.errors import StorageError
 from htmu_diag.files import storage_errors, write_atomically
 from htmu_diag.monitor import Monitor, watch
+from htmu_diag.monitor.chosen_sinks import SinkLike
 from htmu_diag.monitor.plan import Plan
 from htmu_diag.sinks import PageSink, TensorBoardSink
 from htmu_diag.storage import run_info
@@ -63,7 +64,9 @@ def train(
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    Plan.of(config.monitor.probes, config.monitor.every)  # a wrong probe is refused before a folder is made
+    Plan.of(
+        config.monitor.probes, config.monitor.every, config.monitor.settings
+    )  # a wrong probe is refused before a folder is made
     state = initial_state(config)
     checkpoints = out / "checkpoints"
     if resume:
@@ -142,13 +145,22 @@ def _watch(state: State, config: TrainConfig, out: Path) -> Monitor:
         include=chosen.include,
         budget=chosen.budget or None,
         strict=chosen.strict,
-        options=Options(bootstrap=chosen.bootstrap),
-        sinks=[TensorBoardSink(out), PageSink(out)] if chosen.tensorboard else (),
+        options=chosen.diagnosis(),
+        sinks=_sinks(chosen, out),
+        usual_sinks=False,
+        settings=chosen.settings,
         run_info=run_info(as_dict(config), seed=config.seed),
         start_step=state.step,
         batch_size=config.data.batch_size,
         seed=config.seed,
     )
+
+
+def _sinks(chosen: MonitorConfig, out: Path) -> list[SinkLike]:
+    """TensorBoard and the page, which is announced at the end of the run, unless they are left out or named."""
+    usual: dict[str, SinkLike] = {"tensorboard": TensorBoardSink(out), "page": PageSink(out)}
+    joined = [sink for name, sink in usual.items() if chosen.tensorboard and name not in chosen.sinks]
+    return [*joined, *chosen.sinks]
 
 
 def _begin_folder(out: Path, config: TrainConfig) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from htmu_diag.analysis import Options
 from htmu_diag.config import OptimizerConfig, TrainConfig, as_dict, differences, keys, load_config, to_yaml
 from htmu_diag.errors import ConfigError
 
@@ -128,3 +129,17 @@ def test_a_cadence_is_a_number_a_name_a_list_or_one_for_each_probe(every: str, t
 def test_a_cadence_without_meaning_is_refused(every: str) -> None:
     with pytest.raises(ConfigError, match=r"^monitor\.every.* (expected|must be) .{1,80}$"):
         load_config(None, [f"--monitor.every={every}"])
+
+
+def test_a_file_reaches_the_choices_of_the_diagnosis_probes_and_sinks(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(
+        "monitor: {bootstrap: 0, options: {tail_only: true}, sinks: [jsonl], probes: [weights], "
+        "settings: {weights: {min_side: 3}}}"
+    )
+    chosen = load_config(path, []).monitor
+    assert chosen.diagnosis() == Options(bootstrap=0, tail_only=True)
+    assert (chosen.sinks, chosen.settings) == (("jsonl",), {"weights": {"min_side": 3}})
+    path.write_text("monitor: {options: {tail_olny: true}}")
+    with pytest.raises(ConfigError, match=r"monitor\.options"):
+        load_config(path, [])

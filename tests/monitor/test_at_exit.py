@@ -29,7 +29,8 @@ class Reporting(MemorySink):
 
 task = Task()
 {before}
-monitor = htmu_diag.watch(task.model, task.optimizer, log_dir=sys.argv[1], every=1, sinks=[Reporting(keep=1)])
+sinks = {{'sinks': [Reporting(keep=1)], 'usual_sinks': False}}
+monitor = htmu_diag.watch(task.model, task.optimizer, log_dir=sys.argv[1], every=1, **sinks)
 {loop}
 """
 ENDLESS = "while True: task.train(1)"

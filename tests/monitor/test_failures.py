@@ -32,7 +32,7 @@ def test_a_nan_layer_is_an_event_and_one_warning_and_the_others_go_on(task: Task
     memory = MemorySink()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        with htmu_diag.watch(task.model, task.optimizer, log_dir=tmp_path, every=1, sinks=[memory]):
+        with htmu_diag.watch(task.model, task.optimizer, log_dir=tmp_path, every=1, sinks=[memory], usual_sinks=False):
             task.train(1)
             with torch.no_grad():
                 task.model[0].weight[3, 3] = torch.nan
@@ -92,7 +92,9 @@ def test_an_error_of_the_training_is_not_replaced_by_one_of_the_monitor(task: Ta
             raise ConnectionError("the dashboard is gone")
 
     with pytest.raises(ZeroDivisionError), pytest.warns(RuntimeWarning, match="dashboard is gone"):
-        with htmu_diag.watch(task.model, task.optimizer, log_dir=tmp_path, every=[1], sinks=[Late()], strict=True):
+        with htmu_diag.watch(
+            task.model, task.optimizer, log_dir=tmp_path, every=[1], sinks=[Late()], usual_sinks=False, strict=True
+        ):
             task.train(1)
             training_failed.set()
             raise ZeroDivisionError
@@ -119,7 +121,9 @@ def test_a_failing_sink_does_not_keep_the_others_from_theirs(task: Task, tmp_pat
 
     memory = MemorySink()
     with pytest.warns(RuntimeWarning, match="dashboard is gone"):
-        with htmu_diag.watch(task.model, task.optimizer, log_dir=tmp_path, every=1, sinks=[Broken(), memory]):
+        with htmu_diag.watch(
+            task.model, task.optimizer, log_dir=tmp_path, every=1, sinks=[Broken(), memory], usual_sinks=False
+        ):
             task.train(3)
     assert [record.step for record in memory.records] == [0, 1, 2, 3]
 
@@ -137,7 +141,7 @@ def test_a_full_disk_is_told_once_and_later_records_are_written_again(
     monkeypatch.setattr(Store, "write", limited)
     memory = MemorySink()
     with pytest.warns(RuntimeWarning, match="no space left") as caught:
-        with htmu_diag.watch(task.model, task.optimizer, log_dir=tmp_path, every=1, sinks=[memory]):
+        with htmu_diag.watch(task.model, task.optimizer, log_dir=tmp_path, every=1, sinks=[memory], usual_sinks=False):
             task.train(4)
     assert len([text for text in our(list(caught)) if "no space left" in text]) == 1
     assert htmu_diag.load_run(tmp_path).steps == (0, 3, 4)
@@ -170,7 +174,9 @@ def test_a_folder_that_cannot_be_written_costs_the_log_not_the_training(task: Ta
     (tmp_path / "taken").write_text("a file where a folder is wanted")
     memory = MemorySink()
     with pytest.warns(RuntimeWarning, match="cannot create") as caught:
-        with htmu_diag.watch(task.model, task.optimizer, log_dir=tmp_path / "taken", every=1, sinks=[memory]):
+        with htmu_diag.watch(
+            task.model, task.optimizer, log_dir=tmp_path / "taken", every=1, sinks=[memory], usual_sinks=False
+        ):
             task.train(2)
     assert len(our(list(caught))) == 1
     assert [record.step for record in memory.records] == [0, 1, 2]

@@ -53,7 +53,14 @@ def watched(folder: Path, *probes: object) -> dict[str, float]:
     """The tags of the last of two steps."""
     task, sink = Task(), MemorySink()
     with htmu_diag.watch(
-        task.model, task.optimizer, log_dir=folder, every=1, probes=["weights", *probes], sinks=[sink], options=PLAIN
+        task.model,
+        task.optimizer,
+        log_dir=folder,
+        every=1,
+        probes=["weights", *probes],
+        sinks=[sink],
+        usual_sinks=False,
+        options=PLAIN,
     ):
         task.train(2)
     return sink.records[-1].metrics()

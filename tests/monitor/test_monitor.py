@@ -42,7 +42,7 @@ def test_the_stored_spectrum_is_that_of_the_weights_at_its_step(task: Task, tmp_
 
 def test_live_numbers_equal_the_analysis_of_what_was_stored(task: Task, tmp_path: Path) -> None:
     memory = MemorySink()
-    with htmu_diag.watch(task.model, task.optimizer, log_dir=tmp_path, every=2, sinks=[memory]):
+    with htmu_diag.watch(task.model, task.optimizer, log_dir=tmp_path, every=2, sinks=[memory], usual_sinks=False):
         task.train(4)
     run = htmu_diag.load_run(tmp_path)
     for record in memory.records:
@@ -112,7 +112,7 @@ def test_a_slow_worker_holds_the_training_back_and_loses_nothing(task: Task, tmp
             super().write(record)
 
     sink, ahead = SlowSink(), []
-    with htmu_diag.watch(task.model, task.optimizer, log_dir=tmp_path, every=1, sinks=[sink]):
+    with htmu_diag.watch(task.model, task.optimizer, log_dir=tmp_path, every=1, sinks=[sink], usual_sinks=False):
         for step in range(1, 13):
             task.train(1)
             ahead.append(step + 1 - len(sink.records))
@@ -188,7 +188,9 @@ def test_a_probe_passed_over_for_its_price_is_told_of_later(task: Task, tmp_path
 
     memory = MemorySink()
     probe = StubProbe(slow)
-    with htmu_diag.watch(task.model, log_dir=tmp_path, probes=[probe], every=1, budget=0.2, sinks=[memory]) as monitor:
+    with htmu_diag.watch(
+        task.model, log_dir=tmp_path, probes=[probe], every=1, budget=0.2, sinks=[memory], usual_sinks=False
+    ) as monitor:
         for _ in range(30):
             monitor.flush()
             task.train(1)

@@ -77,7 +77,9 @@ def test_a_training_that_waits_for_the_worker_can_be_interrupted(task: Task, tmp
         def write(self, record: object) -> None:
             free.wait(60)
 
-    with htmu_diag.watch(task.model, task.optimizer, log_dir=tmp_path, every=1, sinks=[Stuck()]) as monitor:
+    with htmu_diag.watch(
+        task.model, task.optimizer, log_dir=tmp_path, every=1, sinks=[Stuck()], usual_sinks=False
+    ) as monitor:
         main = threading.main_thread().ident
         assert main is not None
         timer = threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGINT))

@@ -1,0 +1,19 @@
+"""Ranges of values, refused with the key that has them."""
+
+from __future__ import annotations
+
+import math
+
+from htmu_diag.errors import ConfigError
+
+__all__ = ["at_least", "require"]
+
+
+def at_least(section: str, key: str, value: float, least: int) -> None:
+    name = f"{section}.{key}" if section else key
+    require(math.isfinite(value) and value >= least, name, value, f"at least {least}")
+
+
+def require(holds: bool, key: str, value: object, rule: str) -> None:
+    if not holds:
+        raise ConfigError(f"{key} is {value}; it must be {rule}")

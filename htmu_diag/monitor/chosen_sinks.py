@@ -1,0 +1,30 @@
+"""Where the steps of a run go: TensorBoard and the page as usual, and what was asked for beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from htmu_diag import plugins
+from htmu_diag.sinks import PageSink, Sink, TensorBoardSink, registry
+
+__all__ = ["SinkLike", "chosen_sinks"]
+
+SinkLike = str | Sink
+_USUAL = (TensorBoardSink, PageSink)
+
+
+def chosen_sinks(folder: Path, sinks: Sequence[SinkLike] | None, usual: bool | None) -> list[Sink]:
+    """The sinks of a run in this folder; a usual one that was passed takes the place of its own kind.
+
+    sinks: names (`htmu_diag.sinks.registry`, or of installed packages) or objects. usual: whether the usual ones join
+    them; by default unless ``sinks`` is empty. Raises InputError for an unknown name.
+    """
+    wanted = [sinks] if isinstance(sinks, str) else list(sinks or ())
+    given = [cast(Sink, plugins.made("sinks", s, registry, folder)) if isinstance(s, str) else s for s in wanted]
+    if usual is None:
+        usual = sinks is None or bool(wanted)
+    missing = [kind for kind in _USUAL if usual and not any(isinstance(sink, kind) for sink in given)]
+    joined: dict[type, Sink] = {TensorBoardSink: TensorBoardSink(folder), PageSink: PageSink(folder, announce=True)}
+    return [*(joined[kind] for kind in missing), *given]
