@@ -1,7 +1,7 @@
 """Sinks: where diagnosed steps go: TensorBoard, a page of HTML, JSON lines, the console, memory.
 
-``registry`` names the sinks that ``watch(sinks=[...])`` knows; each entry makes one for a run's folder. Installed packages
-bring others, see `htmu_diag.plugins`.
+``registry`` names the sinks that ``watch(sinks=[...])`` knows; each entry makes one for a run's folder. Installed
+packages bring others, see `htmu_diag.plugins`.
 """
 
 from collections.abc import Callable
