@@ -28,6 +28,8 @@ __all__ = ["Diagnoser", "serve"]
 
 PATIENCE = 0.5  # CPU seconds of diagnosing on the caller's thread; what a process costs to start
 PRIORITY = 10  # of 19: a tenth of a core where a training keeps all of them busy
+ANSWERS_WITHIN = 60.0  # seconds; the slowest of 13 adversarial spectra of 8,192 values took 0.7 of CPU
+ENDS_WITHIN = 5.0  # seconds, once the monitor is being closed
 ORPHANED_EVERY = 5.0  # seconds between looks for the parent
 # The package is loaded from where this process has it, and nothing from the current folder, which may be anybody's.
 _CODE = """
@@ -54,6 +56,8 @@ class Diagnoser:
         self._options, self._on_end, self._patience = options, on_end, patience
         self._process: subprocess.Popen[bytes] | None = None
         self._failed = False
+        self._limit = ANSWERS_WITHIN
+        self._deadline: threading.Timer | None = None
 
     def __call__(self, spectrum: Spectrum) -> Diagnosis:
         if self._process is None and not self._failed and self._patience <= 0:
@@ -69,13 +73,21 @@ class Diagnoser:
         finally:
             self._patience -= time.thread_time() - began
 
+    def hurry(self) -> None:
+        """From any thread: the end is waited for, so a process that does not answer now is ended soon."""
+        self._limit = ENDS_WITHIN
+        process, running = self._process, self._deadline
+        if process is not None and running is not None and running.is_alive():
+            running.cancel()
+            self._deadline = _killing(process, ENDS_WITHIN)
+
     def close(self) -> None:
         """End the process; harmless when called twice."""
         process, self._process = self._process, None
         if process is None:
             return
-        process.terminate()  # the end of its input would not do: a forked data loader may hold the pipe open as well
-        process.wait()
+        process.kill()  # the end of its input would not do (a forked data loader may hold the pipe open as well), nor
+        process.wait()  # would a gentler signal where it is stopped; it holds nothing that could be lost
         for pipe in (process.stdin, process.stdout):
             with contextlib.suppress(OSError):  # what was not sent yet
                 if pipe is not None:
@@ -98,16 +110,28 @@ class Diagnoser:
     def _answer(self, process: subprocess.Popen[bytes], spectrum: Spectrum) -> Diagnosis:
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(pickle.dumps((spectrum, self._options)))
-        process.stdin.flush()
-        answer: Diagnosis = pickle.load(process.stdout)
+        self._deadline = _killing(process, self._limit)
+        try:
+            process.stdin.write(pickle.dumps((spectrum, self._options)))
+            process.stdin.flush()
+            answer: Diagnosis = pickle.load(process.stdout)
+        finally:
+            self._deadline.cancel()
         return answer
 
     def _give_up(self, error: BaseException) -> None:
         self.close()
         self._failed = True
-        reason = f"the process that diagnoses ended ({type(error).__name__}: {error})"
+        reason = f"the process that diagnoses ended, or did not answer ({type(error).__name__}: {error})"
         self._on_end(MeasurementError(f"{reason}; the rest is diagnosed beside the training, which slows it a little"))
+
+
+def _killing(process: subprocess.Popen[bytes], seconds: float) -> threading.Timer:
+    """A stopped or hanging process ends then, and whoever waits for its answer gets none."""
+    timer = threading.Timer(seconds, process.kill)
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 def _places() -> tuple[str, list[str]]:

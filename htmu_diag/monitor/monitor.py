@@ -148,6 +148,7 @@ class Monitor:
         with self._complaints.containing("monitor", []):
             self._counter.finish()
         self._closed = True
+        self._recorder.hurry()
         with contextlib.ExitStack() as ends:  # each of them, in the reverse order, whatever becomes of the others
             ends.callback(tell)
             ends.callback(self._ending.cancel)
@@ -217,8 +218,10 @@ class Monitor:
         with Interrupts() as interrupts, contextlib.ExitStack() as if_it_fails:
             for name in measured.probes:
                 if_it_fails.callback(self._budget.withdraw, name)
+            began = time.perf_counter()
             while not self._worker.reserve(seconds=0.1):
                 interrupts.pass_on()
+            self._notices.waited(time.perf_counter() - began)
             if_it_fails.callback(self._worker.release)
             if_it_fails.callback(self._send_nothing, step)
             with self._complaints.containing("ranks", measured.events), interrupts.allowed():

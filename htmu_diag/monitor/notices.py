@@ -11,6 +11,8 @@ from htmu_diag.monitor.uncounted import REMEDY, Fingerprint
 
 __all__ = ["Notices"]
 
+LONG_WAIT = 1.0  # seconds
+
 
 class Notices:
     """Looks now and then, cheaply, and says each thing once.
@@ -22,7 +24,7 @@ class Notices:
         self._counter, self._say = counter, say
         self._start = Fingerprint(model)
         self._looks = 0
-        self._said_uncounted = self._said_uneven = False
+        self._said_uncounted = self._said_uneven = self._said_waiting = False
 
     def look(self) -> None:
         """At a call of the user's that comes with every step or so: after 10, 100, 1000 ... of them."""
@@ -39,6 +41,15 @@ class Notices:
                 "several optimizers train this model, and not in equal numbers: the steps of one of them count "
                 f"({self._counter.leader}), and a snapshot shows the model before its next step; watch each part "
                 "of the model with its own optimizer for an axis each, or say which one counts: watch(model, optimizer)"
+            )
+
+    def waited(self, seconds: float) -> None:
+        """The training stood still for snapshots under way."""
+        if seconds > LONG_WAIT and not self._said_waiting:
+            self._said_waiting = True
+            self._say(
+                f"the training waited {seconds:.1f} s for earlier snapshots, and will again: they take longer than the "
+                "time between them; measure less often (every=...), less (include=..., probes=...), or pass budget=0.05"
             )
 
     def last(self, *, counted: bool) -> None:

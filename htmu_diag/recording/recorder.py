@@ -102,6 +102,10 @@ class Recorder:
                 self._store.log(step, {}, wall_time=wall_time, events=events)
         self._emit(StepRecord(step, wall_time, events=tuple(events)))
 
+    def hurry(self) -> None:
+        """From any thread: the run is being closed, so nothing may hang."""
+        self._diagnose.hurry()
+
     def close(self) -> None:
         self._diagnose.close()
         for sink in self._sinks:

@@ -1,8 +1,10 @@
 """A process beside the training gives the numbers that the training's own process would give, or steps aside."""
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 
 from htmu_diag.analysis import Diagnoser, Options, diagnose
+from htmu_diag.analysis import diagnoser as diagnoser_module
 from htmu_diag.errors import MeasurementError
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
@@ -53,6 +56,38 @@ def test_it_starts_when_diagnosing_has_taken_its_time(told: list[MeasurementErro
     diagnoser.close()
     diagnoser.close()
     assert process.returncode is not None
+
+
+@pytest.mark.parametrize("hurried", [False, True])
+def test_a_process_that_is_stopped_is_ended_and_replaced(
+    told: list[MeasurementError], monkeypatch: pytest.MonkeyPatch, hurried: bool
+) -> None:
+    """SIGSTOP is what a debugger, a frozen container or a full swap does to it."""
+    beside = Diagnoser(OPTIONS, told.append, patience=0.0)
+    beside(spectrum())
+    if hurried:
+        monkeypatch.setattr(diagnoser_module, "ENDS_WITHIN", 0.5)
+    else:
+        beside._limit = 0.5
+    process = beside._process
+    assert process is not None
+    os.kill(process.pid, signal.SIGSTOP)
+    if hurried:
+        threading.Timer(0.2, beside.hurry).start()
+    np.testing.assert_equal(beside(spectrum(1)).numbers, diagnose(spectrum(1), OPTIONS).numbers)
+    assert process.returncode == -signal.SIGKILL
+    assert len(told) == 1
+    assert "did not answer" in str(told[0])
+    beside.close()
+
+
+def test_closing_ends_a_stopped_process(beside: Diagnoser) -> None:
+    beside(spectrum())
+    process = beside._process
+    assert process is not None
+    os.kill(process.pid, signal.SIGSTOP)
+    beside.close()
+    assert process.returncode == -signal.SIGKILL
 
 
 def test_a_process_that_dies_costs_one_sentence_and_no_number(beside: Diagnoser, told: list[MeasurementError]) -> None:
