@@ -24,6 +24,7 @@ COMMANDS = {
     "analyze": ("analyze", "spectra of every layer of a checkpoint, a model, or a folder of checkpoints"),
     "show": ("show", "the table of a run, live or finished: verdicts, reasons, phases through time, what changed"),
     "compare": ("compare", "settings, averages and layers of two runs side by side"),
+    "export": ("export", "the numbers of a run as CSV, JSON or Parquet: one row a layer and step"),
     "report": ("report", "one HTML page of one run or several, that opens without a server"),
     "sweep": ("sweep", "run a list of configurations times seeds, then one page with claim, control and verdict"),
     "correlate": ("correlate", "rank correlation of every metric with performance, beside trivial baselines"),

@@ -20,7 +20,7 @@ from typing import Any
 from htmu_diag._version import __version__
 from htmu_diag.analysis import Options, Reading
 from htmu_diag.errors import InputError, StorageError
-from htmu_diag.files import storage_errors, write_atomically
+from htmu_diag.files import own_folder, write_atomically
 from htmu_diag.plain_files import read_json
 from htmu_diag.report.analysis import Analysis, Layer, SkippedTensor
 from htmu_diag.sinks import TensorBoardSink
@@ -75,8 +75,7 @@ class SeriesFolder:
         events = [found.reason] if isinstance(found, Failed) else [f"{x.name}: {x.reason}" for x in found.unusable]
         spectra, readings = [d.spectrum for d in diagnoses], [Reading.of(d) for d in diagnoses]
         self._store.write(step, spectra, readings, self._options, wall_time=_files(path)[1], events=events)
-        with storage_errors("create", self._folder / PARTS):
-            (self._folder / PARTS).mkdir(exist_ok=True)
+        own_folder(self._folder / PARTS)
         write_atomically(self._part_path(step), json.dumps({"files": files, **_content(found)}).encode())
 
     def found(self, step: int) -> Analysis | Failed:

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from htmu_diag.files import storage_errors, write_atomically
+from htmu_diag.files import own_folder, storage_errors, write_atomically
 from htmu_diag.report.analysis import Analysis, Names
 from htmu_diag.report.figures import esd_figure, png
 
@@ -57,8 +57,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_pictures(analysis: Analysis, folder: Path, done: Callable[[int, str], object] | None = None) -> list[Path]:
     """One PNG a matrix with its density and fitted laws, ``012-<layer>.png`` in the order of the model."""
-    with storage_errors("create", folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    own_folder(folder)
     written, digits = [], max(3, len(str(len(analysis.layers))))
     for number, layer in enumerate(analysis.layers):
         if layer.diagnosis is not None:

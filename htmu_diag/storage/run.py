@@ -17,7 +17,7 @@ from htmu_diag.spectrum import Kind, Spectrum
 from htmu_diag.storage.arrays import PROBE_BATCH, latest_arrays
 from htmu_diag.storage.information import RunInformation
 from htmu_diag.storage.log import visible_lines
-from htmu_diag.storage.record import DamagedRecord, Header, decode
+from htmu_diag.storage.record import SCHEMA, DamagedRecord, Header, decode
 from htmu_diag.storage.records import Records
 from htmu_diag.storage.segments import RECORDS, Slot, segments
 from htmu_diag.storage.stored_numbers import StoredNumbers
@@ -54,6 +54,7 @@ class Run:
         self._records = Records(self.directory, attempt)
         self._numbers = StoredNumbers(self.directory)
         self._information = RunInformation()
+        self._refuse_newer()
         brought = self.info.get("quantities")
         declare_stored(brought if isinstance(brought, list) else ())
 
@@ -207,6 +208,13 @@ class Run:
         diagnosed = f", {waiting} of them without numbers" if (waiting := len(self.undiagnosed())) else ""
         what = f"; {len(self.layers)} layers; {', '.join(self.kinds)}" if steps else ""
         return f"Run({str(self.directory)!r}: {span}{diagnosed}{what})"
+
+    def _refuse_newer(self) -> None:
+        schema = self.info.get("schema")
+        if isinstance(schema, int) and schema > SCHEMA:
+            raise StorageError(
+                f"{self.directory}: written with schema {schema}, this version reads up to {SCHEMA}; upgrade htmu_diag"
+            )
 
     def _sources(self) -> Iterator[Mapping[str, Any]]:
         return (s["source"] for _, header in self._records.readable().values() for s in header.spectra)

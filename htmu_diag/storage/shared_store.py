@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from htmu_diag.analysis import Options, Reading
-from htmu_diag.files import TEMPORARY, storage_errors, write_atomically
+from htmu_diag.files import TEMPORARY, own_folder, storage_errors, write_atomically
 from htmu_diag.spectrum import Spectrum
 from htmu_diag.storage.info import encode_info
 from htmu_diag.storage.lock import FileLock, FolderLocked, refusal, this_process
@@ -59,8 +59,7 @@ class SharedStore:
     def claim(self, step: int) -> Iterator[bool]:
         """Whether the step is this process's own inside the block. Raises StorageError where files cannot be locked."""
         with storage_errors("lock a file in", self.directory / CLAIMS):
-            (self.directory / CLAIMS).mkdir(exist_ok=True)
-            lock = FileLock(self.directory / CLAIMS / f"{step:012d}")
+            lock = FileLock(own_folder(self.directory / CLAIMS) / f"{step:012d}")
             mine = lock.acquire()
         try:
             yield mine
@@ -131,11 +130,13 @@ class SharedStore:
         self._lock.acquire(shared=True, wait=True)
 
     def _make(self, info: bytes, about: bytes) -> None:
+        if (self.directory / RECORDS).exists():
+            own_folder(self.directory / RECORDS)
         for folder in (self.directory, self._segment.path):
             for left in folder.glob(f".*{TEMPORARY}"):
                 left.unlink()
         self._first(self.directory / SERIES, about)  # before anything else: whoever sees a folder sees what it is
-        self._segment.path.mkdir(parents=True, exist_ok=True)
+        own_folder(self._segment.path)
         self._first(self._segment.path / "run.json", info)
         self._first(self.directory / "run.json", info)
 
