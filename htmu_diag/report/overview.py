@@ -1,6 +1,6 @@
 """A run in plain values, from its stored numbers: rows with reasons, phases through time, what changed, what is wrong.
 
-Nothing is fitted here. Phases are letters (`ui.words`), a change counts once it has lasted `HELD` measurements, as on
+Nothing is fitted here. Phases are letters (`ui.words`); a change counts once it was seen several times in a row, as on
 the page.
 """
 
@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from htmu_diag.analysis import Reading
+from htmu_diag.analysis.hold import held as held_verdicts
 from htmu_diag.errors import StorageError
 from htmu_diag.storage import Run
-from htmu_diag.ui.words import HELD, phase_letters
+from htmu_diag.ui.words import phase_letters
 
 __all__ = ["Overview", "held", "overview"]
 
@@ -88,18 +89,13 @@ def _of_kind(readings: Sequence[Reading], kind: str) -> dict[str, Reading]:
 
 
 def held(letters: str) -> str:
-    """A ribbon in which a change counts once it has lasted; what was not measured stays absent.
+    """A ribbon as it is shown: a change counts once it was seen often enough in a row (`analysis.hold`).
 
-    >>> held("RRSRSSSH")
-    'RRRRSSSS'
+    >>> held("RSR.SSRS")
+    'RRR.RSSS'
     """
-    current, out = "", []
-    for place, letter in enumerate(letters):
-        if letter != ABSENT and letter != current:
-            ahead = [other for other in letters[place:] if other != ABSENT][:HELD]
-            current = letter if not current or (len(ahead) == HELD and set(ahead) == {letter}) else current
-        out.append(letter if letter == ABSENT else current)
-    return "".join(out)
+    shown = iter(held_verdicts([letter for letter in letters if letter != ABSENT]))
+    return "".join(letter if letter == ABSENT else next(shown) for letter in letters)
 
 
 def _ribbon(history: Mapping[int, Mapping[str, Reading]], letters: Mapping[str, str]) -> dict[str, str]:

@@ -56,14 +56,17 @@ _FIRSTS: tuple[dict[str, Any], ...] = (
 # what may move the tails, and the probe that measures it
 _CAUSES: tuple[dict[str, str], ...] = (
     {"name": "what is to be explained", "quantity": "log_kappa", "kind": "weights", "add": 'probes=["weights"]'},
+    {"name": "temperature: learning rate over batch size", "scalar": "temperature/lr_over_batch",
+     "add": "batch_size=..."},
     {"name": "temperature: scale of the gradient's noise", "quantity": "noise_scale", "kind": "gradient_noise",
      "add": 'probes=["weights", "gradient_noise"], batch=..., loss_fn=...'},
-    {"name": "correlation of the data in the layer: tail exponent", "quantity": "alpha", "kind": "activations",
-     "add": 'probes=["weights", "conjugate_kernel"], batch=...'},
+    {"name": "distance from the start", "quantity": "distance", "kind": "weights", "add": 'probes=["weights"]'},
+    {"name": "correlation of the data in the layer: exponent by rank", "quantity": "rank_exponent",
+     "kind": "activations", "add": 'probes=["weights", "conjugate_kernel"], batch=...'},
     {"name": "correlation of the data in the layer: effective rank", "quantity": "effective_rank",
      "kind": "activations", "add": 'probes=["weights", "conjugate_kernel"], batch=...'},
-    {"name": "order of the singular vectors", "quantity": "entropy_deficit", "kind": "weights",
-     "add": 'probes=[htmu_diag.probes.WeightsProbe(vectors=True)]'},
+    {"name": "order of the singular vectors: the top 5 %, left", "quantity": "entropy_left_top_z", "kind": "weights",
+     "add": 'probes=[htmu_diag.probes.WeightsProbe(vectors="log")]'},
 )  # fmt: skip
 HELD = HOLD  # measurements in a row before a change of phase counts
 

@@ -25,8 +25,8 @@ def spectrum(name: str, step: int, rate: float) -> Diagnosis:
     noise = rng.standard_normal((rows, columns))
     left, right = rng.standard_normal((rows, 8)), rng.standard_normal((8, columns))
     strength = rate * max(0.0, step / 60 - 0.12 * place)
-    scales = rng.pareto(1.2, (rows, 1)) ** min(strength, 1.2)
-    matrix = scales / scales.mean() * noise + strength * (left * np.linspace(0.2, 1, 8)) @ right / 8
+    scales = rng.pareto(1.5, (rows, 1)) ** min(0.15 * strength, 0.6)
+    matrix = scales / scales.mean() * noise + 0.4 * strength * (left * np.linspace(0.2, 1, 8)) @ right / 8
     values = np.linalg.eigvalsh(matrix @ matrix.T / columns)
     source = Source(Kind.WEIGHTS, name, (rows, columns), step, "eigenvalues of W W^T / max(shape)")
     return diagnose(Spectrum.exact(values, source), Options(bootstrap=30))

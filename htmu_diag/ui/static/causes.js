@@ -6,14 +6,15 @@ import { layerColor } from "./colors.js";
 import { cursor } from "./curves.js";
 import { element } from "./dom.js";
 import { number } from "./format.js";
-import { spearman } from "./frame.js";
+import { Frame, spearman } from "./frame.js";
 import { Scatter } from "./scatter.js";
 import { axisLabel } from "./words.js";
 
 export class CausesView {
-  /** frames(kind): a promise of the kind's frame, or null. */
-  constructor(parent, { layer, step, frames }) {
+  /** frames(kind): a promise of the kind's frame. scalars(tags): of curves of the training. */
+  constructor(parent, { layer, step, frames, scalars }) {
     this.frames = frames;
+    this.scalars = scalars;
     this.selectStep = step;
     this.selectLayer = layer;
     this.rows = element("div", { class: "causes" });
@@ -24,14 +25,17 @@ export class CausesView {
   /** now: {frame, layer, step, words, outline, name}. */
   async draw(now) {
     const wanted = this.wanted = now;
-    const kinds = [...new Set(now.words.causes.map((cause) => cause.kind))];
+    const kinds = [...new Set(now.words.causes.map((cause) => cause.kind).filter(Boolean))];
     const loaded = new Map();
     for (const kind of kinds) loaded.set(kind, kind in now.outline.kinds ? await this.frames(kind) : null);
+    const tags = now.words.causes.map((cause) => cause.scalar).filter((tag) => tag && now.outline.scalars.includes(tag));
+    const curves = await this.scalars(tags);
     if (wanted !== this.wanted) return;
-    const key = JSON.stringify([now.outline.name, now.words.causes.map((cause) => loaded.get(cause.kind)?.has(cause.quantity) ?? false)]);
+    for (const cause of now.words.causes) if (curves[cause.scalar]) loaded.set(cause.scalar, frameOfCurve(cause, curves[cause.scalar]));
+    const key = JSON.stringify([now.outline.name, now.words.causes.map((cause) => measured(cause, loaded))]);
     if (key !== this.key) this.build(now, loaded);
     this.key = key;
-    for (const panel of this.panels) this.drawPanel(panel, now, loaded.get(panel.cause.kind));
+    for (const panel of this.panels) this.drawPanel(panel, now, loaded.get(panel.cause.scalar ?? panel.cause.kind));
   }
 
   build(now, loaded) {
@@ -40,7 +44,7 @@ export class CausesView {
     for (const cause of now.words.causes) {
       const [left, right] = [element("div", {}), element("div", {})];
       this.rows.append(element("h3", { text: cause.name, title: now.words.quantities[cause.quantity]?.meaning ?? "" }), element("div", { class: "pair" }, left, right));
-      if (!loaded.get(cause.kind)?.has(cause.quantity)) {
+      if (!measured(cause, loaded)) {
         left.append(empty(cause));
         continue;
       }
@@ -56,11 +60,11 @@ export class CausesView {
     const { frame, layer, step, words } = now;
     const { cause, chart } = panel;
     const match = matching(frame.names[layer], theirs.names);
-    const row = match < 0 ? [] : theirs.row(cause.quantity, match);
+    const row = match < 0 ? [] : theirs.row(cause.quantity ?? cause.scalar, match);
     const x = theirs.steps.map((s) => placeOf(frame.steps, s));
     chart.draw({
       x, lines: [{ label: cause.name, y: gaps(row.length ? row : x.map(() => NaN)), stroke: "#7139ff", width: 2, points: x.length < 40 }],
-      xRange: [-0.5, frame.steps.length - 0.5], yRange: spread([row]), yLabel: axisLabel(cause.quantity, words),
+      xRange: [-0.5, frame.steps.length - 0.5], yRange: spread([row]), yLabel: cause.quantity ? axisLabel(cause.quantity, words) : cause.scalar.split("/").pop(),
       xTicks: stepTicks(frame.steps, chart.box.clientWidth - 60), over: (u, pen, colours) => cursor(u, pen, step, colours.ink),
       title: `${cause.name} of ${match < 0 ? "no matching layer" : theirs.names[match]}`,
     });
@@ -68,7 +72,7 @@ export class CausesView {
     const at = theirs.nearest(frame.steps[step]);
     const pairs = frame.names.map((name, l) => {
       const m = matching(name, theirs.names);
-      return [l, m < 0 ? NaN : theirs.at(cause.quantity, m, at), frame.at("log_kappa", l, step)];
+      return [l, m < 0 ? NaN : theirs.at(cause.quantity ?? cause.scalar, m, at), frame.at("log_kappa", l, step)];
     }).filter(([, a, b]) => Number.isFinite(a) && Number.isFinite(b));
     panel.shown = pairs.map(([l]) => l);
     const { rho, n } = spearman(pairs.map((p) => p[1]), pairs.map((p) => p[2]));
@@ -77,6 +81,17 @@ export class CausesView {
     panel.scatter.box.hidden = one;
     if (!one) drawScatter(panel, pairs, now);
   }
+}
+
+function measured(cause, loaded) {
+  return loaded.get(cause.scalar ?? cause.kind)?.has(cause.quantity ?? cause.scalar) ?? false;
+}
+
+/** A curve of the training as a frame of one row. */
+function frameOfCurve(cause, points) {
+  const known = points.filter(([, value]) => value !== null);
+  const table = { layers: ["the whole model"], steps: known.map(([step]) => step), values: { [cause.scalar]: Float32Array.from(known, ([, value]) => value) } };
+  return new Frame({ layers: [], codes: {} }, table);
 }
 
 /** The name among `names` that belongs to a layer: the longest that its own name starts with, or the only one. */

@@ -17,7 +17,7 @@ export function controls(state, data) {
   const colour = choice("colour", [], "", set("colour"));
   const order = choice("rows", [["model", "in the model's order"], ["role", "by role"]], state.get("order"), set("order"));
   const align = choice("aligned by", [], "step", set("align"));
-  const raw = toggle("each measurement", "A change of phase counts once it has lasted three measurements; this shows every measurement by itself.", () => state.set({ raw: state.get("raw") ? "" : "1" }));
+  const raw = toggle("each measurement", "A change of phase counts once it was seen several times in a row; this shows every measurement by itself.", () => state.set({ raw: state.get("raw") ? "" : "1" }));
   const minus = toggle("minus the other run", "Difference to the other run; white is equal.", () => state.set({ minus: state.get("minus") ? "" : "1" }));
   const status = element("span", { class: "status", role: "status" });
   const bar = element("div", { class: "bar" }, run, other, kind, colour, order, raw, minus, align, status);

@@ -9,9 +9,7 @@ export function number(value) {
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   const size = Math.abs(value);
   if (size >= 1e6 || (size > 0 && size < 1e-4)) return scientific(value);
-  if (Number.isInteger(value)) return minus(String(value));
-  const digits = Math.max(0, 2 - Math.floor(Math.log10(size)));
-  return minus(value.toFixed(Math.min(digits, 6)));
+  return minus(String(Number.isInteger(value) ? value : Number(value.toPrecision(3))));
 }
 
 /** 10 to a whole power, as on an axis. */

@@ -6,7 +6,7 @@ export const NEEDED = [
   "alpha", "alpha_low", "alpha_high", "xmin", "n_tail", "p", "ks", "alpha_noise", "alpha_predicted",
   "alpha_predicted_low", "alpha_predicted_high", "lower_exponent", "kappa", "log_kappa", "kappa_low", "kappa_high", "htmp_ks",
   "inverse_advantage", "bulk_scale", "bulk_edge", "bulk_p", "spikes", "phase", "tail_status", "htmp_status",
-  "inverse_gamma_shape", "inverse_gamma_p", "target_alignment", "entropy_deficit", "step_length", "noise_tail_index", "noise_scale",
+  "distance", "rank_exponent", "entropy_left_top_z", "inverse_gamma_shape", "inverse_gamma_p", "target_alignment", "entropy_deficit", "step_length", "noise_tail_index", "noise_scale",
 ];
 
 export class Frame {
@@ -60,7 +60,7 @@ export class Frame {
     return nearest(this.steps, step);
   }
 
-  /** Phases where a change counts once it has lasted `held` measurements; one value a cell, as in `phase`. */
+  /** Phases where a change counts once it was seen `held` times in a row; one value a cell, as in `phase`. */
   heldPhases(held) {
     return this.remember(`held ${held}`, () => {
       const out = Float32Array.from(this.of("phase"));
@@ -103,15 +103,15 @@ export function nearest(sorted, x) {
   return high < 0 ? -1 : Math.abs(sorted[low] - x) <= Math.abs(sorted[high] - x) ? low : high;
 }
 
-/** In place: a new value replaces the held one when it has come `held` times in a row, and then from its first time. */
+/** In place: the value shown is the last one that came `held` times in a row, the first one until then. */
 export function hold(values, held) {
-  let current = NaN;
+  let [shown, last, length] = [NaN, NaN, 0];
   for (let i = 0; i < values.length; i++) {
     if (Number.isNaN(values[i])) continue;
-    if (Number.isNaN(current)) { current = values[i]; continue; }
-    if (values[i] === current) continue;
-    if (run(values, i, held) >= held) current = values[i];
-    else values[i] = current;
+    length = values[i] === last ? length + 1 : 1;
+    last = values[i];
+    if (Number.isNaN(shown) || length >= held) shown = last;
+    values[i] = shown;
   }
   return values;
 }
@@ -146,16 +146,6 @@ export function rowOrder(layers, by) {
   const first = new Map();
   layers.forEach((layer, i) => { if (!first.has(layer.role)) first.set(layer.role, i); });
   return order.sort((a, b) => first.get(layers[a].role) - first.get(layers[b].role) || a - b);
-}
-
-function run(values, start, most) {
-  let length = 0;
-  for (let i = start; i < values.length && length < most; i++) {
-    if (Number.isNaN(values[i])) continue;
-    if (values[i] !== values[start]) break;
-    length++;
-  }
-  return length;
 }
 
 function meets(rule) {

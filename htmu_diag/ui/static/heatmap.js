@@ -13,7 +13,11 @@ const LABEL = 11; // pixels that a row's name needs
 export class HeatMap {
   /** select({layer, step}): called with indices of the frame. */
   constructor(parent, select) {
-    this.select = select;
+    this.select = (cell) => {
+      this.now = { ...this.now, ...cell }; // the next key starts here, even if the data is still on its way
+      this.mark();
+      select(cell);
+    };
     this.cells = element("canvas", { "aria-hidden": "true" });
     this.marks = element("canvas", { "aria-hidden": "true" });
     this.box = element("div", { class: "heat", tabindex: "0", role: "application", onkeydown: (e) => this.key(e), onpointermove: (e) => this.hover(e), onpointerleave: () => this.leave(), onclick: (e) => this.click(e) }, this.cells, this.marks);
