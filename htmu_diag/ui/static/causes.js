@@ -119,5 +119,5 @@ function drawScatter(panel, pairs, { frame, layer, words }) {
 function empty(cause) {
   const code = cause.add;
   const button = element("button", { text: "copy", onclick: () => navigator.clipboard?.writeText(code) });
-  return element("div", { class: "empty" }, element("p", { text: "Not measured in this run. Add the probe:" }), element("code", { text: code }), " ", button);
+  return element("div", { class: "empty" }, element("p", { text: "Not measured in this run. Add to watch():" }), element("code", { text: code }), " ", button);
 }

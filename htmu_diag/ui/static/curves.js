@@ -50,6 +50,8 @@ export class Curves {
 
   one(chart, { frame, layer, step, other }, name, label, more, interval) {
     const values = frame.row(name, layer);
+    chart.box.hidden = !values.some(Number.isFinite);
+    if (chart.box.hidden) return;
     const lines = [];
     if (interval) {
       lines.push({ label: "low", y: gaps(interval[0]), stroke: "transparent", width: 0 });
