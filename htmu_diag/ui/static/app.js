@@ -37,7 +37,7 @@ class App {
     this.dress();
     host.onTheme(() => { this.dress(); this.redraw(); });
     host.onReload(() => { this.source.forget(); this.refresh(); });
-    this.state.onChange((changed) => (onlyStep(changed) && this.data ? this.redraw() : this.refresh()));
+    this.state.onChange((changed) => (onlyStep(changed) && this.data && !this.pending ? this.redraw() : this.refresh()));
   }
 
   build() {
@@ -99,6 +99,7 @@ class App {
   /** Fetch what the state needs, then draw. A later call overtakes an earlier one. */
   async refresh() {
     const turn = this.turn = (this.turn ?? 0) + 1;
+    this.pending = true; // until then a change of the step alone must not draw the layer before
     try {
       const data = await this.load();
       if (turn !== this.turn) return;
@@ -107,6 +108,8 @@ class App {
       if (!data.problem) this.redraw();
     } catch (error) {
       if (turn === this.turn) this.show(`This could not be read: ${error.message}`);
+    } finally {
+      if (turn === this.turn) this.pending = false;
     }
   }
 
