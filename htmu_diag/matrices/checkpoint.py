@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from htmu_diag.matrices.files import stored_tensors
+from htmu_diag.matrices.given import given_tensors, is_given
 from htmu_diag.matrices.heads import Heads, heads_beside
 from htmu_diag.matrices.inventory import Entry, Filter, inventory
 from htmu_diag.matrices.layout import Conv, Layout, Splitting
@@ -17,7 +19,8 @@ from htmu_diag.matrices.lora import with_products
 from htmu_diag.matrices.lora_scale import stored_scale
 from htmu_diag.matrices.matrix import Inventory
 from htmu_diag.matrices.module import module_entries
-from htmu_diag.matrices.name_layout import guess_layout
+from htmu_diag.matrices.name_layout import by_dtype, guess_layout
+from htmu_diag.matrices.not_weights import codes_by_module, holds_two_values, part_of_codes
 from htmu_diag.matrices.stored import StoredTensor
 from htmu_diag.matrices.stored_weights import with_effective_weights
 from htmu_diag.matrices.ties import with_ties
@@ -27,7 +30,7 @@ __all__ = ["checkpoint_matrices"]
 
 
 def checkpoint_matrices(
-    path: str | Path,
+    path: str | Path | Mapping[str, Any] | torch.Tensor,
     *,
     like: torch.nn.Module | None = None,
     include: Sequence[str] = (),
@@ -40,7 +43,8 @@ def checkpoint_matrices(
     """All matrices at a path, with the options of `matrices`; no weight is read before it is asked for.
 
     path: ``.safetensors`` (one file, an index of shards, a folder), ``.pt``/``.pth``/``.bin`` (read without running
-        code; a nested state dict is found), or a ``torch.distributed.checkpoint`` folder.
+        code; a nested state dict is found), ``.npz``, or a ``torch.distributed.checkpoint`` folder; content decides,
+        not the ending. Or what they hold: a state dict, arrays by name (nested or not), one array.
     like: a model with the same names (one on the meta device will do) whose module types tell what names and shapes
         cannot: transposed and grouped convolutions, numbers of heads, unusual fused projections.
     heads: their number is taken from ``like``, or from a ``config.json`` beside the weights.
@@ -50,10 +54,12 @@ def checkpoint_matrices(
 
     Raises InputError for a path that is missing, damaged, or would need code to be run.
     """
-    tensors = _by_name(with_ties(stored_tensors(path)))
+    place = None if is_given(path) else Path(path)  # type: ignore[arg-type]
+    tensors = _by_name(given_tensors(path) if place is None else with_ties(stored_tensors(place)))
     layouts = {} if like is None else {entry.name: entry.layout for entry in module_entries(like, heads)}
-    known = Heads(int(heads)) if heads is not True and heads is not False else heads_beside(Path(path))
-    entries = with_products(_entries(tensors, layouts, known), stored_scale(Path(path), tensors))
+    beside = Heads() if place is None else heads_beside(place)
+    known = beside if isinstance(heads, bool) else Heads(heads, experts=beside.experts)
+    entries = with_products(_entries(tensors, layouts, known), stored_scale(place, tensors))
     return inventory(entries, Splitting(conv, heads, fused), Filter(include, exclude, min_side))
 
 
@@ -66,13 +72,21 @@ def _by_name(tensors: Sequence[StoredTensor]) -> dict[str, StoredTensor]:
 
 def _entries(tensors: Mapping[str, StoredTensor], layouts: Mapping[str, Layout], heads: Heads) -> Iterator[Entry]:
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
-    for tensor, reason in with_effective_weights(tensors):
+    effective = list(with_effective_weights(tensors))
+    codes = codes_by_module(tensor for tensor, reason in effective if not reason)
+    for tensor, part in effective:
         name = tensor.name
-        layout = layouts.get(name) or _guess(name, tensor.shape, shapes, heads)
+        reason = part or part_of_codes(tensor, codes)
+        layout = layouts.get(name) or _guess(tensor, shapes, heads)
         if reason and len(tensor.shape) > 1:
             layout = Layout("none", reason=reason)
         yield Entry(name, tensor.shape, tensor.dtype, layout, tensor.load, tensor.identity, tensor.refusal)
 
 
-def _guess(name: str, shape: tuple[int, ...], shapes: Mapping[str, tuple[int, ...]], heads: Heads) -> Layout:
-    return guess_layout(name, shape, shapes, heads) if len(shape) > 1 else Layout()
+def _guess(tensor: StoredTensor, shapes: Mapping[str, tuple[int, ...]], heads: Heads) -> Layout:
+    if len(tensor.shape) < 2:
+        return Layout()
+    found = by_dtype(guess_layout(tensor.name, tensor.shape, shapes, heads), tensor.dtype, tensor.shape)
+    if found.role == "bare" and "lora" not in tensor.name and holds_two_values(tensor):
+        return Layout("none", reason="two values in all entries: a mask, not a weight")
+    return found

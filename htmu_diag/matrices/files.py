@@ -23,7 +23,7 @@ from htmu_diag.safe_text import safe_text
 __all__ = ["is_checkpoint", "stored_tensors", "weight_files"]
 
 _NOT_WEIGHTS = re.compile(
-    r"(optimizer|scheduler|rng_state|training_args|scaler|random_states)|.*[._-]optim(izer)?(_states)?[._-]", re.I
+    r"(optimizer|scheduler|rng_state|training_args|scaler|random_states)|.*[._-]optim_states?[._-]", re.I
 )
 _INDEX = ".index.json"
 _LARGEST_INDEX = 64 * 1024 * 1024  # bytes: ten times the largest known one

@@ -12,6 +12,7 @@ from htmu_diag.matrices.layout import Layout, Splitting
 from htmu_diag.matrices.matrix import Inventory, Matrix, Skipped
 from htmu_diag.matrices.reshape import Cut, cuts
 from htmu_diag.model.names import selected
+from htmu_diag.safe_text import safe_text
 
 __all__ = ["Entry", "Filter", "inventory"]
 
@@ -62,7 +63,7 @@ def inventory(entries: Iterable[Entry], splitting: Splitting, wanted: Filter) ->
     for entry in map(_plain_stack, entries):
         reason = _refusal(entry, owners)
         if reason:
-            skipped.append(Skipped(entry.name, entry.shape, reason))
+            skipped.append(Skipped(_shown(entry.name), entry.shape, safe_text(reason, longest=None)))
             continue
         owners.setdefault(entry.identity, entry.name)
         for matrix in _matrices(entry, splitting):
@@ -77,6 +78,8 @@ def inventory(entries: Iterable[Entry], splitting: Splitting, wanted: Filter) ->
 def _refusal(entry: Entry, owners: dict[Hashable, str]) -> str:
     if entry.refusal:
         return entry.refusal
+    if entry.shape == (0,):
+        return "empty, saved without gathering its parts; with DeepSpeed run zero_to_fp32.py and pass what it writes"
     if len(entry.shape) < 2:
         return "one-dimensional: a bias, a scale or a single vector"
     if 0 in entry.shape:
@@ -91,7 +94,13 @@ def _refusal(entry: Entry, owners: dict[Hashable, str]) -> str:
 
 def _matrices(entry: Entry, splitting: Splitting) -> Iterator[Matrix]:
     for cut in cuts(entry.shape, entry.layout, splitting):
-        yield Matrix(entry.name + cut.suffix, cut.shape, cut.role, entry.name, _Reader(entry.load, cut), entry.factors)
+        name, load = _shown(entry.name), _Reader(entry.load, cut)
+        yield Matrix(name + cut.suffix, cut.shape, cut.role, name, load, entry.factors)
+
+
+def _shown(name: str) -> str:
+    """The name as it goes on: to tags, tables, files and other processes, none of which take every character."""
+    return safe_text(name, longest=None)
 
 
 @dataclass(frozen=True)
@@ -105,6 +114,8 @@ class _Reader:
 
 def _plain_stack(entry: Entry) -> Entry:
     """A bare tensor without dimensions of 1, as one matrix or a stack of them: (1, tokens, width) is one matrix."""
+    if entry.layout.form == "stack" and entry.layout.members:
+        return _unstacked(entry, entry.layout.members)
     if entry.layout.form == "flat":
         return _reshaped(entry, (entry.shape[0], math.prod(entry.shape[1:])), replace(entry.layout, form="matrix"))
     if entry.layout.form != "stack" or (1 not in entry.shape and len(entry.shape) == 3):
@@ -113,6 +124,17 @@ def _plain_stack(entry: Entry) -> Entry:
     shape = (math.prod(sides[:-2]), *sides[-2:]) if len(sides) > 3 else sides
     layout = replace(entry.layout, form="matrix") if len(shape) == 2 else entry.layout
     return _reshaped(entry, shape, layout)
+
+
+def _unstacked(entry: Entry, count: int) -> Entry:
+    """A matrix of members one below the other, as (members, rows, columns); only the rows asked for are read."""
+    rows, columns = entry.shape[0] // count, entry.shape[1]
+
+    def load(members: slice) -> torch.Tensor:
+        first, stop, _ = members.indices(count)
+        return entry.load(slice(first * rows, stop * rows)).reshape(-1, rows, columns)
+
+    return replace(entry, shape=(count, rows, columns), load=load)
 
 
 def _reshaped(entry: Entry, shape: tuple[int, ...], layout: Layout) -> Entry:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch.nn.utils.parametrize import ParametrizationList
@@ -15,6 +16,7 @@ from htmu_diag.matrices.lora import with_products
 from htmu_diag.matrices.lora_scale import live_scale
 from htmu_diag.matrices.matrix import Inventory
 from htmu_diag.matrices.module_layout import layout_of
+from htmu_diag.matrices.name_layout import by_dtype
 from htmu_diag.model.names import clean_paths
 from htmu_diag.model.tensors import identity_of, read_rows, refusal_of, shape_of, weight_dtype
 
@@ -70,8 +72,17 @@ def module_entries(module: torch.nn.Module, heads: bool | int = False) -> Iterat
                 continue  # codes, measured as the weight they stand for
             full, whole = _join(paths[path], name), parts.get(name)
             known = Layout("none", reason=f"a part of the parametrised {whole}, measured whole") if whole else None
-            yield _plain(full, tensor, known or layout_of(near, full, shape_of(tensor), shapes, heads))
+            yield _plain(full, tensor, known or _layout(near, full, tensor, shapes, heads))
         yield from (_plain(_join(paths[path], name), tensor, _BUFFER) for name, tensor in _saved_buffers(owner))
+
+
+def _layout(
+    near: Sequence[torch.nn.Module], full: str, tensor: torch.Tensor, shapes: Mapping[str, tuple[int, ...]], heads: Any
+) -> Layout:
+    found = layout_of(near, full, shape_of(tensor), shapes, heads)
+    return by_dtype(
+        found, tensor.dtype, shape_of(tensor), convolution=isinstance(near[0], torch.nn.modules.conv._ConvNd)
+    )
 
 
 def _nearest(tree: Mapping[str, torch.nn.Module], path: str) -> list[torch.nn.Module]:

@@ -9,16 +9,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+import torch
+
 from htmu_diag.matrices.heads import Heads
 from htmu_diag.matrices.layout import Layout
+from htmu_diag.matrices.not_weights import no_weight
 from htmu_diag.matrices.projections import gate_parts, is_expert, projection
 
-__all__ = ["component_of", "guess_layout"]
+__all__ = ["by_dtype", "component_of", "guess_layout"]
 
 Shape = tuple[int, ...]
 _RECURRENT = re.compile(r"weight_(ih|hh|hr)(_l\d+)?(_reverse)?$")
 _LARGEST_KERNEL = 31  # a last dimension up to this is read as a kernel: wider 1-D kernels are rare, and experts wider
-_CAUSAL_MASK = re.compile(r"(attn|attention)\.(masked_)?bias$")
+_NUMBERED = re.compile(
+    r"experts?[._]?\d+|\.\d+\.[^.]*expert|expert[^.]*\.\d+\.|shared_expert|lora|(gate|router)(\.weight)?$"
+)
 _BY_HEAD = frozenset({"q", "k", "v", "o", "r"})  # XLNet's (width, heads, size): one linear map each
 # scales of quantised weights -> the tensor of codes beside them
 _SCALES = {"scales": "qweight", "weight_scale": "weight", "weight_scale_inv": "weight", "weight_scale_2": "weight"}
@@ -32,22 +37,42 @@ def guess_layout(name: str, shape: Shape, shapes: Mapping[str, Shape], heads: He
         return Layout("none", reason=reason)
     if _RECURRENT.search(last):
         return _recurrent(name, shape, shapes)
+    if len(shape) == 2 and is_expert(name) and not _NUMBERED.search(name):
+        return _stacked_experts(shape, heads.experts)
     if len(shape) == 2:
         return _matrix(name, shape, path, heads, module=last == "weight")
     if len(shape) == 3 and last in _BY_HEAD:
         return Layout("flat", projection(name, last, shape[0], shape[0], heads).role)
-    return Layout("conv", "conv") if _is_kernel(name, shape) else _stack(name)
+    if not _is_kernel(name, shape):
+        return _stack(name)
+    return Layout("conv", "conv")
+
+
+def by_dtype(layout: Layout, dtype: torch.dtype, shape: Shape, *, convolution: bool = False) -> Layout:
+    """Complex kernels that no module of torch declares hold a map for each frequency, (in, out, modes...).
+
+    convolution: whether a module of torch declares it one.
+    """
+    bare = (layout.form == "stack" and layout.role == "bare") or (layout.form == "conv" and not convolution)
+    if not (bare and dtype.is_complex and len(shape) > 2 and min(shape[:2]) > 1):
+        return layout
+    return Layout("modes", "spectral", item="mode")
 
 
 def _no_matrix(name: str, shape: Shape, shapes: Mapping[str, Shape]) -> str:
     """Why a tensor of two or more dimensions is no weight, "" where it may be one."""
     path, _, last = name.rpartition(".")
-    if _CAUSAL_MASK.search(name):
-        return "a causal mask, not a weight"
     codes = f"{path}.{_SCALES.get(last, '')}".lstrip(".")
     if last in _SCALES and codes in shapes:
         return f"scales of the quantised {codes}"
-    return "biases of the experts, one row each" if is_expert(name) and len(shape) == 2 and "bias" in last else ""
+    return no_weight(name, shape)
+
+
+def _stacked_experts(shape: Shape, count: int) -> Layout:
+    """All experts in one matrix, (experts x rows, columns), where the configuration says how many there are."""
+    if count > 1 and shape[0] % count == 0:
+        return Layout("stack", "expert", item="expert", members=count)
+    return Layout(role="stacked experts")
 
 
 def _is_kernel(name: str, shape: Shape) -> bool:

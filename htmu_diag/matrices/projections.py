@@ -22,6 +22,7 @@ _KEY_VALUE = frozenset({"kv", "to_kv", "kv_proj", "Wkv"})
 _QUERY = frozenset({"q_proj", "query", "q_lin", "wq", "to_q", "q", "q_proj_weight", "q_attn"})
 _KEY = frozenset({"k_proj", "key", "k_lin", "wk", "to_k", "k", "k_proj_weight"})
 _VALUE = frozenset({"v_proj", "value", "v_lin", "wv", "to_v", "v", "v_proj_weight"})
+_GATE_UP = frozenset({"gate_up_proj", "gate_up", "gate_and_up_proj", "w13", "w1w3", "gate_proj_up_proj"})
 _EMBEDDING = frozenset({"wte", "wpe"})
 _GATES = {4: ("i", "f", "g", "o"), 3: ("r", "z", "n")}  # order of rows in torch's LSTM and GRU
 
@@ -47,6 +48,8 @@ def projection(name: str, component: str, outputs: int, inputs: int, heads: Head
         return Projection("qkv", _parts(("q", "v", "k"), outputs // 3, heads), 4 if outputs % 12 == 0 else 0)
     if component in _FUSED:
         return Projection("qkv", _fused(outputs, inputs, heads))
+    if component in _GATE_UP and outputs % 2 == 0:
+        return Projection("gate up", tuple(Part(f".{half}", outputs // 2, f"mlp {half}") for half in ("gate", "up")))
     for names, letter in ((_QUERY, "q"), (_KEY, "k"), (_VALUE, "v")):
         if component in names:
             (part,) = _parts((letter,), outputs, heads)

@@ -37,6 +37,8 @@ def cuts(shape: Shape, layout: Layout, splitting: Splitting) -> Iterator[Cut]:
         yield from _conv(shape, layout, splitting)
     elif layout.form == "stack":
         yield from _stack(shape, layout)
+    elif layout.form == "modes":
+        yield from _modes(shape, layout)
     elif layout.interleave and splitting.fused:
         yield from _interleaved(shape, layout, bool(splitting.heads))
     else:
@@ -102,6 +104,15 @@ def _stack(shape: Shape, layout: Layout) -> Iterator[Cut]:
     for index in range(count):
         suffix = f".{layout.item}{index:0{width}d}"
         yield Cut(suffix, (rows, columns), layout.role, slice(index, index + 1), lambda t: t[0])
+
+
+def _modes(shape: Shape, layout: Layout) -> Iterator[Cut]:
+    """A map of inputs to outputs for each frequency: the first two dimensions, at each entry of the others."""
+    inputs, outputs, count = *shape[:2], math.prod(shape[2:])
+    width = len(str(count - 1))
+    for mode in range(count):
+        view: View = lambda t, mode=mode: t.flatten(2)[:, :, mode].mT  # type: ignore[misc]  # noqa: E731
+        yield Cut(f".{layout.item}{mode:0{width}d}", (outputs, inputs), layout.role, slice(0, inputs), view)
 
 
 def _conv(shape: Shape, layout: Layout, splitting: Splitting) -> Iterator[Cut]:

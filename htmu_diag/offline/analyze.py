@@ -9,17 +9,20 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
+import numpy.typing as npt
 import torch
 import torch.distributed as dist
 
 from htmu_diag.analysis import Options
 from htmu_diag.errors import InputError
 from htmu_diag.matrices import Inventory, checkpoint_matrices, matrices
+from htmu_diag.matrices.given import is_given
 from htmu_diag.matrices.layout import Conv
 from htmu_diag.model.wrappers import is_sharded, unwrap
 from htmu_diag.offline.folders import find_series, step_of
@@ -48,7 +51,7 @@ class Progress:
 
 
 def analyze(
-    model: torch.nn.Module | str | os.PathLike[str],
+    model: torch.nn.Module | str | os.PathLike[str] | Mapping[str, Any] | torch.Tensor | npt.NDArray[Any],
     *,
     include: Globs = (),
     exclude: Globs = (),
@@ -67,8 +70,9 @@ def analyze(
 ) -> Analysis:
     """Measure and diagnose every weight matrix of a module, or of a checkpoint on disk.
 
-    model: a module, or the path of ``.safetensors``, ``.pt``, ``.pth``, ``.bin``, ``.ckpt``, of a folder of shards, of
-        a Hugging Face model or of a distributed checkpoint. Pickles that would run code are refused.
+    model: a module, or the path of ``.safetensors``, ``.pt``, ``.pth``, ``.bin``, ``.ckpt``, ``.npz``, of a folder of
+        shards, of a Hugging Face model or of a distributed checkpoint. Pickles that would run code are refused.
+        Or what they hold: a state dict, arrays by name (nested or not, of numpy, JAX, TensorFlow), one array.
     include, exclude: globs on parameter names ("encoder.*", "*attn*"); empty include means all.
     min_side: matrices with a smaller side below it are skipped; 2 by default: one eigenvalue is no spectrum.
     conv, heads, fused: how convolutions, attention heads and fused projections are cut, as in `matrices`.
@@ -137,7 +141,10 @@ def _listing(model: object, like: torch.nn.Module | None) -> Callable[..., Inven
     if isinstance(model, (str, os.PathLike)):
         _refuse_series(Path(model))
         return partial(checkpoint_matrices, Path(model), like=like)
-    raise InputError(f"analyze takes a torch.nn.Module or a path, not {type(model).__name__}; pass the model itself")
+    if is_given(model):
+        return partial(checkpoint_matrices, cast("Mapping[str, Any]", model), like=like)
+    taken = "a torch.nn.Module, a path, a state dict, arrays by name or one array"
+    raise InputError(f"analyze takes {taken}, not {type(model).__name__}; pass the model itself")
 
 
 def _refuse_series(path: Path) -> None:
@@ -180,8 +187,10 @@ def _globs(globs: Globs) -> tuple[str, ...]:
 
 def _name(model: object) -> str:
     """The path, or the class inside the wrappers of DDP and torch.compile."""
-    if not isinstance(model, torch.nn.Module):
+    if isinstance(model, (str, os.PathLike)):
         return str(model)
+    if not isinstance(model, torch.nn.Module):
+        return "state dict" if isinstance(model, Mapping) else "array"
     return type(unwrap(model)).__name__
 
 

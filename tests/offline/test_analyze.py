@@ -226,8 +226,8 @@ def test_a_choice_that_cannot_be_is_refused(choice: dict[str, object], said: str
 def test_models_without_a_matrix_and_other_objects_are_refused(checkpoint: Path) -> None:
     with pytest.raises(InputError, match="no matrix to analyse; .*one-dimensional"):
         analyze(torch.nn.LayerNorm(5))
-    with pytest.raises(InputError, match="not dict"):
-        analyze({"weight": torch.ones(3, 3)})  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="not list"):
+        analyze([torch.ones(3, 3)])  # type: ignore[arg-type]
     with pytest.raises(InputError, match="include"):
         analyze(checkpoint, include="nothing*")
 

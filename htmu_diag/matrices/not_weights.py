@@ -1,0 +1,88 @@
+"""Tensors of two or more dimensions that multiply nothing: masks, tables, stacked biases and norms, parts of codes.
+
+A name tells most of them; a mask with a name of its own is told by its two values. Floats beside integer codes of one
+module are what the codes stand on (scales, zero points, codebooks), whatever a library calls them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import torch
+
+from htmu_diag.matrices.projections import is_expert
+from htmu_diag.matrices.stored import RELEASE_BYTES, StoredTensor, byte_size
+
+__all__ = ["codes_by_module", "holds_two_values", "no_weight", "part_of_codes"]
+
+_MASK = re.compile(r"(^|[._])(mask|tril|triu)\d*$|(attn|attention)\.(masked_)?bias$", re.IGNORECASE)
+_TABLE = re.compile(
+    r"(^|[._])(((inv_)?freqs?(_cis|_complex)?)|((cos|sin)(_cached?|_table)?)|((rel|relative)_\w*(index|bucket|table|coords))"
+    r"|(rotary\w*)|(anchors?|grid|window|mel_(basis|fb|filters)|fb|dct|hann\w*))\d*$",
+    re.IGNORECASE,
+)
+_NORM = re.compile(r"(^|_)(norm|ln|layer_?norm|rms_?norm|batch_?norm|bn)(_?\w{1,3})?$", re.IGNORECASE)
+_SCALE_OF_NORM = frozenset({"scale", "gamma", "g", "beta"})
+_CODES = frozenset(
+    kind
+    for name in ("int8", "uint8", "int16", "uint16", "int32", "uint32")
+    if isinstance(kind := getattr(torch, name, None), torch.dtype)
+)
+_NO_CODES = re.compile(r"mask|ind(ex|ices)|idx|ids?$|bias|position|perm|order|count|tracked", re.IGNORECASE)
+_PACKED = re.compile(r"weight|packed|codes|quant", re.IGNORECASE)
+_WEIGHTS = frozenset({"weight", "in_proj_weight", "kernel"})  # beside codes they are a layer of their own
+_LEAST = 64  # entries: a handful of equal ones is chance or a fresh start
+
+
+def no_weight(name: str, shape: tuple[int, ...]) -> str:
+    """Why a tensor of two or more dimensions is no weight by its name, "" where it may be one."""
+    path, _, last = name.rpartition(".")
+    if _MASK.search(name):
+        return "a causal mask, not a weight" if last.endswith("bias") else "a mask, not a weight"
+    if _TABLE.search(name):
+        return "a table of positions or frequencies, not a weight"
+    if "bias" in last and len(shape) == 2:
+        return (
+            "biases of the experts, one row each" if is_expert(name) else "biases, one row each: nothing is multiplied"
+        )
+    owner = path.rpartition(".")[2]
+    if len(shape) == 2 and ((last in _SCALE_OF_NORM and _NORM.search(owner)) or _NORM.search(last)):
+        return "scales of stacked norms, one row each"
+    return ""
+
+
+def codes_by_module(tensors: Iterable[StoredTensor]) -> dict[str, str]:
+    """Path of each module that holds integer codes -> the name of the codes."""
+    found: dict[str, str] = {}
+    for tensor in tensors:
+        path, _, last = tensor.name.rpartition(".")
+        told = path or _PACKED.search(last)  # names without a path share no module
+        codes = tensor.dtype in _CODES and len(tensor.shape) > 1 and not tensor.refusal
+        if told and codes and not _NO_CODES.search(last):
+            found.setdefault(path, tensor.name)
+    return found
+
+
+def part_of_codes(tensor: StoredTensor, codes: dict[str, str]) -> str:
+    """Why floats beside integer codes are no weights, "" where there are no codes."""
+    path, _, last = tensor.name.rpartition(".")
+    name = codes.get(path, "")
+    wide = len(tensor.shape) > 1 and (tensor.dtype.is_floating_point or tensor.dtype.is_complex)
+    if not name or name == tensor.name or not wide or last in _WEIGHTS:
+        return ""
+    kind = "scales" if "scale" in last else "zeros or a codebook"
+    return f"{kind} of the quantised {name}"
+
+
+def holds_two_values(tensor: StoredTensor) -> bool:
+    """True for a mask: exactly two values in all entries. Reads a row, and the rest only where the row has two."""
+    small = byte_size(tensor.shape, tensor.dtype) <= RELEASE_BYTES
+    if tensor.refusal or not small or 0 in tensor.shape or byte_size(tensor.shape, torch.uint8) < _LEAST:
+        return False
+    for rows in (slice(0, 1), slice(None)):
+        values = tensor.load(rows).flatten()
+        count = len(torch.unique(torch.view_as_real(values) if values.is_complex() else values.double()))
+        if count > 2:
+            return False
+    return count == 2
