@@ -3,13 +3,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check gpu clean
+.PHONY: demo test quick check gpu clean
 
 demo: .venv/.train
 	$(BIN)/python -m htmu_diag train configs/digits_mlp.yaml
 
 test: .venv/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+# Without the tests that are marked slow.
+quick: .venv/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
 
 # What only a CUDA device can show, in under nine minutes and without a network; elsewhere the tests say why they do not run.
 gpu: .venv/.dev

@@ -67,6 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "integrations": ANALYSIS | MEASURE | MIDDLE,
     "tensorboard_plugin": ANALYSIS | {"ui"},
     "cli": ANALYSIS | MEASURE | MIDDLE | {"integrations", "experiments"},
+    "testing": ANALYSIS | MEASURE | {"storage", "report", "sinks"},
     "__main__": {"cli"},
 }
 NO_TORCH = {

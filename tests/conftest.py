@@ -1,0 +1,31 @@
+"""Which modules are slow as a whole: processes of their own, trainings, or many draws. `make quick` leaves them out."""
+
+import pytest
+
+SLOW = (
+    "golden/test_killed_run.py",
+    "integrations/",
+    "monitor/test_at_exit.py",
+    "monitor/test_notebook.py",
+    "monitor/test_sigint.py",
+    "matrices/test_architectures.py",
+    "matrices/test_memory.py",
+    "matrices/test_sharded.py",
+    "offline/test_oracles.py",
+    "offline/test_ranks.py",
+    "oracles/",
+    "power/",
+    "quiet/test_bit_identical.py",
+    "storage/test_crash.py",
+    "test_ntk_script.py",
+    "test_scripts.py",
+    "training/test_emergence.py",
+    "training/test_train.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        path = item.path.as_posix()
+        if any(f"/tests/{slow}" in path for slow in SLOW):
+            item.add_marker(pytest.mark.slow)

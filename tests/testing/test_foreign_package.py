@@ -1,0 +1,69 @@
+"""A package installed beside this one: its probe, law and sink are used by their names, without a change here."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent / "foreign"
+ROOT = Path(__file__).parents[2]
+
+LIVE = """
+import sys, torch, htmu_diag
+from pathlib import Path
+from htmu_diag.analysis import Options
+torch.manual_seed(0)
+net = torch.nn.Sequential(torch.nn.Linear(40, 60), torch.nn.Linear(60, 50))
+with htmu_diag.watch(net, log_dir=sys.argv[1], probes=["weights", "row_lengths"], sinks=["tally"], usual_sinks=False,
+                     options=Options(bootstrap=0), settings={"row_lengths": {"power": 2.0}}) as monitor:
+    monitor.flush()
+    tags = monitor.last.metrics()
+assert "row_lengths_triangle_ks/0.weight" in tags and "summary/row_lengths_triangle_ks_mean" in tags, sorted(tags)
+assert "row_lengths_triangle_ks/0.weight" in Path(sys.argv[1], "tally.txt").read_text()
+from htmu_diag.report import plain_table
+assert " tri" in plain_table(monitor.last.diagnoses), plain_table(monitor.last.diagnoses)
+from htmu_diag.testing import check_law, check_probe, check_sink
+import foreign_spectra
+check_law(foreign_spectra.Triangle())
+check_probe(foreign_spectra.Lengths(), model=net)
+check_sink(lambda: foreign_spectra.Tally(Path(sys.argv[1])))
+"""
+
+READ = """
+import sys
+from htmu_diag import load_run
+run = load_run(sys.argv[1])
+assert "foreign_spectra" not in sys.modules
+values = run.metrics("triangle_ks", kind="row_lengths").values
+assert values.shape == (1, 2) and (values > 0).all()
+assert "row_lengths_triangle_ks/0.weight" in run.diagnose().metrics()
+from htmu_diag.analysis.quantities import declared
+assert [row.name for row in declared()] == ["triangle_ks"]
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of packages as pip leaves it: the module and the metadata of its distribution."""
+    site = tmp_path_factory.mktemp("site")
+    (site / "foreign_spectra.py").write_text((HERE / "foreign_spectra.py").read_text())
+    info = site / "foreign_spectra-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: foreign-spectra\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text((HERE / "entry_points.txt").read_text())
+    return site
+
+
+def python(code: str, folder: Path, *paths: Path) -> str:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [*paths, ROOT])), "OMP_NUM_THREADS": "1"}
+    call = [sys.executable, "-c", code, str(folder)]
+    done = subprocess.run(call, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_its_numbers_are_curves_columns_and_lines_and_outlive_it(installed: Path, tmp_path: Path) -> None:
+    python(LIVE, tmp_path / "run", installed)
+    python(READ, tmp_path / "run")  # where the package is not installed
