@@ -1,0 +1,128 @@
+"""A real browser, a server for each of TensorBoard's loaders, and pages whose console must stay silent."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.runs import HOSTILE, NAMES, write
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+IGNORED = ("Multiple instances of Three.js", "Lit is in dev mode")  # of TensorBoard's and JupyterLab's own pages
+
+
+def chromium() -> str | None:
+    """The browser: HTMU_CHROMIUM, or the first one on the path."""
+    named = os.environ.get("HTMU_CHROMIUM")
+    return named or next((path for name in CHROMIUM if (path := shutil.which(name))), None)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    path = chromium()
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("no browser in CI: .ci/run installs one and names it in HTMU_CHROMIUM")
+        pytest.skip("no Chromium here: install it, or name one in HTMU_CHROMIUM")
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
+    """open(url, dark=False, width=1280): a page; at the end, no error may have reached any console."""
+    told: list[str] = []
+    contexts = []
+
+    def opened(url: str, *, dark: bool = False, width: int = 1280) -> Any:
+        context = browser.new_context(
+            locale="en-US",  # uPlot refuses the POSIX locale
+            viewport={"width": width, "height": 1400},
+            color_scheme="dark" if dark else "light",
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.on("console", lambda message: told.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: told.append(f"{error}"))
+        page.on("dialog", lambda dialog: (told.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.goto(url)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert [text for text in told if not any(part in text for part in IGNORED)] == []
+
+
+class Server:
+    """A TensorBoard on a folder."""
+
+    def __init__(self, folder: Path, *, fast: bool) -> None:
+        self.port = free_port()
+        loader = "true" if fast else "false"
+        command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), "--port", str(self.port)]
+        self.process = subprocess.Popen(
+            [*command, "--load_fast", loader, "--reload_interval", "1"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_for(f"http://localhost:{self.port}/data/plugins_listing")
+
+    def url(self, **state: str | int) -> str:
+        """The Spectra tab with a state in its address."""
+        parts = "".join(f"&p.htmu.{key}={value}" for key, value in state.items())
+        return f"http://localhost:{self.port}/#htmu{parts}"
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("logs")
+    write(root / "slow", 1.0)
+    write(root / "fast", 3.0, names=(*NAMES, HOSTILE))
+    return root
+
+
+@pytest.fixture(scope="session", params=[True, False], ids=["rust", "python"])
+def server(request: pytest.FixtureRequest, runs: Path) -> Iterator[Server]:
+    made = Server(runs, fast=request.param)
+    yield made
+    made.close()
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        port: int = found.getsockname()[1]
+    return port
+
+
+def wait_for(url: str, seconds: float = 90.0) -> None:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)

@@ -1,0 +1,70 @@
+"""The page opened from a disk: the same views, no server, no request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from htmu_diag.sinks.page import write_page
+from tests.browser.runs import HOSTILE, NAMES
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def address(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write_page([runs / "slow", runs / "fast"], tmp_path_factory.mktemp("page") / "x y.html").as_uri()
+
+
+def drawn(page: Any) -> Any:
+    page.locator(".htmu .body:not([hidden])").wait_for()
+    return page
+
+
+def test_the_page_draws_from_a_disk_without_asking_anybody(address: str, open_page: Open) -> None:
+    page = open_page("about:blank")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(address)
+    drawn(page)
+    assert page.locator(".name").inner_text().startswith(f"{NAMES[0]}, 48 × 96, step 200")
+    assert [url for url in asked if not url.startswith(("file:", "blob:", "data:"))] == []
+
+
+def test_a_view_of_the_page_can_be_sent_and_is_kept_in_its_address(address: str, open_page: Open) -> None:
+    page = drawn(open_page(f"{address}#layer={NAMES[4]}&step=60&other=fast&colour=alpha-alpha_noise"))
+    assert page.locator(".name").inner_text().endswith("step 60")
+    assert page.locator(".legend.lines").inner_text().endswith("other run")
+    page.locator(".heat").focus()
+    page.keyboard.press("ArrowLeft")
+    page.locator(".name", has_text="step 40").wait_for()
+    assert "step=40" in page.url
+
+
+def test_the_page_follows_the_systems_dark_mode_and_narrow_screens(address: str, open_page: Open) -> None:
+    page = drawn(open_page(f"{address}#run=fast&layer={HOSTILE}", dark=True, width=700))
+    assert page.locator("main.dark").count() == 1
+    assert page.locator(".name").inner_text().startswith(HOSTILE)
+    width = page.locator(".overview").evaluate("(e) => getComputedStyle(e).gridTemplateColumns.split(' ').length")
+    assert width == 1
+
+
+def test_playing_stops_at_the_last_measurement(address: str, open_page: Open) -> None:
+    page = drawn(open_page(f"{address}#step=120"))
+    page.get_by_label("play").click()
+    page.locator(".name", has_text="step 200").wait_for()
+    page.locator(".time button", has_text="▶").wait_for()
+
+
+def test_every_drawing_of_every_layer_and_step_ends(address: str, open_page: Open) -> None:
+    """Ranges whose lower end lies just under a power of ten made uPlot's own logarithmic ticks run for ever."""
+    page = drawn(open_page(address))
+    for how in ("density", "share above λ", "share per decade"):
+        page.get_by_role("button", name=how).click()
+        for key in (*["ArrowLeft"] * 11, "ArrowDown", *["ArrowRight"] * 11):
+            page.locator(".heat").focus()
+            page.keyboard.press(key)
+    assert page.locator(".uplot").first.is_visible()
