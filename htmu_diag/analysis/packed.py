@@ -46,14 +46,15 @@ _NUMBER = re.compile(r"\d+")
 
 @dataclass
 class Columns:
-    """The quantities of one kind's tables, in the order of `QUANTITIES`. They only grow: a step without a fit keeps its
-    columns, so that the table stays the same."""
+    """The quantities of one kind's tables, in the order of `QUANTITIES`. A column begins with
+    its first value and stays: a step without a fit keeps its columns, so that the table stays the same."""
 
     names: tuple[str, ...] = ()
 
     def with_those_of(self, diagnoses: Sequence[Diagnosis]) -> tuple[str, ...]:
         """The names so far and whatever these diagnoses have more."""
-        seen = {*self.names, *CODES, *(name for d in diagnoses for name in d.numbers)}
+        known = (name for d in diagnoses for name, value in d.numbers.items() if not math.isnan(value))
+        seen = {*self.names, *CODES, *known}
         self.names = tuple(name for name in [*QUANTITIES, *(c for c in CODES if c not in QUANTITIES)] if name in seen)
         return self.names
 

@@ -1,0 +1,52 @@
+"""The widget in a real JupyterLab: a cell is run, the views draw inside its output."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import free_port, wait_for
+from tests.browser.runs import NAMES
+from tests.browser.stored import store
+
+pytest.importorskip("jupyterlab")
+pytest.importorskip("anywidget")
+
+
+def test_a_run_is_shown_inside_a_notebook(open_page: Callable[..., Any], tmp_path: Path) -> None:
+    store(tmp_path / "run", 1.0, steps=(0, 40, 80), names=NAMES[:3])
+    cell = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [], "id": "one"}
+    source = 'import htmu_diag\nhtmu_diag.load_run("run").show()'
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    notebook = {"cells": [{**cell, "source": source}], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+    (tmp_path / "look.ipynb").write_text(json.dumps(notebook))
+    port = free_port()
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=localhost", f"--port={port}"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "JUPYTER_CONFIG_DIR": str(tmp_path)}
+    lab = subprocess.Popen(
+        [*command, "--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True"],
+        cwd=tmp_path,
+        env=environment,
+        **quiet,
+    )
+    try:
+        wait_for(f"http://localhost:{port}/api")
+        page = open_page(f"http://localhost:{port}/lab/tree/look.ipynb")
+        page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
+        page.wait_for_timeout(4000)  # the kernel starts meanwhile; what is run before it is there waits for it
+        page.keyboard.press("Shift+Enter")
+        page.locator(".htmu.embedded .body:not([hidden])").wait_for(timeout=90_000)
+        assert page.locator(".htmu .name").inner_text() == f"{NAMES[0]}, 48 × 96, step 80"
+        page.locator(".htmu .time input").evaluate("(s) => { s.value = 0; s.dispatchEvent(new Event('input')); }")
+        page.locator(".htmu .name", has_text="step 0").wait_for()
+    finally:
+        lab.terminate()
+        lab.wait(30)
