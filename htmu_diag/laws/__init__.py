@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from htmu_diag.laws import ensembles
 from htmu_diag.laws.base import ContinuousLaw, Law
+from htmu_diag.laws.free import FreeLognormal
+from htmu_diag.laws.gamma import Gamma
 from htmu_diag.laws.htmp import HTMP, InverseHTMP
 from htmu_diag.laws.inverse_gamma import InverseGamma
 from htmu_diag.laws.light_tails import Exponential, Lognormal, StretchedExponential
 from htmu_diag.laws.marchenko_pastur import MarchenkoPastur
 from htmu_diag.laws.power_law import PowerLaw, TruncatedPowerLaw
 from htmu_diag.laws.tracy_widom import TracyWidom
+from htmu_diag.laws.wachter import Wachter
 
 if TYPE_CHECKING:
     from htmu_diag.laws.adapter import as_rv_continuous as as_rv_continuous
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ContinuousLaw",
     "Exponential",
+    "FreeLognormal",
+    "Gamma",
     "HTMP",
     "InverseGamma",
     "InverseHTMP",
@@ -29,6 +34,7 @@ __all__ = [
     "StretchedExponential",
     "TracyWidom",
     "TruncatedPowerLaw",
+    "Wachter",
     "as_rv_continuous",
     "ensembles",
 ]

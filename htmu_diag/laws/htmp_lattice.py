@@ -90,7 +90,7 @@ class Row:
         nodes = self.lattice.nodes
         guess = np.where(left, np.interp(log_q, self.data[3], nodes), np.interp(-log_p, -self.data[4], nodes))
         t, target, sign = guess, np.where(left, log_q, log_p), np.where(left, 1.0, -1.0)
-        for _ in range(4):
+        for _ in range(3):
             tails = self.log_tails(t)
             off = np.where(left, tails[0], tails[1]) - target
             slope = np.exp(np.minimum(self.log_g(t) - np.where(left, tails[0], tails[1]), 300.0))

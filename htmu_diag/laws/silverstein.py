@@ -1,0 +1,140 @@
+"""Silverstein's equation for a lognormal population: the resolvent of noise whose rows have unequal variances.
+
+Let t have a lognormal law of mean 1, log t ~ Normal(-sigma**2/2, sigma**2). The companion transform m = m(x + i0) of
+the spectrum of T**(1/2) X X^T T**(1/2)/N solves (Silverstein & Bai 1995)
+
+    x = -1/m + gamma E[t/(1 + t m)],        Im m > 0,
+
+and gives density and distribution function in closed form: f = Im m/(pi gamma), and with
+Psi = -log m + gamma E log(1 + t m) - x m, which is stationary in m, the companion's mass below x is -Im Psi/pi.
+
+The expectation has its poles at t = -1/m, in the upper half plane of log t, at the real axis where the density
+vanishes. So log t is moved down by an angle: the integrand is analytic there, the trapezoidal rule converges
+geometrically, and the equation is continued across the real axis: Newton's method has one root to go to. Where
+Im m is tiny, it is the residue of the pole over the derivative, with relative accuracy (near an edge, where the
+derivative vanishes, it is not tiny).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from htmu_diag.errors import HTMUError
+from htmu_diag.spectrum import Floats
+
+__all__ = ["Population", "Resolvent", "solve"]
+
+Complexes = npt.NDArray[np.complexfloating]
+
+_REACH = 8.8  # standard deviations: exp(-_REACH**2/2) = 1e-17
+_ANGLE, _DEVIATIONS = 1.4, 2.5  # of the move, at most, in log t and in standard deviations (it multiplies rounding)
+_FINE = 0.28  # trapezoidal step for a pole at unit distance: exp(-2 pi/0.28 * 1.4) is below rounding
+_HEIGHTS = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.0)  # Im z/x on the way to the real axis
+_NEWTON_STEPS = 60
+_FLAT = 0.02
+_TINY = 1e-5  # of Im m/|m|: below it the residue, whose error is its square
+
+
+@dataclass(frozen=True)
+class Population:
+    """Nodes t (k,) and weights of the expectation over a lognormal law of mean 1, on the moved contour."""
+
+    sigma: float
+    t: Complexes
+    weights: Complexes
+
+    @classmethod
+    def lognormal(cls, sigma: float) -> Population:
+        shift = min(_ANGLE / sigma, _DEVIATIONS)
+        step = min(0.45, _FINE / sigma)
+        rho = np.arange(-math.ceil(_REACH / step), math.ceil(_REACH / step) + 1) * step
+        zeta = rho - 1j * shift
+        weights = np.exp(-(zeta**2) / 2) * (step / math.sqrt(2 * math.pi))
+        return cls(sigma, np.exp(sigma * zeta - sigma**2 / 2), weights)
+
+    def log_density(self, log_t: Floats) -> Floats:
+        """Of log t."""
+        z = log_t / self.sigma + self.sigma / 2
+        return np.asarray(-(z**2) / 2 - math.log(self.sigma * math.sqrt(2 * math.pi)))
+
+
+@dataclass(frozen=True)
+class Resolvent:
+    """At points x (n,): log of the density, and the mass below."""
+
+    log_density: Floats
+    mass: Floats
+
+
+def solve(x: Floats, gamma: float, population: Population) -> Resolvent:
+    """The spectrum of mean 1 at positive x (n,). Raises HTMUError where the equation finds no root."""
+    m = _marchenko_pastur(x * (1 + _HEIGHTS[0] * 1j), gamma)
+    for height in _HEIGHTS:
+        m = _newton(m, x * (1 + height * 1j), gamma, population)
+    log_density = np.log(np.maximum(m.imag, 1e-300) / (math.pi * gamma))
+    tiny = m.imag < _TINY * np.abs(m)
+    tiny[tiny] = _steep(_real(m[tiny]), x[tiny], gamma, population)
+    if tiny.any():
+        log_density[tiny], m[tiny] = _residue(_real(m[tiny]), x[tiny], gamma, population)
+    log_terms = np.log1p(m[:, None] * population.t) @ population.weights
+    psi = -np.log(m) + gamma * log_terms - x * m
+    mass = (-psi.imag / math.pi - (1 - gamma)) / gamma
+    return Resolvent(log_density, np.clip(mass, 0.0, 1.0))
+
+
+def _marchenko_pastur(z: Complexes, gamma: float) -> Complexes:
+    """The root without spread, of z m**2 + (z + 1 - gamma) m + 1 = 0 with z m in the upper half plane; far below the
+    bulk, where that root loses its digits, the pole of the companion's atom at zero."""
+    half = z + 1 - gamma
+    root = np.sqrt(half**2 - 4 * z)
+    larger = np.where((half.conjugate() * root).real >= 0, -(half + root), -(half - root)) / 2
+    first, second = larger / z, 1 / larger  # their product is 1/z
+    root = np.where((z * first).imag > (z * second).imag, first, second)
+    return np.asarray(np.where(np.abs(z) < 0.1 * (1 - math.sqrt(gamma)) ** 2, -(1 - gamma) / z, root))
+
+
+def _newton(m: Complexes, z: Complexes, gamma: float, population: Population) -> Complexes:
+    """Newton's method in log m, steps of one half at most."""
+    for _ in range(_NEWTON_STEPS):
+        value, slope = _equation(m, z, gamma, population)
+        step = -value / (slope * m)
+        size = np.abs(step)
+        m = m * np.exp(step * np.minimum(1.0, 0.5 / np.maximum(size, 1e-300)))
+        if size.max() < 1e-12:
+            return m
+    if size.max() < 1e-9:
+        return m
+    raise HTMUError(
+        f"Silverstein's equation: no root at x = {z[np.argmax(size)].real:.4g} (gamma = {gamma:g}, "
+        f"sigma = {population.sigma:g}); report these parameters"
+    )
+
+
+def _equation(m: Complexes, z: Complexes, gamma: float, population: Population) -> tuple[Complexes, Complexes]:
+    """-1/m + gamma E[t/(1 + t m)] - z, as -(1 - gamma + gamma E[1/(1 + t m)])/m - z, and its derivative."""
+    rest = 1 / (1 + m[:, None] * population.t)
+    share = 1 - gamma + gamma * (rest @ population.weights)
+    bend = gamma * ((rest * rest) @ (population.weights * population.t))
+    return -share / m - z, share / m**2 + bend / m
+
+
+def _real(m: Complexes) -> Floats:
+    return np.asarray(m.real, dtype=np.float64)
+
+
+def _steep(m: Floats, x: Floats, gamma: float, population: Population) -> npt.NDArray[np.bool_]:
+    """Where the derivative, over its order 1/m**2, is far from the zero that it has at an edge."""
+    slope = _equation(m.astype(complex), x.astype(complex), gamma, population)[1].real
+    return np.asarray(slope * m**2 > _FLAT)
+
+
+def _residue(m: Floats, x: Floats, gamma: float, population: Population) -> tuple[Floats, Complexes]:
+    """Log density and m where Im m is tiny: -gamma Im E[t/(1 + t m)] over the derivative, the former in closed form."""
+    slope = _equation(m.astype(complex), x.astype(complex), gamma, population)[1].real
+    log_t = -np.log(-m)
+    log_density = log_t + population.log_density(log_t) - np.log(slope)
+    return np.asarray(log_density), m + 1j * np.exp(log_density) * math.pi * gamma
