@@ -87,7 +87,7 @@ def density_of(spectrum: Spectrum, law: Law | None = None, floor: float = 0.0) -
 
 def is_drawn(status: str) -> bool:
     """Whether a fit of that outcome has a curve worth drawing."""
-    return status in ("ok", "at_boundary")
+    return status in ("ok", "at_boundary", "noise", "does_not_describe")
 
 
 def _shown(spectrum: Spectrum, signed: bool) -> tuple[Floats, Floats, Floats]:

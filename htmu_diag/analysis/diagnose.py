@@ -16,8 +16,17 @@ import numpy as np
 from htmu_diag.analysis.causes import cause_numbers
 from htmu_diag.analysis.evidence import allowed_by_shape, phase_evidence
 from htmu_diag.analysis.norms import weight_norms
+from htmu_diag.analysis.numbers import (
+    bulk_numbers,
+    htmp_bulk_numbers,
+    htmp_numbers,
+    inverse_gamma_numbers,
+    prediction_numbers,
+    tail_numbers,
+)
 from htmu_diag.analysis.options import Options
 from htmu_diag.analysis.quantities import QUANTITIES, tag
+from htmu_diag.analysis.repulsion import RepulsionReading, read_repulsion
 from htmu_diag.analysis.shape import NUMERICAL_ZERO, SpectrumShape, shape_of
 from htmu_diag.fits import (
     BulkFit,
@@ -25,6 +34,7 @@ from htmu_diag.fits import (
     LawFit,
     TailFit,
     fit_htmp,
+    fit_htmp_bulk,
     fit_inverse_gamma,
     fit_marchenko_pastur,
     fit_power_law,
@@ -34,7 +44,7 @@ from htmu_diag.kinds import Orientation
 from htmu_diag.spectrum import Floats, Source, Spectrum
 from htmu_diag.theory import Phase, PhaseReading, classify
 from htmu_diag.theory.near_zero import near_zero_share
-from htmu_diag.theory.predictions import noise_exponent, predicted_exponent
+from htmu_diag.theory.predictions import Prediction, noise_exponent, predict, scanned_noise_exponent
 
 __all__ = ["Diagnosis", "diagnose"]
 
@@ -45,9 +55,11 @@ class Diagnosis:
 
     tail: power law of the upper tail; lower: of the lower tail (kernels and step lengths), else None.
     bulk: Marchenko-Pastur fit; htmp: HTMP fit in the field's orientation; htmp_other: in the other one.
-    inverse_gamma: fit near zero (kernels). gaps: local repulsion. phase: one of the 5+1 phases, with the reason.
+    htmp_bulk: HTMP fit to the bulk below the spikes (direct orientation). inverse_gamma: fit near zero (kernels).
+    gaps, repulsion: local repulsion, and what it says beside kappa. phase: one of the 5+1 phases, with the reason.
     near_zero: share of the eigenvalues near zero beyond that of noise of this shape.
-    alpha_noise, alpha_predicted: what the estimator gives on noise of this shape, and on the fitted HTMP law.
+    alpha_noise, prediction: what the estimator gives on noise of this shape, and on the fitted HTMP law, above the
+    same quantile and the same xmin.
     """
 
     spectrum: Spectrum
@@ -57,10 +69,12 @@ class Diagnosis:
     bulk: BulkFit | None = None
     htmp: LawFit | None = None
     htmp_other: LawFit | None = None
+    htmp_bulk: LawFit | None = None
     inverse_gamma: LawFit | None = None
     gaps: GapRatio | None = None
+    repulsion: RepulsionReading | None = None
     alpha_noise: float = np.nan
-    alpha_predicted: float = np.nan
+    prediction: Prediction = field(default_factory=Prediction)
     near_zero: float = np.nan
     phase: PhaseReading = field(default_factory=lambda: PhaseReading(Phase.UNDETERMINED, "not classified"))
 
@@ -78,6 +92,11 @@ class Diagnosis:
         )
 
     @property
+    def alpha_predicted(self) -> float:
+        """Alpha on the fitted law, above the measured xmin."""
+        return self.prediction.alpha
+
+    @property
     def orientation(self) -> Orientation:
         """The orientation in which `htmp` was fitted."""
         return self.source.kind.orientation
@@ -92,16 +111,18 @@ class Diagnosis:
         )
         computed = {
             **self.shape.numbers(),
-            **_tail_numbers(self.tail, self.shape.log_norm),
+            **tail_numbers(self.tail, self.shape.log_norm),
             **weight_norms(self.spectrum, self.tail.alpha),
             "lower_exponent": self.lower.alpha - 2.0 if self.lower else np.nan,
             "alpha_noise": self.alpha_noise,
-            "alpha_predicted": self.alpha_predicted,
-            **(_htmp_numbers(self.htmp) if self.htmp else {}),
+            **prediction_numbers(self.prediction),
+            **(htmp_numbers(self.htmp) if self.htmp else {}),
+            **(htmp_bulk_numbers(self.htmp_bulk) if self.htmp_bulk else {}),
             "inverse_advantage": sign * gap,
-            **(_bulk_numbers(self.bulk) if self.bulk else {}),
-            **(_inverse_gamma_numbers(self.inverse_gamma) if self.inverse_gamma else {}),
+            **(bulk_numbers(self.bulk) if self.bulk else {}),
+            **(inverse_gamma_numbers(self.inverse_gamma) if self.inverse_gamma else {}),
             **({"gap_ratio": self.gaps.mean, "gap_ratio_stderr": self.gaps.stderr} if self.gaps else {}),
+            **(self.repulsion.numbers() if self.repulsion else {}),
             "near_zero": self.near_zero,
             **self._phase_numbers(),
             **cause_numbers(self.spectrum),
@@ -134,9 +155,19 @@ class Diagnosis:
             "tail": self.tail.verdict.label,
             "tail_reason": self.tail.verdict.reason,
             "tail_status": self.tail.status.code,
-            "htmp_status": self.htmp.status.code if self.htmp else "",
+            "htmp_status": _status(self.htmp),
+            "htmp": self.htmp.reading.word if self.htmp else "",
+            "htmp_reason": self.htmp.reading.reason if self.htmp else "",
+            "repulsion": self.repulsion.sentence if self.repulsion else "",
             "routine": self.spectrum.estimator.routine,
         }
+
+
+def _status(fit: LawFit | None) -> str:
+    """The code of a fit's outcome; "does_not_describe" where it succeeded and its law is wrong."""
+    if fit is None:
+        return ""
+    return fit.status.code if fit.law is None or fit.reading.stands else "does_not_describe"
 
 
 def diagnose(spectrum: Spectrum, options: Options | None = None) -> Diagnosis:
@@ -165,8 +196,9 @@ def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats,
     rounded = np.concatenate([np.zeros(spectrum.values.size - positive.size), positive])  # else rounding is a bulk
     bulk = fit_marchenko_pastur(rounded, source.gamma)
     htmp = fit_htmp(positive, source.gamma, orientation=orientation)
-    noise, allowed = noise_exponent(positive.size, source.gamma), allowed_by_shape(rounded, source)
+    noise, allowed = scanned_noise_exponent(positive.size, source.gamma), allowed_by_shape(rounded, source)
     near_zero = near_zero_share(allowed, source.gamma)
+    gaps = gap_ratio(positive)
     return Diagnosis(
         spectrum,
         shape,
@@ -176,9 +208,11 @@ def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats,
         htmp=htmp,
         htmp_other=fit_htmp(positive, source.gamma, orientation="direct" if kernel else "inverse"),
         inverse_gamma=fit_inverse_gamma(positive, bootstrap=options.bootstrap, rng=rng) if kernel else None,
-        gaps=gap_ratio(positive),
-        alpha_noise=noise,
-        alpha_predicted=predicted_exponent(htmp),
+        htmp_bulk=None if kernel else fit_htmp_bulk(positive, source.gamma, bulk),
+        gaps=gaps,
+        repulsion=read_repulsion(positive, source.gamma, htmp, gaps, inverse=kernel),
+        alpha_noise=noise_exponent(tail, source.gamma),
+        prediction=predict(htmp, tail),
         phase=classify(phase_evidence(allowed, near_zero, tail, bulk, source.gamma, noise)),
         near_zero=near_zero,
     )
@@ -194,7 +228,7 @@ def _diagnose_quadrature(spectrum: Spectrum, shape: SpectrumShape, options: Opti
     keep = spectrum.values > NUMERICAL_ZERO * spectrum.dimension * shape.lambda_max
     weights = spectrum.masses[keep] * spectrum.dimension
     htmp = fit_htmp(spectrum.values[keep], source.gamma, orientation=source.kind.orientation, weights=weights)
-    return Diagnosis(spectrum, shape, tail, htmp=htmp, alpha_predicted=predicted_exponent(htmp))
+    return Diagnosis(spectrum, shape, tail, htmp=htmp, prediction=predict(htmp, tail))
 
 
 def _outliers(spectrum: Spectrum, *, magnitudes: bool) -> Floats:
@@ -207,47 +241,3 @@ def _outliers(spectrum: Spectrum, *, magnitudes: bool) -> Floats:
     bulk = max(values[~single].max(initial=0.0), 0.0)
     found: Floats = np.sort(values[single & (values > bulk)])
     return found
-
-
-def _tail_numbers(tail: TailFit, log_norm: float) -> dict[str, float]:
-    low, high = tail.alpha_interval
-    return {
-        "alpha": tail.alpha,
-        "alpha_stderr": tail.alpha_stderr,
-        "alpha_low": low,
-        "alpha_high": high,
-        "xmin": tail.xmin,
-        "n_tail": float(tail.n_tail),
-        "ks": tail.ks_distance,
-        "p": tail.p_value,
-        "alpha_weighted": tail.alpha * log_norm,
-    }
-
-
-def _htmp_numbers(fit: LawFit) -> dict[str, float]:
-    low, high = fit.kappa_interval
-    return {
-        "kappa": fit.kappa,
-        "log_kappa": float(np.log10(fit.kappa)),
-        "kappa_stderr": fit.kappa_stderr,
-        "kappa_low": low,
-        "kappa_high": high,
-        "htmp_scale": fit.scale,
-        "htmp_floor": fit.floor,
-        "htmp_ks": fit.ks_distance,
-    }
-
-
-def _bulk_numbers(fit: BulkFit) -> dict[str, float]:
-    return {
-        "bulk_scale": fit.scale,
-        "bulk_edge": fit.upper_edge,
-        "bulk_ks": fit.ks_distance,
-        "bulk_p": fit.p_value,
-        "spikes": float(fit.n_spikes) if fit.status.ok else np.nan,
-    }
-
-
-def _inverse_gamma_numbers(fit: LawFit) -> dict[str, float]:
-    shape = fit.parameters.get("shape", np.nan)
-    return {"inverse_gamma_shape": shape, "inverse_gamma_ks": fit.ks_distance, "inverse_gamma_p": fit.p_value}

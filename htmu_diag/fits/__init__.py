@@ -6,6 +6,7 @@ from htmu_diag.fits.distance import ad_distance, ks_distance
 from htmu_diag.fits.gaps import gap_ratio
 from htmu_diag.fits.hill import hill
 from htmu_diag.fits.htmp import fit_htmp
+from htmu_diag.fits.htmp_bulk import fit_htmp_bulk
 from htmu_diag.fits.inverse_gamma import fit_inverse_gamma
 from htmu_diag.fits.marchenko_pastur import fit_marchenko_pastur
 from htmu_diag.fits.power_law import fit_power_law
@@ -30,6 +31,7 @@ __all__ = [
     "ad_distance",
     "compare",
     "fit_htmp",
+    "fit_htmp_bulk",
     "fit_inverse_gamma",
     "fit_marchenko_pastur",
     "fit_power_law",

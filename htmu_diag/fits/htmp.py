@@ -9,7 +9,8 @@ lower bound of kappa and no upper one.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -19,8 +20,12 @@ from htmu_diag.errors import InputError
 from htmu_diag.fits.checked_sample import Sample, as_values, check_gamma, checked_masses, checked_sample
 from htmu_diag.fits.distance import ad_of_levels, ks_of_levels
 from htmu_diag.fits.floor import likeliest_floor
+from htmu_diag.fits.gaps import gap_ratio, gap_ratio_at
 from htmu_diag.fits.htmp_likelihood import Likelihood, Peak
+from htmu_diag.fits.htmp_null import htmp_p_value
+from htmu_diag.fits.htmp_problem import Problem, status_of
 from htmu_diag.fits.intervals import log_interval
+from htmu_diag.fits.law_reading import where_it_misses
 from htmu_diag.fits.repulsion import spread_factors
 from htmu_diag.fits.results import UNKNOWN, Interval, LawFit, Status
 from htmu_diag.laws import HTMP, InverseHTMP
@@ -32,6 +37,8 @@ __all__ = ["fit_htmp"]
 Orientation = Literal["direct", "inverse"]
 _FAMILY: dict[Orientation, str] = {"direct": "HTMP", "inverse": "InverseHTMP"}
 _SEED = 20250603
+_RATIO_SPREAD = 0.2  # of the mean gap ratio times sqrt n, at full repulsion
+_BEYOND = 3.0  # weight of kappa = N beside the steps of the grid below it
 _LARGEST_LOG = 700.0
 _NOTHING = 1e-290  # such values count as zeros
 
@@ -58,7 +65,8 @@ def fit_htmp(
     the largest are rounding and count as unseen too; by default n times the spacing of float64, which is what an
     eigenvalue solver leaves; 0 for values known to relative accuracy. below: only the values up to here are fitted, by
     the likelihood truncated there: the bulk beside spikes. bootstrap: spectra of the fitted law's matrix model behind
-    the p-value of the KS distance, drawn by rng (a fixed seed by default); weights have none.
+    the p-value of the KS distance, drawn by rng (a fixed seed by default); by default it comes from a table of the same
+    simulation, for whole spectra. Weights and truncated samples have none.
     """
     check_gamma(gamma)
     if orientation not in ("direct", "inverse", "auto"):
@@ -69,12 +77,12 @@ def fit_htmp(
         masses, array = masses[:kept], array[:kept]
     hidden = _unseen(dimension, masses)
 
-    def fit_above(shift: float) -> tuple[_Problem, LawFit]:
+    def fit_above(shift: float) -> tuple[Problem, LawFit]:
         sample = _without_rounding(array - shift, resolution)
         lost = masses.size - sample.values.size
         unseen = hidden + float(masses[:lost].sum())
         cut = None if below is None else below - shift
-        problem = _Problem(sample.values, masses[lost:], gamma, unseen, weights is not None, hidden > 0, cut)
+        problem = Problem(sample.values, masses[lost:], gamma, unseen, weights is not None, hidden > 0, cut)
         if sample.status.ok:
             return problem, _likelier(problem) if orientation == "auto" else _fit(problem, orientation)
         family = _FAMILY["inverse" if orientation == "inverse" else "direct"]
@@ -84,7 +92,7 @@ def fit_htmp(
         likeliest_floor(array, lambda tau: fit_above(tau)[1].log_likelihood) if floor == "fit" else float(floor or 0)
     )
     problem, fit = fit_above(shift)
-    if bootstrap > 0 and fit.law is not None and not problem.weighted:
+    if bootstrap > 0 and fit.law is not None and not problem.weighted and problem.cut is None:
         fit = replace(fit, p_value=_p_value(problem, fit, bootstrap, rng or np.random.default_rng(_SEED)))
     return replace(fit, floor=shift)
 
@@ -106,26 +114,6 @@ def _without_rounding(array: Floats, resolution: float | None) -> Sample:
     return Sample(kept, status)
 
 
-@dataclass(frozen=True)
-class _Problem:
-    """Ascending values with masses; ``unseen`` eigenvalues lie below the smallest of them (top_k: by choice).
-
-    cut: none of them lies above it, by choice.
-    """
-
-    values: Floats
-    masses: Floats
-    gamma: float
-    unseen: float
-    weighted: bool
-    top_k: bool
-    cut: float | None = None
-
-    @property
-    def n(self) -> int:
-        return self.values.size
-
-
 def _unseen(dimension: int | None, masses: Floats) -> float:
     if dimension is None:
         return 0.0
@@ -134,13 +122,13 @@ def _unseen(dimension: int | None, masses: Floats) -> float:
     return float(max(dimension - masses.sum(), 0.0))
 
 
-def _likelier(problem: _Problem) -> LawFit:
+def _likelier(problem: Problem) -> LawFit:
     fits = [_fit(problem, "direct"), _fit(problem, "inverse")]
     best = max(fits, key=lambda fit: -math.inf if math.isnan(fit.log_likelihood) else fit.log_likelihood)
     return replace(best, alternatives={fit.family: fit.log_likelihood for fit in fits})
 
 
-def _fit(problem: _Problem, orientation: Orientation) -> LawFit:
+def _fit(problem: Problem, orientation: Orientation) -> LawFit:
     inverse = orientation == "inverse"
     data, masses = (1 / problem.values[::-1], problem.masses[::-1]) if inverse else (problem.values, problem.masses)
     if not np.isfinite(data[-1] * data.size) or not data[0] / data[-1] > 0:
@@ -160,16 +148,34 @@ def _fit(problem: _Problem, orientation: Orientation) -> LawFit:
 
     low, high = likelihood.interval(peak, lambda u: factors(u)[0])
     found = _result(problem, orientation, peak, log_scale, (math.exp(low), math.exp(high)), factors(peak.u))
-    return replace(found, log_likelihood=peak.log_likelihood - _units(problem, unit, inverse))
+    p = _tabulated_p(problem, likelihood, found, lambda u: factors(u)[0]) if problem.whole else math.nan
+    return replace(found, log_likelihood=peak.log_likelihood - _units(problem, unit, inverse), p_value=p)
 
 
-def _units(problem: _Problem, unit: float, inverse: bool) -> float:
+def _tabulated_p(problem: Problem, likelihood: Likelihood, fit: LawFit, factor: Callable[[float], float]) -> float:
+    """From the null law at the fitted kappa; near N, where the fit hardly tells one kappa from another and the null
+    laws differ, their mean over kappa up to N, by its likelihood and by the gaps between neighbours, which tell them
+    apart there. N itself, the Wishart ensemble, counts for all that lies beyond it."""
+    n = problem.n + problem.unseen
+    if fit.kappa < n / 10 or n < 20:
+        return htmp_p_value(fit.ks_distance, n, problem.gamma, fit.kappa)
+    found, gaps = likelihood.near_noise(n, factor), gap_ratio(problem.values)
+    error = max(gaps.stderr, _RATIO_SPREAD / math.sqrt(gaps.n))
+    total = mean = 0.0
+    for kappa, weight in found:
+        weight *= math.exp(-(((gaps.mean - gap_ratio_at(kappa / n)) / error) ** 2) / 2)
+        weight *= _BEYOND if kappa == n else 1.0
+        total, mean = total + weight, mean + weight * htmp_p_value(fit.ks_distance, n, problem.gamma, kappa)
+    return mean / total if total > 0 else htmp_p_value(fit.ks_distance, n, problem.gamma, fit.kappa)
+
+
+def _units(problem: Problem, unit: float, inverse: bool) -> float:
     """Log of the density of the fitted numbers over that of the values, summed."""
     reciprocals = 2.0 * float(np.log(problem.values) @ problem.masses) if inverse else 0.0
     return float(problem.masses.sum()) * math.log(unit) + reciprocals
 
 
-def _start(data: Floats, masses: Floats, problem: _Problem) -> float:
+def _start(data: Floats, masses: Floats, problem: Problem) -> float:
     """log kappa from the variance, gamma (1 + 2/kappa) in units of the squared mean; what is unseen counts as zero.
 
     That errs towards a small kappa, 8 at most, from where the search climbs safely: at a large one the likelihood is a
@@ -181,7 +187,7 @@ def _start(data: Floats, masses: Floats, problem: _Problem) -> float:
 
 
 def _result(
-    problem: _Problem,
+    problem: Problem,
     orientation: Orientation,
     peak: Peak,
     log_scale: float,
@@ -198,7 +204,7 @@ def _result(
     low, high = kappa_interval
     exact = not problem.weighted and not problem.unseen and problem.cut is None
     below, above = law.logcdf(problem.values), law.logsf(problem.values)
-    share = 0.0 if problem.cut is None else float(law.logcdf(problem.cut))
+    levels = np.exp(below - (0.0 if problem.cut is None else float(law.logcdf(problem.cut))))
     return LawFit(
         _FAMILY[orientation],
         law,
@@ -208,29 +214,20 @@ def _result(
         tail_exponent=1 + kappa * slope if inverse else math.nan,
         tail_exponent_interval=(1 + low * slope, 1 + high * slope) if inverse else UNKNOWN,
         n=problem.n,
-        ks_distance=ks_of_levels(np.exp(below - share), problem.masses, problem.unseen),
+        ks_distance=ks_of_levels(levels, problem.masses, problem.unseen),
         ad_distance=ad_of_levels(below, above) if exact else math.nan,
-        status=_status(problem, peak),
+        status=status_of(problem, peak),
+        misses=where_it_misses(levels, problem.masses, problem.unseen),
     )
 
 
-def _status(problem: _Problem, peak: Peak) -> Status:
-    if peak.edge:
-        end, law = (1e4, "Marchenko-Pastur") if peak.u > 0 else (1e-3, "Gamma")
-        return Status("at_boundary", f"the likelihood still rises at kappa = {end:g}; use the {law} law")
-    if not peak.settled or not math.isfinite(peak.u_stderr):
-        return Status("not_converged", "the likelihood has no clear maximum; check that gamma belongs to these values")
-    notes = ["weighted likelihood of quadrature nodes"] if problem.weighted else []
-    notes += [f"censored likelihood: {problem.unseen:g} eigenvalues unseen"] if problem.unseen else []
-    return Status("ok", "; ".join(notes))
-
-
-def _p_value(problem: _Problem, fit: LawFit, draws: int, rng: np.random.Generator) -> float:
+def _p_value(problem: Problem, fit: LawFit, draws: int, rng: np.random.Generator) -> float:
     """Share of spectra of the fitted matrix model, the same number unseen, that lie further from their own fits."""
     orientation: Orientation = "inverse" if fit.family == "InverseHTMP" else "direct"
     worse = 0
     for _ in range(draws):
-        drawn = beta_laguerre(problem.n + round(problem.unseen), problem.gamma, fit.kappa, rng=rng)
+        size = problem.n + round(problem.unseen)
+        drawn = beta_laguerre(size, problem.gamma, min(fit.kappa, size), rng=rng)
         drawn = np.maximum(drawn, np.finfo(np.float64).tiny)
         seen = (1 / drawn[::-1] if orientation == "inverse" else drawn)[-problem.n :]
         worse += _fit(replace(problem, values=seen), orientation).ks_distance >= fit.ks_distance

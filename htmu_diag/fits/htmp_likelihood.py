@@ -95,19 +95,18 @@ class Likelihood:
         start = min(max(round(near_u / STEP), LOWEST), HIGHEST)
         top = highest(lambda index: self._at_grid(index).height, start, LOWEST, HIGHEST)
         centre = min(max(top, LOWEST + _SIDE), HIGHEST - _SIDE)
-        around = np.arange(-_SIDE, _SIDE + 1.0)
-        found = [self._at_grid(centre + int(k)) for k in around]
-        heights, v, v_curvature = (np.array([getattr(each, name) for each in found]) for name in _COLUMNS)
-        u, height_curvature = _vertex(around * STEP, heights, (top - centre) * STEP)
-        path = np.polynomial.Polynomial.fit(around * STEP, v, 2 * _SIDE)
-        curvature = float(np.interp(u, around * STEP, v_curvature))
-        row = row_at(self.gamma, math.exp(centre * STEP + u))
-        best = self._best_v(row, float(path(u)), _SETTLED)
-        u_var = -1 / height_curvature if height_curvature < 0 else math.inf
-        v_var = -1 / curvature + (float(path.deriv()(u)) ** 2 * u_var if u_var < math.inf else 0.0)
+        found = [self._at_grid(centre + k) for k in range(-_SIDE, _SIDE + 1)]
+        heights, v, v_curvature = (_Sextic.through([getattr(each, name) for each in found]) for name in _COLUMNS)
+        place = heights.highest(top - centre)
+        row = row_at(self.gamma, math.exp((centre + place) * STEP))
+        best = self._best_v(row, v.at(place), _SETTLED)
+        bend = heights.bend(place) / STEP**2
+        u_var = -1 / bend if bend < 0 else math.inf
+        v_var = -1 / min(v_curvature.at(place), -1e-300)
+        v_var += (v.slope(place) / STEP) ** 2 * u_var if u_var < math.inf else 0.0
         edge = top in (LOWEST, HIGHEST)
         stderr = math.sqrt(u_var), math.sqrt(v_var)
-        return Peak(centre * STEP + u, best.v, *stderr, best.height, edge, best.settled, row)
+        return Peak((centre + place) * STEP, best.v, *stderr, best.height, edge, best.settled, row)
 
     def interval(self, peak: Peak, factor: Callable[[float], float]) -> tuple[float, float]:
         """95 % interval of u: where the profile falls by 1.92 factor(u)**2; infinite where the grid ends before.
@@ -119,6 +118,14 @@ class Likelihood:
         if half < 2 * STEP and not peak.edge:
             return peak.u - half, peak.u + half
         return self._crossing(peak, -1, factor), self._crossing(peak, 1, factor)
+
+    def near_noise(self, n: float, factor: Callable[[float], float]) -> list[tuple[float, float]]:
+        """(kappa, weight) on the grid from n/16 to n: the likelihood, its errors corrected for repulsion as above."""
+        last = round(math.log(n) / STEP)
+        grid = [(k * STEP, self._at_grid(k).height) for k in range(last - 11, last + 1)]
+        top = max(height for _, height in grid)
+        weights = [(math.exp(u), math.exp((height - top) / factor(u) ** 2)) for u, height in grid]
+        return [*weights[:-1], (n, weights[-1][1])]
 
     def _crossing(self, peak: Peak, direction: int, factor: Callable[[float], float]) -> float:
         """Where the profile crosses its level, linear in the root of the fall between grid points."""
@@ -215,9 +222,37 @@ class Likelihood:
         return math.log(float(self.values @ self.masses) / float(self.masses.sum()))
 
 
-def _vertex(x: Floats, y: Floats, near: float) -> tuple[float, float]:
-    """Maximum of the interpolating polynomial within one grid step of ``near``, and its second derivative there."""
-    polynomial = np.polynomial.Polynomial.fit(x, y - y.max(), x.size - 1)
-    fine = np.linspace(max(near - STEP, x[0]), min(near + STEP, x[-1]), 1001)
-    best = float(fine[np.argmax(polynomial(fine))])
-    return best, float(polynomial.deriv(2)(best))
+_TO_POWERS = np.linalg.inv(np.vander(np.arange(-_SIDE, _SIDE + 1.0), increasing=True))
+_FINE = np.linspace(-1.0, 1.0, 401)
+
+
+@dataclass(frozen=True)
+class _Sextic:
+    """The polynomial through values at -3, ..., 3, by its coefficients, lowest first."""
+
+    coefficients: Floats
+
+    @classmethod
+    def through(cls, values: list[float]) -> _Sextic:
+        return cls(_TO_POWERS @ np.array(values))
+
+    def at(self, x: float) -> float:
+        return float(np.polyval(self.coefficients[::-1], x))
+
+    def slope(self, x: float) -> float:
+        return float(np.polyval(self._derivative[::-1], x))
+
+    def bend(self, x: float) -> float:
+        return float(np.polyval((self._derivative * np.arange(2 * _SIDE))[:0:-1], x))
+
+    def highest(self, near: int) -> float:
+        """Where it is highest within one of near, to 1e-3 of that, then by one step of Newton's method."""
+        x = np.clip(near + _FINE, -_SIDE, _SIDE)
+        best = float(x[np.argmax(np.polyval(self.coefficients[::-1], x))])
+        bend = self.bend(best)
+        step = -self.slope(best) / bend if bend < 0 else 0.0
+        return float(min(max(best + min(max(step, -0.01), 0.01), x[0]), x[-1]))
+
+    @property
+    def _derivative(self) -> Floats:
+        return self.coefficients[1:] * np.arange(1, 2 * _SIDE + 1)

@@ -13,8 +13,7 @@ it. Between the entries: linear in gamma and log kappa; outside: the nearest ent
 from __future__ import annotations
 
 import math
-
-import numpy as np
+from bisect import bisect
 
 __all__ = ["GAMMAS", "KAPPAS", "spread_factors"]
 
@@ -44,5 +43,13 @@ def spread_factors(gamma: float, kappa: float) -> tuple[float, float]:
 
 
 def _between(table: tuple[tuple[float, ...], ...], gamma: float, kappa: float) -> float:
-    by_gamma = [float(np.interp(math.log(kappa), _LOG_KAPPAS, row)) for row in table]
-    return float(np.interp(gamma, GAMMAS, by_gamma))
+    i, s = _place(GAMMAS, gamma)
+    j, t = _place(_LOG_KAPPAS, math.log(kappa))
+    low, high = ((1 - t) * row[j] + t * row[j + 1] for row in (table[i], table[i + 1]))
+    return (1 - s) * low + s * high
+
+
+def _place(grid: tuple[float, ...], x: float) -> tuple[int, float]:
+    """The interval of x and how far along it x lies, the ends for what lies outside."""
+    i = min(max(bisect(grid, x) - 1, 0), len(grid) - 2)
+    return i, min(max((x - grid[i]) / (grid[i + 1] - grid[i]), 0.0), 1.0)

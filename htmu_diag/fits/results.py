@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from htmu_diag.fits.law_reading import LawReading, Place
 from htmu_diag.laws.base import Law
 from htmu_diag.spectrum import Floats
 
@@ -23,6 +24,7 @@ Code = Literal[
     "degenerate",  # all equal, or so few distinct values that nothing is identified
     "bad_values",  # NaN, infinite, zero or negative where the law has none
     "not_a_power_law",  # the goodness-of-fit test rejects the power law, or a lighter tail is far likelier
+    "noise",  # kappa is N or more: as much repulsion as noise has, no estimate of it
     "at_boundary",  # the likelihood still rises at the edge of the parameter domain
     "not_converged",  # the optimiser stopped early
 ]
@@ -52,7 +54,8 @@ class LawFit:
     tail_exponent: implied density exponent of the upper tail (inverse HTMP), NaN where the tail is not a power law.
     ks_distance, ad_distance: Kolmogorov-Smirnov and Anderson-Darling distances to the fitted law (the latter only of
         HTMP fits to whole spectra).
-    p_value: parametric bootstrap with the matching random-matrix sampler; NaN where none was run.
+    p_value: of the KS distance, from the null law of the random-matrix model; NaN where there is none.
+    misses: where the law is furthest from the data.
     log_likelihood: sum over the values used (weighted sum for quadrature spectra).
     alternatives: other orientations or laws tried, name -> log-likelihood.
     """
@@ -72,6 +75,19 @@ class LawFit:
     log_likelihood: float = math.nan
     alternatives: Mapping[str, float] = field(default_factory=dict)
     status: Status = Status()
+    misses: Place = ""
+
+    @property
+    def noise(self) -> bool:
+        """Whether kappa is N or more, which is all that can be said of it then."""
+        return self.kappa >= self.n
+
+    @property
+    def reading(self) -> LawReading:
+        """Whether the law describes the data."""
+        if self.law is None:
+            return LawReading("no fit", self.status.message)
+        return LawReading.of(self.ks_distance, self.p_value, self.misses, noise=self.noise, n=self.n)
 
     @property
     def kappa(self) -> float:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from htmu_diag.analysis import Diagnosis
-from htmu_diag.report.cells import number
+from htmu_diag.analysis.words import kappa_words, number
 from htmu_diag.report.labels import INK, set_scale, shortened
 from htmu_diag.report.panel import BARS, EDGE, LAW, TAIL, draw_fits, frame, log_histogram, positive
 
@@ -60,8 +60,8 @@ def _words(diagnosis: Diagnosis) -> list[tuple[str, str]]:
     if math.isfinite(tail.alpha):
         out = " (ruled out)" if tail.status.code == "not_a_power_law" else ""
         words.append((f"alpha {number(tail.alpha)}{out}", TAIL))
-    if htmp is not None and htmp.status.ok:
-        words.append((f"kappa {number(htmp.kappa)}", LAW))
+    if htmp is not None and htmp.law is not None:
+        words.append((f"kappa {kappa_words(htmp)}", LAW if htmp.reading.stands else EDGE))
     if bulk is not None and bulk.status.ok and bulk.n_spikes:
         words.append((f"{bulk.n_spikes} spike{'s' * (bulk.n_spikes > 1)}", EDGE))
     return words

@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from htmu_diag.analysis import QUANTITIES, Diagnosis
+from htmu_diag.analysis.words import kappa_words, number, with_error
 
 __all__ = ["Column", "columns", "number", "with_error"]
-
-NO_VALUE = "-"
 
 
 @dataclass(frozen=True)
@@ -42,31 +41,6 @@ def _after(columns: list[Column], tail: Column) -> list[Column]:
     return [*columns[:place], tail, *columns[place:]]
 
 
-def number(value: float) -> str:
-    """Three significant digits, whole numbers whole, "-" for NaN.
-
-    >>> number(3.14159), number(120.0), number(0.0), number(float("nan")), number(2.5e-7)
-    ('3.14', '120', '0', '-', '2.5e-07')
-    """
-    if math.isnan(value):
-        return NO_VALUE
-    if math.isinf(value) or (value == int(value) and abs(value) < 1e6):
-        return f"{value:.0f}"
-    return f"{value:.3g}"
-
-
-def with_error(value: float, stderr: float) -> str:
-    """An estimate with its standard error, both to the error's two leading digits.
-
-    >>> with_error(3.14159, 0.123), with_error(14.2, 3.7), with_error(2.0, float("nan"))
-    ('3.14 +- 0.12', '14.2 +- 3.7', '2')
-    """
-    if not (math.isfinite(value) and math.isfinite(stderr) and stderr > 0):
-        return number(value)
-    digits = max(0, 1 - math.floor(math.log10(stderr)))
-    return f"{value:.{digits}f} +- {stderr:.{digits}f}"
-
-
 def _shape(diagnosis: Diagnosis) -> str:
     return " x ".join(str(side) for side in diagnosis.source.shape)
 
@@ -76,6 +50,8 @@ def _quantity_column(name: str, heading: str) -> Column:
         return Column(heading, lambda d: d.verdict, numeric=False)
     if name == "alpha":
         return Column(f"{heading} +- stderr", _alpha)
+    if name in ("kappa", "kappa_bulk"):
+        return Column(heading, lambda d: kappa_words(d.htmp if name == "kappa" else d.htmp_bulk))
     return Column(heading, lambda d: number(d.numbers.get(name, math.nan)))
 
 

@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from htmu_diag.analysis import Diagnosis
-from htmu_diag.report.cells import NO_VALUE, Column, columns
+from htmu_diag.analysis.words import NO_VALUE
+from htmu_diag.report.cells import Column, columns
 
 __all__ = ["narrow_table"]
 

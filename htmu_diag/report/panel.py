@@ -14,14 +14,14 @@ import numpy as np
 
 from htmu_diag.analysis import Diagnosis
 from htmu_diag.analysis.shape import NUMERICAL_ZERO
+from htmu_diag.analysis.words import kappa_words, with_error
 from htmu_diag.fits import LawFit
-from htmu_diag.report.cells import number, with_error
 from htmu_diag.report.labels import INK, add_legend, set_scale, title
 from htmu_diag.spectrum import Floats
 
 __all__ = ["BARS", "EDGE", "LAW", "TAIL", "draw_esd", "draw_fits", "frame", "log_histogram", "positive"]
 
-BARS, TAIL, LAW, EDGE = "#cfd4da", "#d1495b", "#1f6fb4", "#6b7280"
+BARS, TAIL, LAW, EDGE, BULK = "#cfd4da", "#d1495b", "#1f6fb4", "#6b7280", "#2a9d6f"
 _POINTS = 200  # of a drawn curve
 _CONSTANT = 1e-3  # values closer than this are one bar: bins of their own would be thinner than a line
 
@@ -91,13 +91,27 @@ def _draw_bulk(axes: Any, diagnosis: Diagnosis) -> None:
 
 def _draw_laws(axes: Any, diagnosis: Diagnosis, edges: Floats, mass: float) -> None:
     tail, htmp = diagnosis.tail, diagnosis.htmp
-    if htmp is not None and htmp.law is not None and htmp.status.code in ("ok", "at_boundary"):
-        _curve(axes, edges[0], edges[-1], lambda x: mass * _law_density(htmp, x), LAW, "-", _htmp_label(htmp))
+    if htmp is not None and htmp.law is not None and htmp.status.code in ("ok", "at_boundary", "noise"):
+        stands = htmp.reading.stands
+        colour, line = (LAW, "-") if stands else (EDGE, ":")  # a law that does not describe is greyed
+        _curve(axes, edges[0], edges[-1], lambda x: mass * _law_density(htmp, x), colour, line, _htmp_label(htmp))
+    _draw_bulk_law(axes, diagnosis, edges, mass)
     if math.isfinite(tail.alpha) and tail.n_tail > 0:
         share = mass * tail.n_tail / tail.n
         verdict = "" if tail.verdict.word == "fits" else f", {tail.verdict.label}"
         label = f"power law, alpha {with_error(tail.alpha, tail.alpha_stderr)}{verdict}"
         _curve(axes, tail.xmin, edges[-1], lambda x: share * _pareto(tail.alpha, tail.xmin, x), TAIL, "--", label)
+
+
+def _draw_bulk_law(axes: Any, diagnosis: Diagnosis, edges: Floats, mass: float) -> None:
+    """HTMP of the bulk alone, up to the spike threshold, where there are spikes."""
+    bulk, fit = diagnosis.bulk, diagnosis.htmp_bulk
+    if bulk is None or fit is None or fit.law is None or not bulk.n_spikes:
+        return
+    law, top = fit.law, min(bulk.threshold, float(edges[-1]))
+    share = mass * (bulk.n - bulk.n_spikes) / bulk.n / float(law.cdf(bulk.threshold))
+    colour = BULK if fit.reading.stands else EDGE
+    _curve(axes, edges[0], top, lambda x: share * law.pdf(x), colour, "-", f"bulk alone, kappa {kappa_words(fit)}")
 
 
 def _curve(
@@ -118,6 +132,4 @@ def _law_density(fit: LawFit, x: Floats) -> Floats:
 
 def _htmp_label(fit: LawFit) -> str:
     name = "inverse HTMP" if "inverse" in fit.family.lower() else "HTMP"
-    if fit.status.code == "at_boundary":  # towards Marchenko-Pastur the likelihood is flat: no error is worth printing
-        return f"{name}, kappa {number(fit.kappa)} (at the boundary)"
-    return f"{name}, kappa {with_error(fit.kappa, fit.kappa_stderr)}"
+    return f"{name}, kappa {kappa_words(fit)}"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from htmu_diag.report.cells import NO_VALUE, number
+from htmu_diag.analysis.words import NO_VALUE, number
 from htmu_diag.report.overview import Overview, held, shortest
 
 __all__ = ["show_text"]
@@ -64,8 +64,10 @@ def _alpha(row: Mapping[str, Any]) -> str:
 
 def _value(row: Mapping[str, Any], name: str) -> str:
     value = row.get(name, math.nan)
-    if name == "kappa" and row.get("htmp_status") == "at_boundary" and value > 1:
-        return f"noise (>= {10 ** math.floor(math.log10(value) + 1e-6):g})"
+    if name == "kappa" and row.get("htmp") == "noise":
+        return f"noise (>= {min(row.get('rows', 0), row.get('columns', 0))})"
+    if name == "kappa" and row.get("htmp") == "does not describe":
+        return f"{number(value)}, does not describe"
     return number(value) if isinstance(value, float) else str(value or NO_VALUE)
 
 

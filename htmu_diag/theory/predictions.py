@@ -1,34 +1,83 @@
-"""What a fitted law and pure noise predict for the measured alpha, cached where only the shape matters."""
+"""What a fitted law and pure noise predict for the measured alpha and for the largest eigenvalue.
+
+Measured and predicted stand on the same part of the spectrum: the same estimator above the measured xmin (for noise,
+above the same quantile). The asymptotic exponent of inverse HTMP (`LawFit.tail_exponent`) is another number: a sample
+seldom reaches it.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
-from htmu_diag.fits import LawFit
-from htmu_diag.laws import InverseHTMP, MarchenkoPastur
-from htmu_diag.theory.exponents import estimated_exponent
+import numpy as np
 
-__all__ = ["noise_exponent", "predicted_exponent"]
+from htmu_diag.fits import LawFit, TailFit
+from htmu_diag.fits.htmp_null import prediction_scores
+from htmu_diag.fits.results import UNKNOWN, Interval
+from htmu_diag.laws import InverseHTMP, MarchenkoPastur
+from htmu_diag.spectrum import Floats
+from htmu_diag.theory.exponents import estimated_exponent
+from htmu_diag.theory.tail_prediction import exponent_above
+
+__all__ = ["Prediction", "noise_exponent", "predict", "scanned_noise_exponent"]
 
 _MOST_QUANTILES = 2000  # quantiles of a law, not data: alpha has converged to three digits long before
 
 
-def predicted_exponent(fit: LawFit) -> float:
-    """Alpha that a fitted HTMP law predicts for the sample it was fitted to; NaN where the fit failed.
-
-    Inverse HTMP: its tail exponent. HTMP: the exponent that the estimator gives on the law's own quantiles.
+@dataclass(frozen=True)
+class Prediction:
+    """alpha: what the estimator gives on the fitted law above the measured xmin; interval: where 95 % of the alphas of
+    spectra of this law lie, xmin searched for. lambda_max: the median of the largest of n values of the law.
     """
-    if fit.law is None:
+
+    alpha: float = math.nan
+    interval: Interval = UNKNOWN
+    lambda_max: float = math.nan
+
+
+def predict(fit: LawFit, tail: TailFit) -> Prediction:
+    """From an HTMP fit and the tail fitted to the same values; NaN where either failed."""
+    if fit.law is None or not fit.n:
+        return Prediction()
+    largest = float(fit.law.isf(-math.expm1(-math.log(2) / fit.n)))
+    found = exponent_above(fit.law, tail.xmin, tail.n_tail)
+    if not found.alpha > 1:
+        return Prediction(lambda_max=largest)
+    gamma, inverse = _gamma(fit), isinstance(fit.law, InverseHTMP)
+    low, high = prediction_scores(fit.n, gamma, fit.kappa, inverse=inverse)
+    band = [1 + (found.alpha - 1) * math.exp(score * found.log_stderr) for score in (low, high)]
+    return Prediction(found.alpha, (band[0], band[1]), largest)
+
+
+def noise_exponent(tail: TailFit, gamma: float) -> float:
+    """Alpha that the estimator gives on Marchenko-Pastur noise of ratio gamma, above the quantile of the measured xmin;
+    NaN where no tail was fitted."""
+    if tail.n_tail < 2:
         return math.nan
-    if isinstance(fit.law, InverseHTMP):
-        return fit.tail_exponent
-    return estimated_exponent(fit.law, min(fit.n, _MOST_QUANTILES))
+    log_shares, log_means = _noise_tails(gamma)
+    mean = math.exp(float(np.interp(math.log(tail.n_tail / tail.n), log_shares, log_means)))
+    return 1 + tail.n_tail / (tail.n_tail - 1) / mean
 
 
 @lru_cache(maxsize=4096)
-def noise_exponent(n: int, gamma: float) -> float:
-    """Alpha that the estimator gives on the n quantiles of the Marchenko-Pastur law of ratio gamma; NaN for n = 0."""
-    if n == 0:
-        return math.nan
-    return estimated_exponent(MarchenkoPastur(gamma), min(n, _MOST_QUANTILES))
+def scanned_noise_exponent(n: int, gamma: float) -> float:
+    """Alpha that the estimator gives on the n quantiles of noise of ratio gamma, xmin searched for there: what to
+    expect of a noise matrix where nothing was measured. NaN for n = 0."""
+    return estimated_exponent(MarchenkoPastur(gamma), min(n, _MOST_QUANTILES)) if n else math.nan
+
+
+@lru_cache(maxsize=1024)
+def _noise_tails(gamma: float) -> tuple[Floats, Floats]:
+    """Log of the share of noise above x, and log of the mean of log(value/x) there, ascending in the share."""
+    x = 1 + gamma + 2 * math.sqrt(gamma) * np.cos(math.pi * np.linspace(0, 1, 801)[1:] ** 1.5)
+    x = np.concatenate([[(1 + math.sqrt(gamma)) ** 2], np.maximum(x, 1e-9)])  # from the upper edge down
+    survival, t = MarchenkoPastur(gamma).sf(x), np.log(x)
+    integral = np.cumsum((survival[1:] + survival[:-1]) / 2 * -np.diff(t))
+    kept = slice(20, None)  # nearer to the edge a trapezium is too coarse, and no sample has so few values there
+    return np.log(survival[1:][kept]), np.log((integral / survival[1:])[kept])
+
+
+def _gamma(fit: LawFit) -> float:
+    return float(getattr(fit.law, "gamma", math.nan))

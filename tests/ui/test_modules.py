@@ -133,7 +133,7 @@ def test_symbols_come_from_the_table_of_quantities(js: Run) -> None:
 def sentence(js: Run, **numbers: float | str) -> str:
     codes = {
         "tail_status": ["ok", "too_few_values", "not_a_power_law"],
-        "htmp_status": ["ok", "at_boundary", "not_converged"],
+        "htmp_status": ["ok", "at_boundary", "not_converged", "noise"],
     }
     bulk = {"dimension": 96.0, "bulk_p": 0.4, "spikes": 0.0, "lambda_max": 3.0, "bulk_edge": 2.5, "phase": 0.0}
     tail = {"alpha": 2.5, "alpha_low": 2.0, "alpha_high": 3.0, "alpha_noise": 4.8, "n_tail": 40.0, "p": 0.6}
@@ -158,7 +158,7 @@ def sentence(js: Run, **numbers: float | str) -> str:
         ({"tail_status": "not_a_power_law"}, "A power-law tail is ruled out (α 2.5"),
         ({"tail_status": "too_few_values"}, "Too few values for a tail."),
         ({}, "κ 1.5 [1, 2]; HTMP lies within KS 0.04 of the spectrum."),
-        ({"kappa": 10405.0, "htmp_status": "at_boundary"}, "κ above 10000 (noise)"),
+        ({"kappa": 10405.0, "htmp_status": "noise"}, "κ is that of noise (≥ N)"),
         ({"htmp_status": "not_converged"}, "κ 1.5 [1, 2] (not converged)"),
         ({"phase": 4.0}, "Heavy-tailed."),
     ],

@@ -103,7 +103,7 @@ function repulsion(get, status) {
   const kappa = get("kappa");
   if (Number.isNaN(kappa) || status === "too_few_values") return "";
   const ks = Number.isFinite(get("htmp_ks")) ? `; HTMP lies within KS ${number(get("htmp_ks"))} of the spectrum` : "";
-  if (status === "at_boundary" && kappa > 1) return `κ above ${number(10 ** Math.floor(Math.log10(kappa) + 1e-6))} (noise)${ks}.`;
+  if (status === "noise" || (status === "at_boundary" && kappa > 1)) return `κ is that of noise (≥ N)${ks}.`;
   const failed = status && status !== "ok" ? ` (${status.replaceAll("_", " ")})` : "";
   return `κ ${number(kappa)} [${number(get("kappa_low"))}, ${number(get("kappa_high"))}]${failed}${ks}.`;
 }

@@ -1,0 +1,81 @@
+"""The numbers of each fit, by their names in `quantities`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from htmu_diag.fits import BulkFit, LawFit, TailFit
+from htmu_diag.theory.predictions import Prediction
+
+__all__ = [
+    "bulk_numbers",
+    "htmp_bulk_numbers",
+    "htmp_numbers",
+    "inverse_gamma_numbers",
+    "prediction_numbers",
+    "tail_numbers",
+]
+
+LARGEST_KAPPA = 1e4  # shown for noise, where kappa has no upper end
+
+
+def tail_numbers(tail: TailFit, log_norm: float) -> dict[str, float]:
+    low, high = tail.alpha_interval
+    return {
+        "alpha": tail.alpha,
+        "alpha_stderr": tail.alpha_stderr,
+        "alpha_low": low,
+        "alpha_high": high,
+        "xmin": tail.xmin,
+        "n_tail": float(tail.n_tail),
+        "ks": tail.ks_distance,
+        "p": tail.p_value,
+        "alpha_weighted": tail.alpha * log_norm,
+    }
+
+
+def htmp_numbers(fit: LawFit) -> dict[str, float]:
+    low, high = fit.kappa_interval
+    return {
+        "kappa": fit.kappa,
+        "log_kappa": float(np.log10(fit.kappa)),
+        "kappa_stderr": fit.kappa_stderr,
+        "kappa_low": low,
+        "kappa_high": high,
+        "htmp_scale": fit.scale,
+        "htmp_floor": fit.floor,
+        "htmp_ks": fit.ks_distance,
+        "htmp_p": fit.p_value,
+        "tail_exponent": fit.tail_exponent,
+    }
+
+
+def bulk_numbers(fit: BulkFit) -> dict[str, float]:
+    return {
+        "bulk_scale": fit.scale,
+        "bulk_edge": fit.upper_edge,
+        "bulk_ks": fit.ks_distance,
+        "bulk_p": fit.p_value,
+        "spikes": float(fit.n_spikes) if fit.status.ok else np.nan,
+    }
+
+
+def inverse_gamma_numbers(fit: LawFit) -> dict[str, float]:
+    shape = fit.parameters.get("shape", np.nan)
+    return {"inverse_gamma_shape": shape, "inverse_gamma_ks": fit.ks_distance, "inverse_gamma_p": fit.p_value}
+
+
+def htmp_bulk_numbers(fit: LawFit) -> dict[str, float]:
+    """Of the fit to the bulk alone."""
+    kappa = min(fit.kappa, LARGEST_KAPPA)
+    return {"kappa_bulk": kappa, "kappa_bulk_stderr": fit.kappa_stderr, "htmp_bulk_ks": fit.ks_distance}
+
+
+def prediction_numbers(prediction: Prediction) -> dict[str, float]:
+    low, high = prediction.interval
+    return {
+        "alpha_predicted": prediction.alpha,
+        "alpha_predicted_low": low,
+        "alpha_predicted_high": high,
+        "lambda_max_predicted": prediction.lambda_max,
+    }

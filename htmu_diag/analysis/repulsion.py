@@ -1,0 +1,73 @@
+"""Repulsion of eigenvalues, global and local: what a fitted kappa says about neighbours, and what neighbours say.
+
+A low kappa has two readings. If eigenvalues really repel each other less, neighbours come close: at repulsion kappa/N
+the mean gap ratio falls towards 0.386. If the population is spread (correlated inputs, spikes), the density is wide and
+neighbours keep apart as in any random matrix: 0.531. So the pair (kappa, gap ratio) tells the causes apart.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from htmu_diag.fits import GapRatio, LawFit
+from htmu_diag.fits.gaps import GOE, gap_ratio_at
+from htmu_diag.laws.log_gap import log_gap, repulsion_of_log_gap
+from htmu_diag.spectrum import Floats
+
+__all__ = ["RepulsionReading", "read_repulsion"]
+
+POPULATION = "population spread (correlation or spikes), not reduced repulsion"
+REDUCED = "reduced repulsion or blocks"
+FULL = "full repulsion, as in noise"
+UNDECIDED = "undecided"
+_FAR = 3.0  # standard errors
+
+
+@dataclass(frozen=True)
+class RepulsionReading:
+    """predicted: gap ratio at repulsion kappa/N. z, z_goe: the measured one less this, and less that of full repulsion,
+    in standard errors. gap: J = log mean - mean log. kappa_moment: the kappa whose law has this J. sentence: what it
+    means.
+    """
+
+    predicted: float
+    z: float
+    z_goe: float
+    gap: float
+    kappa_moment: float
+    sentence: str
+
+    def numbers(self) -> dict[str, float]:
+        """By their names in `quantities`."""
+        return {
+            "gap_ratio_predicted": self.predicted,
+            "gap_ratio_z": self.z,
+            "gap_ratio_z_goe": self.z_goe,
+            "log_gap": self.gap,
+            "kappa_moment": self.kappa_moment,
+        }
+
+
+def read_repulsion(values: Floats, gamma: float, fit: LawFit, gaps: GapRatio, *, inverse: bool) -> RepulsionReading:
+    """values: (n,) positive eigenvalues, gamma their aspect ratio, fit: HTMP of them in the orientation given."""
+    predicted = gap_ratio_at(fit.kappa / fit.n) if fit.n and math.isfinite(fit.kappa) else math.nan
+    z, z_goe = ((gaps.mean - level) / _stderr(gaps) for level in (predicted, GOE))
+    gap = log_gap(1 / values if inverse else values) if values.size else math.nan
+    moment = min(repulsion_of_log_gap(gap, gamma), float(fit.n)) if math.isfinite(gap) else math.nan
+    return RepulsionReading(predicted, z, z_goe, gap, moment, _sentence(predicted, z, z_goe))
+
+
+def _stderr(gaps: GapRatio) -> float:
+    """Of the sample, but no less than that of full repulsion, 0.2/sqrt(n): short samples may happen to be smoother."""
+    return max(gaps.stderr, 0.2 / math.sqrt(max(gaps.n, 1))) if gaps.n else math.nan
+
+
+def _sentence(predicted: float, z: float, z_goe: float) -> str:
+    if math.isnan(z) or math.isnan(z_goe):
+        return ""
+    if z_goe < -_FAR:
+        return REDUCED if z < _FAR else UNDECIDED
+    if z > _FAR and z_goe > -_FAR:
+        return POPULATION
+    return FULL if GOE - predicted < 0.01 and abs(z_goe) < _FAR else UNDECIDED

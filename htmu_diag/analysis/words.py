@@ -1,0 +1,45 @@
+"""Numbers as a person reads them, the same in every table."""
+
+from __future__ import annotations
+
+import math
+
+from htmu_diag.fits import LawFit
+
+__all__ = ["NO_VALUE", "kappa_words", "number", "with_error"]
+
+NO_VALUE = "-"
+
+
+def number(value: float) -> str:
+    """Three significant digits, whole numbers whole, "-" for NaN.
+
+    >>> number(3.14159), number(120.0), number(0.0), number(float("nan")), number(2.5e-7)
+    ('3.14', '120', '0', '-', '2.5e-07')
+    """
+    if math.isnan(value):
+        return NO_VALUE
+    if math.isinf(value) or (value == int(value) and abs(value) < 1e6):
+        return f"{value:.0f}"
+    return f"{value:.3g}"
+
+
+def with_error(value: float, stderr: float) -> str:
+    """An estimate with its standard error, both to the error's two leading digits.
+
+    >>> with_error(3.14159, 0.123), with_error(14.2, 3.7), with_error(2.0, float("nan"))
+    ('3.14 +- 0.12', '14.2 +- 3.7', '2')
+    """
+    if not (math.isfinite(value) and math.isfinite(stderr) and stderr > 0):
+        return number(value)
+    digits = max(0, 1 - math.floor(math.log10(stderr)))
+    return f"{value:.{digits}f} +- {stderr:.{digits}f}"
+
+
+def kappa_words(fit: LawFit | None) -> str:
+    """kappa with its error; "noise (>= N)" where it is N or more; with a mark where the law does not describe."""
+    if fit is None or fit.law is None:
+        return NO_VALUE
+    rigid = "noise" if fit.family == "HTMP" else "rigid"
+    text = f"{rigid} (>= {fit.n})" if fit.noise else with_error(fit.kappa, fit.kappa_stderr)
+    return text if fit.reading.stands else f"{text}, does not describe"

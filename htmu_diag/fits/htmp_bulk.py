@@ -1,0 +1,44 @@
+"""kappa of the bulk: HTMP fitted to what lies up to the spike threshold of the Marchenko-Pastur fit.
+
+A few spikes on pure noise drag the kappa of a whole spectrum down to 2: the law has no other way to have a tail. The
+likelihood truncated at the threshold asks the bulk alone. Where the bulk is that of noise beside k spikes, an
+(n - k) x (N - k) matrix, kappa is N or more; the law of the whole aspect ratio would not see that for many spikes.
+The p-value is that of a whole spectrum of as many values: the cut leaves the null law of the KS distance nearly alone.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from htmu_diag.fits.htmp import fit_htmp
+from htmu_diag.fits.htmp_null import htmp_p_value
+from htmu_diag.fits.htmp_problem import noise_status
+from htmu_diag.fits.results import BulkFit, LawFit, Status
+from htmu_diag.laws import HTMP
+
+__all__ = ["fit_htmp_bulk"]
+
+_KEEPS_NOISE = 0.05  # p-value of the Marchenko-Pastur bulk from which on its kappa is that of noise
+_MANY = 0.01  # share of spikes from which on the bulk's aspect ratio differs visibly
+
+
+def fit_htmp_bulk(values: npt.ArrayLike, gamma: float, bulk: BulkFit) -> LawFit:
+    """Fit HTMP to the values (n,) up to the threshold of their `fit_marchenko_pastur`; a status where it has none."""
+    if not bulk.status.ok:
+        return LawFit("HTMP", None, {}, n=bulk.n, status=Status(bulk.status.code, bulk.status.message))
+    left = bulk.n - bulk.n_spikes
+    if bulk.n_spikes > _MANY * bulk.n and bulk.p_value >= _KEEPS_NOISE:
+        law = HTMP(bulk.bulk_gamma, math.inf, bulk.scale * (1 - gamma * bulk.n_spikes / bulk.n))
+        found = {"kappa": math.inf, "scale": law.scale}
+        return LawFit(
+            "HTMP", law, found, n=left, ks_distance=bulk.ks_distance, p_value=bulk.p_value, status=noise_status(left)
+        )
+    fit = fit_htmp(values, gamma, below=bulk.threshold)
+    fit = replace(fit, n=int(np.count_nonzero(np.asarray(values) <= bulk.threshold)))
+    if fit.law is None:
+        return fit
+    return replace(fit, p_value=htmp_p_value(fit.ks_distance, fit.n, gamma, fit.kappa))

@@ -1,0 +1,77 @@
+"""How far spectra of the HTMP matrix model lie from their own fits, and how far their alpha from the predicted one.
+
+Eigenvalues repel each other the more the larger kappa is, and two parameters are fitted: the KS distance is 0.6/sqrt n
+at kappa = 0.2 and less than a quarter of it at kappa = N, where the model is noise. The null law is drawn once by
+``benchmarks/htmp_null_table.py`` over (gamma, n, kappa), shipped, and interpolated; beyond kappa = N it is that of
+kappa = N. The law and its inverse have the same one, because a fit of the inverse is a fit to reciprocals.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy.special import ndtr
+
+from htmu_diag.fits.null_table import load_table
+from htmu_diag.fits.results import Interval
+from htmu_diag.spectrum import Floats
+
+__all__ = ["htmp_p_value", "prediction_scores"]
+
+
+def htmp_p_value(distance: float, n: float, gamma: float, kappa: float) -> float:
+    """Share of spectra of n eigenvalues whose KS distance to their own fit is at least this one; 0.001 at least."""
+    row = _null().row("ks", n, gamma, kappa)
+    return float(ndtr(-np.interp(math.sqrt(n) * distance, row, _null().scores)))
+
+
+def prediction_scores(n: float, gamma: float, kappa: float, *, inverse: bool) -> Interval:
+    """2.5 and 97.5 % quantiles of log[(alpha - 1)/(predicted - 1)] over its standard error for independent values."""
+    row = _null().row("inverse" if inverse else "direct", n, gamma, kappa)
+    low, high = np.interp([0.025, 0.975], _null().levels, row)
+    return float(low), float(high)
+
+
+@dataclass(frozen=True)
+class _Null:
+    """gammas (g,), log_sizes (n,), least: the first kappa; tables: (g, n, places, levels) by name."""
+
+    gammas: Floats
+    log_sizes: Floats
+    least: float
+    scores: Floats
+    levels: Floats
+    tables: dict[str, Floats]
+
+    def row(self, name: str, n: float, gamma: float, kappa: float) -> Floats:
+        """Quantiles at one place, linear in gamma, log n and the share of log kappa between the first and log n."""
+        table = self.tables[name]
+        span = math.log(max(n, 2 * self.least) / self.least)
+        share = min(max(math.log(max(kappa, self.least) / self.least) / span, 0.0), 1.0)
+        out = table
+        for grid, x in (
+            (self.gammas, gamma),
+            (self.log_sizes, math.log(n)),
+            (np.linspace(0, 1, table.shape[2]), share),
+        ):
+            place = float(np.interp(x, grid, np.arange(grid.size)))
+            i = min(int(place), grid.size - 2)
+            out = out[i] + (place - i) * (out[i + 1] - out[i])
+        return out
+
+
+@lru_cache(maxsize=1)
+def _null() -> _Null:
+    file = load_table("htmp_null")
+    tables = {name: file[name] for name in ("ks", "direct", "inverse")}
+    return _Null(
+        file["gammas"],
+        np.log(file["sizes"]),
+        float(file["least_kappa"]),
+        file["scores"],
+        file["prediction_levels"],
+        tables,
+    )

@@ -1,0 +1,55 @@
+"""What an HTMP fit is given, and the outcome in words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from htmu_diag.fits.htmp_likelihood import Peak
+from htmu_diag.fits.results import Status
+from htmu_diag.spectrum import Floats
+
+__all__ = ["Problem", "noise_status", "status_of"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Ascending values with masses; ``unseen`` eigenvalues lie below the smallest of them (top_k: by choice).
+
+    cut: none of them lies above it, by choice.
+    """
+
+    values: Floats
+    masses: Floats
+    gamma: float
+    unseen: float
+    weighted: bool
+    top_k: bool
+    cut: float | None = None
+
+    @property
+    def n(self) -> int:
+        return self.values.size
+
+    @property
+    def whole(self) -> bool:
+        """A spectrum from an eigenvalue solver: what is unseen is rounding."""
+        return not self.weighted and not self.top_k and self.cut is None
+
+
+def noise_status(n: float) -> Status:
+    """kappa of n eigenvalues has reached n, where the matrix model is that of noise."""
+    message = f"kappa is N = {n:g} or more: eigenvalues repel each other as those of noise"
+    return Status("noise", f"{message}; compare with a Marchenko-Pastur bulk")
+
+
+def status_of(problem: Problem, peak: Peak) -> Status:
+    if peak.u >= math.log(problem.n + problem.unseen) or (peak.edge and peak.u > 0):
+        return noise_status(problem.n + problem.unseen)
+    if peak.edge:
+        return Status("at_boundary", "the likelihood still rises at kappa = 0.001; use the Gamma law")
+    if not peak.settled or not math.isfinite(peak.u_stderr):
+        return Status("not_converged", "the likelihood has no clear maximum; check that gamma belongs to these values")
+    notes = ["weighted likelihood of quadrature nodes"] if problem.weighted else []
+    notes += [f"censored likelihood: {problem.unseen:g} eigenvalues unseen"] if problem.unseen else []
+    return Status("ok", "; ".join(notes))

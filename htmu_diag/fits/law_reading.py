@@ -1,0 +1,60 @@
+"""Whether a fitted law describes the data, in words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from htmu_diag.spectrum import Floats
+
+__all__ = ["DESCRIBES_LEVEL", "LawReading", "Place", "where_it_misses"]
+
+# One fit in a hundred to the law's own matrices is called wrong
+DESCRIBES_LEVEL = 0.01
+Place = Literal["", "zero", "bulk", "edge", "tail"]
+_PLACES: tuple[tuple[float, Place], ...] = ((0.1, "zero"), (0.75, "bulk"), (0.95, "edge"), (1.0, "tail"))
+_IN_WORDS = {"zero": "near zero", "bulk": "in the bulk", "edge": "at the upper edge", "tail": "in the tail", "": ""}
+
+
+@dataclass(frozen=True)
+class LawReading:
+    """word: "describes", "does not describe", "noise" (as much repulsion as noise has, or more), "no fit", or
+    "not tested" (no null law for this sample). reason: a sentence with the numbers behind it.
+    """
+
+    word: str
+    reason: str
+
+    @property
+    def stands(self) -> bool:
+        """True unless the law is known not to describe the data, or there is none."""
+        return self.word not in ("does not describe", "no fit")
+
+    @classmethod
+    def of(cls, ks: float, p: float, where: Place, *, noise: bool, n: int) -> LawReading:
+        """From the KS distance to a fitted law, its p-value, and the place where it misses."""
+        if p < DESCRIBES_LEVEL:
+            numbers = f"KS {ks:.3f}, p {'below ' if p <= 0.0011 else ''}{max(p, 0.001):.2g}"
+            return cls("does not describe", f"{numbers}, misses most {_IN_WORDS[where]}")
+        if noise:
+            return cls("noise", f"kappa is N = {n} or more: eigenvalues repel each other as those of noise")
+        if math.isnan(p):
+            return cls("not tested", f"KS {ks:.3f}; no null law for this kind of sample")
+        return cls("describes", f"KS {ks:.3f}, p {p:.2g}")
+
+
+def where_it_misses(levels: Floats, masses: Floats, below: float = 0.0) -> Place:
+    """Where the levels u_i = F(x_i), ascending, are furthest from their places, in standard errors.
+
+    masses: (n,) of the values; below: mass known only to lie below the first.
+    """
+    if not levels.size:
+        return ""
+    total = masses.sum() + below
+    middle = (below + np.cumsum(masses) - masses / 2) / total
+    off = np.abs(middle - levels) / np.sqrt(middle * (1 - middle) + 1 / total)
+    at = float(middle[np.argmax(off)])
+    return next(name for limit, name in _PLACES if at <= limit)

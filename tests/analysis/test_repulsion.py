@@ -1,0 +1,56 @@
+"""kappa and the gaps between neighbours tell causes of a wide spectrum apart."""
+
+import numpy as np
+import pytest
+
+from htmu_diag.analysis.repulsion import FULL, POPULATION, REDUCED, read_repulsion
+from htmu_diag.fits import fit_htmp, gap_ratio
+from htmu_diag.laws.ensembles import beta_laguerre, spiked
+
+
+def blocks(count, rng):
+    parts = [rng.standard_normal((400 // count, 800 // count)) for _ in range(count)]
+    return np.concatenate([np.linalg.svd(w, compute_uv=False) ** 2 / w.shape[1] for w in parts])
+
+
+def spread(sigma, rng):
+    matrix = rng.standard_normal((400, 800)) * np.exp(sigma * rng.standard_normal(400))[:, None]
+    return np.linalg.svd(matrix, compute_uv=False) ** 2 / 800
+
+
+TRUTH = {
+    "kappa 1": (lambda r: beta_laguerre(400, 0.5, 1.0, rng=r), REDUCED),
+    "kappa 30": (lambda r: beta_laguerre(400, 0.5, 30.0, rng=r), REDUCED),
+    "kappa 100": (lambda r: beta_laguerre(400, 0.5, 100.0, rng=r), REDUCED),
+    "noise": (lambda r: blocks(1, r), FULL),
+    "2 blocks": (lambda r: blocks(2, r), REDUCED),
+    "8 blocks": (lambda r: blocks(8, r), REDUCED),
+    "lognormal rows": (lambda r: spread(0.7, r), POPULATION),
+    "9 spikes": (lambda r: spiked(400, 800, [25.0] * 9, rng=r), POPULATION),
+}
+
+
+@pytest.mark.parametrize("name", TRUTH)
+def test_the_sentence_names_the_cause(name):
+    draw, sentence = TRUTH[name]
+    said = []
+    for seed in range(3):
+        values = np.sort(draw(np.random.default_rng(seed)))
+        said.append(read_repulsion(values, 0.5, fit_htmp(values, 0.5), gap_ratio(values), inverse=False))
+    assert [reading.sentence for reading in said].count(sentence) >= 2
+    if name.startswith("kappa"):
+        assert np.median([abs(reading.z) for reading in said]) < 2
+        assert all(reading.z_goe < -3 for reading in said)
+    if sentence == POPULATION:
+        assert all(reading.z > 5 for reading in said)
+
+
+def test_the_kappa_of_two_averages_is_that_of_the_likelihood_to_a_fifth():
+    for kappa in (0.5, 3.0):
+        values = beta_laguerre(1000, 0.5, kappa, rng=np.random.default_rng(0))
+        reading = read_repulsion(values, 0.5, fit_htmp(values, 0.5), gap_ratio(values), inverse=False)
+        assert reading.kappa_moment == pytest.approx(kappa, rel=0.2)
+        back = read_repulsion(
+            1 / values[::-1], 0.5, fit_htmp(1 / values, 0.5, orientation="inverse"), gap_ratio(1 / values), inverse=True
+        )
+        assert back.kappa_moment == pytest.approx(reading.kappa_moment)
