@@ -1,4 +1,9 @@
-"""Which modules are slow as a whole: processes of their own, trainings, or many draws. `make quick` leaves them out."""
+"""Which modules are slow as a whole, and what no test is about unless it says so.
+
+Slow: processes of their own, trainings, or many draws; `make quick` leaves them out.
+"""
+
+import sys
 
 import pytest
 
@@ -29,3 +34,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         path = item.path.as_posix()
         if any(f"/tests/{slow}" in path for slow in SLOW):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True)
+def _waiting_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a training of milliseconds waits for its snapshots; tests that count warnings never see it."""
+    notices = sys.modules.get("htmu_diag.monitor.notices")
+    if notices is not None:
+        monkeypatch.setattr(notices, "LONG_WAIT", float("inf"))

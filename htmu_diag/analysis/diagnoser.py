@@ -29,7 +29,7 @@ __all__ = ["Diagnoser", "serve"]
 PATIENCE = 0.5  # CPU seconds of diagnosing on the caller's thread; what a process costs to start
 PRIORITY = 10  # of 19: a tenth of a core where a training keeps all of them busy
 ANSWERS_WITHIN = 60.0  # seconds; the slowest of 13 adversarial spectra of 8,192 values took 0.7 of CPU
-ENDS_WITHIN = 5.0  # seconds, once the monitor is being closed
+ENDS_WITHIN = 15.0  # seconds, once the monitor is being closed
 ORPHANED_EVERY = 5.0  # seconds between looks for the parent
 # The package is loaded from where this process has it, and nothing from the current folder, which may be anybody's.
 _CODE = """

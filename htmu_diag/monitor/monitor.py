@@ -68,7 +68,7 @@ class Monitor:
             might_be_due=lambda step: bool(self._observers or plan.due(step)),
             members=optimizers,
         )
-        self._notices = Notices(context.model, self._counter, self._remark)
+        self._notices = Notices(context.model, self._counter, self._remark, _warn)
         self._ending = AtExit(self)
         with contextlib.ExitStack() as if_it_fails:
             if_it_fails.callback(self.close)
@@ -173,7 +173,7 @@ class Monitor:
 
     def _remark(self, sentence: str) -> None:
         """Said once, and kept with the run."""
-        warnings.warn(f"htmu_diag: {sentence}", RuntimeWarning, stacklevel=4)
+        _warn(sentence)
         if self._team.share.rank == 0:
             self._worker.submit(partial(self._recorder.note, self._counter.step, [sentence], time.time()))
 
@@ -276,6 +276,10 @@ class Monitor:
 
     def _at(self, step: int, probe: Probe) -> StepContext:
         return replace(self._context, step=step, say=self._said[probe.name].append)
+
+
+def _warn(sentence: str) -> None:
+    warnings.warn(f"htmu_diag: {sentence}", RuntimeWarning, stacklevel=4)
 
 
 def _refuse_shards(model: torch.nn.Module) -> None:

@@ -17,11 +17,17 @@ LONG_WAIT = 1.0  # seconds
 class Notices:
     """Looks now and then, cheaply, and says each thing once.
 
-    say: takes the sentence, on the training thread.
+    say: takes the sentence, on the training thread, to be kept with the run. warn: one that only matters now.
     """
 
-    def __init__(self, model: torch.nn.Module, counter: StepCounter, say: Callable[[str], None]) -> None:
-        self._counter, self._say = counter, say
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        counter: StepCounter,
+        say: Callable[[str], None],
+        warn: Callable[[str], None],
+    ) -> None:
+        self._counter, self._say, self._warn = counter, say, warn
         self._start = Fingerprint(model)
         self._looks = 0
         self._said_uncounted = self._said_uneven = self._said_waiting = False
@@ -47,7 +53,7 @@ class Notices:
         """The training stood still for snapshots under way."""
         if seconds > LONG_WAIT and not self._said_waiting:
             self._said_waiting = True
-            self._say(
+            self._warn(
                 f"the training waited {seconds:.1f} s for earlier snapshots, and will again: they take longer than the "
                 "time between them; measure less often (every=...), less (include=..., probes=...), or pass budget=0.05"
             )

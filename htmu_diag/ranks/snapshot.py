@@ -45,6 +45,7 @@ from htmu_diag.ranks.team import Part
 
 __all__ = ["Ranks"]
 
+AFTER_MEETING = 3.0  # seconds; ranks that met once come together in every step, within milliseconds
 PATIENCE = 2  # agreements missed in a row before the ranks stop waiting for each other
 _COUNT = itertools.count()
 
@@ -52,8 +53,9 @@ _COUNT = itertools.count()
 class Ranks:
     """All ranks of the running torch.distributed job. Every rank must make it, in the same order as other ones.
 
-    limit: seconds to wait for the others at a step, and for a sign of life of a rank that measures; 60 by default: no
-    step of a healthy job lags that far behind.
+    limit: seconds to wait for the others at the first snapshot, and for a sign of life of a rank that measures; 60 by
+    default: nothing of a healthy job lags that far behind. Once all have met, a rank that does not come (it ran out of
+    data under `Join`, it left) is waited for no longer than a few seconds: the others may stand in a collective.
     """
 
     def __init__(self, limit: float = 60.0) -> None:
@@ -63,6 +65,7 @@ class Ranks:
         self._heartbeat = Heartbeat(self._job.connection(), self.share.rank, limit)
         self._said: list[str] = []  # keys that the others have read once they come to the next agreement
         self._missed = 0
+        self._met = False
         self._names, self._collections = _Names(), _Names()
         self._agreed = ""  # the name of the newest agreement
         self._group: Any = None
@@ -74,7 +77,14 @@ class Ranks:
         self._agreed = self._names.advance(step)
         with self._reached():
             self._heartbeat.start()
-            return self._lead(step, probes) if self.share.rank == 0 else self._follow(step)
+            agreed = self._lead(step, probes) if self.share.rank == 0 else self._follow(step)
+        self._met = self._met or not self._missed
+        return agreed
+
+    @property
+    def _wait(self) -> float:
+        """Seconds that the others have to come to an agreement."""
+        return min(self._limit, AFTER_MEETING) if self._met else self._limit
 
     @contextlib.contextmanager
     def together(self) -> Iterator[Any]:
@@ -127,7 +137,7 @@ class Ranks:
         if missing:
             raise MeasurementError(
                 f"step {step}: rank {', '.join(map(str, missing))} did not come to the snapshot within "
-                f"{self._limit:g} s, so it was left out; all ranks must call watch() and take the same steps"
+                f"{self._wait:g} s, so it was left out; all ranks must call watch() and take the same steps"
                 + ("; no further snapshots in this run" if self._missed == PATIENCE else "")
             )
         return list(probes)
@@ -135,12 +145,12 @@ class Ranks:
     def _follow(self, step: int) -> list[str]:
         ready, go = self._ready(self.share.rank), f"{self._agreed}/go"
         self._here.set(ready, "here")
-        if not arrives(self._here, go, 2 * self._limit) and (
-            self._here.delete_key(ready) or not arrives(self._here, go, 2 * self._limit)
+        if not arrives(self._here, go, 2 * self._wait) and (
+            self._here.delete_key(ready) or not arrives(self._here, go, 2 * self._wait)
         ):  # the key is rank 0's to take or this rank's to take back: both cannot think otherwise of this snapshot
             self._missed += 1
             raise MeasurementError(
-                f"step {step}: no word from rank 0 within {2 * self._limit:g} s; the snapshot was left out"
+                f"step {step}: no word from rank 0 within {2 * self._wait:g} s; the snapshot was left out"
             )
         answer = json.loads(self._here.get(go))
         self._missed = int(answer["missed"])
@@ -151,7 +161,7 @@ class Ranks:
 
     def _await_others(self) -> list[int]:
         """The ranks that did not come in time."""
-        deadline = time.monotonic() + self._limit
+        deadline = time.monotonic() + self._wait
         others = {rank: self._ready(rank) for rank in range(1, self.share.world)}
         here = (arrives(self._here, key, deadline - time.monotonic()) for key in others.values())
         return [rank for rank, came in zip(others, here, strict=True) if not (came and self._taken(others[rank]))]

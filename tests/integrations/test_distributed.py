@@ -108,6 +108,17 @@ def test_a_rank_that_does_not_come_costs_a_limit_and_a_sentence(job: workers.Job
     assert 0 in load_run(tmp_path / "run").steps
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("job", [workers.rank_0_is_longer, workers.rank_1_is_longer])
+def test_uneven_inputs_are_neither_aborted_nor_held_for_long(job: workers.Job, tmp_path: Path) -> None:
+    """The group's own limit is 30 s, that of the ranks 60; a rank that is done is waited for a few seconds, twice."""
+    workers.launch(job, tmp_path)
+    assert max(float((tmp_path / f"seconds-{rank}.txt").read_text()) for rank in (0, 1)) < 25
+    assert set(load_run(tmp_path / "run").steps) >= {0, 2, 4}
+    told = "".join((tmp_path / f"warnings-{rank}.txt").read_text() for rank in (0, 1))
+    assert "did not come to the snapshot" in told or "no word from rank 0" in told
+
+
 def test_a_rank_that_measures_for_longer_than_every_time_limit_is_waited_for(tmp_path: Path) -> None:
     workers.launch(workers.one_rank_measures_for_long, tmp_path)
     assert [(tmp_path / f"warnings-{rank}.txt").read_text() for rank in (0, 1)] == ["", ""]

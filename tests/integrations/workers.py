@@ -13,6 +13,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from torch.distributed.algorithms import Join
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
@@ -20,6 +21,7 @@ import htmu_diag
 from htmu_diag.analysis import Options
 from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.integrations.distributed import all_ranks, alone
+from htmu_diag.monitor import notices
 from htmu_diag.probes import CurvatureProbe, Need, Pending, StepContext
 from htmu_diag.spectrum import Spectrum
 from tests.monitor.helpers import StubProbe, spectrum
@@ -51,6 +53,7 @@ def _free_port() -> int:
 
 def _enter(rank: int, job: Job, folder: Path, port: int) -> None:
     torch.set_num_threads(1)
+    notices.LONG_WAIT = float("inf")  # a busy machine is not what these jobs are about
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     rendezvous = f"tcp://127.0.0.1:{port}"  # its store, which rank 0 serves, is the one that real jobs have
     dist.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=WORLD, timeout=timedelta(seconds=30))
@@ -85,6 +88,25 @@ def ddp(rank: int, folder: Path) -> None:
         train(model, optimizer, rank, 4)
         monitor.flush()
         assert bool(monitor.records) == (rank == 0)
+
+
+def uneven_inputs(rank: int, folder: Path, longer: int) -> None:
+    """Under ``Join`` the rank whose data end first stands in for itself in the other's collectives."""
+    model = DistributedDataParallel(network())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with _caught(folder, rank), htmu_diag.watch(model, optimizer, log_dir=folder / "run", every=2):
+        began = time.monotonic()
+        with Join([model]):
+            train(model, optimizer, rank, 9 if rank == longer else 5)
+        (folder / f"seconds-{rank}.txt").write_text(str(time.monotonic() - began))
+
+
+def rank_0_is_longer(rank: int, folder: Path) -> None:
+    uneven_inputs(rank, folder, 0)
+
+
+def rank_1_is_longer(rank: int, folder: Path) -> None:
+    uneven_inputs(rank, folder, 1)
 
 
 def sharded(rank: int, folder: Path) -> None:
