@@ -17,7 +17,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from htmu_diag.solvers.lanczos import Tridiagonal
 from htmu_diag.spectrum import Floats
@@ -103,9 +103,9 @@ def converged(run: Tridiagonal, norm: float = 0.0) -> Mask:
 
 def believable(chances: Floats, among: Mask) -> Mask:
     """Which of the pairs ``among`` may be one eigenvalue each, by N (v . x)^2 of the start v: (m,)."""
-    single: Mask = among & (chances <= chi2.ppf(_BELIEVABLE, 1))
+    single: Mask = among & (chances <= chdtri(1, 1 - _BELIEVABLE))
     count = int(single.sum())
-    if count and chances[single].sum() > chi2.ppf(_BELIEVABLE, count):
+    if count and chances[single].sum() > chdtri(count, 1 - _BELIEVABLE):
         return np.zeros_like(single)
     return single
 
