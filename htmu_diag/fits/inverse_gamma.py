@@ -18,6 +18,7 @@ from scipy.special import gammaincc, gammainccinv, gammaln
 from htmu_diag.errors import InputError
 from htmu_diag.fits.checked_sample import MIN_DISTINCT, MIN_VALUES, checked_sample
 from htmu_diag.fits.distance import ks_of_levels
+from htmu_diag.fits.gamma_maxima import maxima
 from htmu_diag.fits.intervals import log_interval
 from htmu_diag.fits.maximum import Maximum, maximise
 from htmu_diag.fits.results import LawFit, Status
@@ -85,20 +86,23 @@ class _Part:
         mass = float(log_upper_gamma(shape, np.array([b]))[0]) if self.cut else 0.0
         return np.exp(log_upper_gamma(shape, b * self.y[::-1]) - mass)
 
-    def draw(self, shape: float, b: float, rng: np.random.Generator) -> _Part:
-        """As many values of the fitted law."""
+    def draw(self, shape: float, b: float, rng: np.random.Generator, count: int) -> Floats:
+        """``count`` samples of as many values of the law, each ascending: (count, n)."""
         top = float(gammaincc(shape, b)) if self.cut else 1.0
-        y = gammainccinv(shape, top * (1 - rng.random(self.y.size))) / b
-        return _Part(np.sort(np.asarray(y, dtype=np.float64)), self.cut)
+        y = gammainccinv(shape, top * (1 - rng.random((count, self.y.size)))) / b
+        return np.sort(np.asarray(y, dtype=np.float64), axis=1)
 
 
 def _maximise(part: _Part) -> Maximum:
-    """In log shape and log b."""
+    """In log shape and log b, from Newton's maximum: quasi-Newton steps from elsewhere can stall far from it."""
 
     def log_likelihood(p: Floats) -> float:
         return part.log_likelihood(math.exp(p[0]), math.exp(p[1]))
 
-    return maximise(log_likelihood, part.y.size, (0.0, -math.log(part.y.mean())), (_BOUNDS, _BOUNDS))
+    logs, means = np.log(part.y).mean(keepdims=True), part.y.mean(keepdims=True)
+    shape, b, found = maxima(logs, means, part.cut, float(np.exp(_BOUNDS[0])))
+    start = (math.log(shape[0]), math.log(b[0])) if found[0] else (0.0, -math.log(float(means[0])))
+    return maximise(log_likelihood, part.y.size, start, (_BOUNDS, _BOUNDS))
 
 
 def _result(part: _Part, best: Maximum, unit: float) -> LawFit:
@@ -129,24 +133,29 @@ def _status(best: Maximum) -> Status:
 
 
 def _p_value(part: _Part, fit: LawFit, unit: float, draws: int, rng: np.random.Generator) -> float:
+    """Share of samples of the fitted law that lie as far from their own fit; all of them are refitted at once."""
     shape, b = fit.parameters["shape"], fit.parameters["scale"] / unit
-    worse = 0
-    for _ in range(draws):
-        drawn = part.draw(shape, b, rng)
-        again = np.exp(_maximise(drawn).point)
-        worse += ks_of_levels(drawn.levels(float(again[0]), float(again[1]))) >= fit.ks_distance
-    return (1 + worse) / (1 + draws)
+    box = np.exp(_BOUNDS)
+    drawn = part.draw(shape, b, rng, draws)  # (draws, n) ascending
+    shapes, bs, found = maxima(np.log(drawn).mean(axis=1), drawn.mean(axis=1), part.cut, box[0])
+    found &= (shapes < box[1]) & (bs > box[0]) & (bs < box[1])
+    for row in np.flatnonzero(~found):  # on another edge of the box, where there is no maximum to converge to
+        shapes[row], bs[row] = np.exp(_maximise(_Part(drawn[row], part.cut)).point)
+    levels = log_upper_gamma(shapes[:, None], bs[:, None] * drawn[:, ::-1])
+    if part.cut:
+        levels -= log_upper_gamma(shapes, bs)[:, None]
+    return (1 + sum(ks_of_levels(row) >= fit.ks_distance for row in np.exp(levels))) / (1 + draws)
 
 
-def log_upper_gamma(shape: float, x: Floats) -> Floats:
-    """log of Gamma(shape, x)/Gamma(shape), by Legendre's continued fraction where it underflows."""
+def log_upper_gamma(shape: float | Floats, x: Floats) -> Floats:
+    """log of Gamma(shape, x)/Gamma(shape), by Legendre's continued fraction where it underflows; both broadcast."""
     plain = gammaincc(shape, x)
     with np.errstate(divide="ignore"):
         result = np.log(plain)
     deep = plain < 1e-250
     if deep.any():
-        fraction, z = np.zeros(int(deep.sum())), x[deep]
+        fraction, z, a = np.zeros(int(deep.sum())), x[deep], np.broadcast_to(shape, plain.shape)[deep]
         for k in range(_LEVELS, 0, -1):
-            fraction = k * (shape - k) / (z + 2 * k + 1 - shape + fraction)
-        result[deep] = shape * np.log(z) - z - gammaln(shape) - np.log(z + 1 - shape + fraction)
+            fraction = k * (a - k) / (z + 2 * k + 1 - a + fraction)
+        result[deep] = a * np.log(z) - z - gammaln(a) - np.log(z + 1 - a + fraction)
     return np.asarray(result)
