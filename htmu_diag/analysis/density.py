@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from htmu_diag.analysis.diagnose import Diagnosis
-from htmu_diag.analysis.shape import NUMERICAL_ZERO
+from htmu_diag.analysis.shape import numerical_zero
 from htmu_diag.laws.base import Law
 from htmu_diag.spectrum import Floats, Kind, Spectrum
 
@@ -93,7 +93,7 @@ def is_drawn(status: str) -> bool:
 def _shown(spectrum: Spectrum, signed: bool) -> tuple[Floats, Floats, Floats]:
     """Values with their masses and magnitudes, without zeros; without negative ones unless they are a part of it."""
     magnitude = np.abs(spectrum.values)
-    zero = NUMERICAL_ZERO * spectrum.dimension * magnitude.max(initial=0.0)
+    zero = numerical_zero(spectrum.dimension, magnitude.max(initial=0.0))
     kept = (magnitude > max(zero, np.finfo(np.float64).tiny)) & (signed | (spectrum.values > 0))
     return spectrum.values[kept], spectrum.masses[kept], magnitude[kept]
 

@@ -27,7 +27,7 @@ from htmu_diag.analysis.numbers import (
 from htmu_diag.analysis.options import Options
 from htmu_diag.analysis.quantities import QUANTITIES, tag
 from htmu_diag.analysis.repulsion import RepulsionReading, read_repulsion
-from htmu_diag.analysis.shape import NUMERICAL_ZERO, SpectrumShape, shape_of
+from htmu_diag.analysis.shape import SpectrumShape, numerical_zero, shape_of
 from htmu_diag.fits import (
     BulkFit,
     GapRatio,
@@ -178,7 +178,7 @@ def diagnose(spectrum: Spectrum, options: Options | None = None) -> Diagnosis:
         return _diagnose_quadrature(spectrum, shape, options)
     signed = options.magnitudes and not spectrum.source.kind.bulk
     values = np.abs(spectrum.values) if signed else spectrum.values
-    positive = values[values > NUMERICAL_ZERO * spectrum.dimension * values.max(initial=0.0)]
+    positive = values[values > numerical_zero(spectrum.dimension, values.max(initial=0.0))]
     if options.tail_only:
         return Diagnosis(spectrum, shape, fit_power_law(positive))
     if spectrum.source.kind.bulk and not spectrum.is_censored:
@@ -225,7 +225,7 @@ def _diagnose_quadrature(spectrum: Spectrum, shape: SpectrumShape, options: Opti
     tail = fit_power_law(outliers, bootstrap=options.bootstrap, rng=options.rng(source))
     if not source.kind.bulk:
         return Diagnosis(spectrum, shape, tail)
-    keep = spectrum.values > NUMERICAL_ZERO * spectrum.dimension * shape.lambda_max
+    keep = spectrum.values > numerical_zero(spectrum.dimension, shape.lambda_max)
     weights = spectrum.masses[keep] * spectrum.dimension
     htmp = fit_htmp(spectrum.values[keep], source.gamma, orientation=source.kind.orientation, weights=weights)
     return Diagnosis(spectrum, shape, tail, htmp=htmp, prediction=predict(htmp, tail))

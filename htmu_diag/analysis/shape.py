@@ -10,11 +10,11 @@ from scipy.special import xlogy
 
 from htmu_diag.spectrum import Spectrum
 
-__all__ = ["NUMERICAL_ZERO", "SpectrumShape", "shape_of"]
+__all__ = ["SpectrumShape", "numerical_zero", "shape_of"]
 
 # An eigenvalue below this multiple of dimension * lambda_max is rounding of a Gram matrix in float64
 # (the backward error of a symmetric eigensolver is a few eps ||A||; Golub & Van Loan, section 8.1).
-NUMERICAL_ZERO = float(np.finfo(np.float64).eps)
+_EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,18 @@ class SpectrumShape:
         return dict(vars(self))
 
 
+def numerical_zero(dimension: int, largest: float) -> float:
+    """What an eigenvalue must exceed to differ from zero, beside the largest one of that many."""
+    return _EPS * dimension * float(largest)
+
+
 def shape_of(spectrum: Spectrum) -> SpectrumShape:
     """Fit-free numbers of a spectrum; ranks are those of the absolute values, so that they stay below the dimension."""
     values, masses = spectrum.values, spectrum.masses
     if values.size == 0:
         return SpectrumShape(float(spectrum.dimension), spectrum.source.gamma, *[math.nan] * 8)
     magnitude, largest = np.abs(values), float(np.abs(values).max())
-    zero = magnitude <= NUMERICAL_ZERO * spectrum.dimension * largest
+    zero = magnitude <= numerical_zero(spectrum.dimension, largest)
     return SpectrumShape(
         dimension=float(spectrum.dimension),
         gamma=spectrum.source.gamma,

@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 
 from htmu_diag.errors import HTMUError, InputError
+from htmu_diag.skipped import Skipped
 
 __all__ = ["Inventory", "Matrix", "Skipped"]
 
@@ -71,15 +72,6 @@ class Matrix:
         """Multiplications of its Gram matrix and eigenvalues, n m^2 + m^3 up to constants, m the smaller side."""
         small, large = sorted(self.shape)
         return float(small) ** 2 * (large + 4.0 * small)
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A tensor that gives no matrix, and why."""
-
-    name: str
-    shape: tuple[int, ...]
-    reason: str
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from htmu_diag.offline.folders import find_series, step_of
 from htmu_diag.offline.measure import Choices, measured
 from htmu_diag.ranks.gather import Alone, Ranks, Team
 from htmu_diag.ranks.share import shares
-from htmu_diag.report.analysis import Analysis, Layer, SkippedTensor
+from htmu_diag.report.analysis import Analysis, Layer
 
 __all__ = ["Globs", "Progress", "analyze"]
 
@@ -110,8 +110,7 @@ def analyze(
         layers = _measured(
             inventory, choices, team, progress, read_all=isinstance(model, torch.nn.Module) and is_sharded(model)
         )
-    skipped = tuple(SkippedTensor(skip.name, skip.shape, skip.reason) for skip in inventory.skipped)
-    return Analysis(_name(model), layers, skipped, options, step)
+    return Analysis(_name(model), layers, inventory.skipped, options, step)
 
 
 def _measured(

@@ -22,8 +22,9 @@ from htmu_diag.analysis import Options, Reading
 from htmu_diag.errors import InputError, StorageError
 from htmu_diag.files import own_folder, write_atomically
 from htmu_diag.plain_files import read_json
-from htmu_diag.report.analysis import Analysis, Layer, SkippedTensor
+from htmu_diag.report.analysis import Analysis, Layer
 from htmu_diag.sinks import TensorBoardSink
+from htmu_diag.skipped import Skipped
 from htmu_diag.storage import run_info
 from htmu_diag.storage.lock import alone
 from htmu_diag.storage.shared_store import SERIES, SharedStore
@@ -89,7 +90,7 @@ class SeriesFolder:
             Layer(x["name"], tuple(x["shape"]), x["role"], None if x["reason"] else next(diagnoses), x["reason"])
             for x in part["layers"]
         )
-        skipped = tuple(SkippedTensor(x["name"], tuple(x["shape"]), x["reason"]) for x in part["skipped"])
+        skipped = tuple(Skipped(x["name"], tuple(x["shape"]), x["reason"]) for x in part["skipped"])
         return Analysis(part["model"], layers, skipped, self._options, step)
 
     def finish(self, steps: list[int]) -> None:

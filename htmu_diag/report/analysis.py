@@ -16,13 +16,14 @@ from htmu_diag.analysis import QUANTITIES, Diagnosis, Options, summarize
 from htmu_diag.errors import InputError
 from htmu_diag.report.figures import esd_figure
 from htmu_diag.report.weightwatcher import weightwatcher_row, weightwatcher_summary
+from htmu_diag.skipped import Skipped
 from htmu_diag.spectrum import Spectrum
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["UNUSABLE", "Analysis", "Layer", "Names", "SkippedTensor"]
+__all__ = ["UNUSABLE", "Analysis", "Layer", "Names"]
 
 Names = Literal["htmu", "weightwatcher"]
 UNUSABLE = "unusable"
@@ -52,15 +53,6 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class SkippedTensor:
-    """A tensor that gives no row, and why."""
-
-    name: str
-    shape: tuple[int, ...]
-    reason: str
-
-
-@dataclass(frozen=True)
 class Analysis:
     """What `htmu_diag.analyze` returns.
 
@@ -70,7 +62,7 @@ class Analysis:
 
     model: str
     layers: tuple[Layer, ...]
-    skipped: tuple[SkippedTensor, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
     options: Options = field(default_factory=Options)
     step: int | None = None
 

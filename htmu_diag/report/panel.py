@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from htmu_diag.analysis import Diagnosis
-from htmu_diag.analysis.shape import NUMERICAL_ZERO
+from htmu_diag.analysis.shape import numerical_zero
 from htmu_diag.analysis.words import kappa_words, with_error
 from htmu_diag.fits import LawFit
 from htmu_diag.report.labels import INK, add_legend, set_scale, title
@@ -65,7 +65,7 @@ def positive(diagnosis: Diagnosis) -> tuple[Floats, Floats]:
     """Values above numerical zero with their masses."""
     spectrum = diagnosis.spectrum
     largest = float(spectrum.values.max(initial=0.0))
-    kept = spectrum.values > NUMERICAL_ZERO * spectrum.dimension * largest
+    kept = spectrum.values > numerical_zero(spectrum.dimension, largest)
     return spectrum.values[kept], spectrum.masses[kept]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from htmu_diag.analysis import QUANTITIES, Diagnosis, Options, diagnose, summarize
 from htmu_diag.errors import InputError
-from htmu_diag.report import Analysis, Layer, SkippedTensor
+from htmu_diag.report import Analysis, Layer, Skipped
 from htmu_diag.report.export import as_content, csv_text, json_text, write_pictures
 from htmu_diag.report.weightwatcher import WEIGHTWATCHER
 from htmu_diag.spectrum import Floats, Kind, Source, Spectrum
@@ -33,7 +33,7 @@ def analysis() -> Analysis:
     shapes = [(200, 300), (120, 200), (120, 120), (96, 64)]
     weights = [0.05 * rng.standard_t(2.5, shape) for shape in shapes[:3]] + [rng.standard_normal(shapes[3]) * 0.1]
     layers = [of_matrix(w.astype(np.float32).astype(float), f"{i}.weight") for i, w in enumerate(weights)]
-    return Analysis("reference", tuple(layers), (SkippedTensor("0.bias", (200,), "one-dimensional"),))
+    return Analysis("reference", tuple(layers), (Skipped("0.bias", (200,), "one-dimensional"),))
 
 
 @pytest.fixture
