@@ -55,6 +55,7 @@ class Store:
     ) -> None:
         self.directory = Path(os.path.abspath(directory))  # wherever the process goes later
         self.start_step, self._fsync, self._unpacked = start_step, fsync, 0
+        self._written: set[int] = set()
         with storage_errors("create", self.directory):
             self.directory.mkdir(parents=True, exist_ok=True)
         self._lock = FolderLock(self.directory)
@@ -86,11 +87,12 @@ class Store:
             raise InputError(f"step {step} is negative; count optimizer steps from 0")
         when = time.time() if wall_time is None else wall_time
         record = StoredStep(step, when, tuple(spectra), dict(scalars or {}), tuple(events))
-        there = self._segment.find(step)
+        there = self._segment.find(step) if step in self._written else None
         if there is not None:
             record = _joined(there, record)
         elif step == self.start_step and self._earlier is not None:
             record = _renewed(self._earlier, record)
+        self._written.add(step)
         write_atomically(self._segment.path / record_name(step), encode(record), fsync=self._fsync)
         self._unpacked += 1
         if self._unpacked >= TOGETHER:
