@@ -12,9 +12,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from htmu_diag.analysis.causes import cause_numbers
 from htmu_diag.analysis.evidence import allowed_by_shape, phase_evidence
+from htmu_diag.analysis.given_values import checked_spectrum
 from htmu_diag.analysis.norms import weight_norms
 from htmu_diag.analysis.numbers import (
     bulk_numbers,
@@ -170,8 +172,12 @@ def _status(fit: LawFit | None) -> str:
     return fit.status.code if fit.law is None or fit.reading.stands else "does_not_describe"
 
 
-def diagnose(spectrum: Spectrum, options: Options | None = None) -> Diagnosis:
-    """Fit everything that makes sense for this spectrum. Never raises on finite values: outcomes are statuses."""
+def diagnose(spectrum: Spectrum | npt.ArrayLike, options: Options | None = None, **matrix: Any) -> Diagnosis:
+    """Fit everything that makes sense for this spectrum. Never raises on finite values: outcomes are statuses.
+
+    Eigenvalues alone, (n,), come with ``gamma=`` or ``shape=`` of their matrix; InputError as of `given_spectrum`.
+    """
+    spectrum = checked_spectrum(spectrum, **matrix)
     options = options or Options()
     shape = shape_of(spectrum)
     if spectrum.estimator.method == "quadrature":

@@ -15,6 +15,7 @@ from typing import cast
 
 from htmu_diag._version import __version__
 from htmu_diag.errors import HTMUError
+from htmu_diag.safe_text import one_line
 
 __all__ = ["COMMANDS", "main"]
 
@@ -71,6 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return READER_LEFT
     except HTMUError as error:
         return _refuse(str(error))
+    except OSError as error:  # what the system says of a name or a folder: too long, no permission
+        return _refuse(f"{error.filename or 'input or output'}: {error.strerror or error}; check the path")
     except KeyboardInterrupt:
         print("htmu: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -105,5 +108,5 @@ def _unknown(name: str) -> str:
 
 
 def _refuse(message: str) -> int:
-    print(f"htmu: {' '.join(message.split())}", file=sys.stderr)
+    print(f"htmu: {one_line(message)}", file=sys.stderr)
     return REFUSED

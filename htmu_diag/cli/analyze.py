@@ -34,7 +34,7 @@ def run(arguments: Sequence[str]) -> int:
     given = parser().parse_args(arguments)
     out = Path(given.out) if given.out else None
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    if world == 1 and not Path(given.path).exists():  # known before torch is imported
+    if world == 1 and not os.path.exists(given.path):  # known before torch is imported
         raise InputError(f"{given.path}: no such file or folder; check the path")
     if out is not None and rank == 0:  # a series goes on where it stopped
         _refuse_occupied(out)

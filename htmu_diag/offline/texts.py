@@ -15,6 +15,7 @@ from htmu_diag.analysis import QUANTITIES
 from htmu_diag.report import narrow_table, plain_table
 from htmu_diag.report.analysis import Analysis
 from htmu_diag.report.cells import number
+from htmu_diag.safe_text import safe_text
 
 __all__ = ["describe", "say", "show_layers", "show_steps"]
 
@@ -29,7 +30,7 @@ def show_layers(console: Console, analysis: Analysis) -> None:
         say(console, plain_table(analysis.diagnoses))
         return
     step = "" if analysis.step is None else f", step {analysis.step}"
-    table, left_out = narrow_table(analysis.diagnoses, console.width, f"{analysis.model}{step}")
+    table, left_out = narrow_table(analysis.diagnoses, console.width, f"{safe_text(analysis.model)}{step}")
     console.print(table)
     if left_out:
         say(console, f"not in this width: {', '.join(left_out)}; --csv has every number", wrap=True)
@@ -80,6 +81,7 @@ def describe(analysis: Analysis) -> Iterator[str]:
 
 def say(console: Console, text: str, *, wrap: bool = False) -> None:
     """Lines as they are: never coloured or read as markup; wrapped between words on a terminal, and if asked for."""
+    text = "\n".join(safe_text(line, longest=None) for line in text.split("\n"))
     console.print(text, soft_wrap=not (wrap and console.is_terminal), markup=False, emoji=False, highlight=False)
 
 

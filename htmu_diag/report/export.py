@@ -15,6 +15,7 @@ from typing import Any
 from htmu_diag.files import own_folder, storage_errors, write_atomically
 from htmu_diag.report.analysis import Analysis, Names
 from htmu_diag.report.figures import esd_figure, png
+from htmu_diag.safe_text import csv_cell
 
 __all__ = ["as_content", "csv_text", "json_text", "write_pictures", "write_text"]
 
@@ -44,7 +45,7 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows([{key: "" if _is_nan(value) else value for key, value in row.items()} for row in rows])
+    writer.writerows([{key: "" if _is_nan(value) else csv_cell(value) for key, value in row.items()} for row in rows])
     return text.getvalue()
 
 
@@ -52,7 +53,7 @@ def write_text(path: Path, text: str) -> None:
     """A UTF-8 file, whole or not at all. Raises StorageError."""
     with storage_errors("create", path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, text.encode(), fsync=False)
+    write_atomically(path, text.encode(errors="backslashreplace"), fsync=False)
 
 
 def write_pictures(analysis: Analysis, folder: Path, done: Callable[[int, str], object] | None = None) -> list[Path]:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from htmu_diag.analysis import Diagnosis
 from htmu_diag.report.cells import columns
+from htmu_diag.safe_text import markdown_text
 
 __all__ = ["diagnosis_table", "markdown_table", "plain_table"]
 
@@ -25,10 +26,12 @@ def diagnosis_table(diagnoses: Sequence[Diagnosis], *, title: str | None = None)
 
 
 def markdown_table(diagnoses: Sequence[Diagnosis]) -> str:
-    """The same table in Markdown; a "|" in a layer's name is escaped."""
+    """The same table in Markdown; what a layer's name holds is no markup."""
     shown = columns(diagnoses)
     rule = ["---:" if column.numeric else "---" for column in shown]
-    rows = [[column.text(d).replace("|", "\\|") for column in shown] for d in diagnoses]
+    rows = [
+        [column.text(d) if column.numeric else markdown_text(column.text(d)) for column in shown] for d in diagnoses
+    ]
     return "\n".join("| " + " | ".join(row) + " |" for row in [[c.heading for c in shown], rule, *rows])
 
 

@@ -43,7 +43,7 @@ def run_info(
 
 def encode_info(info: Mapping[str, Any]) -> bytes:
     """As JSON; values that JSON does not know (paths, devices, data types) become their text."""
-    return json.dumps(dict(info), indent=2, default=str, ensure_ascii=False).encode()
+    return json.dumps(dict(info), indent=2, default=str, ensure_ascii=False).encode(errors="backslashreplace")
 
 
 def _versions() -> dict[str, str]:

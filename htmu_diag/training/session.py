@@ -15,6 +15,7 @@ from htmu_diag.analysis import Diagnosis, StepRecord
 from htmu_diag.config import TrainConfig
 from htmu_diag.files import write_atomically
 from htmu_diag.report import esd_figure, png
+from htmu_diag.safe_text import safe_text
 from htmu_diag.sinks.page import PAGE
 from htmu_diag.storage import load_run
 from htmu_diag.training.final_table import final_tables
@@ -112,4 +113,4 @@ def _say_interrupted(console: Console, outcome: Outcome, out: Path) -> None:
 
 def _print(console: Console, line: str) -> None:
     """One line as it is: a path or a command is never wrapped, coloured or read as markup."""
-    console.print(line, soft_wrap=True, markup=False, highlight=False)
+    console.print(safe_text(line, longest=None), soft_wrap=True, markup=False, highlight=False)

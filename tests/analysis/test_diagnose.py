@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from htmu_diag.analysis import QUANTITIES, Options, diagnose, summarize
+from htmu_diag.errors import InputError
 from htmu_diag.spectrum import Estimator, Floats, Kind, Source, Spectrum
 from htmu_diag.theory import Phase
 
@@ -124,3 +125,14 @@ def test_a_tiny_layer_does_not_move_the_mean_alpha() -> None:
     tiny = diagnose(weights(gram(noise(2, (10, 400))), (10, 400), "head.weight"))
     assert math.isfinite(tiny.tail.alpha)
     assert summarize([good, tiny])["summary/weights_alpha_mean"] == good.tail.alpha
+
+
+def test_eigenvalues_alone_are_diagnosed_with_the_shape_of_their_matrix() -> None:
+    noise = np.random.default_rng(0).standard_normal((40, 80))
+    values = np.linalg.eigvalsh(noise @ noise.T / 80)
+    by_shape = diagnose(values, shape=(40, 80))
+    assert by_shape.numbers["alpha"] == diagnose(values, gamma=0.5).numbers["alpha"]
+    assert by_shape.source.shape == (40, 80)
+    for wrong in ({}, {"gamma": 0.5, "shape": (40, 80)}, {"gamma": 2.0}, {"shape": (30, 80)}):
+        with pytest.raises(InputError):
+            diagnose(values, **wrong)  # type: ignore[arg-type]
