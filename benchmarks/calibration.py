@@ -27,6 +27,7 @@ REPLICATES = 300
 Draw = Callable[[np.random.Generator], Floats]
 Row = list[object]
 
+SHORT_REPLICATES, TESTED = 100, 40  # of short tails without and with the bootstrap (at 1,000 values)
 NOISES = 20
 BULK = 0.25  # aspect ratio of the noise bulk; its upper edge is at 2.25
 
@@ -73,6 +74,46 @@ def alpha_rows() -> Iterator[Row]:
                 refused = np.mean([not fit.status.ok for fit in fits])
                 row = summary([f.alpha for f in fits], [f.alpha_interval for f in fits], alpha)
                 yield [name, alpha, n, *row, f"{100 * refused:.0f} %"]
+
+
+def short_rows() -> Iterator[Row]:
+    """Tails of a small share of the values behind three bodies, and laws that are power laws in the limit only."""
+    for n in (1000, 10_000):
+        for share in (0.02, 0.05, 0.1, 0.15, 0.2):
+            for body, sample in _bodies(n, share).items():
+                yield _short_row(f"{100 * share:.0f} % {body}", 2.5, n, sample)
+        for degrees in (2, 3, 4):
+            yield _short_row(f"Student t, {degrees} degrees", degrees + 1, n, partial(_student, degrees, n))
+
+
+def _bodies(n: int, share: float) -> dict[str, Draw]:
+    """The spectra of large noise matrices take long: none at 10,000."""
+    tail = round(share * n)
+
+    def lognormal(rng: np.random.Generator) -> Floats:
+        body = rng.lognormal(size=n - tail)
+        return np.concatenate((body, pareto(2.5, float(np.quantile(body, 1 - share)), tail, rng)))
+
+    def bulk(rng: np.random.Generator) -> Floats:
+        return np.concatenate((noise(n - tail)[int(rng.integers(NOISES))], pareto(2.5, 2.25, tail, rng)))
+
+    return {"behind a lognormal": lognormal, **({"beyond the edge": bulk} if n <= 1000 else {})}
+
+
+def _student(degrees: int, n: int, rng: np.random.Generator) -> Floats:
+    return np.abs(rng.standard_t(degrees, n))
+
+
+def _short_row(name: str, alpha: float, n: int, draw: Draw) -> Row:
+    rng = generator("short", name, n)
+    fits = [fit_power_law(draw(rng)) for _ in range(SHORT_REPLICATES)]
+    tested = [fit_power_law(draw(rng), bootstrap=50, rng=rng) for _ in range(TESTED if n <= 1000 else 0)]
+    refused = [[fit.status.code == "not_a_power_law" for fit in some] for some in (fits, tested)]
+    share = np.median([fit.n_tail / fit.n for fit in fits])
+    return [
+        name, alpha, n, f"{np.median([fit.alpha for fit in fits]):.2f}", f"{100 * share:.0f} %",
+        *(f"{100 * np.mean(some):.0f} %" if some else "-" for some in refused),
+    ]  # fmt: skip
 
 
 def bootstrap_rows() -> Iterator[Row]:
@@ -183,11 +224,13 @@ def noise_rows() -> Iterator[Row]:
             ]
 
 
+SHORT = ("sample", "alpha", "n", "median alpha", "median tail", "ruled out", "ruled out, with p-value")
 ALPHA = ("sample", "alpha", "n", "bias", "std", "coverage", "not a power law")
 KAPPA = ("sample", "gamma", "kappa", "n", "median error", "std of log", "reported", "coverage", "fits")
 SECTIONS: dict[str, tuple[tuple[str, ...], Callable[[], Iterator[Row]]]] = {
     "alpha, interval from the curvature": (ALPHA, alpha_rows),
     "alpha, interval from the bootstrap": (ALPHA, bootstrap_rows),
+    "short tails": (SHORT, short_rows),
     **{f"kappa, gamma = {gamma:g}": (KAPPA, partial(kappa_rows, gamma)) for gamma in (0.25, 0.5, 1.0)},
     "p-values": (("law", "sample", "fits", "below 0.1", "below 0.5"), p_rows),
     "pure noise": (
@@ -213,6 +256,9 @@ What the tables say:
   the mixture, the exponent is biased upwards, and replicates of the fitted law repeat the bias. What helps there is the
   verdict: with the bootstrap, `not_a_power_law` comes out for most of these samples (last column), and an xmin known
   from elsewhere, above the bulk's edge, removes the bias.
+- **Short tails** are kept: what rules a power law out is an end that the largest values bear out, or a p-value below
+  0.1 with a KS distance more than 0.015 beyond that of nine exact samples in ten. The scan still reads a law that is a
+  power law in the limit only (Student) 3 to 20 % too low, and tails of 2 % behind a lognormal as part of it.
 - **kappa**: eigenvalues repel each other, so independent-sample errors are too large; the reported ones are corrected
   by the simulated factors of `htmu_diag/fits/repulsion.py`. "std of log" is the true spread, "reported" the median
   standard error. Spectra of the inverse law are taken for exact; where their values leave float64 (square matrices
