@@ -57,6 +57,7 @@ class Kind(str, metaclass=_Kinds):
     FISHER: ClassVar[Kind]
     GRADIENT_NOISE: ClassVar[Kind]
     TRAJECTORY: ClassVar[Kind]
+    GRADIENT_NORM: ClassVar[Kind]
 
     def __new__(cls, value: str, **traits: Any) -> Kind:
         if not traits and isinstance(value, Kind):
@@ -129,6 +130,7 @@ _TABLE: dict[str, dict[str, Any]] = {
     "fisher": {},
     "gradient_noise": {"lower_tail": True},
     "trajectory": {"lower_tail": True},
+    "gradient_norm": {"lower_tail": True},
 }
 _OWN: dict[str, Kind] = {}
 _KNOWN: dict[str, Kind] = {}

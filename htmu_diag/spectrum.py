@@ -81,6 +81,7 @@ class Spectrum:
     masses: (n,) non-negative; 1/dimension each for exact and top-k spectra, those of the rule for a quadrature.
     dimension: number of eigenvalues of the operator (n for exact spectra, more otherwise).
     scalars: single numbers measured together with it, under names of ``analysis.quantities`` ("entropy_deficit").
+    path: (n,) the same values in the order in which they came about, where they have one (`htmu_diag.series.Series`).
     """
 
     values: Floats
@@ -89,6 +90,7 @@ class Spectrum:
     source: Source
     estimator: Estimator = Estimator()
     scalars: Mapping[str, float] = field(default_factory=lambda: _NO_SCALARS)
+    path: Floats | None = None
 
     def __post_init__(self) -> None:
         values = np.ascontiguousarray(self.values, dtype=np.float64)
@@ -102,12 +104,14 @@ class Spectrum:
         values.flags.writeable = masses.flags.writeable = False
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "masses", masses)
+        if self.path is not None:
+            object.__setattr__(self, "path", self._checked_path(self.path))
         object.__setattr__(self, "scalars", MappingProxyType(self._numbers()))
 
     def __reduce__(self) -> tuple[type[Spectrum], tuple[object, ...]]:
         """Copied and sent between processes by its fields (a mapping proxy cannot be pickled)."""
-        fields = (self.values, self.masses, self.dimension, self.source, self.estimator, dict(self.scalars))
-        return Spectrum, fields
+        measure = (self.values, self.masses, self.dimension, self.source, self.estimator)
+        return Spectrum, (*measure, dict(self.scalars), self.path)
 
     @classmethod
     def exact(
@@ -181,6 +185,13 @@ class Spectrum:
             raise InputError(
                 f"{self.source.label()}: a scalar is no single number ({error}); pass a mapping of names to floats"
             ) from error
+
+    def _checked_path(self, given: Floats) -> Floats:
+        path = np.array(given, dtype=np.float64)
+        if path.shape != self.values.shape or not (np.sort(path) == self.values).all():
+            raise InputError(f"{self.source.label()}: the path holds other values; pass the same in order of time")
+        path.flags.writeable = False
+        return path
 
     def _refuse_bad_shape(self, values: Floats, masses: Floats) -> None:
         if values.ndim != 1 or values.shape != masses.shape:

@@ -62,8 +62,8 @@ def density(diagnosis: Diagnosis) -> Density | None:
     """The density of a diagnosed spectrum; None where it has no value to show (all zero, or empty)."""
     fit = diagnosis.htmp
     if fit is None or fit.law is None or not is_drawn(fit.status.code):
-        return density_of(diagnosis.spectrum)
-    return density_of(diagnosis.spectrum, fit.law, fit.floor)
+        return density_of(diagnosis.fitted)
+    return density_of(diagnosis.fitted, fit.law, fit.floor)
 
 
 def density_of(spectrum: Spectrum, law: Law | None = None, floor: float = 0.0) -> Density | None:

@@ -7,7 +7,7 @@ their tails are fitted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -27,6 +27,7 @@ from htmu_diag.analysis.numbers import (
     tail_numbers,
 )
 from htmu_diag.analysis.options import Options
+from htmu_diag.analysis.outliers import outliers_of
 from htmu_diag.analysis.quantities import QUANTITIES, tag
 from htmu_diag.analysis.repulsion import RepulsionReading, read_repulsion
 from htmu_diag.analysis.shape import SpectrumShape, numerical_zero, shape_of
@@ -42,6 +43,7 @@ from htmu_diag.fits import (
     fit_power_law,
     gap_ratio,
 )
+from htmu_diag.fits.series import SeriesFit, fit_series
 from htmu_diag.kinds import Orientation
 from htmu_diag.spectrum import Floats, Source, Spectrum
 from htmu_diag.theory import Phase, PhaseReading, classify
@@ -59,6 +61,7 @@ class Diagnosis:
     bulk: Marchenko-Pastur fit; htmp: HTMP fit in the field's orientation; htmp_other: in the other one.
     htmp_bulk: HTMP fit to the bulk below the spikes (direct orientation). inverse_gamma: fit near zero (kernels).
     gaps, repulsion: local repulsion, and what it says beside kappa. phase: one of the 5+1 phases, with the reason.
+    series: of values in time order; ``tail`` and ``lower`` are then those of the values over their running median.
     near_zero: share of the eigenvalues near zero beyond that of noise of this shape.
     alpha_noise, prediction: what the estimator gives on noise of this shape, and on the fitted HTMP law, above the
     same quantile and the same xmin.
@@ -78,6 +81,7 @@ class Diagnosis:
     alpha_noise: float = np.nan
     prediction: Prediction = field(default_factory=Prediction)
     near_zero: float = np.nan
+    series: SeriesFit | None = None
     phase: PhaseReading = field(default_factory=lambda: PhaseReading(Phase.UNDETERMINED, "not classified"))
 
     @property
@@ -89,14 +93,22 @@ class Diagnosis:
         """The phase in words; for spectra without phases, whether their tail is a power law."""
         if self.phase.phase is not Phase.UNDETERMINED:
             return str(self.phase.phase.value)
-        return {"fits": "power-law tail", "ruled out": "no power law"}.get(
-            self.tail.verdict.word, self.tail.verdict.word
-        )
+        word = self.tail.verdict.word
+        return {"fits": "power-law tail", "ruled out": "no power law"}.get(word, word)
 
     @property
     def alpha_predicted(self) -> float:
         """Alpha on the fitted law, above the measured xmin."""
         return self.prediction.alpha
+
+    @property
+    def fitted(self) -> Spectrum:
+        """What the laws were fitted to: the spectrum, or what is left of a series after its running median."""
+        if self.series is None:
+            return self.spectrum
+        return Spectrum.exact(
+            self.series.left, replace(self.source, unit=f"{self.source.unit}, over its running median")
+        )
 
     @property
     def orientation(self) -> Orientation:
@@ -126,6 +138,7 @@ class Diagnosis:
             **({"gap_ratio": self.gaps.mean, "gap_ratio_stderr": self.gaps.stderr} if self.gaps else {}),
             **(self.repulsion.numbers() if self.repulsion else {}),
             "near_zero": self.near_zero,
+            **({"autocorrelation": self.series.autocorrelation, "drift": self.series.drift} if self.series else {}),
             **self._phase_numbers(),
             **cause_numbers(self.spectrum),
         }
@@ -187,6 +200,8 @@ def diagnose(spectrum: Spectrum | npt.ArrayLike, options: Options | None = None,
     positive = values[values > numerical_zero(spectrum.dimension, values.max(initial=0.0))]
     if options.tail_only:
         return Diagnosis(spectrum, shape, fit_power_law(positive))
+    if spectrum.path is not None:
+        return _diagnose_series(spectrum, spectrum.path, shape, options)
     if spectrum.source.kind.bulk and not spectrum.is_censored:
         return _diagnose_matrix(spectrum, shape, positive, options)
     tail = fit_power_law(positive, bootstrap=options.bootstrap, rng=options.rng(spectrum.source))
@@ -224,10 +239,16 @@ def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats,
     )
 
 
+def _diagnose_series(spectrum: Spectrum, path: Floats, shape: SpectrumShape, options: Options) -> Diagnosis:
+    """Tails of what is left after a running median: those of the values themselves would be their drift."""
+    fit = fit_series(path, bootstrap=options.bootstrap, rng=options.rng(spectrum.source))
+    return Diagnosis(spectrum, shape, fit.upper, fit.lower, series=fit)
+
+
 def _diagnose_quadrature(spectrum: Spectrum, shape: SpectrumShape, options: Options) -> Diagnosis:
     """Nodes are not eigenvalues: the tail is that of the outliers; kernels are fitted by weighted likelihood."""
     source = spectrum.source
-    outliers = _outliers(spectrum, magnitudes=options.magnitudes)
+    outliers = outliers_of(spectrum, magnitudes=options.magnitudes)
     tail = fit_power_law(outliers, bootstrap=options.bootstrap, rng=options.rng(source))
     if not source.kind.bulk:
         return Diagnosis(spectrum, shape, tail)
@@ -235,15 +256,3 @@ def _diagnose_quadrature(spectrum: Spectrum, shape: SpectrumShape, options: Opti
     weights = spectrum.masses[keep] * spectrum.dimension
     htmp = fit_htmp(spectrum.values[keep], source.gamma, orientation=source.kind.orientation, weights=weights)
     return Diagnosis(spectrum, shape, tail, htmp=htmp, prediction=predict(htmp, tail))
-
-
-def _outliers(spectrum: Spectrum, *, magnitudes: bool) -> Floats:
-    """Positive nodes above every node that is not one eigenvalue (mass 1/dimension), so that no larger one is missing.
-
-    With ``magnitudes``, the same by absolute value, negative outliers included.
-    """
-    values = np.abs(spectrum.values) if magnitudes else spectrum.values
-    single = np.isclose(spectrum.masses * spectrum.dimension, 1.0, rtol=1e-9, atol=0.0)
-    bulk = max(values[~single].max(initial=0.0), 0.0)
-    found: Floats = np.sort(values[single & (values > bulk)])
-    return found

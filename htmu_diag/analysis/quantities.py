@@ -123,6 +123,10 @@ _ROWS = (
     Quantity("near_zero", "f_near", "1", 0, 1, "Share of eigenvalues near zero beyond what noise of this shape has."),
     # companions measured with a spectrum
     Quantity("step_length", "|dtheta|", "as weights", 0, _INF, "Length of the last optimizer step.", of_weights=False),
+    Quantity("autocorrelation", "rho_1", "1", -1, 1,
+             "Of neighbouring steps, after a running median; 0 if independent.", of_weights=False),
+    Quantity("drift", "max/min", "1", 1, _INF,
+             "Largest over smallest running median of a series: its envelope.", of_weights=False),
     Quantity("noise_tail_index", "alpha_S", "1", 0, 2,
              "Stable-law index of gradient noise; 2 is Gaussian.", of_weights=False),
     Quantity("noise_scale", "B_noise", "batches", 0, _INF,

@@ -27,6 +27,8 @@ __all__ = ["Bulk", "bulk_beside", "scale_of"]
 
 _CENTRAL = np.linspace(0.25, 0.75, 65)
 
+_TINY = np.finfo(np.float64).tiny  # a square matrix may have an eigenvalue of zero
+
 
 @dataclass(frozen=True)
 class Bulk:
@@ -59,7 +61,7 @@ class Bulk:
         if not self.strengths.size:
             return np.zeros(y.size)
         half = y + 1 - self.gamma
-        m = (-half + 1j * np.sqrt(np.maximum(4 * y - half**2, 0.0))) / (2 * y)
+        m = (-half + 1j * np.sqrt(np.maximum(4 * y - half**2, 0.0))) / (2 * np.maximum(y, _TINY))
         shifts = np.angle(m)[:, None] - np.angle(m[:, None] + 1 / self.strengths)
         return np.asarray(shifts @ self.masses / math.pi)
 

@@ -2,9 +2,10 @@
 
 The batch of N samples is cut into M groups of b = N / M; their gradients g_1 .. g_M have covariance Sigma / b about G.
 With D the matrix of deviations (M, P), the M - 1 non-zero eigenvalues of b D D^T / (M - 1) are those of the estimated
-Sigma. Noise scale: tr(Sigma) / |G|^2 (McCandlish et al. 2018), in units of the probe batch. Tail index of the entries
-of D as an alpha-stable law: 2 for Gaussian noise, below for heavy tails (Mohammadi et al. 2015, cor. 2.4;
-Simsekli, Sagun & Gurbuzbalaban 2019).
+Sigma. Noise scale: tr(Sigma) / |G|^2 (McCandlish et al. 2018), in units of the probe batch. Tail index of the noise as
+an alpha-stable law: 2 for Gaussian noise, below for heavy tails (Mohammadi et al. 2015, cor. 2.4; Simsekli, Sagun &
+Gurbuzbalaban 2019), of each coordinate by itself: pooled, coordinates of unequal scale look heavy-tailed (Gaussian
+noise with lognormal scales, sigma 1.5, has an index of 1.2 then).
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ from htmu_diag.probes.probe_batch import evaluating
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
 __all__ = ["GradientNoiseProbe", "stable_tail_index"]
+
+_SUMMED = 4  # differences in a sum: two differ less, eight leave fewer sums
+_FEWEST_COORDINATES = 8
+_PART = 2**18  # coordinates looked at together, so that doubles do not take the model's size times the groups
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class GradientNoiseProbe:
         values = torch.linalg.eigvalsh(gram)[1:].clamp_min(0).cpu().numpy()
         total = float(values.sum())
         signal = float(mean.double().square().sum()) - total / (size * count)
-        scalars = {"noise_tail_index": stable_tail_index(deviations.reshape(-1))}
+        scalars = {"noise_tail_index": stable_tail_index(gradients)}
         if signal > 0:
             scalars["noise_scale"] = total / signal / (size * count)
         unit = "non-zero eigenvalues of the covariance of per-sample gradients"
@@ -78,16 +83,28 @@ class GradientNoiseProbe:
         return torch.stack(found), size
 
 
-def stable_tail_index(values: torch.Tensor) -> float:
-    """Index in (0, 2] of a symmetric alpha-stable law from (n,) values; NaN for fewer than 16 non-zero ones.
+def stable_tail_index(gradients: torch.Tensor) -> float:
+    """Index in (0, 2] of the symmetric alpha-stable law of each coordinate's noise, from (M, P) gradients of M groups.
 
-    1 / alpha = (E log|sum of K values| - E log|value|) / log K, K about sqrt(n).
+    Differences D of two groups have no mean; of sums of k of them, log|sum| - log|D| has the mean (log k)/alpha, and a
+    scale of the coordinate's own cancels. k is 4 (2 for fewer than eight groups). Coordinates that stand still in any
+    pair are left out; NaN for fewer than four groups or eight coordinates. On stable laws of index 2, 1.8, 1.5, 1.2 and
+    1 with lognormal scales (sigma 1.5) of 20,000 coordinates: within 0.03, from 8 groups on.
     """
-    live = values[values != 0].double()
-    group = int(math.sqrt(live.numel()))
-    if group < 4:
+    pairs, coordinates = gradients.shape[0] // 2, gradients.numel() // max(len(gradients), 1)
+    size = _SUMMED if pairs >= _SUMMED else 2
+    if pairs < size or coordinates < _FEWEST_COORDINATES:
         return math.nan
-    order = torch.randperm(live.numel(), generator=torch.Generator().manual_seed(0), device="cpu").to(live.device)
-    mixed = live[order][: group * group].view(group, group)
-    gap = mixed.sum(1).abs().clamp_min(1e-300).log().mean() - mixed.abs().log().mean()
-    return min(2.0, math.log(group) / float(gap)) if float(gap) > 0 else 2.0
+    used = pairs // size * size
+    parts = torch.split(gradients.reshape(len(gradients), -1)[: 2 * used], _PART, dim=1)
+    gap = torch.cat([_log_ratios(part, size) for part in parts])
+    mean = float(gap.mean()) if gap.numel() >= _FEWEST_COORDINATES else math.nan
+    return min(2.0, math.log(size) / mean) if mean > 0 else math.nan if math.isnan(mean) else 2.0
+
+
+def _log_ratios(gradients: torch.Tensor, size: int) -> torch.Tensor:
+    """(coordinates that move,) of the mean of log|sum of size differences| - log|difference|."""
+    differences = (gradients[::2] - gradients[1::2]).double()
+    differences = differences[:, (differences != 0).all(0)]
+    sums = differences.view(len(differences) // size, size, differences.shape[1]).sum(1)
+    return sums.abs().clamp_min(1e-300).log().mean(0) - differences.abs().log().mean(0)

@@ -1,8 +1,10 @@
-"""The optimizer's path: the length of every step, and the noise of the gradients along it.
+"""The optimizer's path in time order: the length of every step, the norms and the noise of the gradients along it.
 
 Heavy-tailed step lengths |theta_{t+1} - theta_t| are a consequence of heavy-tailed spectra (upper tail: rare long
 jumps; lower tail: rare short ones), so their exponents are measured like those of a spectrum: the lengths of the last
-``window`` steps are the values, of every matrix and of the whole model.
+``window`` steps are the values, of every matrix and of the whole model, in the order in which they were made: what a
+schedule does to them is no tail (``fits.series``). With momentum neighbouring steps are nearly the same step, so the
+norms of the whole gradient are kept as well.
 
 One copy of the parameters is kept (the previous step); lengths stay on the device until they are measured.
 """
@@ -25,11 +27,13 @@ from htmu_diag.probes.base import Need, Pending, StepContext
 from htmu_diag.probes.copies import Copy, own
 from htmu_diag.probes.declaration import Runs
 from htmu_diag.probes.noise import GradientNoise, Moments
+from htmu_diag.series import Series
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
 __all__ = ["TrajectoryProbe"]
 
 UNIT = "length of an optimizer step, |theta_{t+1} - theta_t|"
+GRADIENT_UNIT = "norm of the gradient of an optimizer step"
 WHOLE = "model"
 
 
@@ -80,14 +84,19 @@ class TrajectoryProbe:
         if context.share.rank != 0:
             return
         copy = own(squares)
-        for order, (name, size, columns) in enumerate(self._path.parts(context.include)):
+        parts = list(self._path.parts(context.include))
+        for order, (name, size, columns) in enumerate(parts):
             source = Source(Kind.TRAJECTORY, name, (squares.shape[0], size), context.step, UNIT)
             yield Pending(name, order, _Lengths(copy, columns, source, noise if name == WHOLE else None))
+        if self._path.with_gradients:
+            shape = squares.shape[0], parts[0][1]
+            source = Source(Kind.GRADIENT_NORM, WHOLE, shape, context.step, GRADIENT_UNIT)
+            yield Pending(WHOLE, len(parts), _Lengths(copy, [squares.shape[1] - 1], source, None))
 
 
 @dataclass(frozen=True)
 class _Lengths:
-    squares: Copy  # (steps, parameters), oldest first; made after the moments of the noise
+    squares: Copy  # (steps, parameters and the gradient), oldest first; made after the moments of the noise
     columns: list[int]
     source: Source
     noise: Moments | None
@@ -96,14 +105,14 @@ class _Lengths:
         with self.squares.usable() as squares:
             lengths = squares[:, self.columns].sum(dim=1).sqrt().cpu().numpy()
             scale = self.noise.scale() if self.noise else math.nan
-        scalars = {"step_length": float(lengths[-1])}
+        scalars = {"step_length": float(lengths[-1])} if self.source.kind == Kind.TRAJECTORY else {}
         if math.isfinite(scale):
             scalars["noise_scale"] = scale
-        return Spectrum.exact(lengths, self.source, routine="step lengths", scalars=scalars)
+        return Series(lengths, self.source, scalars).spectrum("norms in time order")
 
 
 class _Path:
-    """Squared lengths of the last steps, (window, parameters), as a ring."""
+    """Squared lengths of the last steps and of their gradients, each (window, parameters), as rings."""
 
     def __init__(self, names: list[str], parameters: list[torch.Tensor], window: int, noise: GradientNoise) -> None:
         self.names, self.parameters, self.noise = names, parameters, noise
@@ -113,6 +122,8 @@ class _Path:
         self._precision = torch.float64 if doubles else torch.float32
         precision = torch.float32 if device.type == "mps" else torch.float64
         self._squares = torch.zeros(window, len(parameters), dtype=precision, device=device)
+        self._gradients = torch.zeros_like(self._squares)
+        self.with_gradients = False  # a step was seen that had one: some loops set them to None first
         self.steps = 0
 
     def is_of(self, parameters: list[torch.Tensor]) -> bool:
@@ -141,8 +152,21 @@ class _Path:
         norms = torch._foreach_norm(self._previous, 2, dtype=self._precision)
         torch._foreach_copy_(self._previous, now)
         self._squares[self.steps % len(self._squares)] = self._together(norms).to(self._squares).square()
-        self.noise.observe([None if p.grad is None else local_part(p.grad) for p in self.parameters])
+        gradients = [None if p.grad is None else local_part(p.grad) for p in self.parameters]
+        self._gradients[self.steps % len(self._squares)] = self._squared_norms(gradients)
+        self.noise.observe(gradients)
         self.steps += 1
+
+    def _squared_norms(self, gradients: list[torch.Tensor | None]) -> torch.Tensor:
+        """(parameters,); 0 for a parameter without a gradient."""
+        found = [_entries(gradient) for gradient in gradients if gradient is not None]
+        if not found:
+            return torch.zeros_like(self._squares[0])
+        self.with_gradients = True
+        norms = iter(torch._foreach_norm(found, 2, dtype=self._precision))
+        none = torch.zeros((), dtype=self._precision, device=found[0].device)
+        every = [none if gradient is None else next(norms) for gradient in gradients]
+        return self._together(every).to(self._squares).square()
 
     def _together(self, norms: Sequence[torch.Tensor]) -> torch.Tensor:
         """One tensor of all lengths; copied one by one only where the model lies on several devices."""
@@ -150,15 +174,25 @@ class _Path:
         return torch.stack([norm.to(self._squares.device) for norm in norms] if apart else list(norms))
 
     def seen(self) -> tuple[torch.Tensor, Moments]:
-        """Squared lengths, oldest first, and the gradients' moments. Collective where parameters are sharded."""
-        n, window = self.steps, len(self._squares)
-        squares = self._squares[:n].clone() if n <= window else self._squares.roll(-(n % window), 0)
+        """Squared lengths of each parameter and of the gradient, oldest first, and the gradients' moments.
+
+        Collective where parameters are sharded.
+        """
+        squares, gradients = self._ordered(self._squares), self._ordered(self._gradients)
         noise = self.noise.take()
         if is_sharded(self.parameters):
-            squares /= torch.tensor([_holders(p) for p in self.parameters], device="cpu").to(squares)
+            holders = torch.tensor([_holders(p) for p in self.parameters], device="cpu").to(squares)
+            squares, gradients = squares / holders, gradients / holders
+        squares = torch.cat([squares, gradients.sum(1, keepdim=True)], dim=1)
+        if is_sharded(self.parameters):
             dist.all_reduce(squares)
             dist.all_reduce(noise.sums)
         return squares, noise
+
+    def _ordered(self, ring: torch.Tensor) -> torch.Tensor:
+        """(steps, parameters), the oldest first."""
+        n, window = self.steps, len(ring)
+        return ring[:n].clone() if n <= window else ring.roll(-(n % window), 0)
 
     def parts(self, include: tuple[str, ...]) -> Iterator[tuple[str, int, list[int]]]:
         """(name, number of parameters, columns): the whole model, then every matrix that is wanted."""
@@ -171,6 +205,11 @@ class _Path:
 
 def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:
     return (one.dtype, one.device, one.shape) == (other.dtype, other.device, other.shape)
+
+
+def _entries(gradient: torch.Tensor) -> torch.Tensor:
+    dense = gradient.detach()
+    return dense if dense.layout == torch.strided else dense.coalesce().values()
 
 
 def _names(model: torch.nn.Module) -> list[str]:

@@ -63,7 +63,7 @@ def draw_fits(axes: Any, diagnosis: Diagnosis, edges: Floats, mass: float) -> No
 
 def positive(diagnosis: Diagnosis) -> tuple[Floats, Floats]:
     """Values above numerical zero with their masses."""
-    spectrum = diagnosis.spectrum
+    spectrum = diagnosis.fitted
     largest = float(spectrum.values.max(initial=0.0))
     kept = spectrum.values > numerical_zero(spectrum.dimension, largest)
     return spectrum.values[kept], spectrum.masses[kept]

@@ -1,7 +1,8 @@
 """One step as one safetensors file: the arrays of its spectra, and a JSON header with everything else.
 
 Tensors: ``<i>/values`` (n,) float64 for spectrum i of the header, and ``<i>/weights`` (n,) where the weights are not
-all equal (an exact spectrum has n atoms of mass 1/n: one number in the header says it). Any safetensors reader opens
+all equal (an exact spectrum has n atoms of mass 1/n: one number in the header says it). Values are ascending, those of
+a series (``ordered`` in its entry) in the order of time. Any safetensors reader opens
 the file. Its metadata holds two texts:
 
     header   JSON: schema, step, wall_time, scalars, events, spectra (source, estimator, scalars, crc32 of the arrays)
@@ -86,7 +87,8 @@ def _arrays(spectrum: Spectrum) -> dict[str, Floats]:
     """What is written: weights only where they are not all equal."""
     weights = spectrum.masses
     equal = weights.size == 0 or bool((weights == weights[0]).all())
-    return {"values": spectrum.values} if equal else {"values": spectrum.values, "weights": weights}
+    values = spectrum.values if spectrum.path is None else spectrum.path
+    return {"values": values} if equal else {"values": values, "weights": weights}
 
 
 def _encode_spectrum(spectrum: Spectrum) -> tuple[dict[str, Any], dict[str, Floats]]:
@@ -96,6 +98,7 @@ def _encode_spectrum(spectrum: Spectrum) -> tuple[dict[str, Any], dict[str, Floa
         "estimator": asdict(spectrum.estimator),
         "dimension": spectrum.dimension,
         "scalars": dict(spectrum.scalars),
+        "ordered": spectrum.path is not None,
         "weight": float(weights[0]) if "weights" not in arrays and weights.size else None,
         "crc32": _checksum(arrays.values()),
     }
@@ -110,7 +113,8 @@ def _decode_spectrum(part: SafetensorsPart, index: int, entry: Mapping[str, Any]
     values = arrays[0]
     weights = arrays[1] if len(arrays) == 2 else np.full(values.shape, entry["weight"] or 0.0)
     source, estimator = _source(entry["source"]), Estimator(**entry["estimator"])
-    return Spectrum(values, weights, entry["dimension"], source, estimator, entry["scalars"])
+    path = values if entry.get("ordered") else None
+    return Spectrum(values, weights, entry["dimension"], source, estimator, entry["scalars"], path)
 
 
 def _source_entry(source: Source) -> dict[str, Any]:

@@ -85,16 +85,32 @@ def test_gradient_noise_of_single_samples_has_the_sample_covariance() -> None:
     assert found.scalars["noise_scale"] > 0
 
 
-@pytest.mark.parametrize(
-    ("alpha", "draw"), [(2.0, np.random.Generator.standard_normal), (1.0, np.random.Generator.standard_cauchy)]
-)
-def test_the_tail_index_of_stable_laws(alpha: float, draw: object) -> None:
-    values = torch.as_tensor(draw(np.random.default_rng(0), 250_000))  # type: ignore[operator]
-    assert stable_tail_index(values) == pytest.approx(alpha, abs=0.12)
+def stable(alpha: float, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Symmetric stable values (Chambers, Mallows & Stuck 1976)."""
+    angle, wait = rng.uniform(-np.pi / 2, np.pi / 2, shape), rng.exponential(size=shape)
+    first = np.sin(alpha * angle) / np.cos(angle) ** (1 / alpha)
+    return np.asarray(first * (np.cos((1 - alpha) * angle) / wait) ** ((1 - alpha) / alpha))
 
 
-def test_too_few_values_have_no_tail_index() -> None:
-    assert math.isnan(stable_tail_index(torch.ones(5)))
+@pytest.mark.parametrize("alpha", [2.0, 1.8, 1.5, 1.2, 1.0])
+def test_the_tail_index_is_that_of_each_coordinate_whatever_its_scale(alpha: float) -> None:
+    rng = np.random.default_rng(0)
+    noise = stable(alpha, (32, 20_000), rng)
+    scales, means = np.exp(1.5 * rng.standard_normal(20_000)), rng.standard_normal(20_000)
+    for gradients in (noise, noise * scales + means):
+        assert stable_tail_index(torch.as_tensor(gradients)) == pytest.approx(alpha, abs=0.05)
+
+
+def test_coordinates_that_stand_still_say_nothing_about_the_tail() -> None:
+    gradients = torch.as_tensor(stable(1.5, (16, 20_000), np.random.default_rng(1)))
+    dead = torch.cat([gradients, torch.zeros(16, 5_000)], dim=1)
+    assert stable_tail_index(dead) == pytest.approx(stable_tail_index(gradients))
+
+
+@pytest.mark.parametrize("shape", [(3, 100), (2, 100), (32, 7), (0, 0)])
+def test_too_few_groups_or_coordinates_have_no_tail_index(shape: tuple[int, int]) -> None:
+    assert math.isnan(stable_tail_index(torch.randn(shape)))
+    assert math.isnan(stable_tail_index(torch.ones(32, 100)))
 
 
 def test_the_first_snapshot_checks_the_operator_and_later_ones_trust_it(monkeypatch: pytest.MonkeyPatch) -> None:
