@@ -26,7 +26,7 @@ class JSONLSink:
     """Appends records to a file. Raises StorageError where it cannot be written."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = Path(os.path.abspath(path))
         self._start = 0
 
     def open(self, run: Mapping[str, Any], *, start_step: int) -> None:

@@ -29,7 +29,7 @@ class PageSink:
     """
 
     def __init__(self, directory: str | os.PathLike[str], *, announce: bool = False) -> None:
-        self.directory, self._announce = Path(directory), announce
+        self.directory, self._announce = Path(os.path.abspath(directory)), announce
         self._records, self._written, self._open = 0, 0, False
 
     def open(self, run: Mapping[str, Any], *, start_step: int) -> None:

@@ -64,7 +64,7 @@ class TensorBoardSink:
             raise InputError(f"scalars={scalars!r} is unknown; use 'few' or 'all'")
         if isinstance(figure_every, str) and figure_every != "log":
             raise InputError(f"figure_every={figure_every!r} is unknown; use 'log', a number of records, or None")
-        self.directory = Path(directory)
+        self.directory = Path(os.path.abspath(directory))
         self._figure_every, self._metrics, self._scalars = figure_every, metrics, scalars
         self._events: EventFile | None = None
         self._packer = Packer()

@@ -95,3 +95,17 @@ def test_memory_can_be_bounded(record: Make) -> None:
     for step in (0, 100, 200):
         sink.write(record(step))
     assert [r.step for r in sink.records] == [100, 200]
+
+
+def test_a_relative_folder_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    sinks = [JSONLSink("run/a.jsonl"), TensorBoardSink("run")]
+    for sink in sinks:
+        sink.open({}, start_step=0)
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    for sink in sinks:
+        sink.write(StepRecord(1, 0.0, scalars={"loss": 1.0}))
+        sink.close()
+    assert list((tmp_path / "other").iterdir()) == []
+    assert (tmp_path / "run" / "a.jsonl").read_text().count("loss") == 1
