@@ -151,6 +151,7 @@ def _watch(state: State, config: TrainConfig, out: Path) -> Monitor:
         settings=chosen.settings,
         run_info=run_info(as_dict(config), seed=config.seed),
         start_step=state.step,
+        on_exists="continue",  # this folder is known to be this run's
         batch_size=config.data.batch_size,
         seed=config.seed,
     )
