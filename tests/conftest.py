@@ -3,9 +3,9 @@
 Slow: processes of their own, trainings, or many draws; `make quick` leaves them out.
 """
 
-import sys
-
 import pytest
+
+from htmu_diag.monitor import notices
 
 SLOW = (
     "golden/test_killed_run.py",
@@ -39,6 +39,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _waiting_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine a training of milliseconds waits for its snapshots; tests that count warnings never see it."""
-    notices = sys.modules.get("htmu_diag.monitor.notices")
-    if notices is not None:
-        monkeypatch.setattr(notices, "LONG_WAIT", float("inf"))
+    monkeypatch.setattr(notices, "LONG_WAIT", float("inf"))
