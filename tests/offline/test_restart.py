@@ -42,18 +42,21 @@ def command(out):
 def ended(child):
     return os.waitpid(child, 0)[1]
 
-began = time.monotonic()
-assert ended(command(whole)) == 0  # also: whatever is imported late takes its time here
-lasts = time.monotonic() - began
+def count():
+    return len(os.listdir(f"{out}/parts")) if os.path.isdir(f"{out}/parts") else 0
+
+assert ended(command(whole)) == 0
 killed = []
 for kill in range(kills):
     children = [command(out), command(out)]
-    time.sleep(rng.uniform(0.0, lasts / 5))
+    goal, deadline = count() + rng.randint(0, 1), time.monotonic() + 20
+    while count() < goal and time.monotonic() < deadline:
+        time.sleep(0.002)
+    time.sleep(rng.uniform(0.0, 0.05))
     for child in children:
         os.kill(child, signal.SIGKILL)
         killed.append(ended(child))
-    parts = f"{out}/parts"
-    print(len(os.listdir(parts)) if os.path.isdir(parts) else 0, flush=True)
+    print(count(), flush=True)
 assert {0, signal.SIGKILL} >= set(killed)
 children = [command(out), command(out)]
 assert [ended(child) for child in children] == [0, 0]
