@@ -46,11 +46,11 @@ class StoredDiagnosis:
         return self._load()
 
     @cached_property
-    def fitted(self) -> Diagnosis:
+    def _again(self) -> Diagnosis:
         """Everything again, with its laws: milliseconds. Raises DamagedRecord."""
         return diagnose(self.spectrum, self._options)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        return getattr(self.fitted, name)
+        return getattr(self._again, name)

@@ -36,7 +36,7 @@ def command(out):
     child = os.fork()
     if child == 0:
         sys.stdout = sys.stderr = open(os.devnull, "w")
-        os._exit(main(["analyze", folder, "--out", out, "--include", "fc*", "--tail-only"]))
+        os._exit(main(["analyze", folder, "--out", out, "--bootstrap", "30"]))
     return child
 
 def ended(child):
@@ -52,7 +52,7 @@ for kill in range(kills):
     goal, deadline = count() + rng.randint(0, 1), time.monotonic() + 20
     while count() < goal and time.monotonic() < deadline:
         time.sleep(0.002)
-    time.sleep(rng.uniform(0.0, 0.05))
+    time.sleep(rng.uniform(0.0, 0.03))
     for child in children:
         os.kill(child, signal.SIGKILL)
         killed.append(ended(child))
@@ -113,7 +113,7 @@ def test_ten_kills_at_random_moments_change_no_byte(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     counts = [int(line) for line in done.stdout.split()]
     assert counts == sorted(counts)  # nothing that was done is lost
-    assert counts[0] < 8
+    assert min(counts) < 8  # a kill came while there was work left
     ours, theirs = content(killed), content(whole)
     assert ours.keys() == theirs.keys()
     assert [name for name in ours if ours[name] != theirs[name]] == []

@@ -249,3 +249,16 @@ def test_a_run_says_what_it_holds(tmp_path: Path) -> None:
 def test_as_many_readings_as_spectra(one: Spectrum, tmp_path: Path) -> None:
     with Store(tmp_path, fsync=False) as store, pytest.raises(InputError, match="0 readings of 1 spectra"):
         store.write_numbers(0, [one], [], FAST)
+
+
+def test_a_stored_diagnosis_has_every_attribute_of_a_fresh_one(tmp_path: Path) -> None:
+    with Store(tmp_path, info=info(), fsync=False) as store:
+        live = written(store, 0, [spectrum("fc1", 0)]).diagnoses[0]
+    read = load_run(tmp_path).record(0).diagnoses[0]
+    public = [name for name in dir(live) if not name.startswith("_")]
+    assert [
+        name
+        for name in public
+        if type(getattr(read, name)) is not type(getattr(live, name)) and not callable(getattr(live, name))
+    ] == []
+    assert read.spectrum.values.tobytes() == live.spectrum.values.tobytes()
