@@ -57,7 +57,8 @@ def __getattr__(name: str) -> Any:
             f"module 'htmu_diag' has no attribute {name!r}; public names: {', '.join(sorted(_PUBLIC))}"
         )
     with undisturbed():
-        return getattr(importlib.import_module(f"htmu_diag.{_PUBLIC[name]}"), name)
+        found = globals()[name] = getattr(importlib.import_module(f"htmu_diag.{_PUBLIC[name]}"), name)
+    return found
 
 
 def __dir__() -> list[str]:

@@ -32,6 +32,7 @@ from htmu_diag.ranks.snapshot import Ranks
 from htmu_diag.ranks.team import Solo, Team
 from htmu_diag.recording.complaints import Complaints
 from htmu_diag.recording.recorder import Recorder
+from htmu_diag.sinks import PageSink
 from htmu_diag.storage import FolderLocked, Store
 from htmu_diag.storage import run_info as default_run_info
 from htmu_diag.undisturbed import undisturbed
@@ -143,6 +144,8 @@ def watch(
         store = _store(folder.path, info, start_step, complaints) if writes else None
     if store is not None:
         keep_samples(store, samples, complaints)
+    else:  # what cannot be stored has no page either, and that was said
+        given = [sink for sink in given if not isinstance(sink, PageSink)]
     temperature = temperature_of(inner, batch_size, start_step, folder.path)
     recorder = Recorder(store, given, options, team, complaints, spending)
     recorder.open(info, start_step)
