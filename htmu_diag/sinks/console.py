@@ -41,7 +41,7 @@ def _line(record: StepRecord) -> str:
     kinds = dict.fromkeys(diagnosis.source.kind.value for diagnosis in record.diagnoses)
     parts = [f"step {record.step:>7}"]
     for kind in kinds:
-        briefs = [q.summary for q in QUANTITIES.values() if q.brief]
+        briefs = [q.summary for q in sorted(QUANTITIES.values(), key=lambda q: not q.fitted) if q.brief]
         numbers = ((name, metrics.get(f"summary/{kind}_{name}")) for name in briefs)
         shown = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in numbers if value is not None]
         parts.append(f"{kind}: {', '.join(shown) or 'nothing to report'}")

@@ -140,7 +140,8 @@ def test_the_cheap_part_takes_a_bounded_number_of_products(monkeypatch: pytest.M
     products = []
     inner = HessianOperator.matvec
     monkeypatch.setattr(HessianOperator, "matvec", lambda self, v: products.append(len(v)) or inner(self, v))
-    probe = CurvatureProbe("hessian_layers", steps=0, layers=True, checked=True, layer_products=6)
+    probe = CurvatureProbe("hessian_layers", steps=0, layers=True, layer_products=6)
+    probe.checked = True
     blocks = list(probe.measure(context()))
     assert len(products) <= 6 + 6 * len(blocks)
 
