@@ -98,7 +98,7 @@ def _encode_spectrum(spectrum: Spectrum) -> tuple[dict[str, Any], dict[str, Floa
         "estimator": asdict(spectrum.estimator),
         "dimension": spectrum.dimension,
         "scalars": dict(spectrum.scalars),
-        "ordered": spectrum.path is not None,
+        **({} if spectrum.path is None else {"ordered": True}),
         "weight": float(weights[0]) if "weights" not in arrays and weights.size else None,
         "crc32": _checksum(arrays.values()),
     }

@@ -46,7 +46,7 @@ def train(folder, pause, steps):
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
     sinks = [TensorBoardSink(folder, figure_every=None), Telling(keep=1)]
-    with htmu_diag.watch(model, optimizer, log_dir=folder, start_step=step, sinks=sinks, on_exists="continue",
+    with htmu_diag.watch(model, optimizer, log_dir=folder, start_step=step, sinks=sinks, on_exists="continue", usual_sinks=False,
                          **choices()) as monitor:  # killed before its first checkpoint, it begins again
         for step in range(step, steps):
             data = torch.randn(32, 12, generator=torch.Generator().manual_seed(step))
