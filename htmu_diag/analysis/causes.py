@@ -11,13 +11,12 @@ import math
 
 import numpy as np
 
-from htmu_diag.spectrum import Kind, Spectrum
+from htmu_diag.spectrum import Spectrum
 from htmu_diag.theory.entropy import haar_entropy_stddev
 from htmu_diag.theory.scaling import rank_exponent
 
 __all__ = ["cause_numbers"]
 
-_CORRELATED = (Kind.INPUTS, Kind.ACTIVATIONS, Kind.CONJUGATE_KERNEL, Kind.NTK)
 _LEAST = 16  # eigenvalues: ranks 3 to a quarter of fewer are no line
 
 
@@ -27,7 +26,7 @@ def cause_numbers(spectrum: Spectrum) -> dict[str, float]:
 
 
 def _rank_numbers(spectrum: Spectrum) -> dict[str, float]:
-    if spectrum.source.kind not in _CORRELATED or spectrum.estimator.method == "quadrature":
+    if spectrum.source.kind.orientation != "inverse" or spectrum.estimator.method == "quadrature":
         return {}
     values = spectrum.values[spectrum.values > 0]
     found = rank_exponent(values) if values.size >= _LEAST else None
