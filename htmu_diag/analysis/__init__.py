@@ -1,7 +1,8 @@
 """Analysis: the one pipeline from a spectrum to named numbers, used live and offline."""
 
-from htmu_diag.analysis.diagnose import Diagnosis, diagnose
+from htmu_diag.analysis.diagnose import diagnose
 from htmu_diag.analysis.diagnoser import Diagnoser
+from htmu_diag.analysis.diagnosis import Diagnosis
 from htmu_diag.analysis.options import Options
 from htmu_diag.analysis.quantities import QUANTITIES, Quantity, declare
 from htmu_diag.analysis.reading import Reading

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from htmu_diag.analysis.diagnose import Diagnosis
+from htmu_diag.analysis.diagnosis import Diagnosis
 from htmu_diag.analysis.shape import numerical_zero
 from htmu_diag.laws.base import Law
 from htmu_diag.spectrum import Floats, Kind, Spectrum

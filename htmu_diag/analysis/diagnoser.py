@@ -19,7 +19,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from htmu_diag.analysis.diagnose import Diagnosis, diagnose
+from htmu_diag.analysis.diagnose import diagnose
+from htmu_diag.analysis.diagnosis import Diagnosis
 from htmu_diag.analysis.options import Options
 from htmu_diag.errors import MeasurementError
 from htmu_diag.spectrum import Spectrum

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from htmu_diag.analysis.density import PER_DECADE, rows_of
-from htmu_diag.analysis.diagnose import Diagnosis
+from htmu_diag.analysis.diagnosis import Diagnosis
 from htmu_diag.analysis.quantities import QUANTITIES
 from htmu_diag.fits.results import Code
 from htmu_diag.spectrum import Source

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from htmu_diag.spectrum import Source
 
 if TYPE_CHECKING:
-    from htmu_diag.analysis.diagnose import Diagnosis
+    from htmu_diag.analysis.diagnosis import Diagnosis
 
 __all__ = ["Reading"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from htmu_diag.analysis.diagnose import Diagnosis
+from htmu_diag.analysis.diagnosis import Diagnosis
 from htmu_diag.analysis.summary import summarize
 
 __all__ = ["StepRecord"]

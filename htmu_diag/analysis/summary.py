@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from htmu_diag.analysis.diagnose import Diagnosis
+from htmu_diag.analysis.diagnosis import Diagnosis
 from htmu_diag.analysis.quantities import QUANTITIES
 from htmu_diag.analysis.reading import Reading
 from htmu_diag.theory import Phase

@@ -22,6 +22,7 @@ import numpy as np
 
 from htmu_diag.fits.integer_search import first_above, highest
 from htmu_diag.fits.intervals import Z95
+from htmu_diag.fits.sextic import SIDE, Sextic
 from htmu_diag.laws.htmp_lattice import STEP, Row, grid_row, lattice, row_at
 from htmu_diag.spectrum import Floats
 
@@ -29,7 +30,6 @@ __all__ = ["Likelihood", "Peak"]
 
 # half of the grid's step moves kappa by less than 0.1 %
 LOWEST, HIGHEST = round(math.log(1e-3) / STEP), round(math.log(1e4) / STEP)
-_SIDE = 3  # grid points on each side of the maximum
 _NEWTON_STEPS = 30
 _SHORT, _LONGEST = 0.5, 4.0  # its first step in v at most; twice as much each time that is too short, up to the second
 _NO_HEIGHT = -1e300  # a log likelihood below all others
@@ -94,9 +94,9 @@ class Likelihood:
         """The highest grid point uphill from near_u, then interpolation."""
         start = min(max(round(near_u / STEP), LOWEST), HIGHEST)
         top = highest(lambda index: self._at_grid(index).height, start, LOWEST, HIGHEST)
-        centre = min(max(top, LOWEST + _SIDE), HIGHEST - _SIDE)
-        found = [self._at_grid(centre + k) for k in range(-_SIDE, _SIDE + 1)]
-        heights, v, v_curvature = (_Sextic.through([getattr(each, name) for each in found]) for name in _COLUMNS)
+        centre = min(max(top, LOWEST + SIDE), HIGHEST - SIDE)
+        found = [self._at_grid(centre + k) for k in range(-SIDE, SIDE + 1)]
+        heights, v, v_curvature = (Sextic.through([getattr(each, name) for each in found]) for name in _COLUMNS)
         place = heights.highest(top - centre)
         row = row_at(self.gamma, math.exp((centre + place) * STEP))
         best = self._best_v(row, v.at(place), _SETTLED)
@@ -220,39 +220,3 @@ class Likelihood:
 
     def _log_mean(self) -> float:
         return math.log(float(self.values @ self.masses) / float(self.masses.sum()))
-
-
-_TO_POWERS = np.linalg.inv(np.vander(np.arange(-_SIDE, _SIDE + 1.0), increasing=True))
-_FINE = np.linspace(-1.0, 1.0, 401)
-
-
-@dataclass(frozen=True)
-class _Sextic:
-    """The polynomial through values at -3, ..., 3, by its coefficients, lowest first."""
-
-    coefficients: Floats
-
-    @classmethod
-    def through(cls, values: list[float]) -> _Sextic:
-        return cls(_TO_POWERS @ np.array(values))
-
-    def at(self, x: float) -> float:
-        return float(np.polyval(self.coefficients[::-1], x))
-
-    def slope(self, x: float) -> float:
-        return float(np.polyval(self._derivative[::-1], x))
-
-    def bend(self, x: float) -> float:
-        return float(np.polyval((self._derivative * np.arange(2 * _SIDE))[:0:-1], x))
-
-    def highest(self, near: int) -> float:
-        """Where it is highest within one of near, to 1e-3 of that, then by one step of Newton's method."""
-        x = np.clip(near + _FINE, -_SIDE, _SIDE)
-        best = float(x[np.argmax(np.polyval(self.coefficients[::-1], x))])
-        bend = self.bend(best)
-        step = -self.slope(best) / bend if bend < 0 else 0.0
-        return float(min(max(best + min(max(step, -0.01), 0.01), x[0]), x[-1]))
-
-    @property
-    def _derivative(self) -> Floats:
-        return self.coefficients[1:] * np.arange(1, 2 * _SIDE + 1)

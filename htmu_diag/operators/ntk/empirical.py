@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from htmu_diag.errors import InputError
-from htmu_diag.operators.ntk.plan import Plan, make_plan
+from htmu_diag.operators.ntk.plan import Plan
+from htmu_diag.operators.ntk.planning import make_plan
 from htmu_diag.operators.ntk.runner import Runner, module_of
 from htmu_diag.operators.ntk.sketch import combine, directions
 from htmu_diag.operators.ntk.survey import Survey, select, survey

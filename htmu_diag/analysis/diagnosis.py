@@ -1,0 +1,163 @@
+"""What is said about one spectrum, as values: the only place that turns mathematics into names of curves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from htmu_diag.analysis.causes import cause_numbers
+from htmu_diag.analysis.norms import weight_norms
+from htmu_diag.analysis.numbers import (
+    bulk_numbers,
+    htmp_bulk_numbers,
+    htmp_numbers,
+    inverse_gamma_numbers,
+    prediction_numbers,
+    tail_numbers,
+)
+from htmu_diag.analysis.quantities import QUANTITIES, tag
+from htmu_diag.analysis.repulsion import RepulsionReading
+from htmu_diag.analysis.shape import SpectrumShape
+from htmu_diag.fits import BulkFit, GapRatio, LawFit, TailFit
+from htmu_diag.fits.series import SeriesFit
+from htmu_diag.kinds import Orientation
+from htmu_diag.spectrum import Source, Spectrum
+from htmu_diag.theory import Phase, PhaseReading
+from htmu_diag.theory.predictions import Prediction
+
+__all__ = ["Diagnosis"]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Everything that is said about one spectrum.
+
+    tail: power law of the upper tail; lower: of the lower tail (kernels and step lengths), else None.
+    bulk: Marchenko-Pastur fit; htmp: HTMP fit in the field's orientation; htmp_other: in the other one.
+    htmp_bulk: HTMP fit to the bulk below the spikes (direct orientation). inverse_gamma: fit near zero (kernels).
+    gaps, repulsion: local repulsion, and what it says beside kappa. phase: one of the 5+1 phases, with the reason.
+    series: of values in time order; ``tail`` and ``lower`` are then those of the values over their running median.
+    near_zero: share of the eigenvalues near zero beyond that of noise of this shape.
+    alpha_noise, prediction: what the estimator gives on noise of this shape, and on the fitted HTMP law, above the
+    same quantile and the same xmin.
+    """
+
+    spectrum: Spectrum
+    shape: SpectrumShape
+    tail: TailFit
+    lower: TailFit | None = None
+    bulk: BulkFit | None = None
+    htmp: LawFit | None = None
+    htmp_other: LawFit | None = None
+    htmp_bulk: LawFit | None = None
+    inverse_gamma: LawFit | None = None
+    gaps: GapRatio | None = None
+    repulsion: RepulsionReading | None = None
+    alpha_noise: float = np.nan
+    prediction: Prediction = field(default_factory=Prediction)
+    near_zero: float = np.nan
+    series: SeriesFit | None = None
+    phase: PhaseReading = field(default_factory=lambda: PhaseReading(Phase.UNDETERMINED, "not classified"))
+
+    @property
+    def source(self) -> Source:
+        return self.spectrum.source
+
+    @property
+    def verdict(self) -> str:
+        """The phase in words; for spectra without phases, whether their tail is a power law."""
+        if self.phase.phase is not Phase.UNDETERMINED:
+            return str(self.phase.phase.value)
+        word = self.tail.verdict.word
+        return {"fits": "power-law tail", "ruled out": "no power law"}.get(word, word)
+
+    @property
+    def alpha_predicted(self) -> float:
+        """Alpha on the fitted law, above the measured xmin."""
+        return self.prediction.alpha
+
+    @property
+    def fitted(self) -> Spectrum:
+        """What the laws were fitted to: the spectrum, or what is left of a series after its running median."""
+        if self.series is None:
+            return self.spectrum
+        return Spectrum.exact(
+            self.series.left, replace(self.source, unit=f"{self.source.unit}, over its running median")
+        )
+
+    @property
+    def orientation(self) -> Orientation:
+        """The orientation in which `htmp` was fitted."""
+        return self.source.kind.orientation
+
+    @cached_property
+    def numbers(self) -> dict[str, float]:
+        """Every number by its name in `quantities`, NaN where it has no value. What came with the spectrum never takes
+        the place of what is computed from it; what no table knows is left out."""
+        sign = 1.0 if self.orientation == "direct" else -1.0
+        gap = (
+            np.nan if not (self.htmp and self.htmp_other) else self.htmp_other.log_likelihood - self.htmp.log_likelihood
+        )
+        computed = {
+            **self.shape.numbers(),
+            **tail_numbers(self.tail, self.shape.log_norm),
+            **weight_norms(self.spectrum, self.tail.alpha),
+            "lower_exponent": self.lower.alpha - 2.0 if self.lower else np.nan,
+            "alpha_noise": self.alpha_noise,
+            **prediction_numbers(self.prediction),
+            **(htmp_numbers(self.htmp) if self.htmp else {}),
+            **(htmp_bulk_numbers(self.htmp_bulk) if self.htmp_bulk else {}),
+            "inverse_advantage": sign * gap,
+            **(bulk_numbers(self.bulk) if self.bulk else {}),
+            **(inverse_gamma_numbers(self.inverse_gamma) if self.inverse_gamma else {}),
+            **({"gap_ratio": self.gaps.mean, "gap_ratio_stderr": self.gaps.stderr} if self.gaps else {}),
+            **(self.repulsion.numbers() if self.repulsion else {}),
+            "near_zero": self.near_zero,
+            **({"autocorrelation": self.series.autocorrelation, "drift": self.series.drift} if self.series else {}),
+            **self._phase_numbers(),
+            **cause_numbers(self.spectrum),
+        }
+        brought = self.spectrum.scalars.items()
+        return computed | {name: v for name, v in brought if name in QUANTITIES and name not in computed}
+
+    def _phase_numbers(self) -> dict[str, float]:
+        if self.phase.phase is Phase.UNDETERMINED:
+            return {}
+        return {"phase": float(self.phase.phase.order), "phase_margin": self.phase.margin}
+
+    def metrics(self) -> dict[str, float]:
+        """Finite numbers by tag (``weights_alpha/fc1.weight``): the only place that turns them into curve names."""
+        source = self.source
+        return {tag(source.kind.value, k, source.name): v for k, v in self.numbers.items() if np.isfinite(v)}
+
+    def row(self) -> dict[str, Any]:
+        """One row of a table: where it comes from, every number, the verdict with its reason, how it was computed."""
+        source = self.source
+        return {
+            "name": source.name,
+            "kind": source.kind.value,
+            "rows": source.shape[0],
+            "columns": source.shape[1],
+            "step": source.step,
+            **self.numbers,
+            "verdict": self.verdict,
+            "reason": self.phase.reason,
+            "tail": self.tail.verdict.label,
+            "tail_reason": self.tail.verdict.reason,
+            "tail_status": self.tail.status.code,
+            "htmp_status": _status(self.htmp),
+            "htmp": self.htmp.reading.word if self.htmp else "",
+            "htmp_reason": self.htmp.reading.reason if self.htmp else "",
+            "repulsion": self.repulsion.sentence if self.repulsion else "",
+            "routine": self.spectrum.estimator.routine,
+        }
+
+
+def _status(fit: LawFit | None) -> str:
+    """The code of a fit's outcome; "does_not_describe" where it succeeded and its law is wrong."""
+    if fit is None:
+        return ""
+    return fit.status.code if fit.law is None or fit.reading.stands else "does_not_describe"
