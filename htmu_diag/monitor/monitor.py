@@ -14,20 +14,20 @@ from typing import cast
 import torch
 
 from htmu_diag.analysis import StepRecord
+from htmu_diag.counting.counter import StepCounter
 from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.model.wrappers import is_sharded
 from htmu_diag.monitor.at_exit import AtExit
-from htmu_diag.monitor.counter import StepCounter
 from htmu_diag.monitor.notices import Notices
 from htmu_diag.monitor.plan import Plan
 from htmu_diag.monitor.sigint import Interrupts
-from htmu_diag.monitor.worker import Worker
 from htmu_diag.probes import Budget, ObservingProbe, Probe, SharedProbe, StepContext, quiet
 from htmu_diag.probes.copies import own
 from htmu_diag.probes.temperature import Temperature
 from htmu_diag.ranks.team import Part, Team
 from htmu_diag.recording.complaints import Complaints
 from htmu_diag.recording.recorder import Measured, Recorder
+from htmu_diag.recording.worker import Worker
 
 __all__ = ["Monitor"]
 

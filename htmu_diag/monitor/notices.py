@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import torch
 
-from htmu_diag.monitor.counter import StepCounter
-from htmu_diag.monitor.uncounted import REMEDY, Fingerprint
+from htmu_diag.counting.counter import StepCounter
+from htmu_diag.counting.uncounted import REMEDY, Fingerprint
 
 __all__ = ["Notices"]
 

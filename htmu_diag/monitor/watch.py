@@ -15,15 +15,11 @@ import torch
 import torch.distributed as dist
 
 from htmu_diag.analysis import Options, declare
+from htmu_diag.counting.counter import inner_optimizer
 from htmu_diag.errors import InputError, StorageError
 from htmu_diag.model.wrappers import is_sharded, unwrap
-from htmu_diag.monitor.chosen_sinks import SinkLike, chosen_sinks
-from htmu_diag.monitor.counter import inner_optimizer
 from htmu_diag.monitor.monitor import Monitor
 from htmu_diag.monitor.plan import Cadence, Plan, ProbeLike
-from htmu_diag.monitor.probe_batch import copied, keep_samples
-from htmu_diag.monitor.run_folder import OnExists, run_folder
-from htmu_diag.monitor.temperature import temperature_of
 from htmu_diag.monitor.watched import as_batch, check_model, one_model
 from htmu_diag.operators.batches import Reduction
 from htmu_diag.operators.sample_function import Output, pick_output
@@ -31,10 +27,14 @@ from htmu_diag.probes import Budget, LossFn, StepContext, stored_samples
 from htmu_diag.ranks.snapshot import Ranks
 from htmu_diag.ranks.team import Solo, Team
 from htmu_diag.recording.complaints import Complaints
+from htmu_diag.recording.probe_batch import copied, keep_samples
 from htmu_diag.recording.recorder import Recorder
+from htmu_diag.recording.temperature import temperature_of
 from htmu_diag.sinks import PageSink
+from htmu_diag.sinks.chosen import SinkLike, chosen_sinks
 from htmu_diag.storage import FolderLocked, Store
 from htmu_diag.storage import run_info as default_run_info
+from htmu_diag.storage.run_folder import OnExists, run_folder
 from htmu_diag.undisturbed import undisturbed
 
 __all__ = ["watch"]

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
+from htmu_diag.counting.counter import shares_parameters
 from htmu_diag.errors import InputError, MeasurementError
-from htmu_diag.monitor.counter import shares_parameters
 from htmu_diag.probes import StepContext
 from htmu_diag.recording.complaints import Complaints
 

@@ -1,1 +1,1 @@
-"""Recording: a measured step stored first, then diagnosed, then passed to the sinks; errors contained."""
+"""Recording, off the training thread: a step is stored first, diagnosed, passed to the sinks; errors contained."""

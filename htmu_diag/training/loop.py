@@ -17,9 +17,9 @@ from htmu_diag.config import MonitorConfig, TrainConfig, as_dict, to_yaml
 from htmu_diag.errors import StorageError
 from htmu_diag.files import storage_errors, write_atomically
 from htmu_diag.monitor import Monitor, watch
-from htmu_diag.monitor.chosen_sinks import SinkLike
 from htmu_diag.monitor.plan import Plan
 from htmu_diag.sinks import PageSink, TensorBoardSink
+from htmu_diag.sinks.chosen import SinkLike
 from htmu_diag.storage import run_info
 from htmu_diag.training.checkpoints import latest_checkpoint, load_checkpoint, save_checkpoint
 from htmu_diag.training.interruption import Interruption

@@ -53,6 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "files": set(),
     "model": set(),
     "ranks": set(),
+    "counting": {"model"},
     "matrices": {"model"},
     "operators": {"model", "matrices"},
     "solvers": {"matrices", "operators"},
@@ -62,7 +63,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": ANALYSIS | {"storage", "ui"},
     "sinks": ANALYSIS | {"storage", "ui", "report"},
     "recording": ANALYSIS | MEASURE | {"storage", "report", "sinks"},
-    "monitor": ANALYSIS | MEASURE | {"storage", "report", "sinks", "recording"},
+    "monitor": ANALYSIS | MEASURE | {"counting", "storage", "report", "sinks", "recording"},
     "model_analysis": {"offline"},  # the former name
     "offline": ANALYSIS | MEASURE | {"storage", "report", "sinks", "recording"},
     "config": ANALYSIS,

@@ -6,8 +6,8 @@ import pytest
 
 import htmu_diag
 from htmu_diag.errors import InputError
-from htmu_diag.monitor.chosen_sinks import chosen_sinks
 from htmu_diag.sinks import ConsoleSink, JSONLSink, MemorySink, PageSink, TensorBoardSink
+from htmu_diag.sinks.chosen import chosen_sinks
 from htmu_diag.storage import Store
 from tests.monitor.helpers import Task
 

@@ -26,8 +26,8 @@ from typing import Any, cast
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from htmu_diag.counting.rounds import Rounds
 from htmu_diag.model.names import clean_name
-from htmu_diag.monitor.rounds import Rounds
 
 __all__ = ["StepCounter", "inner_optimizer", "shares_parameters"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 
-from htmu_diag.monitor.counter import StepCounter
+from htmu_diag.counting.counter import StepCounter
 from tests.monitor.helpers import Task
 
 Counted = tuple[StepCounter, list[int]]

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from htmu_diag.errors import InputError, StorageError
-from htmu_diag.storage import FolderLock, holds_a_run
+from htmu_diag.storage.lock import FolderLock
+from htmu_diag.storage.log import holds_a_run
 
 __all__ = ["OnExists", "RunFolder", "run_folder"]
 

@@ -1,0 +1,3 @@
+from tests.monitor.conftest import task
+
+__all__ = ["task"]
