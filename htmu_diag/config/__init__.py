@@ -1,6 +1,8 @@
 """Typed YAML configurations."""
 
-from htmu_diag.config.load import as_dict, config_parser, differences, keys, load_config, to_yaml
+from htmu_diag.config.bundled import bundled
+from htmu_diag.config.load import as_dict, config_parser, differences, keys, load_config, to_yaml, used
+from htmu_diag.config.overrides import joined
 from htmu_diag.config.schema import (
     CheckpointConfig,
     DataConfig,
@@ -9,6 +11,7 @@ from htmu_diag.config.schema import (
     OptimizerConfig,
     TrainConfig,
 )
+from htmu_diag.config.used import set_in_vain
 
 __all__ = [
     "CheckpointConfig",
@@ -18,9 +21,13 @@ __all__ = [
     "OptimizerConfig",
     "TrainConfig",
     "as_dict",
+    "bundled",
     "config_parser",
     "differences",
+    "joined",
     "keys",
     "load_config",
+    "set_in_vain",
     "to_yaml",
+    "used",
 ]

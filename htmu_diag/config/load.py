@@ -11,22 +11,27 @@ import json
 import re
 import typing
 from argparse import ArgumentError
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jsonargparse import ArgumentParser
 
+from htmu_diag.config.bundled import bundled, bundled_path
+from htmu_diag.config.meanings import suggestion
+from htmu_diag.config.overrides import joined, split
 from htmu_diag.config.schema import TrainConfig
+from htmu_diag.config.used import set_in_vain, unused
 from htmu_diag.errors import ConfigError, InputError
+from htmu_diag.nearest import nearest
 from htmu_diag.plain_files import read_text
 from htmu_diag.plain_yaml import loads_yaml
 
 _LARGEST = 1024 * 1024  # bytes of a configuration
 _LARGEST_VALUE = 10_000  # characters of one of its values
 
-__all__ = ["as_dict", "config_parser", "differences", "keys", "load_config", "to_yaml"]
+__all__ = ["as_dict", "config_parser", "differences", "keys", "load_config", "to_yaml", "used"]
 
 
 def config_parser() -> ArgumentParser:
@@ -37,16 +42,16 @@ def config_parser() -> ArgumentParser:
 
 
 def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -> TrainConfig:
-    """The run that a YAML file and overrides ("--optimizer.lr=0.05") describe; later overrides win.
+    """The run that a YAML file and overrides ("--optimizer.lr=0.05", or in two) describe; later overrides win.
 
-    Raises ConfigError for a missing or unreadable file, an unknown key (naming the nearest right one) or a bad value.
+    path: a file, or the name of one that comes with the package ("digits_mlp"). Raises ConfigError for a missing or
+    unreadable file, an unknown key (naming the nearest right one) or a bad value.
     """
-    for option in overrides:
-        if not option.startswith("--") or "=" not in option:
-            raise ConfigError(f"{option!r} is not an override; write --section.key=value, such as --optimizer.lr=0.05")
-        _refuse_unknown([option[2:].split("=", 1)[0]], "the command line")
+    given = joined(overrides, keys())
+    for option in given:
+        _refuse_unknown([split(option, keys())[0]], "the command line")
         _refuse_references(option)
-    arguments = [*_options(path), *overrides]
+    arguments = [*_options(path), *given]
     parser = config_parser()
     try:
         parsed = parser.instantiate(parser.parse_args(arguments))
@@ -62,13 +67,22 @@ def keys() -> tuple[str, ...]:
 
 def as_dict(config: TrainConfig) -> dict[str, Any]:
     """The configuration as nested dicts of plain values, as YAML and JSON hold them."""
-    plain: dict[str, Any] = yaml.safe_load(to_yaml(config))
+    plain: dict[str, Any] = _lists(dataclasses.asdict(config))
     return plain
 
 
+def used(config: TrainConfig) -> dict[str, Any]:
+    """`as_dict` without the keys that the chosen model, data set and optimizer do not read."""
+    return _without(as_dict(config), unused(config))
+
+
 def to_yaml(config: TrainConfig) -> str:
-    """The configuration as a YAML file that ``load_config`` reads back to an equal value."""
-    return yaml.safe_dump(_lists(dataclasses.asdict(config)), sort_keys=False)
+    """The configuration as a YAML file that ``load_config`` reads back to an equal value.
+
+    Left out is what nothing reads and nobody set.
+    """
+    idle = set(unused(config)) - set(set_in_vain(config))
+    return yaml.safe_dump(_without(as_dict(config), idle), sort_keys=False)
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
@@ -79,13 +93,18 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
 
 def _options(path: str | Path | None) -> list[str]:
     """The file's values as overrides, so that file and command line take the same way."""
-    content = {} if path is None else _read(Path(path))
+    content = {} if path is None else _read(_file(path))
     _refuse_unknown(_flat_keys(content), str(path))
     given = _flat_items(content)
     options = [f"--{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in given]
     for option in options:
         _refuse_references(option)
     return options
+
+
+def _file(path: str | Path) -> Path:
+    """The file itself; where there is none of that name, the one that comes with the package."""
+    return Path(path) if Path(path).is_file() else bundled_path(str(path)) or Path(path)
 
 
 def _refuse_references(option: str) -> None:
@@ -109,15 +128,20 @@ def _read(path: Path) -> Mapping[str, Any]:
         return {}
     if not isinstance(content, dict):
         raise ConfigError(
-            f"{path}: holds a {type(content).__name__}, not keys with values; see configs/digits_mlp.yaml"
+            f"{path}: holds a {type(content).__name__}, not keys with values; "
+            "`htmu train digits_mlp --print-config` prints a right one"
         )
     return content
 
 
 def _nearby(path: Path) -> str:
+    name = nearest(path.stem, bundled())
     present = sorted(str(found) for found in path.parent.glob("*.yaml"))
-    close = difflib.get_close_matches(str(path), present, n=1, cutoff=0.5) or present[:4]
-    return f"did you mean {' or '.join(close)}?" if close else f"there is no YAML file in {path.parent}"
+    close = difflib.get_close_matches(str(path), present, n=1, cutoff=0.5)
+    if name is not None and (not close or name == path.stem):
+        return f"did you mean {name!r}, which comes with the package?"
+    close = close or present[:4]
+    return f"did you mean {' or '.join(close)}?" if close else f"pass a YAML file, or one of {', '.join(bundled())}"
 
 
 def _refuse_unknown(given: Sequence[str], where: str) -> None:
@@ -127,19 +151,7 @@ def _refuse_unknown(given: Sequence[str], where: str) -> None:
         if inside:
             raise ConfigError(f"{where}: {key!r} is a section, not a value; its keys are {', '.join(inside)}")
         if key not in known:
-            raise ConfigError(f"{where}: unknown key {key!r}; {_suggestion(key, known)}")
-
-
-def _suggestion(key: str, known: Sequence[str]) -> str:
-    """The nearest right key: by its last part first ("lr" -> "optimizer.lr"), then by spelling."""
-    last = key.rpartition(".")[2]
-    same_name = [name for name in known if name.rpartition(".")[2] == last]
-    by_part = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    by_name = difflib.get_close_matches(last, [name.rpartition(".")[2] for name in known], n=1, cutoff=0.6)
-    close = same_name or by_part or [name for name in known if name.rpartition(".")[2] in by_name]
-    if close:
-        return f"did you mean {' or '.join(repr(name) for name in close)}?"
-    return "see `htmu train --help` for every key"
+            raise ConfigError(f"{where}: unknown key {key!r}; {suggestion(key, known)}")
 
 
 def _flat_keys(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -161,6 +173,14 @@ def _dataclass_keys(kind: type, prefix: str = "") -> Iterator[str]:
             yield from _dataclass_keys(typing.cast(type, hint), f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}"
+
+
+def _without(tree: Mapping[str, Any], left_out: Collection[str], prefix: str = "") -> dict[str, Any]:
+    return {
+        key: _without(value, left_out, f"{prefix}{key}.") if isinstance(value, dict) else value
+        for key, value in tree.items()
+        if f"{prefix}{key}" not in left_out
+    }
 
 
 def _lists(value: Any) -> Any:

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from htmu_diag.analysis import StepRecord
-from htmu_diag.config import MonitorConfig, TrainConfig, as_dict, to_yaml
+from htmu_diag.config import MonitorConfig, TrainConfig, to_yaml, used
 from htmu_diag.errors import StorageError
 from htmu_diag.files import storage_errors, write_atomically
 from htmu_diag.monitor import Monitor, watch
@@ -149,7 +149,7 @@ def _watch(state: State, config: TrainConfig, out: Path) -> Monitor:
         sinks=_sinks(chosen, out),
         usual_sinks=False,
         settings=chosen.settings,
-        run_info=run_info(as_dict(config), seed=config.seed),
+        run_info=run_info(used(config), seed=config.seed),
         start_step=state.step,
         on_exists="continue",  # this folder is known to be this run's
         batch_size=config.data.batch_size,

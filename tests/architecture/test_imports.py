@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[2] / "htmu_diag"
 GROUND = {
     "errors",
     "kinds",
+    "nearest",
     "plugins",
     "skipped",
     "spectrum",
@@ -36,6 +37,7 @@ MIDDLE = {"storage", "report", "sinks", "recording", "monitor", "offline", "conf
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "kinds": set(),
+    "nearest": set(),
     "plugins": set(),
     "skipped": set(),
     "spectrum": set(),

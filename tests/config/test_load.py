@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from htmu_diag.analysis import Options
-from htmu_diag.config import OptimizerConfig, TrainConfig, as_dict, differences, keys, load_config, to_yaml
+from htmu_diag.config import OptimizerConfig, TrainConfig, as_dict, bundled, differences, keys, load_config, to_yaml
 from htmu_diag.errors import ConfigError
 
 SHIPPED = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
@@ -35,6 +35,27 @@ def test_an_override_wins_over_the_file_and_the_last_override_over_the_first(tmp
     path = write(tmp_path, "optimizer: {lr: 1e-3, momentum: 0.5}\n")
     config = load_config(path, ["--optimizer.lr=0.2", "--optimizer.lr=0.3"])
     assert (config.optimizer.lr, config.optimizer.momentum) == (0.3, 0.5)
+
+
+def test_a_value_may_follow_after_a_space_or_an_equals_sign() -> None:
+    one, other = (load_config(None, given) for given in (["--steps", "9", "--seed=3"], ["--steps=9", "--seed", "3"]))
+    assert one == other
+    assert (one.steps, one.seed) == (9, 3)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_a_shipped_config_is_found_by_its_name_wherever_one_stands(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert path.stem in bundled()
+    assert load_config(path.stem) == load_config(path)
+
+
+def test_a_file_of_ones_own_wins_over_a_shipped_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits_mlp").write_text("steps: 3\n")
+    assert load_config("digits_mlp").steps == 3
 
 
 def test_lists_are_read_from_the_file_and_the_command_line(tmp_path: Path) -> None:
@@ -66,7 +87,7 @@ def test_a_path_with_a_space_is_read(tmp_path: Path) -> None:
         ("--model.heads=3", "model.embedding is 128; it must be a multiple of 3 heads"),
         ("--data.random_labels=2", "data.random_labels is 2.0; it must be in [0, 1]"),
         ("--steps=0", "steps is 0; it must be at least 1"),
-        ("--steps", "write --section.key=value"),
+        ("--steps", "--steps has no value; write --steps=VALUE"),
         ("steps=3", "write --section.key=value"),
     ],
 )
