@@ -6,7 +6,7 @@ BIN := .venv/bin
 .PHONY: demo test quick check gpu clean
 
 demo: .venv/.train
-	$(BIN)/python -m htmu_diag train configs/digits_mlp.yaml
+	$(BIN)/python -m htmu_diag train digits_mlp
 
 test: .venv/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2

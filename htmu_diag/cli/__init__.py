@@ -6,7 +6,6 @@ that htmu_diag raises on purpose becomes one line on stderr and exit code 2.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import sys
@@ -15,6 +14,7 @@ from typing import cast
 
 from htmu_diag._version import __version__
 from htmu_diag.errors import HTMUError
+from htmu_diag.nearest import did_you_mean
 from htmu_diag.safe_text import one_line
 
 __all__ = ["COMMANDS", "main"]
@@ -32,17 +32,41 @@ COMMANDS = {
     "fetch": ("fetch", "download the files of mnist or cifar10"),
 }
 
+# what others call a command
+_CALLED = {
+    "fit": "train",
+    "run": "train",
+    "watch": "train",
+    "measure": "analyze",
+    "analyse": "analyze",
+    "diagnose": "analyze",
+    "ls": "show",
+    "table": "show",
+    "summary": "show",
+    "status": "show",
+    "diff": "compare",
+    "html": "report",
+    "page": "report",
+    "csv": "export",
+    "pandas": "export",
+    "download": "fetch",
+    "grid": "sweep",
+}
+
 EXAMPLES = """\
 examples:
-  htmu train configs/digits_mlp.yaml
-  htmu train configs/digits_mlp.yaml --optimizer.lr=0.05 --model.widths=[256,256]
-  htmu train configs/stdlib_char_gpt.yaml --out runs/chars
-  htmu train configs/stdlib_char_gpt.yaml --out runs/chars --resume
+  htmu train digits_mlp
+  htmu train digits_mlp --optimizer.lr 0.05 --model.widths=[256,256]
+  htmu train stdlib_char_gpt --out runs/chars
+  htmu train stdlib_char_gpt --out runs/chars --resume
   htmu analyze model.safetensors --out report
   htmu analyze runs/chars/checkpoints --out runs/chars-curves
   htmu show runs/chars
   htmu compare runs/chars runs/slow
+  htmu export runs/chars --csv > chars.csv
   htmu report runs/chars runs/slow --out compared.html
+  htmu sweep temperature
+  htmu correlate runs/* --target test/accuracy
   htmu fetch cifar10
   tensorboard --logdir runs
 """
@@ -102,9 +126,8 @@ def _help() -> str:
 
 
 def _unknown(name: str) -> str:
-    close = difflib.get_close_matches(name, COMMANDS, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"the commands are {', '.join(COMMANDS)}"
-    return f"unknown command {name!r}; {hint}"
+    commands = f"the commands are {', '.join(COMMANDS)}"
+    return f"unknown command {name!r}; {did_you_mean(name, COMMANDS, commands, _CALLED)}"
 
 
 def _refuse(message: str) -> int:

@@ -79,7 +79,7 @@ def _choices(given: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """Of everything that ``htmu analyze`` takes."""
     made = Arguments(
         prog="htmu analyze",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,7 +10,7 @@ from pathlib import Path
 from htmu_diag.cli.arguments import Arguments
 from htmu_diag.errors import ConfigError
 
-__all__ = ["run"]
+__all__ = ["parser", "run"]
 
 EPILOG = """\
 examples:
@@ -24,7 +23,7 @@ examples:
 
 def run(arguments: Sequence[str]) -> int:
     """Print the tables; returns 0. Raises HTMUError for paths that hold no runs and a target that they do not have."""
-    given = _parser().parse_args(arguments)
+    given = parser().parse_args(arguments)
     if not given.paths and not given.zoo:
         raise ConfigError("htmu correlate needs run folders, a sweep, a table, or --zoo DIR; see --help")
     from htmu_diag.experiments.correlate import correlate, read_runs
@@ -48,7 +47,8 @@ def _make_zoo(out: Path) -> None:
     print(f"{finished.done} networks in {out}, {finished.failed} failed\n")
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
+    """Of everything that ``htmu correlate`` takes."""
     made = Arguments(
         prog="htmu correlate",
         description="Rank correlation of every metric with a target over runs and within runs, beside trivial "

@@ -13,7 +13,7 @@ from htmu_diag.files import write_atomically
 from htmu_diag.storage import load_run
 from htmu_diag.storage.export import export, write_parquet
 
-__all__ = ["run"]
+__all__ = ["parser", "run"]
 
 EPILOG = """\
 examples:
@@ -25,20 +25,7 @@ examples:
 
 def run(arguments: Sequence[str]) -> int:
     """Write the table; returns 0. Raises StorageError for a folder that is no run, InputError for Parquet on stdout."""
-    parser = Arguments(
-        prog="htmu export",
-        description="The numbers of a run as a file: step, kind, layer, every quantity, verdict and reason. What the "
-        "run stored is taken; what has no numbers of this version is fitted now.",
-        epilog=EPILOG,
-    )
-    parser.add_argument("run", metavar="RUN", help="the run's folder (log_dir)")
-    form = parser.add_mutually_exclusive_group(required=True)
-    form.add_argument("--csv", action="store_true", help="one line a layer and step")
-    form.add_argument("--json", action="store_true", help="a list of objects")
-    form.add_argument("--parquet", action="store_true", help="where pyarrow is installed")
-    parser.add_argument("--out", metavar="FILE", help="where to (default: stdout)")
-    parser.add_argument("--stored", action="store_true", help="fit nothing: stored numbers only, of any version")
-    given = parser.parse_args(arguments)
+    given = parser().parse_args(arguments)
     records = load_run(given.run).records(fit=not given.stored)
     out = Path(given.out) if given.out else None
     if given.parquet:
@@ -52,3 +39,21 @@ def run(arguments: Sequence[str]) -> int:
         export(records, "csv" if given.csv else "json", text)
         write_atomically(out, text.getvalue().encode(), fsync=False)
     return 0
+
+
+def parser() -> Arguments:
+    """Of everything that ``htmu export`` takes."""
+    made = Arguments(
+        prog="htmu export",
+        description="The numbers of a run as a file: step, kind, layer, every quantity, verdict and reason. What the "
+        "run stored is taken; what has no numbers of this version is fitted now.",
+        epilog=EPILOG,
+    )
+    made.add_argument("run", metavar="RUN", help="the run's folder (log_dir)")
+    form = made.add_mutually_exclusive_group(required=True)
+    form.add_argument("--csv", action="store_true", help="one line a layer and step")
+    form.add_argument("--json", action="store_true", help="a list of objects")
+    form.add_argument("--parquet", action="store_true", help="where pyarrow is installed")
+    made.add_argument("--out", metavar="FILE", help="where to (default: stdout)")
+    made.add_argument("--stored", action="store_true", help="fit nothing: stored numbers only, of any version")
+    return made

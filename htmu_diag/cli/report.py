@@ -8,7 +8,7 @@ from pathlib import Path
 from htmu_diag.cli.arguments import Arguments
 from htmu_diag.sinks.page import PAGE, write_page
 
-__all__ = ["run"]
+__all__ = ["parser", "run"]
 
 EPILOG = """\
 examples:
@@ -19,15 +19,20 @@ examples:
 
 def run(arguments: Sequence[str]) -> int:
     """Write the page and print its path; returns 0."""
-    parser = Arguments(
-        prog="htmu report",
-        description="One HTML page of one run or several: every layer, every step, comparison. It opens from a disk.",
-        epilog=EPILOG,
-    )
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder (log_dir); the first one opens")
-    parser.add_argument("--out", metavar="FILE", help=f"where to write it (default: {PAGE} in the first run's folder)")
-    given = parser.parse_args(arguments)
+    given = parser().parse_args(arguments)
     folders = [Path(run) for run in given.runs]
     out = Path(given.out) if given.out else folders[0] / PAGE
     print(write_page(folders, out))
     return 0
+
+
+def parser() -> Arguments:
+    """Of everything that ``htmu report`` takes."""
+    made = Arguments(
+        prog="htmu report",
+        description="One HTML page of one run or several: every layer, every step, comparison. It opens from a disk.",
+        epilog=EPILOG,
+    )
+    made.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder (log_dir); the first one opens")
+    made.add_argument("--out", metavar="FILE", help=f"where to write it (default: {PAGE} in the first run's folder)")
+    return made

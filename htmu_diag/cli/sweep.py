@@ -15,7 +15,7 @@ from htmu_diag.cli.arguments import Arguments
 from htmu_diag.errors import ConfigError
 from htmu_diag.experiments.plan import bundled, load_sweep
 
-__all__ = ["run"]
+__all__ = ["parser", "run"]
 
 INTERRUPTED, SOME_FAILED = 130, 1
 
@@ -32,7 +32,7 @@ examples:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a sweep; returns 0, 1 where some runs failed, 130 after an interruption."""
-    given = _parser().parse_args(arguments)
+    given = parser().parse_args(arguments)
     if given.workers < 1:
         raise ConfigError(f"--workers: {given.workers}; pass 1 or more")
     sweep = load_sweep(given.sweep)
@@ -69,7 +69,8 @@ def _show_page(sweep: object, out: Path) -> None:
     print(f"page:    {path}")
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
+    """Of everything that ``htmu sweep`` takes."""
     made = Arguments(
         prog="htmu sweep",
         description="Run a list of configurations times seeds and write one page about them.",

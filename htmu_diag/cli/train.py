@@ -5,31 +5,34 @@ The configuration is checked and the output folder is refused or accepted before
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from htmu_diag.cli.arguments import Arguments
-from htmu_diag.config import TrainConfig, config_parser, load_config, to_yaml
+from htmu_diag.config import TrainConfig, bundled, config_parser, joined, keys, load_config, set_in_vain, to_yaml
 from htmu_diag.errors import ConfigError, StorageError
 
-__all__ = ["run"]
+__all__ = ["parser", "run"]
 
 EPILOG = """\
 examples:
-  htmu train configs/digits_mlp.yaml
-  htmu train configs/digits_mlp.yaml --optimizer.lr=0.05 --out runs/slow
-  htmu train configs/digits_mlp.yaml --model.widths=[256,256] --data.random_labels=1
-  htmu train configs/digits_mlp.yaml --print-config > mine.yaml
+  htmu train digits_mlp
+  htmu train digits_mlp --optimizer.lr 0.05 --out runs/slow
+  htmu train digits_mlp --model.widths=[256,256] --data.random_labels=1
+  htmu train digits_mlp --print-config > mine.yaml && htmu train mine.yaml --steps 20000
 """
 
 
 def run(arguments: Sequence[str]) -> int:
     """Train; returns 0, or 130 after an interruption that was saved."""
-    known, overrides = _parser().parse_known_args(arguments)
+    made = parser()
+    known, overrides = made.parse_known_args(joined(arguments, keys(), made.options()))
     config = load_config(known.config, overrides)
+    for key, name in set_in_vain(config).items():
+        print(f"htmu: {key} has no effect: {name} does not use it", file=sys.stderr)
     if known.print_config:
         print(to_yaml(config), end="")
         return 0
@@ -44,18 +47,20 @@ def _train(config: TrainConfig, out: Path, resume: bool) -> int:
     return run_session(config, out, resume=resume)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = Arguments(
+def parser() -> Arguments:
+    """Of what ``htmu train`` takes beside the keys of the configuration."""
+    made = Arguments(
         prog="htmu train",
         description="Train a model from a YAML file and watch its spectra. Any key of the file can be overridden.",
-        epilog=f"{EPILOG}\nkeys and their defaults:\n{_keys_help()}",
+        epilog=f"{EPILOG}\nconfigurations that come with the package: {', '.join(bundled())}\n\n"
+        f"keys and their defaults:\n{_keys_help()}",
         usage="htmu train CONFIG [--key.sub=value ...] [--out DIR] [--resume] [--print-config]",
     )
-    parser.add_argument("config", metavar="CONFIG", help="a YAML file, such as configs/digits_mlp.yaml")
-    parser.add_argument("--out", metavar="DIR", help="the run's folder (default: runs/<config name>-<time>)")
-    parser.add_argument("--resume", action="store_true", help="continue the run in --out from its newest checkpoint")
-    parser.add_argument("--print-config", action="store_true", help="print the complete configuration and stop")
-    return parser
+    made.add_argument("config", metavar="CONFIG", help="a YAML file, or the name of one that comes with the package")
+    made.add_argument("--out", metavar="DIR", help="the run's folder (default: runs/<config name>-<time>)")
+    made.add_argument("--resume", action="store_true", help="continue the run in --out from its newest checkpoint")
+    made.add_argument("--print-config", action="store_true", help="print the complete configuration and stop")
+    return made
 
 
 def _keys_help() -> str:

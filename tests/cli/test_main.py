@@ -37,7 +37,15 @@ def test_help_names_every_command_and_gives_examples(capsys: pytest.CaptureFixtu
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
     assert all(f"  {name} " in text for name in COMMANDS)
-    assert "htmu train configs/digits_mlp.yaml" in text
+    assert all(f"\n  htmu {name} " in text for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_every_command_has_an_example_of_it(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([name, "--help"])
+    assert caught.value.code == 0
+    assert f"\n  htmu {name}" in capsys.readouterr().out.partition("examples:")[2]
 
 
 def test_help_of_train_explains_every_key(capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,6 +64,34 @@ def test_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_mistyped_command_is_answered_with_the_right_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert "did you mean 'train'?" in refusal(["trian"], capsys)
+
+
+def test_a_command_by_another_name_is_answered_with_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "did you mean 'compare'?" in refusal(["diff"], capsys)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["show", "--stp", "3", "run"], "did you mean '--step'?"),
+        (["fetch", "cifar"], "did you mean 'cifar10'?"),
+        (["train", "digits_mlp", "--resum"], "did you mean '--resume'?"),
+        (["train", "digits_mlp", "--out"], "--out: expected one argument"),
+        (["train", "digits_mpl"], "did you mean 'digits_mlp', which comes with the package?"),
+        (["train", "nowhere/digits_mlp.yaml"], "did you mean 'digits_mlp', which comes with the package?"),
+    ],
+)
+def test_a_mistyped_word_is_answered_with_the_right_one(
+    given: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said in refusal(given, capsys)
+
+
+def test_a_key_that_the_model_does_not_use_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "digits_cnn", "--model.heads", "8", "--print-config"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == "htmu: model.heads has no effect: lenet does not use it\n"
+    assert "widths" not in printed.out
 
 
 def test_a_mistyped_key_is_answered_with_the_right_one(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
