@@ -61,31 +61,32 @@ def diagnose(spectrum: Spectrum | npt.ArrayLike, options: Options | None = None,
 
 
 def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats, options: Options) -> Diagnosis:
-    source, rng = spectrum.source, options.rng(spectrum.source)
+    source = spectrum.source
     orientation = source.kind.orientation
     kernel = orientation == "inverse"
-    tail = fit_power_law(positive, bootstrap=options.bootstrap, rng=rng)
+    tail = fit_power_law(positive, bootstrap=options.bootstrap, rng=options.rng(source))
     rounded = np.concatenate([np.zeros(spectrum.values.size - positive.size), positive])  # else rounding is a bulk
     bulk = fit_marchenko_pastur(rounded, source.gamma)
     htmp = fit_htmp(positive, source.gamma, orientation=orientation)
     noise, allowed = scanned_noise_exponent(positive.size, source.gamma), allowed_by_shape(rounded, source)
     near_zero = near_zero_share(allowed, source.gamma)
     gaps = gap_ratio(positive)
+    phase = classify(phase_evidence(allowed, near_zero, tail, bulk, source.gamma, noise))
     return Diagnosis(
         spectrum,
         shape,
-        tail,
+        tail.as_of_noise() if phase.phase.is_noise else tail,
         lower=fit_power_law(positive, tail="lower") if source.kind.lower_tail else None,
         bulk=bulk,
         htmp=htmp,
         htmp_other=fit_htmp(positive, source.gamma, orientation="direct" if kernel else "inverse"),
-        inverse_gamma=fit_inverse_gamma(positive, bootstrap=options.bootstrap, rng=rng) if kernel else None,
+        inverse_gamma=fit_inverse_gamma(positive) if kernel else None,
         htmp_bulk=None if kernel else fit_htmp_bulk(positive, source.gamma, bulk),
         gaps=gaps,
         repulsion=read_repulsion(positive, source.gamma, htmp, gaps, inverse=kernel),
         alpha_noise=noise_exponent(tail, source.gamma),
         prediction=predict(htmp, tail),
-        phase=classify(phase_evidence(allowed, near_zero, tail, bulk, source.gamma, noise)),
+        phase=phase,
         near_zero=near_zero,
     )
 

@@ -68,9 +68,11 @@ class Diagnosis:
 
     @property
     def verdict(self) -> str:
-        """The phase in words; for spectra without phases, whether their tail is a power law."""
+        """The phase in words, or what else the spectrum is; without either, whether the tail is a power law."""
         if self.phase.phase is not Phase.UNDETERMINED:
             return str(self.phase.phase.value)
+        if self.phase.name:
+            return self.phase.name
         word = self.tail.verdict.word
         return {"fits": "power-law tail", "ruled out": "no power law"}.get(word, word)
 

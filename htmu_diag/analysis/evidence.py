@@ -9,6 +9,7 @@ import numpy as np
 from htmu_diag.fits import BulkFit, TailFit
 from htmu_diag.spectrum import Floats, Source
 from htmu_diag.theory import Evidence
+from htmu_diag.theory.near_zero import noise_quartiles
 from htmu_diag.theory.spikes import bbp_threshold, population_spike
 
 __all__ = ["allowed_by_shape", "phase_evidence"]
@@ -35,7 +36,19 @@ def phase_evidence(
         alpha_noise,
         tail.n_tail / max(values.size, 1),
         math.log10(values[-1] / tail.xmin) if tail.xmin > 0 else math.nan,
+        *_widths(values, gamma),
     )
+
+
+def _widths(values: Floats, gamma: float) -> tuple[float, float]:
+    """Of the spectrum and of its middle half, in units of its median, over those of noise; NaN without a median."""
+    median = float(np.median(values)) if values.size else 0.0
+    if not median > 0:
+        return math.nan, math.nan
+    low, high = np.quantile(values, (0.25, 0.75))
+    of_noise = noise_quartiles(gamma)
+    whole, half = 4 * math.sqrt(gamma) / of_noise[1], (of_noise[2] - of_noise[0]) / of_noise[1]
+    return float(values[-1] - values[0]) / median / whole, float(high - low) / median / half
 
 
 def _strength(bulk: BulkFit, gamma: float) -> float:

@@ -62,7 +62,7 @@ def bulk_numbers(fit: BulkFit) -> dict[str, float]:
 
 def inverse_gamma_numbers(fit: LawFit) -> dict[str, float]:
     shape = fit.parameters.get("shape", np.nan)
-    return {"inverse_gamma_shape": shape, "inverse_gamma_ks": fit.ks_distance, "inverse_gamma_p": fit.p_value}
+    return {"inverse_gamma_shape": shape, "inverse_gamma_ks": fit.ks_distance}
 
 
 def htmp_bulk_numbers(fit: LawFit) -> dict[str, float]:

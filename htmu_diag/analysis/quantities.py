@@ -106,8 +106,6 @@ _ROWS = (
              "Shape of the inverse Gamma law fitted near zero.", of_weights=False),
     Quantity("inverse_gamma_ks", "D_IG", "1", 0, 1,
              "KS distance of the lowest eigenvalues to that law.", of_weights=False),
-    Quantity("inverse_gamma_p", "p_IG", "1", 0, 1,
-             "p-value of that KS distance, by parametric bootstrap.", of_weights=False),
     # local repulsion and phase
     Quantity("gap_ratio", "<r>", "1", 0, 1,
              "Mean ratio of neighbouring gaps: 0.5307 (GOE) to 0.3863 (Poisson).", overview=True),

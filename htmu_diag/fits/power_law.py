@@ -29,6 +29,8 @@ _RULED_OUT = 0.1
 # KS distance beyond that of nine exact samples in ten. Tails are power laws only in the limit, and 10,000 values tell
 # |Student t| from one in a third of the samples; those are off by 0.001 to 0.017, what is none by 0.02 to 0.14
 _TOLERANCE = 0.015
+# A power law with so small an exponent over so many decades is one, though it ends: a bulk's edge has 4.6 and more
+_LONG_ALPHA, _LONG_DECADES = 3.0, 1.0
 _MIN_REPLICATES = 30  # fewer say nothing about a share of 0.1, or about a spread
 # Clauset, Shalizi & Newman 2009, section 3.1: about where the continuous law stands in for the discrete one
 _LEAST_WHOLE = 10.0
@@ -54,8 +56,9 @@ def fit_power_law(
     difference.
 
     The status is not_a_power_law where a tail with a finite end is far likelier (``tail_end``), or where the p-value is
-    below 0.1 and the KS distance more than 0.015 beyond that of nine replicates in ten; the numbers are given all the
-    same, and `TailFit.verdict` says what they are good for. Whole numbers from a low xmin on are told in the message of
+    below 0.1 and the KS distance more than 0.015 beyond that of nine replicates in ten; but a power law of alpha below
+    3 over a decade or more with a p-value of 0.1 or more "fits, then ends". The numbers are given all the same, and
+    `TailFit.verdict` says what they are good for. Whole numbers from a low xmin on are told in the message of
     an ok status. Raises InputError for anything but a flat array of real numbers and an xmin > 0.
     """
     if tail not in ("upper", "lower"):
@@ -72,7 +75,8 @@ def fit_power_law(
     fit = _estimate(data, found, tail, xmin)
     if bootstrap > 0:
         generator = np.random.default_rng(_SEED) if rng is None else rng
-        fit = _with_bootstrap(fit, bootstrap_tail(data, found, bootstrap, generator, fixed_xmin=xmin is not None))
+        replicates = bootstrap_tail(data, found, bootstrap, generator, fixed_xmin=xmin is not None)
+        fit = _with_bootstrap(fit, replicates, math.log10(float(data[-1]) / found.xmin))
     return replace(fit, cross_check=powerlaw_difference(data, found, xmin)) if cross_check else fit
 
 
@@ -86,15 +90,14 @@ def _estimate(data: Floats, found: ScanResult, tail: Tail, xmin: float | None) -
     stderr = (found.alpha - 1) / math.sqrt(found.n_tail)
     ended = end_statistic(data, found.start, own_only=xmin is not None)
     fit = TailFit(found.alpha, stderr, found.xmin, found.n_tail, data.size, found.ks_distance, tail=tail)
-    status = _ends(ended) if ended > 0 else _whole_numbers(data, found.xmin)
-    return replace(fit, alpha_interval=normal_interval(found.alpha, stderr), end_ratio=ended, status=status)
+    fit = replace(fit, alpha_interval=normal_interval(found.alpha, stderr), end_ratio=ended)
+    return _ended(fit) if ended > 0 else replace(fit, status=_whole_numbers(data, found.xmin))
 
 
-def _ends(statistic: float) -> Status:
-    message = (
-        f"a tail with a finite end is likelier (2 log ratio {statistic:.1f}); compare with a Marchenko-Pastur bulk"
-    )
-    return Status("not_a_power_law", message)
+def _ended(fit: TailFit) -> TailFit:
+    likelier = f"a tail with a finite end is likelier (2 log ratio {fit.end_ratio:.1f})"
+    status = Status("not_a_power_law", f"{likelier}; compare with a Marchenko-Pastur bulk")
+    return replace(fit, status=status, cause="finite end")
 
 
 def _whole_numbers(data: Floats, xmin: float) -> Status:
@@ -108,24 +111,38 @@ def _whole_numbers(data: Floats, xmin: float) -> Status:
     return Status("ok", message)
 
 
-def _with_bootstrap(fit: TailFit, replicates: TailBootstrap) -> TailFit:
+def _with_bootstrap(fit: TailFit, replicates: TailBootstrap, decades: float) -> TailFit:
+    """decades: from xmin to the largest value."""
     fit = replace(fit, p_value=replicates.p_value)
     if replicates.alphas.size >= _MIN_REPLICATES:
         low, high = log_interval(fit.alpha - 1, replicates.spread)
         fit = replace(fit, alpha_stderr=(fit.alpha - 1) * replicates.spread, alpha_interval=(1 + low, 1 + high))
-    if replicates.p_value >= _RULED_OUT or not fit.status.ok or replicates.alphas.size < _MIN_REPLICATES:
+    if replicates.alphas.size < _MIN_REPLICATES:
         return fit
-    return replace(fit, status=_misfit(replicates))
+    if not fit.status.ok:
+        return _long_up_to_its_end(fit, decades) if replicates.p_value >= _RULED_OUT else fit
+    if replicates.p_value >= _RULED_OUT:
+        return fit
+    return _nearly_exact(fit) if replicates.excess <= _TOLERANCE else _misfit(fit)
 
 
-def _misfit(replicates: TailBootstrap) -> Status:
-    if replicates.excess <= _TOLERANCE:
-        message = (
-            f"p = {replicates.p_value:.2g}, but the tail is off by less than {_TOLERANCE:g} more than an exact one is"
-        )
-        return Status("ok", f"{message}: a power law for most purposes; pass a larger xmin for a cleaner one")
-    message = f"the power law is ruled out (p = {replicates.p_value:.2g}); compare with other tails or laws"
-    return Status("not_a_power_law", message)
+def _long_up_to_its_end(fit: TailFit, decades: float) -> TailFit:
+    """Kept where it is steep and long enough to be no edge of a bulk."""
+    if fit.alpha >= _LONG_ALPHA or decades < _LONG_DECADES:
+        return fit
+    message = f"a power law over {decades:.1f} decades, then an end (2 log ratio {fit.end_ratio:.1f})"
+    return replace(fit, status=Status("ok", message), cause="then ends")
+
+
+def _nearly_exact(fit: TailFit) -> TailFit:
+    message = f"p = {fit.p_value:.2g}, but the tail is off by less than {_TOLERANCE:g} more than an exact one is"
+    remedy = "a power law for most purposes; pass a larger xmin for a cleaner one"
+    return replace(fit, status=Status("ok", f"{message}: {remedy}"))
+
+
+def _misfit(fit: TailFit) -> TailFit:
+    message = f"the power law is ruled out (p = {fit.p_value:.2g}); compare with other tails or laws"
+    return replace(fit, status=Status("not_a_power_law", message), cause=f"p {fit.p_value:.2g}")
 
 
 def _short_tail(found: ScanResult | None, xmin: float | None) -> Status:

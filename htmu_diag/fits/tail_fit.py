@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from htmu_diag.fits.results import UNKNOWN, Interval, Status
@@ -20,7 +20,8 @@ class TailVerdict:
     """What a tail fit is good for.
 
     word: "fits"; "ruled out" (another tail is likelier); "too few" (values, for any verdict); "no fit".
-    cause: why in two words ("finite end", "p 0.02"), empty where it fits. reason: the sentence.
+    cause: why in two words ("finite end", "p 0.02", "noise"); "then ends" of a long power law that fits up to an end;
+    else empty where it fits. reason: the sentence.
     """
 
     word: Literal["fits", "ruled out", "too few", "no fit"]
@@ -29,8 +30,10 @@ class TailVerdict:
 
     @property
     def label(self) -> str:
-        """For a cell of a table: the word, with the cause of "ruled out"."""
-        return f"{self.word} ({self.cause})" if self.word == "ruled out" and self.cause else self.word
+        """For a cell of a table: the word, with the cause of "ruled out" and the end of what fits up to one."""
+        if self.word == "ruled out" and self.cause:
+            return f"{self.word} ({self.cause})"
+        return f"{self.word}, {self.cause}" if self.word == "fits" and self.cause else self.word
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class TailFit:
     p_value: of the semi-parametric bootstrap (Clauset, Shalizi & Newman 2009, section 4.1); NaN where none was run.
     end_ratio: twice the log ratio by which a tail with a finite end is likelier (``tail_end``), 0 where none is made
     out.
+    cause: of the status, as in `TailVerdict`.
     cross_check: largest absolute difference in (alpha, xmin, ks_distance) from the powerlaw package; NaN if not asked.
     """
 
@@ -61,6 +65,7 @@ class TailFit:
     status: Status = _OK
     end_ratio: float = 0.0
     cross_check: float = math.nan
+    cause: str = ""
 
     @property
     def verdict(self) -> TailVerdict:
@@ -71,13 +76,19 @@ class TailFit:
             few = f"{self.n} values, where a verdict on a tail needs {_FEWEST}; use a larger matrix"
             return TailVerdict("too few", f"{self.n} values", few if self.n < _FEWEST else self.status.message)
         if not self.status.ok:
-            cause = "finite end" if self.end_ratio > 0 else f"p {self.p_value:.2g}"
-            return TailVerdict("ruled out", cause, self.status.message)
+            return TailVerdict("ruled out", self.cause, self.status.message)
         low, high = self.alpha_interval
         if not high - low <= _WIDEST:
             wide = f"alpha is anything from {low:.1f} to {high:.1f} (tail of {self.n_tail}); use a larger matrix"
             return TailVerdict("too few", f"tail of {self.n_tail}", wide)
-        return TailVerdict("fits", "", self.status.message)
+        return TailVerdict("fits", self.cause, self.status.message)
+
+    def as_of_noise(self) -> TailFit:
+        """This tail in a spectrum that is noise as a whole: what fits there is the edge of the bulk, no power law."""
+        if self.verdict.word != "fits":
+            return self
+        message = "the spectrum is that of noise, so its tail is the edge of a bulk; a few values look like any law"
+        return replace(self, cause="noise", status=Status("not_a_power_law", message))
 
     @property
     def exponent(self) -> float:

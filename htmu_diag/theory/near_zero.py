@@ -14,7 +14,7 @@ import numpy as np
 from htmu_diag.laws import MarchenkoPastur
 from htmu_diag.spectrum import Floats
 
-__all__ = ["near_zero_share"]
+__all__ = ["near_zero_share", "noise_quartiles"]
 
 NEAR = 1e-3  # of the median: a direction with a thirtieth of the typical singular value
 _QUARTILE = 0.75  # the median itself is near zero where half of the rank is gone
@@ -30,8 +30,14 @@ def near_zero_share(values: Floats, gamma: float) -> float:
 
 
 @lru_cache(maxsize=4096)
+def noise_quartiles(gamma: float) -> tuple[float, float, float]:
+    """Lower quartile, median and upper quartile of noise of ratio gamma and mean one."""
+    low, middle, high = MarchenkoPastur(gamma).ppf(np.array([1 - _QUARTILE, 0.5, _QUARTILE]))
+    return float(low), float(middle), float(high)
+
+
+@lru_cache(maxsize=4096)
 def _noise(gamma: float) -> tuple[float, float, float]:
     """Upper quartile of noise of mean one, what is near zero there, and the share of noise that lies below that."""
-    law = MarchenkoPastur(gamma)
-    quartile, median = law.ppf(np.array([_QUARTILE, 0.5]))
-    return float(quartile), NEAR * float(median), float(law.cdf(np.array([NEAR * median]))[0])
+    _, median, quartile = noise_quartiles(gamma)
+    return quartile, NEAR * median, float(MarchenkoPastur(gamma).cdf(NEAR * median))

@@ -1,5 +1,7 @@
 """The five-plus-one phases of training, from a few numbers of a spectrum, with the reason in words.
 
+A heavy tail is one that the verdict on the tail keeps (``TailFit.verdict``), and noise has none
+(``TailFit.as_of_noise``), so the two never contradict each other.
 The phases are those of Martin & Mahoney (JMLR 2021); the decision below replaces their visual reading by tests:
 is there mass near zero, is the bulk Marchenko-Pastur beside its spikes, how strong are these, is the tail a power law
 that is not what noise has. The numerical thresholds are ours (not checked against the paper) and named below; what they
@@ -12,10 +14,12 @@ import enum
 import math
 from dataclasses import dataclass, replace
 
+from htmu_diag.fits.intervals import Z95
 from htmu_diag.fits.tail_fit import TailVerdict
 
 __all__ = ["Evidence", "Phase", "PhaseReading", "classify"]
 
+FEWEST_EQUAL = 4  # two or three eigenvalues of noise may be equal by chance
 FEWEST = 20  # eigenvalues: with ten, four of five noise matrices look like anything
 COLLAPSED = 0.1  # share near zero beyond that of noise: a visible atom, far above what rounding leaves
 NOISE_LEVEL = 0.01  # p-value below which the bulk is called "not Marchenko-Pastur"
@@ -23,7 +27,9 @@ FURTHER_LEVEL = 0.001  # the same where nothing else has left the noise: one p-v
 STRONG = 3.0  # directions below this multiple of the strength from which they show have bled out rather than left
 HEAVY_ALPHA = 4.0  # exponents of eigenvalues below this count as heavy: variance of the entries is dominated by few
 LONG_SHARE, LONG_DECADES = 0.1, 0.4  # of the eigenvalues and of the axis: a shorter tail is a few values
-CUT_ALPHA, CUT_DECADES = 3.0, 1.0  # a power law that ends is heavy all the same where it is as steep and as long
+FEW_SHARE, MANY_DECADES = 0.05, 1.0  # or half as many values over a decade
+BELOW_NOISE = 1.64  # standard errors of log(alpha - 1) from noise's: one in twenty, on one side
+ALL_EQUAL = 0.05  # of the width of noise of the shape: what rounding of an orthogonal matrix leaves, in bfloat16 too
 _UNKNOWN = TailVerdict("no fit")
 
 
@@ -43,13 +49,19 @@ class Phase(str, enum.Enum):
         """0 (random-like) to 5 (rank-collapse), for a curve; 6 for undetermined, which is never logged."""
         return list(Phase).index(self)
 
+    @property
+    def is_noise(self) -> bool:
+        """Whether the bulk is noise and nothing is well apart from it: there is no tail but the bulk's edge."""
+        return self in (Phase.RANDOM_LIKE, Phase.BLEEDING_OUT)
+
 
 @dataclass(frozen=True)
 class Evidence:
     """What the decision rests on. Unknown numbers are NaN.
 
     dimension: number of eigenvalues that the shape allows. near_zero: share of them near zero beyond that of noise
-        (``theory.near_zero``).
+        (``theory.near_zero``). width, middle_width: from the smallest to the largest of them, and between their
+        quartiles, over the same of noise of this shape.
     bulk_p, n_spikes: of the Marchenko-Pastur fit, beside its spikes; spike_strength: of the largest, in units of the
         strength from which a direction shows (sqrt(gamma), Baik, Ben Arous & Peche 2005).
     tail: verdict on the power-law fit. alpha, alpha_high: its exponent and the upper end of the 95 % interval.
@@ -68,22 +80,32 @@ class Evidence:
     alpha_noise: float = math.inf
     tail_share: float = 0.0
     decades: float = 0.0
+    width: float = math.nan
+    middle_width: float = math.nan
 
 
 @dataclass(frozen=True)
 class PhaseReading:
-    """A phase, the sentence that says why, and how far the nearest deciding number is from its threshold (0 to 1)."""
+    """A phase, the sentence that says why, and how far the nearest deciding number is from its threshold (0 to 1).
+
+    name: what the spectrum is where that is known and no phase: "all equal", "mostly equal"; else empty.
+    """
 
     phase: Phase
     reason: str
     margin: float = math.nan
+    name: str = ""
 
 
 def classify(evidence: Evidence) -> PhaseReading:
     """The phase that the evidence supports."""
+    if evidence.dimension >= FEWEST_EQUAL and evidence.width < ALL_EQUAL:
+        return _all_equal(evidence)
     if evidence.dimension < FEWEST:
         few = f"too few: {evidence.dimension} eigenvalues, where a phase needs {FEWEST}; use a larger matrix"
         return PhaseReading(Phase.UNDETERMINED, few)
+    if evidence.middle_width < ALL_EQUAL:
+        return _mostly_equal()
     if evidence.near_zero >= COLLAPSED:
         share = f"{100 * evidence.near_zero:.0f} % of the eigenvalues are near zero, beyond what noise has there"
         return PhaseReading(Phase.RANK_COLLAPSE, share, _within(evidence.near_zero / COLLAPSED - 1))
@@ -91,6 +113,18 @@ def classify(evidence: Evidence) -> PhaseReading:
         return PhaseReading(Phase.UNDETERMINED, "no Marchenko-Pastur fit to compare with")
     reading = _among_the_others(evidence)
     return replace(reading, margin=min(reading.margin, _within(1 - evidence.near_zero / COLLAPSED)))
+
+
+def _all_equal(evidence: Evidence) -> PhaseReading:
+    """What orthogonal initialisation makes: no noise, and nothing learned yet."""
+    values = f"all {evidence.dimension} eigenvalues are equal to rounding: a multiple of an orthogonal matrix"
+    said = f"{values}, as orthogonal initialisation makes it; there is no noise to compare with"
+    return PhaseReading(Phase.UNDETERMINED, said, name="all equal")
+
+
+def _mostly_equal() -> PhaseReading:
+    values = "half of the eigenvalues and more are equal to rounding: an orthogonal matrix with changes of low rank"
+    return PhaseReading(Phase.UNDETERMINED, f"{values}; look at the largest and the smallest", name="mostly equal")
 
 
 def _among_the_others(evidence: Evidence) -> PhaseReading:
@@ -132,7 +166,7 @@ def _beyond_noise(evidence: Evidence) -> PhaseReading:
         why, short = min(lacking.items(), key=lambda pair: pair[1])
         return PhaseReading(Phase.BULK_DECAY, f"{rejected}; {why}", min(margin, _within(-short)))
     tail = f"the tail is a power law with alpha = {evidence.alpha:.2f} over {evidence.decades:.1f} decades"
-    ends = "" if evidence.tail.word == "fits" else ", then ends"
+    ends = f", {evidence.tail.cause}" if evidence.tail.cause else ""
     return PhaseReading(
         Phase.HEAVY_TAILED, f"{rejected}; {tail}{ends}", min(margin, *map(_within, _tests(evidence).values()))
     )
@@ -141,21 +175,29 @@ def _beyond_noise(evidence: Evidence) -> PhaseReading:
 def _tests(evidence: Evidence) -> dict[str, float]:
     """What a heavy tail must pass: how it is said where it fails, and by how much it passes (negative: fails)."""
     verdict = evidence.tail
-    cut = verdict.word == "ruled out" and evidence.alpha < CUT_ALPHA and evidence.decades >= CUT_DECADES
-    stands = 1.0 if verdict.word == "fits" or cut else -0.5 if verdict.word == "too few" else -1.0
-    if stands < 0:  # no other test means anything then
-        short = verdict.word == "too few"
-        return {"too few for its tail" if short else f"the tail is no power law ({verdict.cause})": stands}
-    alpha, high, noise = evidence.alpha, evidence.alpha_high, evidence.alpha_noise
-    away = math.inf if math.isinf(noise) or math.isnan(noise) else (noise - high) / max(high - alpha, 1e-9)
+    if verdict.word == "too few":  # no other test means anything then, as where it does not fit
+        return {"too few for its tail": -0.5}
+    if verdict.word != "fits":
+        return {f"the tail is no power law ({verdict.cause})": -1.0}
+    values, decades = evidence.tail_share, evidence.decades
+    long = min(math.log2(max(values, 1e-9) / LONG_SHARE), 2 * (decades / LONG_DECADES - 1))
+    longer = min(math.log2(max(values, 1e-9) / FEW_SHARE), 2 * (decades / MANY_DECADES - 1))
     return {
-        f"the tail is light (alpha = {alpha:.1f})": math.log2(HEAVY_ALPHA / alpha) * 2,
-        f"alpha is no more than what noise of this shape has ({noise:.1f})": away,
-        f"the tail is short ({100 * evidence.tail_share:.0f} % of the values)": math.log2(
-            max(evidence.tail_share, 1e-9) / LONG_SHARE
-        ),
-        f"the tail is short ({evidence.decades:.1f} decades)": 2 * (evidence.decades / LONG_DECADES - 1),
+        f"the tail is light (alpha = {evidence.alpha:.1f})": math.log2(HEAVY_ALPHA / evidence.alpha) * 2,
+        f"alpha is no more than what noise of this shape has ({evidence.alpha_noise:.1f})": _below_noise(evidence),
+        f"the tail is short ({100 * values:.0f} % of the values, {decades:.1f} decades)": max(long, longer),
     }
+
+
+def _below_noise(evidence: Evidence) -> float:
+    """Standard errors of log(alpha - 1) beyond those that it takes; a lower alpha is heavier."""
+    noise = evidence.alpha_noise
+    if math.isinf(noise) or math.isnan(noise):
+        return math.inf
+    if not noise > 1:
+        return -math.inf
+    stderr = (math.log(evidence.alpha_high - 1) - math.log(evidence.alpha - 1)) / Z95
+    return math.log((noise - 1) / (evidence.alpha - 1)) / max(stderr, 1e-9) - BELOW_NOISE
 
 
 def _decades(p: float, level: float) -> float:

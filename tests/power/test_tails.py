@@ -102,3 +102,13 @@ def test_p_and_error_move_little_when_the_values_do() -> None:
     before, after = fit_power_law(values, bootstrap=100), fit_power_law(moved, bootstrap=100)
     assert abs(before.p_value - after.p_value) <= 0.05
     assert after.alpha_stderr == pytest.approx(before.alpha_stderr, rel=0.05)
+
+
+def test_a_long_power_law_that_ends_fits_up_to_its_end() -> None:
+    """Values that lie as those that repel each other, alpha 2 over 1.5 decades; log-uniform ones are no such law."""
+    cut = 1 / (1 - (np.arange(150) + 0.5) / 150 * (1 - 10**-1.5))
+    verdict = fit_power_law(cut, bootstrap=100).verdict
+    assert (verdict.word, verdict.label) == ("fits", "fits, then ends")
+    assert "decades, then an end" in verdict.reason
+    assert fit_power_law(cut).verdict.label == "ruled out (finite end)"  # without a p-value it is not known to fit
+    assert fit_power_law(np.exp(np.random.default_rng(0).random(1000) * 7), bootstrap=100).verdict.word == "ruled out"

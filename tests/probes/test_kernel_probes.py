@@ -75,7 +75,7 @@ def test_kernels_are_diagnosed_with_inverse_htmp_and_with_inverse_gamma_near_zer
     numbers = diagnosis.numbers
     assert numbers["kappa"] > 0
     assert numbers["inverse_gamma_shape"] > 0
-    assert 0 < numbers["inverse_gamma_p"] <= 1
+    assert 0 < numbers["inverse_gamma_ks"] < 0.5
 
 
 def test_layerwise_and_projected_kernels_are_named_and_carry_their_error() -> None:

@@ -56,7 +56,7 @@ def test_every_fit_is_in_the_legend(heavy: Diagnosis) -> None:
 
 
 def test_a_power_law_that_is_ruled_out_says_so(heavy: Diagnosis) -> None:
-    rejected = replace(heavy, tail=replace(heavy.tail, end_ratio=9.0, status=Status("not_a_power_law", "an end")))
+    rejected = replace(heavy, tail=replace(heavy.tail, cause="finite end", status=Status("not_a_power_law", "an end")))
     assert any(
         label.startswith("power law") and label.endswith("ruled out (finite end)")
         for label in labels(esd_figure(rejected))

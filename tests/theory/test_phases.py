@@ -10,7 +10,8 @@ from htmu_diag.laws.ensembles import wishart
 from htmu_diag.theory import Evidence, Phase, classify
 from htmu_diag.theory.near_zero import near_zero_share
 
-FITS, ENDS, FEW = TailVerdict("fits"), TailVerdict("ruled out", "finite end"), TailVerdict("too few")
+FITS, ENDS = TailVerdict("fits"), TailVerdict("fits", "then ends")
+OUT, FEW = TailVerdict("ruled out", "p 0.0099"), TailVerdict("too few")
 HEAVY = Evidence(
     200, bulk_p=1e-4, n_spikes=9, spike_strength=50.0, tail=FITS, alpha=2.5, alpha_high=3.0, alpha_noise=7.0,
     tail_share=0.3, decades=1.2,
@@ -24,13 +25,17 @@ CASES = [
     (HEAVY, Phase.HEAVY_TAILED, "alpha = 2.50 over 1.2 decades"),
     (replace(HEAVY, alpha=6.0, alpha_high=6.5), Phase.BULK_DECAY, "tail is light"),
     (replace(HEAVY, alpha_noise=2.8), Phase.BULK_DECAY, "what noise of this shape has"),
-    (replace(HEAVY, tail_share=0.05), Phase.BULK_DECAY, "5 % of the values"),
+    (replace(HEAVY, tail_share=0.05, decades=0.9), Phase.BULK_DECAY, "5 % of the values"),
+    (replace(HEAVY, tail_share=0.06), Phase.HEAVY_TAILED, "1.2 decades"),
+    (replace(HEAVY, tail_share=0.04), Phase.BULK_DECAY, "4 % of the values"),
     (replace(HEAVY, decades=0.3), Phase.BULK_DECAY, "0.3 decades"),
     (replace(HEAVY, tail=FEW), Phase.BULK_DECAY, "too few for its tail"),
-    (replace(HEAVY, tail=ENDS, decades=0.6), Phase.BULK_DECAY, "finite end"),
+    (replace(HEAVY, tail=OUT), Phase.BULK_DECAY, "no power law (p 0.0099)"),
     (replace(HEAVY, tail=ENDS), Phase.HEAVY_TAILED, "then ends"),
     (Evidence(200, near_zero=0.4, bulk_p=0.9), Phase.RANK_COLLAPSE, "40 %"),
     (Evidence(10, bulk_p=1e-4, n_spikes=5), Phase.UNDETERMINED, "too few: 10"),
+    (Evidence(64, bulk_p=1e-4, width=0.01, middle_width=0.01), Phase.UNDETERMINED, "all 64 eigenvalues are equal"),
+    (Evidence(64, bulk_p=1e-4, width=5.0, middle_width=0.01), Phase.UNDETERMINED, "changes of low rank"),
     (Evidence(200), Phase.UNDETERMINED, "no Marchenko-Pastur fit"),
 ]
 
@@ -49,11 +54,15 @@ def test_phases_are_ordered_along_training() -> None:
     assert [phase.order for phase in Phase][:6] == [0, 1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize("name", ["alpha_high", "decades", "tail_share"])
+@pytest.mark.parametrize("name", ["alpha_noise", "decades", "tail_share"])
 def test_the_margin_vanishes_at_every_threshold(name: str) -> None:
-    at = {"alpha_high": HEAVY.alpha_noise, "decades": 0.4, "tail_share": 0.1}[name]
+    short = replace(HEAVY, decades=0.9)
+    one_in_twenty = 1 + 1.5 * (2.0 / 1.5) ** (1.64 / 1.96)
+    at = {"alpha_noise": one_in_twenty, "decades": 0.4, "tail_share": 0.1}[name]
     for nearly in (at * (1 - 1e-6), at * (1 + 1e-6)):
-        assert classify(replace(HEAVY, **{name: nearly})).margin < 1e-3
+        assert classify(replace(short, **{name: nearly})).margin < 1e-3
+    heavy = [classify(replace(short, **{name: at * share})).phase for share in (0.99, 1.01)]
+    assert heavy == [Phase.BULK_DECAY, Phase.HEAVY_TAILED]
 
 
 def test_one_p_value_moves_a_verdict_by_one_phase_only() -> None:

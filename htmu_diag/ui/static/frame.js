@@ -6,7 +6,7 @@ export const NEEDED = [
   "alpha", "alpha_low", "alpha_high", "xmin", "n_tail", "p", "ks", "alpha_noise", "alpha_predicted",
   "alpha_predicted_low", "alpha_predicted_high", "lower_exponent", "kappa", "log_kappa", "kappa_low", "kappa_high", "htmp_ks",
   "inverse_advantage", "bulk_scale", "bulk_edge", "bulk_p", "spikes", "phase", "tail_status", "htmp_status",
-  "distance", "rank_exponent", "entropy_left_top_z", "inverse_gamma_shape", "inverse_gamma_p", "target_alignment", "entropy_deficit", "step_length", "noise_tail_index", "noise_scale",
+  "distance", "rank_exponent", "entropy_left_top_z", "inverse_gamma_shape", "target_alignment", "entropy_deficit", "step_length", "noise_tail_index", "noise_scale",
 ];
 
 export class Frame {

@@ -1,11 +1,13 @@
 """The rule of the phases against matrices whose phase is known (a small draw of ``benchmarks/phases.py``)."""
 
 from collections import defaultdict
+from functools import lru_cache
 
 import numpy as np
 import pytest
 
-from htmu_diag.analysis import diagnose
+from htmu_diag.analysis import Diagnosis, diagnose
+from htmu_diag.fits import fit_power_law
 from htmu_diag.spectrum import Kind as Measured
 from htmu_diag.spectrum import Source, Spectrum
 from htmu_diag.theory import Phase
@@ -15,9 +17,25 @@ SHAPES = ((96, 384), (200, 200))
 SEEDS = (0,)
 
 
-def verdict(kind: Kind, shape: tuple[int, int], seed: int) -> Phase:
+# tail words that a phase may stand beside: a heavy tail is one that fits, noise has none that does
+MAY_STAND = {
+    Phase.RANDOM_LIKE: {"ruled out", "too few", "no fit"},
+    Phase.BLEEDING_OUT: {"ruled out", "too few", "no fit"},
+    Phase.BULK_AND_SPIKES: {"fits", "ruled out", "too few", "no fit"},
+    Phase.BULK_DECAY: {"fits", "ruled out", "too few", "no fit"},
+    Phase.HEAVY_TAILED: {"fits"},
+    Phase.RANK_COLLAPSE: {"fits", "ruled out", "too few", "no fit"},
+}
+
+
+@lru_cache(maxsize=256)
+def diagnosed(kind: Kind, shape: tuple[int, int], seed: int) -> Diagnosis:
     source = Source(Measured.WEIGHTS, kind.name, shape)
-    return diagnose(Spectrum.exact(eigenvalues(kind, shape, seed), source)).phase.phase
+    return diagnose(Spectrum.exact(eigenvalues(kind, shape, seed), source))
+
+
+def verdict(kind: Kind, shape: tuple[int, int], seed: int) -> Phase:
+    return diagnosed(kind, shape, seed).phase.phase
 
 
 def right(kinds: tuple[Kind, ...], shapes: tuple[tuple[int, int], ...] = SHAPES) -> dict[Phase, list[bool]]:
@@ -37,6 +55,42 @@ def test_kinds_that_the_rule_was_made_on() -> None:
 
 def test_kinds_that_were_kept_aside() -> None:
     assert np.mean([hit for hits in right(KEPT_ASIDE, SHAPES[:1]).values() for hit in hits]) >= 0.8
+
+
+def test_phase_and_tail_never_contradict_each_other() -> None:
+    """In the words that stand in one row of a table, for every kind, also the debatable ones."""
+    for kind in (*DESIGN, *KEPT_ASIDE):
+        row = diagnosed(kind, SHAPES[0], SEEDS[0])
+        assert row.tail.verdict.word in MAY_STAND[row.phase.phase], kind.name
+        if row.phase.phase is Phase.BULK_DECAY and row.tail.verdict.word == "fits":
+            assert any(why in row.phase.reason for why in ("light", "short", "noise of this shape")), row.phase.reason
+
+
+def test_a_tail_that_fits_in_a_spectrum_of_noise_is_its_edge() -> None:
+    straight = fit_power_law(np.random.default_rng(0).random(200) ** (-1 / 4), bootstrap=100)
+    assert straight.verdict.word == "fits"
+    assert straight.as_of_noise().verdict.label == "ruled out (noise)"
+    edge = diagnosed(DESIGN[0], SHAPES[0], SEEDS[0]).tail
+    assert edge.as_of_noise() is edge
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
+@pytest.mark.parametrize("shape", [(64, 256), (200, 200), (10, 300)])
+def test_an_orthogonal_matrix_is_told(shape: tuple[int, int], dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    matrix, _ = np.linalg.qr(rng.standard_normal((shape[1], shape[0])))
+    if dtype == "bfloat16":  # eight bits
+        scale = 2.0 ** (np.floor(np.log2(np.abs(matrix))) - 7)
+        matrix = np.round(matrix / scale) * scale
+    matrix = matrix.astype(np.float32 if dtype == "float32" else np.float64)
+    values = np.linalg.svd(matrix, compute_uv=False).astype(float)[::-1] ** 2
+    source = Source(Measured.WEIGHTS, "w", shape)
+    found = diagnose(Spectrum.exact(values, source))
+    assert found.verdict == "all equal"
+    assert "orthogonal" in found.row()["reason"]
+    if shape[0] >= 20:
+        moved = np.sort(np.concatenate([values[:-3], [3.0, 4.0, 9.0]]))
+        assert diagnose(Spectrum.exact(moved, source)).verdict == "mostly equal"
 
 
 def test_every_phase_has_two_kinds_and_a_third_of_all_were_kept_aside() -> None:
