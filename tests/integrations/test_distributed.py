@@ -12,7 +12,6 @@ import pytest
 import torch
 import torch.distributed as dist
 
-import htmu_diag
 from htmu_diag.ranks import heartbeat as signs_module
 from htmu_diag.ranks.heartbeat import Heartbeat
 from htmu_diag.ranks.snapshot import Ranks
@@ -26,7 +25,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("alone")
     model = workers.network()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with htmu_diag.watch(model, optimizer, log_dir=folder, every=2, probes=["weights", "trajectory"]):
+    with workers.watch(model, optimizer, log_dir=folder, every=2, probes=["weights", "trajectory"]):
         workers.train(model, optimizer, -1, 4)
     return load_run(folder)
 
@@ -49,7 +48,7 @@ def trained_alone(folder: Path, rank: int, probes: Sequence[Any]) -> Run:
     model = workers.network()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     choices = {**workers.CHOICES, **workers.probe_batch(rank)}
-    with htmu_diag.watch(model, optimizer, log_dir=folder, probes=probes, **choices):
+    with workers.watch(model, optimizer, log_dir=folder, probes=probes, **choices):
         workers.train(model, optimizer, -1, 2)
     return load_run(folder)
 
@@ -86,7 +85,7 @@ def test_kernels_of_a_job_are_those_of_rank_0_and_its_batch(together: Run, tmp_p
 
 
 def _half(folder: Path, probes: Sequence[Any]) -> Run:
-    htmu_diag.watch(workers.network(), log_dir=folder / "half", probes=probes, **workers.probe_batch(0)).close()
+    workers.watch(workers.network(), log_dir=folder / "half", probes=probes, **workers.probe_batch(0)).close()
     return load_run(folder / "half")
 
 
@@ -156,10 +155,10 @@ def test_a_locked_folder_in_a_job_without_a_group_says_when_to_watch(
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     with (
-        htmu_diag.watch(workers.network(), log_dir=tmp_path),
+        workers.watch(workers.network(), log_dir=tmp_path),
         pytest.raises(FolderLocked, match="after torch.distributed.init_process_group"),
     ):
-        htmu_diag.watch(workers.network(), log_dir=tmp_path)
+        workers.watch(workers.network(), log_dir=tmp_path)
 
 
 def _counted(monkeypatch: pytest.MonkeyPatch) -> list[float]:

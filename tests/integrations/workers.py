@@ -1,4 +1,4 @@
-"""What each rank of a test job runs; started by `torch.multiprocessing` with gloo on the loopback interface."""
+"""What each rank of a test job runs; started by `tests.forked` with gloo on the loopback interface."""
 
 import os
 import socket
@@ -6,13 +6,13 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch.distributed.algorithms import Join
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
@@ -24,25 +24,18 @@ from htmu_diag.integrations.distributed import all_ranks, alone
 from htmu_diag.monitor import notices
 from htmu_diag.probes import CurvatureProbe, Need, Pending, StepContext
 from htmu_diag.spectrum import Spectrum
+from tests.forked import start
 from tests.monitor.helpers import StubProbe, spectrum
 
 WORLD = 2
+# What is stored and told is looked at here; what TensorBoard and the page show of it is not.
+watch = partial(htmu_diag.watch, usual_sinks=False, options=Options(bootstrap=0))
 Job = Callable[[int, Path], None]
 
 
 def launch(job: Job, folder: Path, seconds: float = 90.0) -> None:
     """Run a job on two ranks; raises what a rank raised, and TimeoutError where they do not end in time."""
-    context = mp.start_processes(
-        _enter, args=(job, folder, _free_port()), nprocs=WORLD, join=False, start_method="spawn"
-    )
-    deadline = time.monotonic() + seconds
-    try:
-        while not context.join(timeout=1.0):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{job.__name__}: the ranks did not end within {seconds:g} s")
-    finally:
-        for process in context.processes:
-            process.kill()
+    start(_enter, job, folder, _free_port(), ranks=WORLD, seconds=seconds)
 
 
 def _free_port() -> int:
@@ -82,9 +75,7 @@ def train(model: torch.nn.Module, optimizer: torch.optim.Optimizer, rank: int, s
 def ddp(rank: int, folder: Path) -> None:
     model = DistributedDataParallel(network())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with htmu_diag.watch(
-        model, optimizer, log_dir=folder / "run", every=2, probes=["weights", "trajectory"]
-    ) as monitor:
+    with watch(model, optimizer, log_dir=folder / "run", every=2, probes=["weights", "trajectory"]) as monitor:
         train(model, optimizer, rank, 4)
         monitor.flush()
         assert bool(monitor.records) == (rank == 0)
@@ -94,7 +85,7 @@ def uneven_inputs(rank: int, folder: Path, longer: int) -> None:
     """Under ``Join`` the rank whose data end first stands in for itself in the other's collectives."""
     model = DistributedDataParallel(network())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with _caught(folder, rank), htmu_diag.watch(model, optimizer, log_dir=folder / "run", every=2):
+    with _caught(folder, rank), watch(model, optimizer, log_dir=folder / "run", every=2):
         began = time.monotonic()
         with Join([model]):
             train(model, optimizer, rank, 9 if rank == longer else 5)
@@ -115,7 +106,7 @@ def sharded(rank: int, folder: Path) -> None:
         if isinstance(module, torch.nn.Linear):
             fully_shard(module)
     fully_shard(model)
-    with htmu_diag.watch(model, log_dir=folder / "run", every=2, probes=["weights", "trajectory"]):
+    with watch(model, log_dir=folder / "run", every=2, probes=["weights", "trajectory"]):
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         train(model, optimizer, rank, 4)
 
@@ -124,7 +115,7 @@ def a_rank_skips_a_step(rank: int, folder: Path) -> None:
     """Rank 1 does not take the first step: later snapshots find one rank only, and the training ends all the same."""
     model = DistributedDataParallel(network())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with _caught(folder, rank), htmu_diag.watch(model, optimizer, log_dir=folder / "run", every=2, team=all_ranks(1.0)):
+    with _caught(folder, rank), watch(model, optimizer, log_dir=folder / "run", every=2, team=all_ranks(1.0)):
         model(torch.ones(2, 16)).sum().backward()
         if rank == 0:
             optimizer.step()
@@ -135,7 +126,7 @@ def a_rank_raises(rank: int, folder: Path) -> None:
     """Rank 1 stops training after three steps; rank 0 goes on (without gradient exchange) and is not held up."""
     model = network()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with _caught(folder, rank), htmu_diag.watch(model, optimizer, log_dir=folder / "run", every=2, team=all_ranks(1.0)):
+    with _caught(folder, rank), watch(model, optimizer, log_dir=folder / "run", every=2, team=all_ranks(1.0)):
         train(model, optimizer, -1, 3)
         if rank == 1:
             return
@@ -144,7 +135,7 @@ def a_rank_raises(rank: int, folder: Path) -> None:
 
 CURVATURE = ("hessian", "ggn", "fisher")
 KERNELS = ("ntk", "conjugate_kernel", "jacobian", "gradient_noise")
-CHOICES: dict[str, Any] = {"every": 2, "options": Options(bootstrap=0)}
+CHOICES: dict[str, Any] = {"every": 2}
 
 
 def probe_batch(rank: int) -> dict[str, Any]:
@@ -165,7 +156,7 @@ def curvature(rank: int, folder: Path) -> None:
     model = DistributedDataParallel(network())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     probes = [*curvature_probes(), *KERNELS]
-    with htmu_diag.watch(model, optimizer, log_dir=folder / "run", probes=probes, **CHOICES, **probe_batch(rank)):
+    with watch(model, optimizer, log_dir=folder / "run", probes=probes, **CHOICES, **probe_batch(rank)):
         train(model, optimizer, rank, 2)
 
 
@@ -182,7 +173,7 @@ def a_rank_fails_between_products(rank: int, folder: Path) -> None:
     model = DistributedDataParallel(network())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     choices = {"every": 2, "probes": [Breaking("hessian"), "weights"], "team": all_ranks(2.0), **probe_batch(rank)}
-    with _caught(folder, rank), htmu_diag.watch(model, optimizer, log_dir=folder / "run", **choices):
+    with _caught(folder, rank), watch(model, optimizer, log_dir=folder / "run", **choices):
         train(model, optimizer, rank, 4)
 
 
@@ -217,7 +208,7 @@ def one_rank_measures_for_long(rank: int, folder: Path) -> None:
     choices = {"probes": ["hessian_layers", slow, "ggn_layers", SlowShare()], "every": 2, "team": all_ranks(1.0)}
     with (
         _caught(folder, rank),
-        htmu_diag.watch(model, optimizer, log_dir=folder / "run", **choices, **probe_batch(rank)),
+        watch(model, optimizer, log_dir=folder / "run", **choices, **probe_batch(rank)),
     ):
         train(model, optimizer, rank, 3)
 
@@ -228,7 +219,7 @@ def a_second_snapshot_at_a_step(rank: int, folder: Path) -> None:
     choices = {"probes": ["weights", "ntk"], "every": {"weights": 2, "ntk": 4}, **probe_batch(rank)}
     with (
         _caught(folder, rank),
-        htmu_diag.watch(model, optimizer, log_dir=folder / "run", team=all_ranks(2.0), **choices) as monitor,
+        watch(model, optimizer, log_dir=folder / "run", team=all_ranks(2.0), **choices) as monitor,
     ):
         train(model, optimizer, rank, 2)
         monitor.snapshot()
@@ -239,9 +230,9 @@ def group_destroyed_before_a_large_share_is_sent(rank: int, folder: Path) -> Non
     """Rank 1's share is more than the job's store takes at once (8 MB), and comes when the user has ended the job."""
     model = DistributedDataParallel(network())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    choices = {"probes": ["weights", SlowShare(1.0, 600_000)], "every": 2, "team": all_ranks(2.0), "sinks": []}
+    choices = {"probes": ["weights", SlowShare(1.0, 600_000)], "every": 2, "team": all_ranks(2.0)}
     with _caught(folder, rank):
-        monitor = htmu_diag.watch(
+        monitor = watch(
             model, optimizer, log_dir=folder / "run", options=Options(bootstrap=0, tail_only=True), **choices
         )
         train(model, optimizer, rank, 2)
@@ -254,15 +245,15 @@ def a_model_of_some_ranks(rank: int, folder: Path) -> None:
     groups = [dist.new_group([member]) for member in range(WORLD)]
     model = DistributedDataParallel(network(), process_group=groups[rank])
     with pytest.raises(InputError, match="1 of the job's 2 ranks.*alone"):
-        htmu_diag.watch(model, log_dir=folder / "run")
-    htmu_diag.watch(model, log_dir=folder / f"run-{rank}", team=alone()).close()
+        watch(model, log_dir=folder / "run")
+    watch(model, log_dir=folder / f"run-{rank}", team=alone()).close()
 
 
 def careless_probe_on_shards(rank: int, folder: Path) -> None:
     model = network()
     fully_shard(model)
     with _caught(folder, rank):
-        htmu_diag.watch(model, log_dir=folder / "run", probes=[StubProbe(lambda step: [spectrum()]), "weights"]).close()
+        watch(model, log_dir=folder / "run", probes=[StubProbe(lambda step: [spectrum()]), "weights"]).close()
 
 
 class _caught(warnings.catch_warnings):

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import nn
 from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.device_mesh import init_device_mesh
@@ -21,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import parametrizations
 
 from htmu_diag.matrices import Inventory, checkpoint_matrices, matrices
+from tests.forked import start
 
 RANKS = 2
 
@@ -65,7 +65,7 @@ def on_one_rank(rank: int, folder: Path) -> None:
 
 def test_shards_are_gathered_and_read_back_as_the_whole_model(tmp_path: Path) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
-    mp.start_processes(on_one_rank, args=(tmp_path,), nprocs=RANKS, start_method="spawn")
+    start(on_one_rank, tmp_path, ranks=RANKS)
     stored = checkpoint_matrices(tmp_path / "dcp")
     assert_same(stored, matrices(whole()))
     reasons = {skip.name: skip.reason for skip in stored.skipped}

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
@@ -20,6 +19,7 @@ from htmu_diag.operators.hessian import HessianOperator
 from htmu_diag.solvers.density import spectral_density
 from htmu_diag.solvers.top_k import top_k
 from htmu_diag.spectrum import Kind, Source
+from tests.forked import start
 
 
 def model() -> nn.Module:
@@ -88,7 +88,7 @@ def free_port() -> int:
 
 
 def test_two_ranks_equal_one_process_and_each_other(tmp_path: Path) -> None:
-    mp.spawn(worker, args=(free_port(), str(tmp_path)), nprocs=2)  # type: ignore[no-untyped-call]
+    start(worker, free_port(), str(tmp_path), ranks=2)
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
     alone = measured(HessianOperator(model(), cross_entropy, data()))
     for name, value in alone.items():
