@@ -127,7 +127,7 @@ def test_named_optimizers_need_no_round_to_be_known(tmp_path: Path) -> None:
         for optimizer in pair:
             task.backward()
             optimizer.step()
-            seen.append(monitor._measured_at["weights"])
+            seen.append(monitor._measuring._measured_at["weights"])
     assert seen == [0, 1]
     assert frozen_bias is task.model[0].bias
 

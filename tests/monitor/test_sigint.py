@@ -10,7 +10,7 @@ import pytest
 
 import htmu_diag
 from htmu_diag.model.quiet import Restore
-from htmu_diag.monitor.sigint import Interrupts
+from htmu_diag.model.sigint import Interrupts
 from htmu_diag.sinks import MemorySink
 from tests.monitor.helpers import StubProbe, Task, spectrum
 

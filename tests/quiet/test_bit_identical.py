@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 import htmu_diag
-from htmu_diag.monitor import monitor as monitor_module
+from htmu_diag.monitor import measuring
 from htmu_diag.probes import StepContext, registry
 from htmu_diag.spectrum import Spectrum
 
@@ -179,7 +179,7 @@ class DrawingProbe(CarelessProbe):
 
 
 def test_the_comparison_sees_a_probe_that_disturbs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(monitor_module, "quiet", lambda model: contextlib.nullcontext())
+    monkeypatch.setattr(measuring, "quiet", lambda model: contextlib.nullcontext())
     recipe = RECIPES["dropout"]
     one, other = trained(recipe, unwatched), trained(recipe, watched(tmp_path, DrawingProbe()))
     with pytest.raises(AssertionError):
