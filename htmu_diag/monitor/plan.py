@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from htmu_diag import plugins
+from htmu_diag.analysis.quantities import Quantity
 from htmu_diag.errors import InputError
 from htmu_diag.probes import Declaration, Need, NTKProbe, Probe, Schedule, ScheduleLike, registry, schedule
 from htmu_diag.theory.learning_numbers import learning_numbers
@@ -52,6 +53,11 @@ class Plan:
     @property
     def probes(self) -> tuple[Probe, ...]:
         return tuple(probe for probe, _ in self.entries)
+
+    @property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """What the probes bring of their own."""
+        return tuple(quantity for one in self.declared.values() for quantity in one.quantities)
 
     def due(self, step: int) -> list[Probe]:
         """The probes whose schedule says so."""

@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.distributed as dist
 
 from htmu_diag.analysis import Options, declare
 from htmu_diag.counting.counter import inner_optimizer
-from htmu_diag.errors import InputError, StorageError
-from htmu_diag.model.wrappers import is_sharded, unwrap
+from htmu_diag.model.wrappers import unwrap
+from htmu_diag.monitor.assembly import run_content, team_of
 from htmu_diag.monitor.monitor import Monitor
 from htmu_diag.monitor.plan import Cadence, Plan, ProbeLike
 from htmu_diag.monitor.watched import as_batch, check_model, one_model
 from htmu_diag.operators.batches import Reduction
 from htmu_diag.operators.sample_function import Output, pick_output
 from htmu_diag.probes import Budget, LossFn, StepContext, stored_samples
-from htmu_diag.ranks.snapshot import Ranks
-from htmu_diag.ranks.team import Solo, Team
+from htmu_diag.ranks.team import Team
 from htmu_diag.recording.complaints import Complaints
-from htmu_diag.recording.probe_batch import copied, keep_samples
+from htmu_diag.recording.place import Place
+from htmu_diag.recording.probe_batch import copied
 from htmu_diag.recording.recorder import Recorder
 from htmu_diag.recording.temperature import temperature_of
-from htmu_diag.sinks import PageSink
-from htmu_diag.sinks.chosen import SinkLike, chosen_sinks
-from htmu_diag.storage import FolderLocked, Store
-from htmu_diag.storage import run_info as default_run_info
-from htmu_diag.storage.run_folder import OnExists, run_folder
+from htmu_diag.sinks.chosen import SinkLike
+from htmu_diag.storage.run_folder import OnExists
 from htmu_diag.undisturbed import undisturbed
 
 __all__ = ["watch"]
@@ -107,14 +100,12 @@ def watch(
     writes the folder; InputError for a URL as log_dir, an unknown probe, a missing batch, another model's optimizer.
     """
     complaints, whole = Complaints(strict), one_model(model)
-    team = _team() if team is None else team
-    _check_ranks(whole, team)
+    team = team_of(whole, team)
     several = [found for found in map(inner_optimizer, optimizers) if found is not None]
-    inner = inner_optimizer(optimizer) or next(iter(several), None)
     context = StepContext(
         step=start_step,
         model=unwrap(whole),
-        optimizer=inner,
+        optimizer=inner_optimizer(optimizer) or next(iter(several), None),
         batch=copied(as_batch(batch)),
         loss_fn=loss_fn,
         output=output,
@@ -125,33 +116,18 @@ def watch(
     )
     plan = Plan.of(probes, every, settings)
     plan.require(_available(context))
-    brought = [quantity for one in plan.declared.values() for quantity in one.quantities]
-    declare(brought)
+    declare(plan.quantities)
     check_model(context, complaints)
     samples = stored_samples(context, [one.rows for one in plan.declared.values()])
-    info = dict(default_run_info(seed=seed) if run_info is None else run_info)
-    if config is not None:
-        info["config"] = dict(config)
-    info.setdefault("options", asdict(options or Options()))  # an offline analysis then gives the same numbers
-    if brought:
-        info.setdefault("quantities", [quantity.content() for quantity in brought])
-    writes = team.share.rank == 0
-    spending = Budget(budget if writes else None)  # rank 0 decides for all
-    of_many = isinstance(team, Solo) and int(os.environ.get("WORLD_SIZE", "1")) > 1  # as torchrun sets it
-    with _hinting(of_many):
-        folder = run_folder(log_dir, start_step=start_step, on_exists=on_exists)
-        given = chosen_sinks(folder.path, sinks, usual_sinks) if writes else []
-        store = _store(folder.path, info, start_step, complaints) if writes else None
-    if store is not None:
-        keep_samples(store, samples, complaints)
-    else:  # what cannot be stored has no page either, and that was said
-        given = [sink for sink in given if not isinstance(sink, PageSink)]
-    temperature = temperature_of(inner, batch_size, start_step, folder.path)
+    spending = Budget(budget if team.share.rank == 0 else None)  # rank 0 decides for all
+    info = run_content(run_info, config, options, plan.quantities, seed)
+    place = Place.of(log_dir, on_exists, start_step, team)
+    store, given = place.opened(info, samples, (sinks, usual_sinks), complaints)
     recorder = Recorder(store, given, options, team, complaints, spending)
     recorder.open(info, start_step)
-    if folder.remark and writes:
-        warnings.warn(f"htmu_diag: {folder.remark}", RuntimeWarning, stacklevel=3)
-        recorder.note(start_step, [folder.remark], time.time())
+    if place.remark and place.writes:
+        warnings.warn(f"htmu_diag: {place.remark}", RuntimeWarning, stacklevel=3)
+        recorder.note(start_step, [place.remark], time.time())
     return Monitor(
         context,
         plan,
@@ -160,52 +136,9 @@ def watch(
         budget=spending,
         complaints=complaints,
         optimizers=several,
-        temperature=temperature,
+        temperature=temperature_of(context.optimizer, batch_size, start_step, place.folder),
     )
-
-
-def _team() -> Team:
-    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
-        return Ranks()
-    return Solo()
-
-
-def _check_ranks(model: torch.nn.Module, team: Team) -> None:
-    """Raises InputError where the ranks that share the work do not all train this model: shares would be mixed up."""
-    if not isinstance(model, torch.nn.parallel.DistributedDataParallel) or team.share.world == 1:
-        return
-    ranks = dist.get_world_size(model.process_group)
-    if ranks < team.share.world and not is_sharded(model):
-        raise InputError(
-            f"the {type(model.module).__name__} is trained by {ranks} of the job's {team.share.world} ranks; pass "
-            "team=alone() from htmu_diag.integrations.distributed on one rank of each model, with a log_dir of its own"
-        )
 
 
 def _available(context: StepContext) -> list[Any]:
     return [name for name in ("model", "optimizer", "batch", "loss_fn") if getattr(context, name) is not None]
-
-
-@contextlib.contextmanager
-def _hinting(of_many: bool) -> Iterator[None]:
-    """A locked folder in a job whose ranks do not know each other: the likely reason is added."""
-    try:
-        yield
-    except FolderLocked as error:
-        if not of_many:
-            raise
-        raise FolderLocked(
-            f"{error}; in a job of several ranks call watch() after torch.distributed.init_process_group(), "
-            "or give each rank its own log_dir"
-        ) from None
-
-
-def _store(folder: Path, info: Mapping[str, Any], start_step: int, complaints: Complaints) -> Store | None:
-    """The store, or none where the folder cannot be written: a training is worth more than its log."""
-    try:
-        return Store(folder, info=info, start_step=start_step)
-    except FolderLocked:
-        raise
-    except StorageError as error:
-        complaints.add("store", error)
-        return None

@@ -1,0 +1,88 @@
+"""Where a run goes: its folder, and what is opened there, on the rank that writes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from htmu_diag.errors import StorageError
+from htmu_diag.ranks.team import Solo, Team
+from htmu_diag.recording.complaints import Complaints
+from htmu_diag.recording.probe_batch import keep_samples
+from htmu_diag.sinks import PageSink, Sink
+from htmu_diag.sinks.chosen import SinkLike, chosen_sinks
+from htmu_diag.storage import FolderLocked, Store
+from htmu_diag.storage.run_folder import OnExists, run_folder
+
+__all__ = ["Place"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run goes. remark: why it is not the folder that was asked for. writes: whether this process does."""
+
+    folder: Path
+    remark: str
+    start_step: int
+    writes: bool
+    one_of_many: bool  # in a job of several processes that do not know each other
+
+    @classmethod
+    def of(cls, log_dir: str | os.PathLike[str] | None, on_exists: OnExists, start_step: int, team: Team) -> Place:
+        """Raises as `run_folder` does."""
+        one_of_many = isinstance(team, Solo) and int(os.environ.get("WORLD_SIZE", "1")) > 1  # as torchrun sets it
+        with _hinting(one_of_many):
+            folder = run_folder(log_dir, start_step=start_step, on_exists=on_exists)
+        return cls(folder.path, folder.remark, start_step, team.share.rank == 0, one_of_many)
+
+    def opened(
+        self,
+        info: Mapping[str, Any],
+        samples: Mapping[str, npt.NDArray[Any]],
+        sinks: tuple[Sequence[SinkLike] | None, bool | None],
+        complaints: Complaints,
+    ) -> tuple[Store | None, list[Sink]]:
+        """Store and sinks; neither where this process does not write, no store where the folder cannot be written.
+
+        sinks: what `chosen_sinks` takes. Raises FolderLocked where another process writes the folder.
+        """
+        if not self.writes:
+            return None, []
+        given = chosen_sinks(self.folder, *sinks)
+        with _hinting(self.one_of_many):
+            store = _store(self.folder, info, self.start_step, complaints)
+        if store is None:  # what cannot be stored has no page either, and that was said
+            return None, [sink for sink in given if not isinstance(sink, PageSink)]
+        keep_samples(store, samples, complaints)
+        return store, given
+
+
+@contextlib.contextmanager
+def _hinting(of_many: bool) -> Iterator[None]:
+    """A locked folder in a job whose ranks do not know each other: the likely reason is added."""
+    try:
+        yield
+    except FolderLocked as error:
+        if not of_many:
+            raise
+        raise FolderLocked(
+            f"{error}; in a job of several ranks call watch() after torch.distributed.init_process_group(), "
+            "or give each rank its own log_dir"
+        ) from None
+
+
+def _store(folder: Path, info: Mapping[str, Any], start_step: int, complaints: Complaints) -> Store | None:
+    """The store, or none where the folder cannot be written: a training is worth more than its log."""
+    try:
+        return Store(folder, info=info, start_step=start_step)
+    except FolderLocked:
+        raise
+    except StorageError as error:
+        complaints.add("store", error)
+        return None
