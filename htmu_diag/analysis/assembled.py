@@ -11,13 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from htmu_diag.analysis.density import PER_DECADE
+from htmu_diag.analysis.density import Floats32, unpacked
 
 __all__ = ["Densities", "Floats32", "Piece", "Table", "joined_densities", "joined_tables", "merged_order"]
-
-Floats32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ class Densities:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(self.about["rows"][1:])
+        return tuple(name for name in self.about["rows"] if name != "center")  # files of earlier versions name it
 
 
 def joined_tables(pieces: Iterable[Piece]) -> Table:
@@ -84,18 +81,18 @@ def joined_tables(pieces: Iterable[Piece]) -> Table:
 
 def joined_densities(pieces: Sequence[Piece]) -> Densities:
     """One layer's densities (and its start) as one series. At least one piece with at least one step."""
-    found = {step: rows for piece in pieces for step, rows in zip(piece.steps, piece.arrays, strict=True)}
+    points = (point for piece in pieces for point in zip(piece.steps, piece.arrays, strict=True))
+    found = {step: unpacked(array) for step, array in points}
     steps = tuple(sorted(found))
-    places = {step: _place(float(rows[0, 0])) for step, rows in found.items()}
-    first = min(places.values())
-    last = max(places[step] + found[step].shape[1] for step in steps)
+    first = min(place for place, _ in found.values())
+    last = max(place + rows.shape[1] for place, rows in found.values())
     about = next((piece.about for piece in pieces if piece.about), {})
     out = np.zeros((2, len(steps), last - first), np.float32)
     for at, step in enumerate(steps):
-        rows, start = found[step], places[step] - first
-        if np.isnan(rows[2]).all():
+        place, rows = found[step]
+        if np.isnan(rows[1]).all():
             out[1, at] = math.nan
-        out[:, at, start : start + rows.shape[1]] = rows[1:]
+        out[:, at, place - first : place - first + rows.shape[1]] = rows
     return Densities(about, first, steps, out)
 
 
@@ -129,8 +126,3 @@ def _fill(
     at = [where[step] for step in piece.steps]
     block = values[np.ix_(columns, rows, at)]
     values[np.ix_(columns, rows, at)] = np.where(np.isnan(cells.transpose(2, 1, 0)), block, cells.transpose(2, 1, 0))
-
-
-def _place(center: float) -> int:
-    """Place on the grid of the bin with that centre."""
-    return round(math.log10(center) * PER_DECADE - 0.5)

@@ -3,7 +3,8 @@
 Bins are 24 a decade, their edges are 10**(k/24) for whole k: two densities can be subtracted, laid over each other or
 put side by side in time without a new binning. At most six decades below the largest value are kept; the lowest bin
 takes what lies below them, zeros are left out. With the bins comes the mass that the fitted law gives each of them, so
-that the curve needs neither the law nor its parameters again.
+that the curve needs neither the law nor its parameters again. A density is stored as (2, 1 + m) float32: where its bins
+begin, then their masses; centres are known from the place.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from htmu_diag.analysis.shape import numerical_zero
 from htmu_diag.laws.base import Law
 from htmu_diag.spectrum import Floats, Kind, Spectrum
 
-__all__ = ["DECADES", "PER_DECADE", "Density", "centers", "density", "density_of", "is_drawn", "is_signed", "rows_of"]
+__all__ = ["DECADES", "PER_DECADE", "Density", "density", "density_of", "is_drawn", "is_signed", "rows_of", "unpacked"]
 
 PER_DECADE = 24  # bins of a decade: a tenth of a decade holds two, a plot of 60 bars merges whole ones
+Floats32 = npt.NDArray[np.float32]
 DECADES = 6  # below the largest value; what lies lower is rounding or says nothing about the tail
 
 
@@ -38,24 +40,28 @@ class Density:
     mass: Floats
     other: Floats
 
-    def rows(self) -> Floats:
-        """(3, m): centres of the bins (of their logarithm), mass, other; named by `rows_of`."""
-        return np.stack([centers(self.first, self.mass.size), self.mass, self.other])
+    def packed(self) -> Floats32:
+        """(2, 1 + m): the place of the first bin, then mass and other; named by `rows_of`."""
+        place = np.full((2, 1), float(self.first))
+        return np.hstack([place, np.stack([self.mass, self.other])]).astype(np.float32)
 
 
-def rows_of(kind: Kind) -> tuple[str, str, str]:
-    """What the three rows of a density of that kind are."""
-    return ("center", "mass", "negative") if is_signed(kind) else ("center", "mass", "law")
+def unpacked(rows: Floats32) -> tuple[int, Floats32]:
+    """Place of the first bin and (2, m) masses of a stored density. Files of earlier versions hold (3, m), whose first
+    row are the centres of the bins."""
+    if len(rows) == 3:
+        return round(math.log10(float(rows[0, 0])) * PER_DECADE - 0.5), rows[1:]
+    return round(float(rows[0, 0])), rows[:, 1:]
+
+
+def rows_of(kind: Kind) -> tuple[str, str]:
+    """What the two rows of a density of that kind are."""
+    return ("mass", "negative") if is_signed(kind) else ("mass", "law")
 
 
 def is_signed(kind: Kind) -> bool:
     """Whether negative values are a part of the picture: of operators that are neither Gram matrices nor lengths."""
     return not kind.bulk and not kind.lower_tail
-
-
-def centers(first: int, count: int) -> Floats:
-    """(count,) middles of bins in log x, ascending."""
-    return np.asarray(10.0 ** ((np.arange(first, first + count) + 0.5) / PER_DECADE))
 
 
 def density(diagnosis: Diagnosis) -> Density | None:

@@ -73,7 +73,7 @@ def _cell(reading: Reading, name: str) -> float:
 def _rows(spectrum: Spectrum, reading: Reading, *, with_law: bool) -> Floats32 | None:
     law = _law(reading) if with_law else None
     found = density_of(spectrum, law, reading.numbers.get("htmp_floor", 0.0))
-    return None if found is None else found.rows().astype(np.float32)
+    return None if found is None else found.packed()
 
 
 def _law(reading: Reading) -> Law | None:

@@ -1,7 +1,7 @@
 """Format 2 of what the Spectra page reads: one packed table a step and kind, one density a step and layer, as tensors.
 
     <kind>_table/<id>         float32 (layers, quantities), see `analysis.packed`
-    <kind>_density/<layer>    float32 (3, bins), see `analysis.density`
+    <kind>_density/<layer>    float32 (2, 1 + bins), see `analysis.density`
     <kind>_table_start/<id>, <kind>_start/<layer>     the same of the first measurement
 
 TensorBoard keeps a random choice of a long series that may lack its first step; the start is therefore written under
@@ -58,8 +58,7 @@ class Packer:
             if found is not None:
                 nodes = diagnosis.spectrum.estimator.method == "quadrature"
                 about = about_density(diagnosis.source, place, quadrature=nodes)
-                rows = found.rows().astype(np.float32)
-                self._add(summary, f"{kind}_density", f"{kind}_start", diagnosis.source.name, rows, about)
+                self._add(summary, f"{kind}_density", f"{kind}_start", diagnosis.source.name, found.packed(), about)
 
     def _add(
         self,

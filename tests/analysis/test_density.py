@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import integrate
 
 from htmu_diag.analysis import Options, diagnose
-from htmu_diag.analysis.density import DECADES, PER_DECADE, Density, centers, density
+from htmu_diag.analysis.density import DECADES, PER_DECADE, Density, density, unpacked
 from htmu_diag.spectrum import Estimator, Kind, Source, Spectrum
 
 WEIGHTS = Source(Kind.WEIGHTS, "fc", (100, 400))
@@ -29,10 +29,22 @@ def wishart(seed: int, scale: float = 1.0) -> Spectrum:
 
 def test_bins_are_whole_places_of_one_grid_whatever_the_spectrum() -> None:
     for scale in (1e-9, 1.0, 37.0):
-        rows = found(wishart(0, scale)).rows()
-        places = np.log10(rows[0]) * PER_DECADE - 0.5
-        assert places == pytest.approx(np.rint(places), abs=1e-6)
-        assert np.diff(places) == pytest.approx(np.ones(places.size - 1))
+        spectrum = wishart(0, scale)
+        result = found(spectrum)
+        first, last = result.first, result.first + result.mass.size - 1
+        assert 10 ** (first / PER_DECADE) <= spectrum.values[0] < 10 ** ((first + 1) / PER_DECADE)
+        assert 10 ** (last / PER_DECADE) <= spectrum.values[-1] < 10 ** ((last + 1) / PER_DECADE)
+
+
+def test_what_is_stored_gives_the_density_back_and_so_do_files_of_earlier_versions() -> None:
+    result = found(wishart(0, 1e-9))
+    place, rows = unpacked(result.packed())
+    assert (place, rows.dtype) == (result.first, np.float32)
+    assert rows == pytest.approx(np.stack([result.mass, result.other]), rel=1e-6)
+    centers = 10.0 ** ((np.arange(place, place + result.mass.size) + 0.5) / PER_DECADE)
+    before = np.stack([centers, result.mass, result.other]).astype(np.float32)
+    assert unpacked(before)[0] == place
+    assert np.array_equal(unpacked(before)[1], rows)
 
 
 def test_values_lie_in_the_bin_that_holds_them() -> None:
@@ -74,7 +86,7 @@ def test_six_decades_are_kept_and_the_lowest_bin_takes_what_lies_below() -> None
 def test_a_hessian_has_the_mass_of_both_signs_by_magnitude() -> None:
     nodes, masses = np.array([-2.0, -1e-3, 1e-4, 5.0]), np.array([0.1, 0.4, 0.3, 0.2])
     result = found(Spectrum(nodes, masses, 10**6, HESSIAN, Estimator("quadrature")))
-    at = dict(zip(np.floor(np.log10(centers(result.first, result.mass.size)) * PER_DECADE), result.other, strict=True))
+    at = dict(zip(np.arange(result.first, result.first + result.mass.size), result.other, strict=True))
     assert result.mass.sum() == pytest.approx(0.5)
     assert result.other.sum() == pytest.approx(0.5)
     assert at[np.floor(np.log10(2.0) * PER_DECADE)] == pytest.approx(0.1)
@@ -96,6 +108,6 @@ def test_without_a_fitted_law_its_row_has_no_value() -> None:
 def test_any_values_give_finite_bins_with_at_most_their_mass(values: np.ndarray) -> None:
     result = density(diagnose(Spectrum.exact(values, HESSIAN), QUICK))
     if result is not None:
-        assert np.isfinite(result.rows()).all()
+        assert np.isfinite(result.packed()).all()
         assert 0 < result.mass.sum() + result.other.sum() <= 1 + 1e-6
         assert result.mass.size <= DECADES * PER_DECADE

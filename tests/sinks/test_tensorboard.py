@@ -151,7 +151,7 @@ def test_tables_and_densities_are_tensors_of_the_plugin(record: Make, read: Read
         drawn = density(expected.diagnoses[0])
         assert drawn is not None
         assert (step, rows.dtype) == (expected.step, np.float32)
-        assert np.array_equal(rows, drawn.rows().astype(np.float32), equal_nan=True)
+        assert np.array_equal(rows, drawn.packed(), equal_nan=True)
 
 
 def test_the_start_is_kept_under_tags_of_its_own(record: Make, read: Read, tmp_path: Path) -> None:
