@@ -6,7 +6,7 @@ Where the pieces come from (TensorBoard's data provider, event files, a run's st
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,12 +65,16 @@ class Densities:
         return tuple(name for name in self.about["rows"] if name != "center")  # files of earlier versions name it
 
 
-def joined_tables(pieces: Iterable[Piece]) -> Table:
-    """Tables of one kind as one, joined by the layers' names; a step that several have is a union of their cells."""
+def joined_tables(pieces: Iterable[Piece], wanted: Collection[str] = ()) -> Table:
+    """Tables of one kind as one, joined by the layers' names; a step that several have is a union of their cells.
+
+    wanted: the quantities to keep; without it all of them. Unknown ones are left out.
+    """
     known = list(pieces)
     names = merged_order([[layer["name"] for layer in piece.about["layers"]] for piece in known])
     described = {layer["name"]: layer for piece in reversed(known) for layer in piece.about["layers"]}
-    quantities = merged_order([piece.about["quantities"] for piece in known])
+    every = merged_order([piece.about["quantities"] for piece in known])
+    quantities = [name for name in every if not wanted or name in wanted]
     steps = sorted({step for piece in known for step in piece.steps})
     values = np.full((len(quantities), len(names), len(steps)), math.nan, np.float32)
     for piece in known:
@@ -119,10 +123,11 @@ def _fill(
 ) -> None:
     if not len(piece.steps):
         return
-    cells = np.stack(piece.arrays)  # (s, l, q)
+    held = {name: column for column, name in enumerate(piece.about["quantities"])}
+    shared = [name for name in quantities if name in held]
+    columns = [held[name] for name in shared]
+    cells = np.stack([array[:, columns] for array in piece.arrays]).transpose(2, 1, 0)  # (q, l, s)
     where = {step: at for at, step in enumerate(steps)}
-    columns = [quantities.index(name) for name in piece.about["quantities"]]
     rows = [names.index(layer["name"]) for layer in piece.about["layers"]]
-    at = [where[step] for step in piece.steps]
-    block = values[np.ix_(columns, rows, at)]
-    values[np.ix_(columns, rows, at)] = np.where(np.isnan(cells.transpose(2, 1, 0)), block, cells.transpose(2, 1, 0))
+    cell = np.ix_([quantities.index(name) for name in shared], rows, [where[step] for step in piece.steps])
+    values[cell] = np.where(np.isnan(cells), values[cell], cells)

@@ -67,8 +67,9 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
     @werkzeug.Request.application  # type: ignore[arg-type]  # it takes methods too
     def table(self, request: werkzeug.Request) -> Any:
         """Quantities ``q`` (comma-separated; without it all) of ``run`` and ``kind``: (q, layers, steps)."""
-        table = self._reader(request).table(_given(request, "run"), _given(request, "kind"))
-        wanted = tuple(name for name in request.args.get("q", "").split(",") if name) or table.quantities
+        wanted = tuple(name for name in request.args.get("q", "").split(",") if name)
+        table = self._reader(request).table(_given(request, "run"), _given(request, "kind"), wanted)
+        wanted = wanted or table.quantities
         places = [table.quantities.index(name) for name in wanted if name in table.quantities]
         names = tuple(table.quantities[place] for place in places)
         return http_util.Respond(request, framed(table_header(table, names), table.values[places]), BINARY)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from tensorboard import errors
@@ -36,14 +36,14 @@ class Reader:
         names = sorted(found, key=lambda run: (started.get(run, 0.0), run))
         return [self._outline(run, found[run], scalars.get(run, ()), configs.get(run, {})) for run in names]
 
-    def table(self, run: str, kind: str) -> Table:
-        """All numbers of one kind of a run."""
+    def table(self, run: str, kind: str, wanted: Collection[str] = ()) -> Table:
+        """Numbers of one kind of a run: those wanted, without a choice all."""
         described = self._described(run)
         tags = [tag for tag, about in described.items() if (about["what"], about["kind"]) == ("table", kind)]
         pieces = self._pieces(run, tags, described)
         if not pieces:
             raise errors.NotFoundError(f"run {run!r} has no numbers of kind {kind!r}; look at /runs for what it has")
-        return joined_tables(pieces)
+        return joined_tables(pieces, wanted)
 
     def densities(self, run: str, kind: str, layer: str) -> Densities:
         """One layer's spectra through time."""
