@@ -32,6 +32,7 @@ __all__ = [
     "about_density",
     "about_table",
     "block_of",
+    "code_of",
     "role_of",
     "table",
     "table_id",
@@ -39,8 +40,12 @@ __all__ = [
 
 VERSION = 2
 PLUGIN = "htmu"  # the name under which TensorBoard files our tensors
-# columns that hold a place in a list of words
-CODES: Mapping[str, tuple[str, ...]] = {"tail_status": get_args(Code), "htmp_status": get_args(Code)}
+# columns that hold a place in a list of words: texts of a diagnosis' row, "ruled out (p 0.02)" without its number
+CODES: Mapping[str, tuple[str, ...]] = {
+    "tail_status": get_args(Code),
+    "htmp_status": (*get_args(Code), "does_not_describe"),
+    "tail": ("fits", "ruled out", "ruled out (finite end)", "too few", "no fit"),
+}
 _NUMBER = re.compile(r"\d+")
 
 
@@ -61,7 +66,7 @@ class Columns:
 
 def table(diagnoses: Sequence[Diagnosis], names: Sequence[str]) -> npt.NDArray[np.float32]:
     """(layers, quantities) of one kind at one step; what overflows float32 is infinite."""
-    cells = [[_cell(diagnosis, name) for name in names] for diagnosis in diagnoses]
+    cells = [_cells(diagnosis, names) for diagnosis in diagnoses]
     with np.errstate(over="ignore"):
         return np.asarray(cells, dtype=np.float64).reshape(len(cells), len(names)).astype(np.float32)
 
@@ -122,8 +127,17 @@ def block_of(name: str) -> int | None:
     return next((int(part) for part in name.split(".") if part.isdecimal()), None)
 
 
-def _cell(diagnosis: Diagnosis, name: str) -> float:
-    if name in CODES:
-        fit = diagnosis.tail if name == "tail_status" else diagnosis.htmp
-        return math.nan if fit is None else float(CODES[name].index(fit.status.code))
-    return diagnosis.numbers.get(name, math.nan)
+def code_of(name: str, text: str) -> float:
+    """The place of a text in its column's list; NaN for one that is not in it.
+
+    >>> code_of("tail", "ruled out (p 0.02)"), code_of("tail", "ruled out (finite end)"), code_of("tail", "")
+    (1.0, 2.0, nan)
+    """
+    known = CODES[name]
+    word = text if text in known else text.partition(" (")[0]
+    return float(known.index(word)) if word in known else math.nan
+
+
+def _cells(diagnosis: Diagnosis, names: Sequence[str]) -> list[float]:
+    row = diagnosis.row()
+    return [code_of(name, row[name]) if name in CODES else diagnosis.numbers.get(name, math.nan) for name in names]

@@ -12,7 +12,7 @@ from htmu_diag.analysis import QUANTITIES, Reading
 from htmu_diag.analysis.assembled import Floats32, Piece
 from htmu_diag.analysis.density import density_of, is_drawn
 from htmu_diag.analysis.history import History, flat_settings, history_of
-from htmu_diag.analysis.packed import CODES, about_density, about_table
+from htmu_diag.analysis.packed import CODES, about_density, about_table, code_of
 from htmu_diag.laws import HTMP, InverseHTMP
 from htmu_diag.laws.base import Law
 from htmu_diag.spectrum import Spectrum
@@ -64,9 +64,8 @@ def _tables(kind: str, steps: Mapping[int, list[Reading]]) -> list[Piece]:
 
 
 def _cell(reading: Reading, name: str) -> float:
-    if name in CODES and name in reading.texts:
-        code = reading.texts[name]
-        return float(CODES[name].index(code)) if code in CODES[name] else math.nan
+    if name in CODES:
+        return code_of(name, reading.texts.get(name, ""))
     return reading.numbers.get(name, math.nan)
 
 

@@ -23,8 +23,7 @@ def test_a_cell_is_the_layers_number_and_a_code_its_word() -> None:
     for row, diagnosis in zip(cells, diagnoses, strict=True):
         for name, cell in zip(names, row, strict=True):
             if name in CODES:
-                status = (diagnosis.tail if name == "tail_status" else diagnosis.htmp).status  # type: ignore[union-attr]
-                assert CODES[name][int(cell)] == status.code
+                assert diagnosis.row()[name].startswith(CODES[name][int(cell)])
             else:
                 expected = diagnosis.numbers.get(name, math.nan)
                 assert cell == pytest.approx(expected, rel=1e-6, nan_ok=True), name

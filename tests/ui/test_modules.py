@@ -11,6 +11,7 @@ from scipy import stats
 
 from htmu_diag.analysis import QUANTITIES
 from htmu_diag.analysis.hold import held
+from htmu_diag.analysis.packed import CODES
 from htmu_diag.laws import MarchenkoPastur
 from htmu_diag.ui import MODULES, read_static, static_folder, words
 
@@ -123,6 +124,27 @@ def test_numbers_read_well(js: Run, value: float | None, text: str) -> None:
     assert js("number(value)", value=value) == text
 
 
+def test_a_long_name_keeps_what_tells_blocks_and_roles_apart(js: Run) -> None:
+    names = [f"blocks.{b}.attention.{part}.weight" for b in (0, 2) for part in ("query", "value")]
+    short = js("names.map((n) => shortened(n, 26))", names=names)
+    assert len(set(short)) == 4
+    assert all(len(text) == 26 and text.startswith("blocks.") for text in short)
+    assert js("shortened('fc1', 26)") == "fc1"
+
+
+def test_labels_of_one_axis_are_all_powers_or_all_plain(js: Run) -> None:
+    assert js("logLabels([-2, 0, 3])") == ["10⁻²", "1", "10³"]
+    assert js("logLabels([-2, -1.69897, -1])") == ["0.01", "0.02", "0.1"]
+
+
+@pytest.mark.parametrize("span", [(0.34, 3.82), (7.18, 35.9), (-2e-5, 3e-5), (0.5, 0.5000001)])
+def test_ticks_of_a_plain_axis_are_few_and_round(js: Run, span: tuple[float, float]) -> None:
+    ticks = js("roundTicks(low, high)", low=span[0], high=span[1])
+    assert 2 <= len(ticks) <= 5
+    assert all(span[0] <= tick <= span[1] for tick in ticks)
+    assert len({round(b - a, 12) for a, b in zip(ticks, ticks[1:], strict=False)}) == 1
+
+
 def test_symbols_come_from_the_table_of_quantities(js: Run) -> None:
     assert js("colourLabel({quantity: 'log_kappa'}, WORDS)") == "log kappa (log₁₀ κ)"
     assert js("colourLabel({quantity: 'alpha', minus: 'alpha_noise'}, WORDS)") == "α − α MP"
@@ -133,7 +155,8 @@ def test_symbols_come_from_the_table_of_quantities(js: Run) -> None:
 def sentence(js: Run, **numbers: float | str) -> str:
     codes = {
         "tail_status": ["ok", "too_few_values", "not_a_power_law"],
-        "htmp_status": ["ok", "at_boundary", "not_converged", "noise"],
+        "htmp_status": ["ok", "at_boundary", "not_converged", "noise", "does_not_describe"],
+        "tail": list(CODES["tail"]),
     }
     bulk = {"dimension": 96.0, "bulk_p": 0.4, "spikes": 0.0, "lambda_max": 3.0, "bulk_edge": 2.5, "phase": 0.0}
     tail = {"alpha": 2.5, "alpha_low": 2.0, "alpha_high": 3.0, "alpha_noise": 4.8, "n_tail": 40.0, "p": 0.6}
@@ -155,8 +178,13 @@ def sentence(js: Run, **numbers: float | str) -> str:
         ),
         ({}, "Power-law tail: α 2.5 [2, 3] from 40 values, noise of this shape would give 4.8."),
         ({"alpha_high": 5.0}, "The tail is what noise gives: α 2.5 [2, 5]"),
-        ({"tail_status": "not_a_power_law"}, "A power-law tail is ruled out (α 2.5"),
-        ({"tail_status": "too_few_values"}, "Too few values for a tail."),
+        ({"tail_status": "not_a_power_law"}, "A power-law tail is ruled out, p 0.6 (α 2.5"),
+        ({"tail": "ruled out", "p": 0.02}, "A power-law tail is ruled out, p 0.02 (α 2.5"),
+        ({"tail": "ruled out (finite end)"}, "A power-law tail is ruled out: it has a finite end (α 2.5"),
+        ({"tail": "too few"}, "Too few values for a verdict on the tail (α 2.5"),
+        ({"tail_status": "too_few_values", "alpha": math.nan}, "Too few values for a tail."),
+        ({"tail": "no fit", "alpha": math.nan}, "No tail could be fitted."),
+        ({"htmp_status": "does_not_describe"}, "κ 1.5 [1, 2], but HTMP does not describe this spectrum (KS 0.04)."),
         ({}, "κ 1.5 [1, 2]; HTMP lies within KS 0.04 of the spectrum."),
         ({"kappa": 10405.0, "htmp_status": "noise"}, "κ is that of noise (≥ N)"),
         ({"htmp_status": "not_converged"}, "κ 1.5 [1, 2] (not converged)"),
@@ -181,6 +209,15 @@ def test_a_prediction_that_noise_matches_is_called_no_better(js: Run) -> None:
         "1 of 2 layers have the prediction inside their 95 % interval; the value of pure noise lies inside for 2"
     )
     assert said.endswith("The prediction does no better than noise here.")
+
+
+def test_layers_that_the_law_does_not_describe_are_said_beside_their_predictions(js: Run) -> None:
+    names = ("alpha", "alpha_low", "alpha_high", "alpha_predicted", "alpha_noise")
+    values = {**{name: [3.0, 3.0] for name in names}, "alpha_noise": [9.0, 9.0], "htmp_status": [0.0, 1.0]}
+    frame = "new Frame({layers: [], codes: {htmp_status: ['ok', 'does_not_describe']}}, {layers: ['a', 'b'], steps: [0], values})"
+    said = js(f"predictionSentence(predictionShares({frame}, 0), median)", values=values)
+    assert "HTMP does not describe the spectra of 1 of them (grey)" in said
+    assert js(f"[{frame}.missed(0, 0), {frame}.missed(1, 0)]", values=values) == [False, True]
 
 
 def test_the_state_in_the_address_survives_a_round_trip(js: Run) -> None:

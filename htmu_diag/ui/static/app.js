@@ -9,7 +9,7 @@ import { HeatMap } from "./heatmap.js";
 import { HistoryView } from "./history.js";
 import { PathView } from "./path.js";
 import { PredictionView } from "./prediction.js";
-import { SpectrumView } from "./spectrum.js";
+import { SpectrumView, twoSided } from "./spectrum.js";
 import { State } from "./state.js";
 import { TableView } from "./table.js";
 import { Kept } from "./wire.js";
@@ -57,8 +57,9 @@ class App {
     this.readout = element("p", { class: "note readout" });
     left.append(this.spectrumTitle, this.verdict, this.controls.draw);
     this.spectrum = new SpectrumView(left, this.readout);
-    left.append(this.readout, this.drawn, this.controls.key, element("h3", { text: "History: eigenvalues upward, steps to the right" }));
-    this.historyNote = element("p", { class: "note", text: "Green: edge of the noise bulk. Red: where the fitted tail starts. A click moves the step." });
+    this.historyTitle = element("h3", { text: "History: eigenvalues upward, steps to the right" });
+    left.append(this.readout, this.drawn, this.controls.key, this.historyTitle);
+    this.historyNote = element("p", { class: "note" });
     this.history = new HistoryView(left, (step) => this.choose(null, step));
     left.append(this.historyNote);
     this.curves = new Curves(right, (step) => this.choose(null, step));
@@ -129,12 +130,10 @@ class App {
     const chosen = this.state.get("kind");
     const kind = kinds.includes(chosen) ? chosen : kinds[0];
     const missing = wanted && outline.name !== wanted ? `The run "${wanted}" is not here; this is "${outline.name}".` : chosen !== kind ? `This run has no spectra of kind "${chosen}"; these are "${kind}". Add the probe to watch(probes=[...]).` : "";
-    const frame = await this.frame(outline, kind);
+    const [frame, events, curve] = await Promise.all([this.frame(outline, kind), this.source.events(outline.name), this.loss(outline)]);
     const layer = Math.max(frame.layerIndex(this.state.get("layer")), 0);
-    const density = await this.density(outline, kind, frame.names[layer]);
-    const events = await this.source.events(outline.name);
-    const other = await this.loadOther(runs, outline, kind, frame.names[layer], frame);
-    const curve = await this.loss(outline);
+    const name = frame.names[layer];
+    const [density, other] = await Promise.all([this.density(outline, kind, name), this.loadOther(runs, outline, kind, name)]);
     const otherCurve = other.other ? await this.loss(other.otherOutline, curve?.tag) : null;
     return { runs, words, outline, kind, frame, layer, density, events, missing, curve, otherCurve, ...other };
   }
@@ -207,7 +206,7 @@ class App {
     const minus = this.state.get("minus") === "1" && now.other && usable.quantity !== "phase";
     if (minus) { cells = this.difference(now, usable, cells, theirs); theirs = null; }
     const order = frame.remember(`order ${this.state.get("order")}`, () => rowOrder(frame.layers, this.state.get("order")));
-    this.overTitle.textContent = `${colourLabel(usable, words)}${minus ? ", minus the other run" : ""} of ${frame.layers.length} layers`;
+    this.overTitle.textContent = `${colourLabel(usable, words)} of ${frame.layers.length} layers${minus ? ", minus the other run" : ""}`;
     this.overTitle.title = colourMeaning(usable, words);
     this.heat.draw({ frame, cells, other: theirs, colour: usable, order, layer, step, words, events, minus, dark: this.dark });
     this.firsts.draw({ frame, words, byRole: this.state.get("order") === "role", layer, dark: this.dark });
@@ -230,7 +229,7 @@ class App {
     this.spectrumTitle.textContent = `${name}, ${shape}, step ${frame.steps[step]}`;
     const held = frame.heldPhases(words.held)[layer * frame.steps.length + step];
     this.verdict.textContent = verdict(frame, layer, step, words, held).join(" ");
-    this.spectrum.chart.box.hidden = this.history.box.hidden = this.historyNote.hidden = !density;
+    for (const part of [this.spectrum.chart.box, ...this.historyParts()]) part.hidden = !density;
     this.drawn.textContent = density ? "" : "This layer has no spectrum to draw: all its values are zero, or it could not be measured.";
     if (!density) return;
     const numbers = numbersOf(frame, layer, step, words);
@@ -240,8 +239,13 @@ class App {
     this.spectrum.draw({ density, at, ghost: ghost === "" ? -1 : nearestStep(density.steps, Number(ghost)), other, numbers, draw: this.state.get("draw"), title: `spectrum of ${name} at step ${frame.steps[step]}: ${this.verdict.textContent}` });
     this.drawn.textContent = notes(density, at, frame.steps[step], numbers, now);
     const many = frame.steps.length > 1;
-    this.history.box.hidden = this.historyNote.hidden = !many;
+    for (const part of this.historyParts()) part.hidden = !many;
+    this.historyNote.textContent = `${twoSided(density) ? "Magnitudes of both signs." : "Green: edge of the noise bulk. Red: where the fitted tail starts."} A click moves the step.`;
     if (many) this.history.draw({ density, frame, layer, step, title: `history of the spectrum of ${name}`, dark: this.dark });
+  }
+
+  historyParts() {
+    return [this.historyTitle, this.history.box, this.historyNote];
   }
 
   drawPanel(now) {
@@ -260,8 +264,7 @@ class App {
 function numbersOf(frame, layer, step, words) {
   const names = ["dimension", "gamma", "alpha", "xmin", "n_tail", "bulk_scale", "bulk_edge", "spikes", "zero_fraction", "lambda_max"];
   const numbers = Object.fromEntries(names.map((name) => [name, frame.at(name, layer, step)]));
-  const ruledOut = frame.status("tail_status", layer, step) === "not_a_power_law";
-  return { ...numbers, ruledOut };
+  return { ...numbers, ruledOut: frame.ruledOut(layer, step), missed: frame.missed(layer, step) };
 }
 
 /** What a reader must know about the picture, if anything. */

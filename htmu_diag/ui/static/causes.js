@@ -7,6 +7,7 @@ import { cursor } from "./curves.js";
 import { element } from "./dom.js";
 import { number } from "./format.js";
 import { Frame, spearman } from "./frame.js";
+import { roundTicks } from "./laws.js";
 import { Scatter } from "./scatter.js";
 import { axisLabel } from "./words.js";
 
@@ -108,7 +109,7 @@ export function matching(layer, names) {
 
 function drawScatter(panel, pairs, { frame, layer, words }) {
   const [xRange, yRange] = [spread([pairs.map((p) => p[1])]), spread([pairs.map((p) => p[2])])];
-  const ticks = ([low, high]) => [0.1, 0.5, 0.9].map((share) => low + share * (high - low)).map((x) => [x, number(Number(x.toPrecision(3)))]);
+  const ticks = (range) => roundTicks(...range).map((x) => [x, number(x)]);
   panel.scatter.draw({
     points: pairs.map(([l, a, b]) => ({ x: a, y: b, color: layerColor(l, frame.layers.length), hollow: false })),
     xRange, yRange, xTicks: ticks(xRange), yTicks: ticks(yRange), xLabel: axisLabel(panel.cause.quantity, words), yLabel: axisLabel("log_kappa", words),

@@ -2,7 +2,7 @@
 // ticks never end for some ranges. Ranges are always given, so that a series without values moves nothing.
 
 import uPlot from "./vendor/uPlot.esm.js";
-import { fromLog, power } from "./format.js";
+import { logLabels } from "./format.js";
 import { decades } from "./laws.js";
 import { element, theme } from "./dom.js";
 
@@ -91,7 +91,7 @@ export class Chart {
     return {
       ...own, ...side,
       splits: () => logTicks(...range(), which === 0 ? 8 : 6),
-      values: (u, splits) => splits.map((x) => (Number.isInteger(x) ? power(x) : fromLog(x))),
+      values: (u, splits) => logLabels(splits),
     };
   }
 

@@ -35,14 +35,19 @@ export function controls(state, data) {
     fill(select(colour), shown.words.colours.filter(has).map((c) => [colourKey(c), colourLabel(c, shown.words)]), state.get("colour"));
     select(order).value = state.get("order");
     fill(select(align), [["step", "equal step"], ...(shown.losses ?? []).map((tag) => [tag, `equal ${tag}`])], shown.alignTag || "step");
-    align.hidden = minus.hidden = !shown.other;
+    const single = shown.frame.layers.length < 2; // nothing to colour or to order
+    const phases = state.get("colour") === "phase";
+    colour.hidden = order.hidden = single;
+    align.hidden = !shown.other;
+    minus.hidden = !shown.other || phases || single;
     other.hidden = shown.runs.length < 2;
-    raw.hidden = state.get("colour") !== "phase";
+    raw.hidden = !phases || single;
     raw.setAttribute("aria-pressed", String(state.get("raw") === "1"));
     minus.setAttribute("aria-pressed", String(state.get("minus") === "1"));
     status.textContent = shown.missing || `${shown.frame.layers.length} × ${shown.frame.steps.length} measurements`;
     tabs.update();
     draw.update();
+    draw.box.hidden = !shown.density || twoSided(shown.density);
     if (now) { time.update(now); key.replaceChildren(...lines(now, state)); }
   };
   return { bar, time: time.box, tabs: tabs.box, draw: draw.box, key, update };
@@ -100,7 +105,7 @@ function lines({ other, density }, state) {
   if (!density) return [];
   const shown = twoSided(density)
     ? [["bar", "positive"], ["bar negative", "negative"]]
-    : [["bar", "eigenvalues"], ["line law", "HTMP"], ["line bulk", "Marchenko-Pastur bulk"], ["line tail", "power law (dotted: ruled out)"], ["mark", "▲ spikes"]];
+    : [["bar", "eigenvalues"], ["line law", "HTMP (grey: does not describe)"], ["line bulk", "Marchenko-Pastur bulk"], ["line tail", "power law (dotted: ruled out)"], ["mark", "▲ spikes"]];
   if (state.get("ghost") !== "") shown.push(["line ghost", `step ${state.get("ghost")}`]);
   if (other?.density) shown.push(["line other", "other run"]);
   return shown.map(([kind, text]) => element("span", { class: "key" }, kind === "mark" ? null : element("span", { class: `sample ${kind}` }), element("span", { text })));

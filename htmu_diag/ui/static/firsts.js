@@ -31,7 +31,7 @@ export class Firsts {
     const heads = [byRole ? "role (median)" : "layer", ...rules.map((rule) => rule.name)];
     const titles = ["", ...rules.map((rule) => rule.meaning)];
     const head = element("tr", {}, ...heads.map((text, i) => element("th", { scope: "col", title: titles[i], "aria-sort": this.sorted === i ? "ascending" : "none" }, element("button", { text: this.sorted === i ? `${text} ▾` : text, onclick: () => { this.sorted = i; this.paint(); } }))));
-    this.rows = rows.map((row) => element("tr", { onclick: () => this.select(row.layer) }, element("td", { text: shortened(row.name, 22), title: row.name }), ...row.at.map((step) => element("td", { class: "n", text: Number.isFinite(step) ? String(step) : "never" }))));
+    this.rows = rows.map((row) => element("tr", { onclick: () => this.select(row.layer) }, element("td", { text: shortened(row.name, 26), title: row.name }), ...row.at.map((step) => element("td", { class: "n", text: Number.isFinite(step) ? String(step) : "never" }))));
     this.order = rows;
     this.box.replaceChildren(element("table", {}, element("thead", {}, head), element("tbody", {}, ...this.rows)));
     this.mark();

@@ -23,6 +23,11 @@ export function fromLog(log) {
   return value >= 1e-3 && value < 1e4 ? String(value) : scientific(value);
 }
 
+/** Labels of ticks at decimal logarithms: powers of ten, or plain numbers where other ticks stand between them. */
+export function logLabels(logs) {
+  return logs.map(logs.every(Number.isInteger) ? power : fromLog);
+}
+
 /** A symbol of the table of quantities with its Greek letters ("log10 kappa" is "log₁₀ κ"). */
 export function pretty(symbol) {
   return symbol
@@ -35,9 +40,11 @@ export function pretty(symbol) {
 /** "1 layer", "3 layers". */
 export const count = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 
-/** A long name by its end, where layers differ. */
+/** A long name without its middle: blocks differ at its start, roles at its end. */
 export function shortened(name, room) {
-  return name.length <= room ? name : `…${name.slice(name.length - Math.max(room - 1, 1))}`;
+  if (name.length <= room) return name;
+  const start = Math.floor((room - 1) / 3);
+  return `${name.slice(0, start)}…${name.slice(name.length - Math.max(room - 1 - start, 1))}`;
 }
 
 function scientific(value) {

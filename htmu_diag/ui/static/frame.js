@@ -5,7 +5,7 @@ export const NEEDED = [
   "dimension", "gamma", "lambda_max", "lambda_min", "trace", "log_norm", "stable_rank", "effective_rank", "zero_fraction", "negative_mass",
   "alpha", "alpha_low", "alpha_high", "xmin", "n_tail", "p", "ks", "alpha_noise", "alpha_predicted",
   "alpha_predicted_low", "alpha_predicted_high", "lower_exponent", "kappa", "log_kappa", "kappa_low", "kappa_high", "htmp_ks",
-  "inverse_advantage", "bulk_scale", "bulk_edge", "bulk_p", "spikes", "phase", "tail_status", "htmp_status",
+  "inverse_advantage", "bulk_scale", "bulk_edge", "bulk_p", "spikes", "phase", "tail", "tail_status", "htmp_status",
   "distance", "rank_exponent", "entropy_left_top_z", "inverse_gamma_shape", "target_alignment", "entropy_deficit", "step_length", "noise_tail_index", "noise_scale",
 ];
 
@@ -34,6 +34,21 @@ export class Frame {
   /** A status in words ("ok"); empty where there is none. */
   status(name, layer, step) {
     return this.codes[name]?.[this.at(name, layer, step)] ?? "";
+  }
+
+  /** What the tail fit is good for, in the words of the tables; files of earlier versions say only how the fit ended. */
+  tail(layer, step) {
+    const before = { not_a_power_law: "ruled out", too_few_values: "too few", ok: "fits" };
+    return this.status("tail", layer, step) || before[this.status("tail_status", layer, step)] || "";
+  }
+
+  ruledOut(layer, step) {
+    return this.tail(layer, step).startsWith("ruled out");
+  }
+
+  /** Whether the fitted law is known not to describe the spectrum. */
+  missed(layer, step) {
+    return this.status("htmp_status", layer, step) === "does_not_describe";
   }
 
   /** One layer's numbers through time. */

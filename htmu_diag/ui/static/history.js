@@ -3,7 +3,7 @@
 
 import { css, cividis } from "./colors.js";
 import { element, prepared, theme } from "./dom.js";
-import { fromLog, power } from "./format.js";
+import { logLabels } from "./format.js";
 import { logTicks, stepTicks } from "./chart.js";
 import { twoSided } from "./spectrum.js";
 
@@ -84,7 +84,9 @@ export class HistoryView {
     context.fillStyle = this.colours.faint;
     context.textAlign = "right";
     context.textBaseline = "middle";
-    for (const k of logTicks(this.low, this.top, 7)) context.fillText(Number.isInteger(k) ? power(k) : fromLog(k), LEFT - 6, Math.min(Math.max(this.y(k), 6), this.height - BOTTOM - 5));
+    const ticks = logTicks(this.low, this.top, 7);
+    const labels = logLabels(ticks);
+    for (const [i, k] of ticks.entries()) context.fillText(labels[i], LEFT - 6, Math.min(Math.max(this.y(k), 6), this.height - BOTTOM - 5));
     context.textAlign = "center";
     context.textBaseline = "top";
     for (const [place, text] of stepTicks(this.now.frame.steps, this.width - LEFT)) context.fillText(text, LEFT + (place + 0.5) * this.columnWidth, this.height - BOTTOM + 3);

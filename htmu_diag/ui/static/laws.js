@@ -59,3 +59,13 @@ export function decades(low, high, most = 8) {
   for (let k = Math.ceil(from / every) * every; k <= to; k += every) ticks.push(k);
   return ticks;
 }
+
+/** A few round numbers in [low, high]. */
+export function roundTicks(low, high, most = 4) {
+  const raw = (high - low) / most;
+  const size = 10 ** Math.floor(Math.log10(raw));
+  const by = size * ([1, 2, 5, 10].find((m) => m * size >= raw) ?? 10);
+  const ticks = [];
+  for (let k = Math.ceil(low / by); k * by <= high; k++) ticks.push(Number((k * by).toPrecision(12)));
+  return ticks;
+}

@@ -10,6 +10,7 @@ import { Scatter } from "./scatter.js";
 import { predictionSentence, predictionShares } from "./words.js";
 
 const [LOW, HIGH] = [1.2, 60]; // of both axes; points beyond are drawn at the end
+const GREY = "#9aa3ad"; // of what a law says that does not describe
 const axis = (alpha) => Math.log10(Math.max(alpha, 0.951) - 0.95);
 const TICKS = [1.5, 2, 3, 5, 10, 20, 50].map((alpha) => [axis(alpha), String(alpha)]);
 
@@ -19,7 +20,7 @@ export class PredictionView {
     const [left, right] = [element("div", {}), element("div", {})];
     parent.append(this.sentence, element("div", { class: "pair" }, left, right));
     this.scatter = new Scatter(left, (i) => layer(this.shown[i]));
-    this.note = element("p", { class: "note", text: "Bars: 95 % intervals. Cross: what noise of this shape gives. Hollow: the power law is ruled out. Colour: depth, dark first." });
+    this.note = element("p", { class: "note", text: "Bars: 95 % intervals. Cross: what noise of this shape gives. Hollow: the power law is ruled out. Grey: HTMP does not describe the spectrum. Colour: depth, dark first." });
     left.append(this.note);
     this.shares = new Chart(right, { height: 220, label: "share of layers whose interval holds the prediction", onclick: (x) => step(Math.round(x)) });
     right.append(element("p", { class: "note", text: "Blue: share of layers whose interval holds the prediction. Grey: the same for noise, the baseline. Red: share for which the inverse law is likelier." }));
@@ -35,13 +36,13 @@ export class PredictionView {
     this.scatter.draw({
       points: this.shown.map((l) => ({
         x: axis(get("alpha_predicted", l)), y: axis(get("alpha", l)), x0: axis(get("alpha_predicted_low", l)), x1: axis(get("alpha_predicted_high", l)),
-        y0: axis(get("alpha_low", l)), y1: axis(get("alpha_high", l)), cross: axis(get("alpha_noise", l)), color: layerColor(l, frame.layers.length),
-        hollow: frame.status("tail_status", l, step) === "not_a_power_law",
+        y0: axis(get("alpha_low", l)), y1: axis(get("alpha_high", l)), cross: axis(get("alpha_noise", l)), color: frame.missed(l, step) ? GREY : layerColor(l, frame.layers.length),
+        hollow: frame.ruledOut(l, step),
       })),
       xRange: [axis(LOW), axis(HIGH)], yRange: [axis(LOW), axis(HIGH)], xTicks: TICKS, yTicks: TICKS, diagonal: true,
       xLabel: `predicted: ${symbol("alpha_predicted")}`, yLabel: `measured: ${symbol("alpha")}`, selected: this.shown.indexOf(layer),
       title: "measured against predicted exponents, one point a layer",
-      said: (i) => `${frame.names[this.shown[i]]}: measured ${number(get("alpha", this.shown[i]))}, predicted ${number(get("alpha_predicted", this.shown[i]))}, noise ${number(get("alpha_noise", this.shown[i]))}`,
+      said: (i) => `${frame.names[this.shown[i]]}: measured ${number(get("alpha", this.shown[i]))}, predicted ${number(get("alpha_predicted", this.shown[i]))}, noise ${number(get("alpha_noise", this.shown[i]))}${frame.ruledOut(this.shown[i], step) ? `; tail ${frame.tail(this.shown[i], step)}` : ""}${frame.missed(this.shown[i], step) ? "; HTMP does not describe the spectrum" : ""}`,
     });
     this.drawShares(frame, step);
   }

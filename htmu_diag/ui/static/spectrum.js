@@ -47,7 +47,7 @@ export function positive({ density, at, ghost, other, numbers, draw, title }) {
   const bars = height.bars(here, width);
   const xs = draw === "above" ? grid.low : grid.centre;
   const lines = [
-    { label: "HTMP", y: height.curve(law), stroke: "#1f78c8", width: 2 },
+    { label: "HTMP", y: height.curve(law), stroke: numbers.missed ? "#9aa3ad" : "#1f78c8", width: 2, dash: numbers.missed ? [4, 4] : [] },
     { label: "Marchenko-Pastur bulk", y: height.curve(bulkMass(numbers, grid)), stroke: "#1a9850", width: 1.5, dash: [2, 2] },
     { label: "power law", y: tailCurve(numbers, grid, draw), stroke: "#d1495b", width: 2, dash: numbers.ruledOut ? [2, 4] : [8, 4] },
   ];

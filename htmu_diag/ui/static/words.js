@@ -6,7 +6,7 @@ import { count, number, pretty } from "./format.js";
 export function verdict(frame, layer, step, words, held = null) {
   if (!frame.measured(layer, step)) return ["Not measured at this step."];
   const get = (name) => frame.at(name, layer, step);
-  const said = [phase(get, words, held), bulk(get, words), tail(get, frame.status("tail_status", layer, step), words), repulsion(get, frame.status("htmp_status", layer, step))];
+  const said = [phase(get, words, held), bulk(get, words), tail(get, frame.tail(layer, step)), repulsion(get, frame.status("htmp_status", layer, step))];
   return said.filter((sentence) => sentence !== "");
 }
 
@@ -43,7 +43,7 @@ export function axisLabel(name, words) {
 
 /** How well predictions did at one step: counts over the layers whose alpha has an interval. */
 export function predictionShares(frame, step) {
-  const out = { layers: 0, predicted: 0, noise: 0, compared: 0, inverse: 0, differences: [] };
+  const out = { layers: 0, predicted: 0, noise: 0, compared: 0, inverse: 0, missed: 0, differences: [] };
   frame.layers.forEach((_, l) => {
     const get = (name) => frame.at(name, l, step);
     const inside = (x) => x >= get("alpha_low") && x <= get("alpha_high");
@@ -53,6 +53,7 @@ export function predictionShares(frame, step) {
     }
     if (![get("alpha"), get("alpha_low"), get("alpha_high"), get("alpha_predicted")].every(Number.isFinite)) return;
     out.layers += 1;
+    out.missed += frame.missed(l, step);
     out.predicted += inside(get("alpha_predicted"));
     out.noise += inside(get("alpha_noise"));
     out.differences.push(Math.abs(get("alpha") - get("alpha_predicted")));
@@ -66,7 +67,8 @@ export function predictionSentence(shares, median) {
   const inverse = shares.compared ? `; the inverse law is likelier for ${shares.inverse} of ${shares.compared}` : "";
   const noise = `the value of pure noise lies inside for ${shares.noise} of them`;
   const said = `${shares.predicted} of ${count(shares.layers, "layer")} have the prediction inside their 95 % interval; ${noise}; median difference ${number(median(shares.differences))}${inverse}.`;
-  return shares.noise >= shares.predicted ? `${said} The prediction does no better than noise here.` : said;
+  const missed = shares.missed ? ` HTMP does not describe the spectra of ${shares.missed} of them (grey): a prediction from it means nothing there.` : "";
+  return `${said}${shares.noise >= shares.predicted ? " The prediction does no better than noise here." : ""}${missed}`;
 }
 
 function phase(get, words, held) {
@@ -88,13 +90,15 @@ function bulk(get, words) {
   return `${noise} (p ${number(p)}); ${above}.`;
 }
 
-function tail(get, status, words) {
+function tail(get, word) {
   const alpha = get("alpha");
-  if (status === "too_few_values" || Number.isNaN(alpha)) return "Too few values for a tail.";
+  if (Number.isNaN(alpha)) return word === "no fit" ? "No tail could be fitted." : "Too few values for a tail.";
   const noise = get("alpha_noise");
   const interval = `α ${number(alpha)} [${number(get("alpha_low"))}, ${number(get("alpha_high"))}] from ${number(get("n_tail"))} values`;
   const would = Number.isFinite(noise) ? `, noise of this shape would give ${number(noise)}` : "";
-  if (status === "not_a_power_law") return `A power-law tail is ruled out (${interval}${would}).`;
+  if (word === "too few") return `Too few values for a verdict on the tail (${interval}${would}).`;
+  if (word === "ruled out (finite end)") return `A power-law tail is ruled out: it has a finite end (${interval}${would}).`;
+  if (word.startsWith("ruled out")) return `A power-law tail is ruled out${Number.isFinite(get("p")) ? `, p ${number(get("p"))}` : ""} (${interval}${would}).`;
   const inside = noise >= get("alpha_low") && noise <= get("alpha_high");
   return inside ? `The tail is what noise gives: ${interval}${would}.` : `Power-law tail: ${interval}${would}.`;
 }
@@ -104,6 +108,7 @@ function repulsion(get, status) {
   if (Number.isNaN(kappa) || status === "too_few_values") return "";
   const ks = Number.isFinite(get("htmp_ks")) ? `; HTMP lies within KS ${number(get("htmp_ks"))} of the spectrum` : "";
   if (status === "noise" || (status === "at_boundary" && kappa > 1)) return `κ is that of noise (≥ N)${ks}.`;
+  if (status === "does_not_describe") return `κ ${number(kappa)} [${number(get("kappa_low"))}, ${number(get("kappa_high"))}], but HTMP does not describe this spectrum${Number.isFinite(get("htmp_ks")) ? ` (KS ${number(get("htmp_ks"))})` : ""}.`;
   const failed = status && status !== "ok" ? ` (${status.replaceAll("_", " ")})` : "";
   return `κ ${number(kappa)} [${number(get("kappa_low"))}, ${number(get("kappa_high"))}]${failed}${ks}.`;
 }
