@@ -9,11 +9,11 @@ demo: .venv/.train
 	$(BIN)/python -m htmu_diag train digits_mlp
 
 test: .venv/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 # Without the tests that are marked slow.
 quick: .venv/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
 # What only a CUDA device can show, in under nine minutes and without a network; elsewhere the tests say why they do not run.
 gpu: .venv/.dev

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import socket
@@ -43,20 +44,30 @@ def browser() -> Iterator[Any]:
         made.close()
 
 
-@pytest.fixture
-def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
-    """open(url, dark=False, width=1280): a page; at the end, no error may have reached any console."""
-    told: list[str] = []
-    contexts = []
+@pytest.fixture(scope="session")
+def contexts(browser: Any) -> Callable[[bool, int], Any]:
+    """Profiles by (dark, width), each made once: TensorBoard's own megabytes are fetched and compiled once."""
 
-    def opened(url: str, *, dark: bool = False, width: int = 1280) -> Any:
-        context = browser.new_context(
+    @functools.cache
+    def made(dark: bool, width: int) -> Any:
+        return browser.new_context(
             locale="en-US",  # uPlot refuses the POSIX locale
             viewport={"width": width, "height": 1400},
             color_scheme="dark" if dark else "light",
         )
-        contexts.append(context)
-        page = context.new_page()
+
+    return made
+
+
+@pytest.fixture
+def open_page(contexts: Callable[[bool, int], Any]) -> Iterator[Callable[..., Any]]:
+    """open(url, dark=False, width=1280): a page; at the end, no error may have reached any console."""
+    told: list[str] = []
+    pages = []
+
+    def opened(url: str, *, dark: bool = False, width: int = 1280) -> Any:
+        page = contexts(dark, width).new_page()
+        pages.append(page)
         page.set_default_timeout(60_000)
         page.on("console", lambda message: told.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: told.append(f"{error}"))
@@ -65,8 +76,8 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
         return page
 
     yield opened
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
     assert [text for text in told if not any(part in text for part in IGNORED)] == []
 
 
@@ -102,11 +113,20 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="session", params=[True, False], ids=["rust", "python"])
-def server(request: pytest.FixtureRequest, runs: Path) -> Iterator[Server]:
-    made = Server(runs, fast=request.param)
+@pytest.fixture(scope="session")
+def server(runs: Path) -> Iterator[Server]:
+    """Over the loader that TensorBoard takes by itself. What the routes answer over each loader is compared in
+    tests/tensorboard_plugin; a browser sees the other one in the test of a run that grows."""
+    made = Server(runs, fast=True)
     yield made
     made.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One process for all of them (`pytest --dist loadgroup`): one browser, one server, one pair of runs."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 def free_port() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,25 +14,36 @@ from htmu_diag.spectrum import Estimator, Kind, Source, Spectrum
 
 NAMES = tuple(f"blocks.{b}.{part}.weight" for b in (0, 2, 10) for part in ("query", "value", "up", "down"))
 HOSTILE = "<img src=x onerror=alert(1)>.weight"
+DISTINCT = 6  # layers that are diagnosed each for itself
 STEPS = (0, 10, 20, 30, 40, 60, 80, 100, 120, 140, 160, 200)
 
 
-@functools.cache
 def spectrum(name: str, step: int, rate: float) -> Diagnosis:
-    """Noise to which spikes and then a heavy tail are added, sooner at a higher rate."""
-    place = NAMES.index(name) if name in NAMES else len(NAMES)
+    """One layer at one step. Six layers are diagnosed; the other half is as they are two measurements earlier, and a
+    run at a higher rate as a slower one is three measurements later."""
+    place = NAMES.index(name) if name in NAMES else len(NAMES) - 1
+    state = STEPS.index(step) - 2 * (place // DISTINCT) + (3 if rate > 1 else 0)
+    found = _diagnosed(place % DISTINCT, STEPS[min(max(state, 0), len(STEPS) - 1)])
+    source = replace(found.source, name=name, step=step)
+    return replace(found, spectrum=replace(found.spectrum, source=source))
+
+
+@functools.cache
+def _diagnosed(place: int, step: int) -> Diagnosis:
+    """Noise to which spikes and then a heavy tail are added."""
     rng = np.random.default_rng([7, place])
     rows, columns = ((48, 96), (64, 64), (40, 160))[place % 3]
     noise = rng.standard_normal((rows, columns))
     left, right = rng.standard_normal((rows, 8)), rng.standard_normal((8, columns))
-    strength = rate * max(0.0, step / 60 - 0.12 * place)
+    strength = max(0.0, step / 60 - 0.12 * place)
     scales = rng.pareto(1.5, (rows, 1)) ** min(0.15 * strength, 0.6)
     matrix = scales / scales.mean() * noise + 0.4 * strength * (left * np.linspace(0.2, 1, 8)) @ right / 8
     values = np.linalg.eigvalsh(matrix @ matrix.T / columns)
-    source = Source(Kind.WEIGHTS, name, (rows, columns), step, "eigenvalues of W W^T / max(shape)")
+    source = Source(Kind.WEIGHTS, NAMES[place], (rows, columns), step, "eigenvalues of W W^T / max(shape)")
     return diagnose(Spectrum.exact(values, source), Options(bootstrap=30))
 
 
+@functools.cache
 def curvature(step: int) -> Diagnosis:
     """A Hessian's density as a quadrature rule: two-sided, with outliers."""
     rng = np.random.default_rng([9, step])

@@ -22,6 +22,15 @@ def tab(page: Any) -> Any:
     return frame
 
 
+def reload_until(page: Any, wanted: Any) -> None:
+    """Press TensorBoard's button until the server, which looks at its folder once a second, knows the news."""
+    for _ in range(60):
+        page.get_by_label("Reload data").or_(page.locator("app-header-reload button")).first.click()
+        page.wait_for_timeout(400)
+        if wanted.count():
+            return
+
+
 def text(frame: Any, selector: str) -> str:
     found: str = frame.locator(selector).first.inner_text()
     return found
@@ -155,22 +164,14 @@ def test_an_empty_folder_says_what_to_do_and_a_growing_run_appears(fast: bool, o
         write(folder / "new", 1.0, steps=STEPS[:1], names=NAMES[:2])
         page = open_page(server.url())
         frame = page.frame_locator("iframe").first
-        for _ in range(20):  # the server looks at the folder once a second
-            page.get_by_label("Reload data").or_(page.locator("app-header-reload button")).first.click()
-            page.wait_for_timeout(1000)
-            if frame.locator(".htmu .body:not([hidden])").count():
-                break
+        reload_until(page, frame.locator(".htmu .body:not([hidden])"))
         assert not frame.locator(".time").is_visible()  # one measurement has no slider
         from htmu_diag.sinks import TensorBoardSink
 
         sink = TensorBoardSink(folder / "new", figure_every=None)
         sink.open({}, start_step=1)
         sink.write(record(10, 1.0, NAMES[:2]))
-        for _ in range(20):
-            page.get_by_label("Reload data").or_(page.locator("app-header-reload button")).first.click()
-            page.wait_for_timeout(1000)
-            if frame.locator(".name", has_text="step 10").count():
-                break
+        reload_until(page, frame.locator(".name", has_text="step 10"))
         assert text(frame, ".name").endswith("step 10")
         sink.close()
     finally:
