@@ -1,6 +1,7 @@
 """What the page computes in JavaScript is what the package computes: laws, bins, held phases, ranks, sentences."""
 
 import hashlib
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -142,7 +143,7 @@ def test_ticks_of_a_plain_axis_are_few_and_round(js: Run, span: tuple[float, flo
     ticks = js("roundTicks(low, high)", low=span[0], high=span[1])
     assert 2 <= len(ticks) <= 5
     assert all(span[0] <= tick <= span[1] for tick in ticks)
-    assert len({round(b - a, 12) for a, b in zip(ticks, ticks[1:], strict=False)}) == 1
+    assert len({round(b - a, 12) for a, b in itertools.pairwise(ticks)}) == 1
 
 
 def test_symbols_come_from_the_table_of_quantities(js: Run) -> None:
@@ -214,7 +215,8 @@ def test_a_prediction_that_noise_matches_is_called_no_better(js: Run) -> None:
 def test_layers_that_the_law_does_not_describe_are_said_beside_their_predictions(js: Run) -> None:
     names = ("alpha", "alpha_low", "alpha_high", "alpha_predicted", "alpha_noise")
     values = {**{name: [3.0, 3.0] for name in names}, "alpha_noise": [9.0, 9.0], "htmp_status": [0.0, 1.0]}
-    frame = "new Frame({layers: [], codes: {htmp_status: ['ok', 'does_not_describe']}}, {layers: ['a', 'b'], steps: [0], values})"
+    codes = "{htmp_status: ['ok', 'does_not_describe']}"
+    frame = f"new Frame({{layers: [], codes: {codes}}}, {{layers: ['a', 'b'], steps: [0], values}})"
     said = js(f"predictionSentence(predictionShares({frame}, 0), median)", values=values)
     assert "HTMP does not describe the spectra of 1 of them (grey)" in said
     assert js(f"[{frame}.missed(0, 0), {frame}.missed(1, 0)]", values=values) == [False, True]
