@@ -11,12 +11,33 @@ from typing import TYPE_CHECKING, Any
 from htmu_diag._version import __version__
 from htmu_diag.undisturbed import undisturbed
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # for type checkers and editors; a test holds it and the table below together
+    from htmu_diag.analysis import Diagnosis as Diagnosis
+    from htmu_diag.analysis import Options as Options
+    from htmu_diag.analysis import diagnose as diagnose
     from htmu_diag.errors import HTMUError as HTMUError
+    from htmu_diag.fits import fit_htmp as fit_htmp
+    from htmu_diag.fits import fit_marchenko_pastur as fit_marchenko_pastur
+    from htmu_diag.fits import fit_power_law as fit_power_law
+    from htmu_diag.laws import HTMP as HTMP
+    from htmu_diag.laws import InverseHTMP as InverseHTMP
+    from htmu_diag.laws import MarchenkoPastur as MarchenkoPastur
+    from htmu_diag.monitor import Monitor as Monitor
+    from htmu_diag.monitor.watch import watch as watch
+    from htmu_diag.offline.analyze import analyze as analyze
+    from htmu_diag.operators import conjugate_kernel as conjugate_kernel
+    from htmu_diag.operators import empirical_ntk as empirical_ntk
+    from htmu_diag.operators import input_output_jacobian as input_output_jacobian
+    from htmu_diag.operators import ntk_operator as ntk_operator
+    from htmu_diag.report import Analysis as Analysis
+    from htmu_diag.report import compare as compare
+    from htmu_diag.report import load_run as load_run
     from htmu_diag.spectrum import Estimator as Estimator
     from htmu_diag.spectrum import Kind as Kind
     from htmu_diag.spectrum import Source as Source
     from htmu_diag.spectrum import Spectrum as Spectrum
+    from htmu_diag.theory import LearningCurve as LearningCurve
+    from htmu_diag.theory import learning_curve as learning_curve
 
 # public name -> the module that defines it
 _PUBLIC = {
