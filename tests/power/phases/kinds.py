@@ -49,7 +49,8 @@ def planted(p: int, n: int, rng: np.random.Generator, strengths: npt.ArrayLike) 
     theta = np.atleast_1d(np.asarray(strengths, dtype=np.float64))
     left, _ = np.linalg.qr(rng.standard_normal((p, theta.size)))
     right, _ = np.linalg.qr(rng.standard_normal((n, theta.size)))
-    return noise(p, n, rng) + (left * np.sqrt(theta * n)) @ right.T
+    made: Matrix = noise(p, n, rng) + (left * np.sqrt(theta * n)) @ right.T
+    return made
 
 
 def transition(p: int, n: int) -> float:
@@ -95,7 +96,8 @@ def low_rank(share: float, rest: float) -> Recipe:
 
     def make(p: int, n: int, rng: np.random.Generator) -> Matrix:
         rank = max(round(share * p), 1)
-        return noise(p, rank, rng) @ noise(rank, n, rng) / np.sqrt(rank) + rest * noise(p, n, rng)
+        made: Matrix = noise(p, rank, rng) @ noise(rank, n, rng) / np.sqrt(rank) + rest * noise(p, n, rng)
+        return made
 
     return make
 
