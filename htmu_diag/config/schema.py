@@ -155,7 +155,7 @@ class MonitorConfig:
         bootstrap: replicates behind each p-value; 0 leaves p-values out and is several times faster.
         options: further choices of the diagnosis, by the names of htmu_diag.Options ({tail_only: true}).
         settings: of probes by name, the arguments with which they are made ({ntk: {samples: 100}}).
-        sinks: names of further sinks (console, jsonl, those of installed packages).
+        sinks: names of further sinks (console, jsonl, wandb, trackio, mlflow, those of installed packages).
         tensorboard: write events and pictures for TensorBoard; the spectra are stored in any case.
     """
 

@@ -87,7 +87,7 @@ def watch(
         shown on TensorBoard's HParams page, and compared between runs.
     run_info: content of run.json, see `htmu_diag.storage.run_info`; its own "config" gives way to ``config``.
     sinks: where diagnosed steps go beside TensorBoard and the page ``report.html`` in ``log_dir``: objects, or names in
-        `htmu_diag.sinks.registry` ("console", "jsonl"). None where it is empty.
+        `htmu_diag.sinks.registry` ("console", "jsonl", "wandb", "trackio", "mlflow"). None where it is empty.
     usual_sinks: False leaves TensorBoard and the page out; True keeps them also where ``sinks`` is empty.
     start_step: optimizer steps taken before; a resumed run continues its folder, and what was logged after
         this step is superseded.

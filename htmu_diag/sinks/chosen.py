@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
 from htmu_diag import plugins
 from htmu_diag.sinks import PageSink, Sink, TensorBoardSink, registry
+from htmu_diag.sinks.trackers import unseen_by_wandb
 
 __all__ = ["SinkLike", "chosen_sinks"]
 
@@ -27,4 +29,6 @@ def chosen_sinks(folder: Path, sinks: Sequence[SinkLike] | None, usual: bool | N
         usual = sinks is None or bool(wanted)
     missing = [kind for kind in _USUAL if usual and not any(isinstance(sink, kind) for sink in given)]
     joined: dict[type, Sink] = {TensorBoardSink: TensorBoardSink(folder), PageSink: PageSink(folder, announce=True)}
+    if remark := unseen_by_wandb(given):
+        warnings.warn(f"htmu_diag: {remark}", RuntimeWarning, stacklevel=4)
     return [*(joined[kind] for kind in missing), *given]

@@ -1,5 +1,6 @@
 """SpectraCallback in a real Lightning Trainer."""
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -103,3 +104,22 @@ def test_a_checkpoint_saved_after_the_fit_and_a_second_fit_work(tmp_path: Path, 
     assert callback.monitor.steps_taken == 8  # a fit of its own, not the continuation of the first one
     fitted(tmp_path, callback, loader, logger=False, max_epochs=2, ckpt_path=tmp_path / "after.ckpt")
     assert load_run(tmp_path / "run").steps == (0, 4, 8, 12, 16)
+
+
+def test_the_trainer_s_loggers_get_the_spectra_and_lose_none_of_its_own_steps(tmp_path: Path, loader: Any) -> None:
+    class Logging(Lit):
+        def training_step(self, batch: Any, index: int) -> torch.Tensor:
+            loss = super().training_step(batch, index)
+            if self.trainer.training:
+                self.log("loss", loss)
+            return loss
+
+    logger = CSVLogger(tmp_path, name="csv")
+    callback = SpectraCallback(every=2, sinks=["lightning", "jsonl"])
+    fitted(tmp_path, callback, loader, module=Logging(), max_epochs=1, logger=logger, log_every_n_steps=1)
+    with open(Path(logger.log_dir) / "metrics.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows if row["loss"]] == list(range(8))
+    assert [int(row["step"]) for row in rows if row["weights_stable_rank/net.0.weight"]] == [0, 2, 4, 6, 8]
+    lines = (Path(logger.log_dir) / "htmu" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 5
