@@ -14,8 +14,8 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from htmu_diag.monitor import Monitor, watch
-from htmu_diag.monitor.chosen_sinks import SinkLike
 from htmu_diag.sinks import LoggerSink
+from htmu_diag.sinks.chosen import SinkLike
 
 __all__ = ["SpectraCallback"]
 

@@ -36,7 +36,7 @@ def test_a_usual_one_that_was_passed_takes_the_place_of_its_kind() -> None:
 def test_an_unknown_name_is_refused_and_the_folder_stays_free(tmp_path: Path) -> None:
     task = Task()
     with pytest.raises(
-        InputError, match=r"no sink 'jsnol' \(did you mean 'jsonl'\?\); known: console, jsonl, page, tens"
+        InputError, match=r"no sink 'jsnol' \(did you mean 'jsonl'\?\); known: console, jsonl, lightning, mlflow, page"
     ):
         htmu_diag.watch(task.model, log_dir=tmp_path / "run", sinks=["jsnol"])
     Store(tmp_path / "run").close()

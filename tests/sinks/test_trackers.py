@@ -15,8 +15,8 @@ import torch
 from htmu_diag import watch
 from htmu_diag.analysis import StepRecord
 from htmu_diag.errors import InputError
-from htmu_diag.monitor.chosen_sinks import chosen_sinks
 from htmu_diag.sinks import LoggerSink, MLflowSink, TrackioSink, WandbSink
+from htmu_diag.sinks.chosen import chosen_sinks
 from htmu_diag.sinks.trackers import unseen_by_wandb
 from tests.sinks.wandb_files import read_runs
 
