@@ -27,6 +27,7 @@ from htmu_diag.fits import (
     fit_power_law,
     gap_ratio,
 )
+from htmu_diag.fits.law_ranking import rank_laws
 from htmu_diag.fits.series import fit_series
 from htmu_diag.spectrum import Floats, Spectrum
 from htmu_diag.theory import classify
@@ -82,6 +83,7 @@ def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats,
         htmp_other=fit_htmp(positive, source.gamma, orientation="direct" if kernel else "inverse"),
         inverse_gamma=fit_inverse_gamma(positive) if kernel else None,
         htmp_bulk=None if kernel else fit_htmp_bulk(positive, source.gamma, bulk),
+        laws=rank_laws(positive, source.gamma),
         gaps=gaps,
         repulsion=read_repulsion(positive, source.gamma, htmp, gaps, inverse=kernel),
         alpha_noise=noise_exponent(tail, source.gamma),

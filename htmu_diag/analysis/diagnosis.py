@@ -15,6 +15,7 @@ from htmu_diag.analysis.numbers import (
     htmp_bulk_numbers,
     htmp_numbers,
     inverse_gamma_numbers,
+    law_numbers,
     prediction_numbers,
     tail_numbers,
 )
@@ -22,6 +23,7 @@ from htmu_diag.analysis.quantities import QUANTITIES, tag
 from htmu_diag.analysis.repulsion import RepulsionReading
 from htmu_diag.analysis.shape import SpectrumShape
 from htmu_diag.fits import BulkFit, GapRatio, LawFit, TailFit
+from htmu_diag.fits.law_ranking import LawRanking
 from htmu_diag.fits.series import SeriesFit
 from htmu_diag.kinds import Orientation
 from htmu_diag.spectrum import Source, Spectrum
@@ -38,6 +40,7 @@ class Diagnosis:
     tail: power law of the upper tail; lower: of the lower tail (kernels and step lengths), else None.
     bulk: Marchenko-Pastur fit; htmp: HTMP fit in the field's orientation; htmp_other: in the other one.
     htmp_bulk: HTMP fit to the bulk below the spikes (direct orientation). inverse_gamma: fit near zero (kernels).
+    laws: which law is likeliest, rivals too.
     gaps, repulsion: local repulsion, and what it says beside kappa. phase: one of the 5+1 phases, with the reason.
     series: of values in time order; ``tail`` and ``lower`` are then those of the values over their running median.
     near_zero: share of the eigenvalues near zero beyond that of noise of this shape.
@@ -53,6 +56,7 @@ class Diagnosis:
     htmp: LawFit | None = None
     htmp_other: LawFit | None = None
     htmp_bulk: LawFit | None = None
+    laws: LawRanking | None = None
     inverse_gamma: LawFit | None = None
     gaps: GapRatio | None = None
     repulsion: RepulsionReading | None = None
@@ -80,6 +84,11 @@ class Diagnosis:
     def alpha_predicted(self) -> float:
         """Alpha on the fitted law, above the measured xmin."""
         return self.prediction.alpha
+
+    @property
+    def prediction_stands(self) -> bool:
+        """False where the law behind the prediction is known not to describe the spectrum: it predicts nothing then."""
+        return self.htmp is None or self.htmp.law is None or self.htmp.reading.stands
 
     @property
     def fitted(self) -> Spectrum:
@@ -113,6 +122,7 @@ class Diagnosis:
             **(htmp_numbers(self.htmp) if self.htmp else {}),
             **(htmp_bulk_numbers(self.htmp_bulk) if self.htmp_bulk else {}),
             "inverse_advantage": sign * gap,
+            **(law_numbers(self.laws, "HTMP" if self.orientation == "direct" else "InverseHTMP") if self.laws else {}),
             **(bulk_numbers(self.bulk) if self.bulk else {}),
             **(inverse_gamma_numbers(self.inverse_gamma) if self.inverse_gamma else {}),
             **({"gap_ratio": self.gaps.mean, "gap_ratio_stderr": self.gaps.stderr} if self.gaps else {}),
@@ -153,6 +163,9 @@ class Diagnosis:
             "htmp_status": _status(self.htmp),
             "htmp": self.htmp.reading.word if self.htmp else "",
             "htmp_reason": self.htmp.reading.reason if self.htmp else "",
+            "prediction": "" if self.prediction_stands else "law does not describe",
+            "law": self.laws.best.label if self.laws and self.laws.best else "",
+            "law_reason": self.laws.sentence if self.laws else "",
             "repulsion": self.repulsion.sentence if self.repulsion else "",
             "routine": self.spectrum.estimator.routine,
         }

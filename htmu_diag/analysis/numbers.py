@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from htmu_diag.fits import BulkFit, LawFit, TailFit
+from htmu_diag.fits.law_ranking import LAWS, LawRanking
 from htmu_diag.theory.predictions import Prediction
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "htmp_bulk_numbers",
     "htmp_numbers",
     "inverse_gamma_numbers",
+    "law_numbers",
     "prediction_numbers",
     "tail_numbers",
 ]
@@ -69,6 +71,19 @@ def htmp_bulk_numbers(fit: LawFit) -> dict[str, float]:
     """Of the fit to the bulk alone."""
     kappa = min(fit.kappa, LARGEST_KAPPA)
     return {"kappa_bulk": kappa, "kappa_bulk_stderr": fit.kappa_stderr, "htmp_bulk_ks": fit.ks_distance}
+
+
+def law_numbers(ranking: LawRanking, law: str) -> dict[str, float]:
+    """law: whose lag behind the likeliest one is told."""
+    best, free = ranking.best, ranking.of("FreeLognormal")
+    if best is None or free is None:
+        return {}
+    return {
+        "law_best": float(LAWS.index(best.name)),
+        "delta_aic": ranking.lead(law),
+        "law_ks": best.ks_distance,
+        "population_spread": free.parameters["sigma"],
+    }
 
 
 def prediction_numbers(prediction: Prediction) -> dict[str, float]:

@@ -44,7 +44,15 @@ PLUGIN = "htmu"  # the name under which TensorBoard files our tensors
 CODES: Mapping[str, tuple[str, ...]] = {
     "tail_status": get_args(Code),
     "htmp_status": (*get_args(Code), "does_not_describe"),
-    "tail": ("fits", "ruled out", "ruled out (finite end)", "too few", "no fit"),
+    "tail": (
+        "fits",
+        "fits, then ends",
+        "ruled out",
+        "ruled out (finite end)",
+        "ruled out (noise)",
+        "too few",
+        "no fit",
+    ),
 }
 _NUMBER = re.compile(r"\d+")
 
@@ -131,7 +139,7 @@ def code_of(name: str, text: str) -> float:
     """The place of a text in its column's list; NaN for one that is not in it.
 
     >>> code_of("tail", "ruled out (p 0.02)"), code_of("tail", "ruled out (finite end)"), code_of("tail", "")
-    (1.0, 2.0, nan)
+    (2.0, 3.0, nan)
     """
     known = CODES[name]
     word = text if text in known else text.partition(" (")[0]

@@ -93,6 +93,15 @@ _ROWS = (
     Quantity("lambda_max_predicted", "lambda_max,HTMP", "as values", 0, _INF, "Median largest value of the law."),
     Quantity("inverse_advantage", "dlogL", "nats", -_INF, _INF,
              "Log-likelihood of inverse HTMP minus that of HTMP; positive where the inverse orientation is likelier."),
+    # which law is likeliest
+    Quantity("law_best", "law", "index", 0, 5,
+             "Likeliest law by AIC: 0 MP, 1 HTMP, 2 inverse HTMP, 3 MP x lognormal, 4 Wachter, 5 Gamma.", "law"),
+    Quantity("delta_aic", "dAIC", "1", 0, _INF,
+             "AIC of HTMP (of kernels: inverse HTMP) less that of the likeliest law; 0 where it is that law itself.",
+             "dAIC", mean="median", fitted=True),
+    Quantity("law_ks", "D_law", "1", 0, 1, "KS distance of the whole spectrum, spikes too, to the likeliest law."),
+    Quantity("population_spread", "sigma", "1", 0.02, 4,
+             "Standard deviation of the log variances of the rows, by MP x lognormal: correlated data spread it."),
     # the Marchenko-Pastur bulk
     Quantity("bulk_scale", "s", "as values", 0, _INF, "Mean of the Marchenko-Pastur bulk (variance of the entries)."),
     Quantity("bulk_edge", "lambda_+", "as values", 0, _INF, "Upper edge of the Marchenko-Pastur bulk."),

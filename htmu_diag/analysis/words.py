@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+from htmu_diag.analysis.diagnosis import Diagnosis
 from htmu_diag.fits import LawFit
 
-__all__ = ["NO_VALUE", "kappa_words", "number", "with_error"]
+__all__ = ["NO_VALUE", "kappa_words", "number", "predicted_words", "with_error"]
 
 NO_VALUE = "-"
 
@@ -43,3 +44,9 @@ def kappa_words(fit: LawFit | None) -> str:
     rigid = "noise" if fit.family == "HTMP" else "rigid"
     text = f"{rigid} (>= {fit.n})" if fit.noise else with_error(fit.kappa, fit.kappa_stderr)
     return text if fit.reading.stands else f"{text}, does not describe"
+
+
+def predicted_words(diagnosis: Diagnosis) -> str:
+    """The predicted alpha, in brackets where its law does not describe the spectrum: it predicts nothing then."""
+    text = number(diagnosis.alpha_predicted)
+    return text if diagnosis.prediction_stands or text == NO_VALUE else f"({text})"

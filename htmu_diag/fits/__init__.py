@@ -8,6 +8,7 @@ from htmu_diag.fits.hill import hill
 from htmu_diag.fits.htmp import fit_htmp
 from htmu_diag.fits.htmp_bulk import fit_htmp_bulk
 from htmu_diag.fits.inverse_gamma import fit_inverse_gamma
+from htmu_diag.fits.law_ranking import LawRanking, RankedLaw, rank_laws
 from htmu_diag.fits.marchenko_pastur import fit_marchenko_pastur
 from htmu_diag.fits.power_law import fit_power_law
 from htmu_diag.fits.results import BulkFit, Code, Comparison, GapRatio, HillPlot, Interval, LawFit, Status
@@ -23,7 +24,9 @@ __all__ = [
     "HillPlot",
     "Interval",
     "LawFit",
+    "LawRanking",
     "Parameter",
+    "RankedLaw",
     "Status",
     "TailFamily",
     "TailFit",
@@ -40,5 +43,6 @@ __all__ = [
     "gap_ratio",
     "hill",
     "ks_distance",
+    "rank_laws",
     "spike_threshold",
 ]

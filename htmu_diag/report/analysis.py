@@ -27,6 +27,10 @@ __all__ = ["UNUSABLE", "Analysis", "Layer", "Names"]
 
 Names = Literal["htmu", "weightwatcher"]
 UNUSABLE = "unusable"
+_IN_WORDS = (
+    "tail", "tail_reason", "tail_status", "htmp", "htmp_reason", "htmp_status", "prediction", "law", "law_reason",
+    "repulsion", "routine",
+)  # fmt: skip
 _PANELS = 12  # of a picture of the whole model: more would not be readable
 
 
@@ -48,7 +52,7 @@ class Layer:
         found = {} if self.diagnosis is None else self.diagnosis.row()
         identity = {"name": self.name, "role": self.role, "rows": self.shape[0], "columns": self.shape[1]}
         verdict = {"verdict": found.get("verdict", UNUSABLE), "reason": found.get("reason", self.reason)}
-        how = {key: found.get(key, "") for key in ("tail", "tail_reason", "tail_status", "htmp_status", "routine")}
+        how = {key: found.get(key, "") for key in _IN_WORDS}
         return {**identity, **{q: found.get(q, math.nan) for q in QUANTITIES}, **verdict, **how}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from htmu_diag.analysis import QUANTITIES, Diagnosis
-from htmu_diag.analysis.words import kappa_words, number, with_error
+from htmu_diag.analysis.words import NO_VALUE, kappa_words, number, predicted_words, with_error
 
 __all__ = ["Column", "columns", "number", "with_error"]
 
@@ -52,6 +52,10 @@ def _quantity_column(name: str, heading: str) -> Column:
         return Column(f"{heading} +- stderr", _alpha)
     if name in ("kappa", "kappa_bulk"):
         return Column(heading, lambda d: kappa_words(d.htmp if name == "kappa" else d.htmp_bulk))
+    if name == "alpha_predicted":
+        return Column(heading, predicted_words)
+    if name == "law_best":
+        return Column(heading, lambda d: d.laws.best.label if d.laws and d.laws.best else NO_VALUE, numeric=False)
     return Column(heading, lambda d: number(d.numbers.get(name, math.nan)))
 
 

@@ -10,7 +10,9 @@ import pytest
 
 from htmu_diag.analysis import QUANTITIES, Diagnosis, Options, diagnose, summarize
 from htmu_diag.errors import InputError
+from htmu_diag.laws.ensembles import beta_laguerre
 from htmu_diag.report import Analysis, Layer, Skipped
+from htmu_diag.report.cells import columns, number
 from htmu_diag.report.export import as_content, csv_text, json_text, write_pictures
 from htmu_diag.report.weightwatcher import WEIGHTWATCHER
 from htmu_diag.spectrum import Floats, Kind, Source, Spectrum
@@ -73,7 +75,8 @@ def test_rows_hold_the_numbers_of_the_diagnoses_under_names_of_the_table(analysi
         assert all(value == diagnosis.numbers[key] for key, value in numbers.items() if not math.isnan(value))
         assert set(row) - set(numbers) == {
             *("name", "role", "rows", "columns"),
-            *("verdict", "reason", "tail", "tail_reason", "tail_status", "htmp_status", "routine"),
+            *("verdict", "reason", "tail", "tail_reason", "tail_status", "htmp", "htmp_reason", "htmp_status"),
+            *("prediction", "law", "law_reason", "repulsion", "routine"),
         }
 
 
@@ -152,3 +155,20 @@ def test_a_diagnosis_can_be_sent_between_processes(analysis: Analysis) -> None:
     layer = pickle.loads(pickle.dumps(analysis.layers[0]))
     assert isinstance(layer.diagnosis, Diagnosis)
     assert str(layer.row()) == str(analysis.layers[0].row())
+
+
+def test_a_prediction_of_a_law_that_does_not_describe_is_marked_in_every_table() -> None:
+    """Rows of exponent 2.5 are no HTMP: the terminal and Markdown put the number in brackets, rows say why."""
+    variances = (1 - np.random.default_rng(0).random(200)) ** (-1 / 1.5)
+    matrix = np.sqrt(variances)[:, None] * np.random.default_rng(1).standard_normal((200, 800))
+    values = np.linalg.svd(matrix, compute_uv=False)[::-1] ** 2 / 800
+    wrong, right = (
+        diagnose(Spectrum.exact(v, Source(Kind.WEIGHTS, "w", (200, 800))))
+        for v in (values, beta_laguerre(200, 0.25, 5.0, rng=np.random.default_rng(2)))
+    )
+    column = next(c for c in columns([wrong]) if c.heading == "predicted")
+    assert column.text(wrong) == f"({number(wrong.alpha_predicted)})"
+    assert column.text(right) == number(right.alpha_predicted)
+    assert (wrong.row()["prediction"], right.row()["prediction"]) == ("law does not describe", "")
+    assert right.row()["law"] == "HTMP"
+    assert wrong.numbers["delta_aic"] > 10 > right.numbers["delta_aic"] == 0

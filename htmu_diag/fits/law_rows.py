@@ -1,0 +1,162 @@
+"""The laws that a spectrum is held against, each as rows of numbers: log density of t = log(x/mean) on nodes.
+
+A family has one shape parameter (Marchenko-Pastur none), on a grid on which its likelihood is smooth; a row depends on
+(gamma, place on the grid) alone and serves every spectrum of the shape. In log x the inverse law is the mirrored one,
+and densities of different laws compare without a change of units.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+from htmu_diag.laws import HTMP, FreeLognormal, Gamma, InverseHTMP, MarchenkoPastur, Wachter
+from htmu_diag.laws.base import Law
+from htmu_diag.laws.free import LEAST_SIGMA, MOST_SIGMA, log_density_at
+from htmu_diag.laws.htmp_lattice import STEP, grid_row, lattice
+from htmu_diag.spectrum import Floats
+
+__all__ = ["FAMILIES", "Family", "Row"]
+
+_FAR = 42.0  # in t: from there on every density is below what contamination leaves
+_NEVER = -700.0
+_SPARSE = 160  # points at which Silverstein's equation is solved for a row
+_NARROW = 0.3  # a population of less spread leaves an edge that no spline follows
+
+
+@dataclass(frozen=True)
+class Row:
+    """nodes: (m,) ascending in t; log_g: (m,) log density of t there."""
+
+    nodes: Floats
+    log_g: Floats
+
+    def at(self, t: Floats) -> Floats:
+        return np.interp(t, self.nodes, self.log_g, _NEVER, _NEVER)
+
+    @cached_property
+    def quartiles(self) -> tuple[float, float, float]:
+        """In t, the median in the middle."""
+        low, middle, high = np.interp((0.25, 0.5, 0.75), self._mass, self.nodes)
+        return float(low), float(middle), float(high)
+
+    def cdf(self, t: Floats) -> Floats:
+        return np.interp(t, self.nodes, self._mass, 0.0, 1.0)
+
+    @cached_property
+    def _mass(self) -> Floats:
+        density = np.exp(self.log_g)
+        steps = np.diff(self.nodes) * (density[1:] + density[:-1]) / 2
+        inside = np.concatenate([[0.0], np.cumsum(steps)])
+        return np.asarray((inside + max(1 - inside[-1], 0.0)) / max(inside[-1], 1.0))  # what is missing lies below
+
+
+@dataclass(frozen=True)
+class Family:
+    """name: of the law's class; label: in tables.
+
+    low, high: ends of the grid, equal where there is no shape. start: where the search begins. shape: of a place on the
+    grid, whole or not. row: (gamma, place) -> `Row`. law: (gamma, shape, scale) -> the law itself. mirrored: the row is
+    that of 1/x.
+    """
+
+    name: str
+    label: str
+    parameter: str
+    low: int
+    high: int
+    start: int
+    shape: Callable[[float], float]
+    row: Callable[[float, int], Row]
+    law: Callable[[float, float, float], Law]
+    mirrored: bool = False
+
+    @property
+    def parameters(self) -> int:
+        """Number of fitted ones, the scale included."""
+        return 2 if self.high > self.low else 1
+
+
+def _exponential(place: float) -> float:
+    return math.exp(STEP * place)
+
+
+def _logistic(place: float) -> float:
+    return 1 / (1 + math.exp(-STEP * place))
+
+
+def _near(gamma: float) -> Floats:
+    nodes = lattice(gamma).nodes
+    return nodes[np.abs(nodes) < _FAR]
+
+
+def _log_g_of(law: Law, nodes: Floats) -> Floats:
+    """Of a law of mean 1, from its density."""
+    return np.maximum(law.logpdf(np.exp(nodes)) + nodes, _NEVER)
+
+
+@lru_cache(maxsize=64)
+def _marchenko_pastur(gamma: float, _: int) -> Row:
+    nodes = _near(gamma)
+    return Row(nodes, _log_g_of(MarchenkoPastur(gamma), nodes))
+
+
+@lru_cache(maxsize=768)
+def _htmp(gamma: float, place: int) -> Row:
+    nodes = lattice(gamma).nodes
+    return Row(nodes[np.abs(nodes) < _FAR], grid_row(gamma, place).data[0][np.abs(nodes) < _FAR])
+
+
+@lru_cache(maxsize=768)
+def _free(gamma: float, place: int) -> Row:
+    """Solved where there is mass, by a spline in between where no edge shows."""
+    sigma, nodes = _exponential(place), _near(gamma)
+    low = 2 * math.log1p(-math.sqrt(gamma)) if gamma < 1 else -16.0
+    reach = 6.5 * sigma + 0.5 * sigma**2
+    inner = nodes[(nodes > low - reach) & (nodes < 2 * math.log1p(math.sqrt(gamma)) + reach)]
+    if sigma < _NARROW:
+        return Row(inner, log_density_at(inner, gamma, sigma))
+    sparse = inner[:: max(inner.size // _SPARSE, 1)]
+    kept = inner[inner <= sparse[-1]]
+    return Row(kept, np.asarray(CubicSpline(sparse, log_density_at(sparse, gamma, sigma))(kept)))
+
+
+@lru_cache(maxsize=768)
+def _wachter(gamma: float, place: int) -> Row:
+    nodes = _near(gamma)
+    return Row(nodes, _log_g_of(Wachter(gamma, _logistic(place)), nodes))
+
+
+@lru_cache(maxsize=256)
+def _gamma(place: int) -> Row:
+    shape = _exponential(place)
+    spread = min(12.0, 9 / math.sqrt(shape))
+    nodes = np.linspace(-max(spread, min(16 / shape, _FAR)), spread, 1200)
+    return Row(nodes, _log_g_of(Gamma(shape), nodes))
+
+
+_KAPPA = (round(math.log(1e-2) / STEP), round(math.log(1e4) / STEP), 4)
+_SIGMA = (math.ceil(math.log(LEAST_SIGMA) / STEP), math.floor(math.log(MOST_SIGMA) / STEP), -4)
+FAMILIES = (
+    Family(
+        "MarchenkoPastur",
+        "MP",
+        "",
+        0,
+        0,
+        0,
+        lambda _: math.nan,
+        _marchenko_pastur,
+        lambda g, _, s: MarchenkoPastur(g, s),
+    ),
+    Family("HTMP", "HTMP", "kappa", *_KAPPA, _exponential, _htmp, HTMP),
+    Family("InverseHTMP", "inverse HTMP", "kappa", *_KAPPA, _exponential, _htmp, InverseHTMP, mirrored=True),
+    Family("FreeLognormal", "MP x lognormal", "sigma", *_SIGMA, _exponential, _free, FreeLognormal),
+    Family("Wachter", "Wachter", "spread", -24, 24, -4, _logistic, _wachter, Wachter),
+    Family("Gamma", "Gamma", "shape", -10, 32, 2, _exponential, lambda _, k: _gamma(k), lambda _, a, s: Gamma(a, s)),
+)

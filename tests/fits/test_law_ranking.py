@@ -1,0 +1,125 @@
+"""Each law is found likeliest on its own matrices, beside spikes too, and rows are laws."""
+
+import numpy as np
+import pytest
+
+from htmu_diag.fits import fit_htmp, rank_laws
+from htmu_diag.fits.law_rows import FAMILIES
+from htmu_diag.laws.ensembles import beta_laguerre, wishart
+
+P, N = 300, 900
+GAMMA = P / N
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def noise(variances: np.ndarray) -> np.ndarray:
+    matrix = np.sqrt(variances)[:, None] * rng(1).standard_normal((P, N))
+    return np.linalg.svd(matrix, compute_uv=False)[::-1] ** 2 / N
+
+
+def two_noises() -> np.ndarray:
+    """S_1 S_2**-1 of noise covariances of ratios 1/3 and 1/4."""
+    second = wishart_matrix(4 * P)
+    return np.sort(np.linalg.eigvals(np.linalg.solve(second, wishart_matrix(N))).real)
+
+
+def wishart_matrix(columns: int) -> np.ndarray:
+    matrix = rng(columns).standard_normal((P, columns))
+    return matrix @ matrix.T / columns
+
+
+TRUTH = [
+    ("MarchenkoPastur", lambda: wishart(P, N, rng=rng())),
+    ("HTMP", lambda: beta_laguerre(P, GAMMA, 5.0, rng=rng())),
+    ("InverseHTMP", lambda: np.sort(1 / beta_laguerre(P, GAMMA, 2.0, rng=rng()))),
+    ("FreeLognormal", lambda: noise(rng().lognormal(0, 0.7, P))),
+    ("Wachter", two_noises),
+    ("Gamma", lambda: np.sort(rng().gamma(3.0, size=P))),
+]
+
+
+@pytest.mark.parametrize(("name", "draw"), TRUTH, ids=[name for name, _ in TRUTH])
+def test_the_law_of_the_values_is_the_likeliest(name: str, draw) -> None:
+    found = rank_laws(draw(), GAMMA)
+    assert found.best is not None
+    assert found.best.name == name, found.sentence
+    assert found.lead(name) == 0
+    assert len(found.laws) == len(FAMILIES)
+    assert found.best.ks_distance < 0.06
+    assert found.lead("MarchenkoPastur") > 10 or name == "MarchenkoPastur"
+
+
+def test_parameters_are_given_back() -> None:
+    spread = rank_laws(noise(rng().lognormal(0, 0.7, P)), GAMMA).of("FreeLognormal")
+    assert spread is not None
+    assert spread.parameters["sigma"] == pytest.approx(0.7, abs=0.06)
+    values = beta_laguerre(P, GAMMA, 5.0, rng=rng())
+    ranked, fitted = rank_laws(values, GAMMA).of("HTMP"), fit_htmp(values, GAMMA)
+    assert ranked is not None
+    assert ranked.parameters["kappa"] == pytest.approx(fitted.kappa, rel=0.3)
+    assert ranked.parameters["scale"] == pytest.approx(fitted.scale, rel=0.02)
+
+
+def test_a_few_spikes_decide_nothing() -> None:
+    """Without contamination one value outside the edges excludes Marchenko-Pastur."""
+    bulk = wishart(P, N, rng=rng())
+    found = rank_laws(np.concatenate([bulk, [5.0, 8.0, 12.0, 20.0, 50.0]]), GAMMA)
+    assert found.best is not None
+    assert found.best.name == "MarchenkoPastur"
+    assert found.best.parameters["scale"] == pytest.approx(1.0, abs=0.03)
+
+
+def test_scale_and_direction_of_the_values_change_nothing() -> None:
+    values = noise(rng().lognormal(0, 0.7, P))
+    plain, large = rank_laws(values, GAMMA), rank_laws(values * 1e30, GAMMA)
+    assert large.lead("HTMP") == pytest.approx(plain.lead("HTMP"), abs=1e-3)
+    inverse = np.sort(1 / values)
+    mirrored = {"HTMP": "InverseHTMP", "InverseHTMP": "HTMP"}
+    for name, other in mirrored.items():
+        one, two = plain.of(name), rank_laws(inverse, GAMMA).of(other)
+        assert one is not None
+        assert two is not None
+        assert one.log_likelihood == pytest.approx(two.log_likelihood, abs=0.1)
+
+
+def test_large_spectra_are_grouped_without_a_difference() -> None:
+    values = beta_laguerre(3000, 0.5, 4.0, rng=rng())
+    found = rank_laws(values, 0.5).of("HTMP")
+    assert found is not None
+    plain = fit_htmp(values, 0.5)
+    assert found.parameters["kappa"] == pytest.approx(plain.kappa, rel=0.15)
+    assert rank_laws(values, 0.5).best == found
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=[family.name for family in FAMILIES])
+@pytest.mark.parametrize("gamma", [0.05, 0.6, 1.0])
+def test_rows_are_densities_of_mean_one(family, gamma: float) -> None:
+    """Up to a tenth of the grid from its ends; square HTMP has mass 1/log x below every node."""
+    for place in {family.start, family.start + 4} if family.high else {0}:
+        row = family.row(gamma, place)
+        density = np.exp(row.log_g)
+        assert np.trapezoid(density, row.nodes) == pytest.approx(1, abs=0.005 if gamma < 1 else 0.05)
+        assert np.trapezoid(density * np.exp(row.nodes), row.nodes) == pytest.approx(1, abs=0.01)
+
+
+def test_the_winner_is_a_law_of_its_own() -> None:
+    values = noise(rng().lognormal(0, 0.7, P))
+    best = rank_laws(values, GAMMA).best
+    assert best is not None
+    levels = best.law.cdf(values)
+    assert np.abs(levels - (np.arange(P) + 0.5) / P).max() == pytest.approx(best.ks_distance, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("values", "code"), [(np.arange(1.0, 10.0), "too_few_values"), (np.ones(50), "degenerate"), (np.array([]), None)]
+)
+def test_no_law_where_nothing_can_be_said(values: np.ndarray, code: str | None) -> None:
+    found = rank_laws(values, 0.5)
+    assert found.best is None
+    assert np.isnan(found.lead("HTMP"))
+    assert not found.status.ok
+    assert code is None or found.status.code == code
+    assert found.sentence == found.status.message
