@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import ParamSpec, TypeVar
 
-__all__ = ["did_you_mean", "nearest"]
+__all__ = ["answering", "answering_fields", "did_you_mean", "nearest", "unexpected"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _CUTOFF = 0.6  # of difflib: its own default
 
@@ -38,6 +44,53 @@ def did_you_mean(word: str, known: Iterable[str], otherwise: str, synonyms: Mapp
     """
     found = nearest(word, known, synonyms)
     return otherwise if found is None else f"did you mean {found!r}?"
+
+
+def answering(synonyms: Mapping[str, str] | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A function's TypeError for an unknown keyword names the nearest right one (Python does so from 3.13 on)."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        known = _keywords(function)
+
+        @functools.wraps(function)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            if not kwargs.keys() <= known.keys():
+                raise TypeError(unexpected(function, kwargs, synonyms))
+            return function(*args, **kwargs)
+
+        return checked
+
+    return decorate
+
+
+def answering_fields(made: type[R]) -> type[R]:
+    """The same for the fields of a dataclass."""
+    made.__init__ = answering()(made.__init__)  # type: ignore[method-assign]
+    return made
+
+
+def unexpected(
+    function: Callable[..., object], given: Iterable[str], synonyms: Mapping[str, str] | None = None
+) -> str | None:
+    """What is said of the first keyword that the function does not take; None where it takes them all.
+
+    >>> unexpected(sorted, {"revers": True})
+    "sorted() got an unexpected keyword argument 'revers'; did you mean 'reverse'?"
+    """
+    known = _keywords(function)
+    wrong = next((name for name in given if name not in known), None)
+    if wrong is None:
+        return None
+    name = getattr(function, "__qualname__", repr(function)).removesuffix(".__init__")
+    answer = did_you_mean(wrong, known, f"it takes {', '.join(known)}", synonyms)
+    return f"{name}() got an unexpected keyword argument {wrong!r}; {answer}"
+
+
+def _keywords(function: Callable[..., object]) -> dict[str, None]:
+    """Names that may be passed by keyword, in order."""
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    found = inspect.signature(function).parameters.values()
+    return dict.fromkeys(one.name for one in found if one.kind in kinds and one.name != "self")
 
 
 def _plain(word: str) -> str:

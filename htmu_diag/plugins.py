@@ -11,14 +11,45 @@ Nothing of a package is imported before its name is used.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
 from htmu_diag.errors import InputError
+from htmu_diag.nearest import nearest, unexpected
 
 __all__ = ["Group", "made", "names"]
+
+# what others call probes and sinks -> their names here
+_CALLED = {
+    "weight": "weights",
+    "esd": "weights",
+    "singular_values": "weights",
+    "neural_tangent_kernel": "ntk",
+    "tangent_kernel": "ntk",
+    "kernel": "conjugate_kernel",
+    "activations": "conjugate_kernel",
+    "features": "conjugate_kernel",
+    "ck": "conjugate_kernel",
+    "fim": "fisher",
+    "fisher_information": "fisher",
+    "gauss_newton": "ggn",
+    "curvature": "hessian",
+    "sharpness": "hessian",
+    "loss_curvature": "hessian",
+    "sgd_noise": "gradient_noise",
+    "noise_scale": "gradient_noise",
+    "gradients": "gradient_noise",
+    "optimizer_path": "trajectory",
+    "path": "trajectory",
+    "updates": "trajectory",
+    "tb": "tensorboard",
+    "html": "page",
+    "report": "page",
+    "terminal": "console",
+    "stdout": "console",
+    "json": "jsonl",
+}
 
 Group = Literal["probes", "sinks"]
 
@@ -44,15 +75,16 @@ def made(
     try:
         return make(*values, **(settings or {}))
     except TypeError as error:
-        raise InputError(f"{group[:-1]} {name!r} with {dict(settings or {})}: {error}") from error
+        reason = unexpected(make, settings or {}) or error
+        raise InputError(f"{group[:-1]} {name!r} with {dict(settings or {})}: {reason}") from error
 
 
 def _loaded(group: Group, name: str, own: Iterable[str]) -> Callable[..., Any]:
     point = _installed(group).get(name)
     if point is None:
         known = names(group, own)
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        near = nearest(name, known, _CALLED)
+        hint = f" (did you mean {near!r}?)" if near else ""
         raise InputError(f"no {group[:-1]} {name!r}{hint}; known: {', '.join(known)}")
     try:
         make: Callable[..., Any] = point.load()

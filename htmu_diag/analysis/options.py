@@ -8,11 +8,13 @@ from zlib import crc32
 import numpy as np
 
 from htmu_diag.analysis.hold import HOLD
+from htmu_diag.nearest import answering_fields
 from htmu_diag.spectrum import Source
 
 __all__ = ["Options"]
 
 
+@answering_fields
 @dataclass(frozen=True)
 class Options:
     """Choices of `diagnose`.

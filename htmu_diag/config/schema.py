@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 from htmu_diag.analysis.options import Options
 from htmu_diag.config.ranges import at_least, require
+from htmu_diag.errors import ConfigError
+from htmu_diag.nearest import did_you_mean
 
 __all__ = [
     "CheckpointConfig",
@@ -176,7 +178,9 @@ class MonitorConfig:
         """The options of the diagnosis. Raises ConfigError for a choice that there is not."""
         known = [one.name for one in fields(Options) if one.name != "bootstrap"]
         unknown = [name for name in self.options if name not in known]
-        require(not unknown, "monitor.options", self.options, f"a mapping of {', '.join(known)}")
+        for name in unknown:
+            answer = did_you_mean(name, known, f"its keys are {', '.join(known)}")
+            raise ConfigError(f"monitor.options: unknown key {name!r}; {answer}")
         return Options(bootstrap=self.bootstrap, **self.options)
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 import torch
 
@@ -18,6 +19,7 @@ from htmu_diag.monitor.at_exit import AtExit
 from htmu_diag.monitor.measuring import Measuring
 from htmu_diag.monitor.notices import Notices
 from htmu_diag.monitor.plan import Plan
+from htmu_diag.monitor.voice import Voice
 from htmu_diag.probes import Budget, StepContext
 from htmu_diag.probes.copies import own
 from htmu_diag.probes.temperature import Temperature
@@ -47,7 +49,9 @@ class Monitor:
         complaints: Complaints,
         optimizers: Sequence[torch.optim.Optimizer] = (),
         temperature: Temperature | None = None,
+        voice: Voice | None = None,
     ) -> None:
+        self._voice = voice or Voice(Path(), speaks=False)
         self._plan, self._recorder, self._team, self._budget = plan, recorder, team, budget
         self._complaints = complaints
         self._manual = self._closed = False
@@ -156,13 +160,21 @@ class Monitor:
         self._recorder.hurry()
         with contextlib.ExitStack() as ends:  # each of them, in the reverse order, whatever becomes of the others
             ends.callback(tell)
+            ends.callback(self._say_the_end)
             ends.callback(self._ending.cancel)
             ends.callback(self._team.close)
-            ends.callback(self._recorder.close)
+            ends.callback(self._saying, "drawing pictures and writing the page", self._recorder.close)
             ends.callback(self._note_what_was_passed_over)
-            ends.callback(self._worker.close)
+            ends.callback(self._saying, "diagnosing what was measured", self._worker.close)
             ends.callback(self._counter.remove)
             ends.callback(self._notices.last, counted=self._manual)
+
+    def _saying(self, what: str, call: Callable[[], None]) -> None:
+        with self._voice.during(what):
+            call()
+
+    def _say_the_end(self) -> None:
+        self._voice.end(self._recorder.records, self._recorder.measured, self._counter.step)
 
     def __enter__(self) -> Monitor:
         return self

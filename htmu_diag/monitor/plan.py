@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from htmu_diag import plugins
 from htmu_diag.analysis.quantities import Quantity
 from htmu_diag.errors import InputError
+from htmu_diag.nearest import nearest
 from htmu_diag.probes import Declaration, Need, NTKProbe, Probe, Schedule, ScheduleLike, registry, schedule
 from htmu_diag.theory.learning_numbers import learning_numbers
 
@@ -81,12 +81,13 @@ def _made(probe: ProbeLike, settings: Mapping[str, Any]) -> Probe:
 def _require_named(settings: Mapping[str, Any], probes: Sequence[ProbeLike]) -> None:
     for name in settings:
         if name not in probes:
-            raise InputError(f"settings for {name!r}, which is not among the probes that are named")
+            hint = _hint(name, map(str, probes))
+            raise InputError(f"settings for {name!r}, which is not among the probes that are named{hint}")
 
 
 def _hint(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+    near = nearest(name, known)
+    return f" (did you mean {near!r}?)" if near else ""
 
 
 def _example(missing: list[Need]) -> str:

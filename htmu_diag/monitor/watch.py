@@ -16,7 +16,9 @@ from htmu_diag.model.wrappers import unwrap
 from htmu_diag.monitor.assembly import run_content, team_of
 from htmu_diag.monitor.monitor import Monitor
 from htmu_diag.monitor.plan import Cadence, Plan, ProbeLike
+from htmu_diag.monitor.voice import Voice
 from htmu_diag.monitor.watched import as_batch, check_model, one_model
+from htmu_diag.nearest import answering
 from htmu_diag.operators.batches import Reduction
 from htmu_diag.operators.sample_function import Output, pick_output
 from htmu_diag.probes import Budget, LossFn, StepContext, stored_samples
@@ -26,6 +28,7 @@ from htmu_diag.recording.place import Place
 from htmu_diag.recording.probe_batch import copied
 from htmu_diag.recording.recorder import Recorder
 from htmu_diag.recording.temperature import temperature_of
+from htmu_diag.sinks import Sink, TensorBoardSink
 from htmu_diag.sinks.chosen import SinkLike
 from htmu_diag.storage.run_folder import OnExists
 from htmu_diag.undisturbed import undisturbed
@@ -33,6 +36,34 @@ from htmu_diag.undisturbed import undisturbed
 __all__ = ["watch"]
 
 
+# what others call an argument
+_CALLED = {
+    "logdir": "log_dir",
+    "output_dir": "log_dir",
+    "out": "log_dir",
+    "dir": "log_dir",
+    "interval": "every",
+    "frequency": "every",
+    "log_every": "every",
+    "loss": "loss_fn",
+    "criterion": "loss_fn",
+    "data": "batch",
+    "inputs": "batch",
+    "layers": "include",
+    "step": "start_step",
+    "global_step": "start_step",
+    "hparams": "config",
+    "hyperparameters": "config",
+    "logger": "sinks",
+    "loggers": "sinks",
+    "overwrite": "on_exists",
+    "exist_ok": "on_exists",
+    "quiet": "verbose",
+    "silent": "verbose",
+}
+
+
+@answering(_CALLED)
 @undisturbed()
 def watch(
     model: torch.nn.Module | Sequence[torch.nn.Module] | Mapping[str, torch.nn.Module],
@@ -60,6 +91,7 @@ def watch(
     batch_size: int | None = None,
     seed: int = 0,
     team: Team | None = None,
+    verbose: bool = True,
 ) -> Monitor:
     """Measure the spectra of a model while it trains, from now until the monitor is closed or the process ends.
 
@@ -96,6 +128,8 @@ def watch(
     team: None for all ranks where a torch.distributed job runs (every rank calls ``watch``, rank 0 writes), `Solo()`
         for this process alone. What ranks share, and where they wait: `htmu_diag.integrations.distributed`.
 
+    verbose: say on stderr what is measured and where to look, what closing waits for, and the verdicts at the end.
+
     A folder that cannot be written is warned about and the training goes on. Raises StorageError where another process
     writes the folder; InputError for a URL as log_dir, an unknown probe, a missing batch, another model's optimizer.
     """
@@ -126,8 +160,10 @@ def watch(
     recorder = Recorder(store, given, options, team, complaints, spending)
     recorder.open(info, start_step)
     if place.remark and place.writes:
-        warnings.warn(f"htmu_diag: {place.remark}", RuntimeWarning, stacklevel=3)
+        warnings.warn(f"htmu_diag: {place.remark}", RuntimeWarning, stacklevel=4)
         recorder.note(start_step, [place.remark], time.time())
+    voice = Voice(place.folder, speaks=verbose and place.writes, stored=store is not None, curves=_draws(given))
+    voice.begin(context, plan, place)
     return Monitor(
         context,
         plan,
@@ -137,7 +173,12 @@ def watch(
         complaints=complaints,
         optimizers=several,
         temperature=temperature_of(context.optimizer, batch_size, start_step, place.folder),
+        voice=voice,
     )
+
+
+def _draws(sinks: Sequence[Sink]) -> bool:
+    return any(isinstance(sink, TensorBoardSink) for sink in sinks)
 
 
 def _available(context: StepContext) -> list[Any]:

@@ -25,6 +25,7 @@ from htmu_diag.matrices import Inventory, checkpoint_matrices, matrices
 from htmu_diag.matrices.given import is_given
 from htmu_diag.matrices.layout import Conv
 from htmu_diag.model.wrappers import is_sharded, unwrap
+from htmu_diag.nearest import answering
 from htmu_diag.offline.folders import find_series, step_of
 from htmu_diag.offline.measure import Choices, measured
 from htmu_diag.ranks.gather import Alone, Ranks, Team
@@ -50,6 +51,7 @@ class Progress:
     step: int | None = None
 
 
+@answering({"checkpoint": "model", "path": "model", "layers": "include", "split_heads": "heads"})
 def analyze(
     model: torch.nn.Module | str | os.PathLike[str] | Mapping[str, Any] | torch.Tensor | npt.NDArray[Any],
     *,

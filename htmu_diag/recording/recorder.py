@@ -63,6 +63,7 @@ class Recorder:
         self._team, self._complaints, self._budget = team, complaints, budget
         self._told: set[tuple[str, str]] = set()  # (probe, number) that no table knows
         self.records: deque[StepRecord] = deque(maxlen=KEPT_RECORDS)
+        self.measured = 0  # snapshots written
 
     def open(self, run: Mapping[str, Any], start_step: int) -> None:
         """Begin or resume; a sink that cannot be opened is left out, with a warning."""
@@ -142,6 +143,7 @@ class Recorder:
             measured.step, measured.wall_time, tuple(diagnoses), scalars=measured.scalars, events=tuple(events)
         )
         self.records.append(record)
+        self.measured += 1
         self._emit(record)
         return record
 

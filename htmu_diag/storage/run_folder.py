@@ -23,10 +23,14 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 @dataclass(frozen=True)
 class RunFolder:
-    """path: absolute, so that a change of the current folder loses nothing. remark: why it is not the one asked for."""
+    """path: absolute, so that a change of the current folder loses nothing. remark: why it is not the one asked for.
+
+    holds_a_run: whether there is one already, which this one continues or supersedes.
+    """
 
     path: Path
     remark: str = ""
+    holds_a_run: bool = False
 
 
 def run_folder(log_dir: str | os.PathLike[str] | None, *, start_step: int, on_exists: OnExists) -> RunFolder:
@@ -40,7 +44,7 @@ def run_folder(log_dir: str | os.PathLike[str] | None, *, start_step: int, on_ex
         raise InputError(f"on_exists={on_exists!r}: choose 'new', 'refuse' or 'continue'")
     wanted = _absolute(log_dir)
     if start_step or on_exists == "continue" or not holds_a_run(wanted):
-        return RunFolder(wanted)
+        return RunFolder(wanted, holds_a_run=holds_a_run(wanted))
     if on_exists == "refuse":
         raise StorageError(
             f"{wanted} holds a run already; pass start_step= to continue it, another log_dir, or on_exists='new'"

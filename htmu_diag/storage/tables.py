@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +10,7 @@ import numpy.typing as npt
 
 from htmu_diag.analysis import QUANTITIES
 from htmu_diag.errors import InputError
+from htmu_diag.nearest import did_you_mean
 from htmu_diag.spectrum import Floats
 from htmu_diag.storage.stored_record import StoredRecord
 
@@ -18,6 +18,27 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Curves", "columns", "curves", "frame"]
+
+# what others call a quantity -> its name here
+_CALLED = {
+    "exponent": "alpha",
+    "tail_index": "alpha",
+    "power_law_exponent": "alpha",
+    "alpha_hat": "alpha_weighted",
+    "repulsion": "kappa",
+    "outliers": "spikes",
+    "max_eigenvalue": "lambda_max",
+    "top_eigenvalue": "lambda_max",
+    "largest_eigenvalue": "lambda_max",
+    "sharpness": "lambda_max",
+    "spectral_norm": "log_spectral_norm",
+    "frobenius_norm": "log_frobenius_norm",
+    "norm": "log_norm",
+    "rank": "stable_rank",
+    "p_value": "p",
+    "verdict": "phase",
+    "state": "phase",
+}
 
 IDENTITY = ("step", "wall_time", "kind", "name", "rows", "columns")
 
@@ -100,6 +121,5 @@ def _require_known(records: Sequence[StoredRecord], quantity: str) -> None:
     known = dict.fromkeys(QUANTITIES) | dict.fromkeys(q for record in records for q in record.numbers.quantities)
     if quantity in known:
         return
-    close = difflib.get_close_matches(quantity, known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(list(known)[:8])}, ..."
+    hint = did_you_mean(quantity, known, f"there are {', '.join(list(known)[:8])}, ...", _CALLED)
     raise InputError(f"{quantity!r} is no quantity of this run; {hint}")

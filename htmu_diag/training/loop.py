@@ -154,6 +154,7 @@ def _watch(state: State, config: TrainConfig, out: Path) -> Monitor:
         on_exists="continue",  # this folder is known to be this run's
         batch_size=config.data.batch_size,
         seed=config.seed,
+        verbose=False,  # the session shows more
     )
 
 

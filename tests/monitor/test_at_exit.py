@@ -74,7 +74,7 @@ task = Task()
 def slow(step):
     time.sleep(0.05)
     return [spectrum()]
-choices = dict(every=1, probes=[StubProbe(slow)], budget=0.001)
+choices = dict(every=1, probes=[StubProbe(slow)], budget=0.001, verbose=False)
 monitor = htmu_diag.watch(task.model, task.optimizer, log_dir=sys.argv[1], **choices)
 monitor.flush()
 task.train(3)
