@@ -78,8 +78,17 @@ def __getattr__(name: str) -> Any:
             f"module 'htmu_diag' has no attribute {name!r}; public names: {', '.join(sorted(_PUBLIC))}"
         )
     with undisturbed():
-        found = globals()[name] = getattr(importlib.import_module(f"htmu_diag.{_PUBLIC[name]}"), name)
+        found = globals()[name] = getattr(_module(name), name)
     return found
+
+
+def _module(name: str) -> Any:
+    try:
+        return importlib.import_module(f"htmu_diag.{_PUBLIC[name]}")
+    except ModuleNotFoundError as error:
+        from htmu_diag.extras import missing
+
+        raise missing(f"htmu_diag.{name}", error) or error from None
 
 
 def __dir__() -> list[str]:

@@ -1,6 +1,6 @@
 """Errors: each message says what is wrong, which thing it is, and what to do about it."""
 
-__all__ = ["ConfigError", "HTMUError", "InputError", "MeasurementError", "StorageError"]
+__all__ = ["ConfigError", "HTMUError", "InputError", "MeasurementError", "MissingPackage", "StorageError"]
 
 
 class HTMUError(Exception):
@@ -13,6 +13,10 @@ class InputError(HTMUError, ValueError):
 
 class MeasurementError(HTMUError, RuntimeError):
     """A spectrum cannot be measured on this model: no second derivative, a sparse weight, a missing batch."""
+
+
+class MissingPackage(HTMUError, ModuleNotFoundError):
+    """A package that this package does without most of the time is not installed."""
 
 
 class StorageError(HTMUError, OSError):

@@ -14,6 +14,7 @@ from typing import cast
 
 from htmu_diag._version import __version__
 from htmu_diag.errors import HTMUError
+from htmu_diag.extras import missing
 from htmu_diag.nearest import did_you_mean
 from htmu_diag.safe_text import one_line
 
@@ -30,6 +31,8 @@ COMMANDS = {
     "sweep": ("sweep", "run a list of configurations times seeds, then one page with claim, control and verdict"),
     "correlate": ("correlate", "rank correlation of every metric with performance, beside trivial baselines"),
     "fetch": ("fetch", "download the files of mnist or cifar10"),
+    "doctor": ("doctor", "what this installation has and lacks: versions, devices, threads, TensorBoard's tab"),
+    "completion": ("completion", "a script for bash, zsh or tcsh that completes commands and keys"),
 }
 
 # what others call a command
@@ -51,7 +54,13 @@ _CALLED = {
     "pandas": "export",
     "download": "fetch",
     "grid": "sweep",
+    "check": "doctor",
+    "info": "doctor",
+    "env": "doctor",
+    "autocomplete": "completion",
 }
+
+_TRAINING = ("train", "fetch", "sweep")  # commands whose packages are those of the extra
 
 EXAMPLES = """\
 examples:
@@ -68,6 +77,8 @@ examples:
   htmu sweep temperature
   htmu correlate runs/* --target test/accuracy
   htmu fetch cifar10
+  htmu doctor
+  htmu completion bash > ~/.local/share/bash-completion/completions/htmu
   tensorboard --logdir runs
 """
 
@@ -96,6 +107,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return READER_LEFT
     except HTMUError as error:
         return _refuse(str(error))
+    except ModuleNotFoundError as error:
+        told = missing(f"htmu {given[0]}", error, "train" if given[0] in _TRAINING else "")
+        if told is None:
+            raise
+        return _refuse(str(told))
     except OSError as error:  # what the system says of a name or a folder: too long, no permission
         return _refuse(f"{error.filename or 'input or output'}: {error.strerror or error}; check the path")
     except KeyboardInterrupt:

@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parents[2] / "htmu_diag"
 # room -> the rooms it may import from; every room may import errors, spectrum, _version and itself
 GROUND = {
     "errors",
+    "extras",
     "kinds",
     "nearest",
     "plugins",
@@ -36,6 +37,7 @@ MEASURE = {"model", "ranks", "matrices", "operators", "solvers", "probes"}
 MIDDLE = {"storage", "report", "sinks", "recording", "monitor", "offline", "config", "training"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "extras": set(),
     "kinds": set(),
     "nearest": set(),
     "plugins": set(),
@@ -73,7 +75,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "experiments": ANALYSIS | MEASURE | MIDDLE,
     "integrations": ANALYSIS | MEASURE | MIDDLE,
     "tensorboard_plugin": ANALYSIS | {"ui"},
-    "cli": ANALYSIS | MEASURE | MIDDLE | {"integrations", "experiments"},
+    "doctor": set(),
+    "cli": ANALYSIS | MEASURE | MIDDLE | {"integrations", "experiments", "doctor"},
     "testing": ANALYSIS | MEASURE | {"storage", "report", "sinks"},
     "__main__": {"cli"},
 }

@@ -21,7 +21,7 @@ importlib.util.find_spec = lambda name, *rest: None if name == "fcntl" else foun
 for name in ("nice", "register_at_fork", "pread", "pwrite", "sched_getaffinity", "O_NOFOLLOW",
              "O_CLOEXEC", "mkfifo", "killpg", "getloadavg", "statvfs"):
     delattr(os, name)
-for name in ("SIGPIPE", "SIGHUP", "SIGALRM", "SIGKILL", "SIGUSR1", "setitimer", "pthread_sigmask"):
+for name in ("SIGPIPE", "SIGHUP", "SIGALRM", "SIGUSR1", "setitimer", "pthread_sigmask"):
     delattr(signal, name)
 """
 TRAIN = """
