@@ -74,6 +74,10 @@ class Diagnoser:
         finally:
             self._patience -= time.thread_time() - began
 
+    def hasten(self) -> None:
+        """From any thread: there is a queue, so the process is worth its start now."""
+        self._patience = 0.0
+
     def hurry(self) -> None:
         """From any thread: the end is waited for, so a process that does not answer now is ended soon."""
         self._limit = ENDS_WITHIN

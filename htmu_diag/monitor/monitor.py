@@ -26,10 +26,9 @@ from htmu_diag.probes.temperature import Temperature
 from htmu_diag.ranks.team import Team
 from htmu_diag.recording.complaints import Complaints
 from htmu_diag.recording.recorder import Recorder
-from htmu_diag.recording.worker import Worker
+from htmu_diag.recording.worker import Worker, places
 
 __all__ = ["Monitor"]
-
 
 class Monitor:
     """Watches one model while it trains; made by `htmu_diag.watch`, which documents the choices.
@@ -56,7 +55,7 @@ class Monitor:
         self._complaints = complaints
         self._manual = self._closed = False
         self._process = os.getpid()
-        self._worker = Worker(on_error=partial(complaints.add, "monitor"))
+        self._worker = Worker(on_error=partial(complaints.add, "monitor"), most=places(context.model))
         self._counter = StepCounter(
             context.model,
             context.optimizer,
@@ -145,6 +144,7 @@ class Monitor:
         if not self._closed:
             self._counter.finish()
             self._worker.wait()
+            self._recorder.wait()
             self._complaints.tell()
 
     def close(self) -> None:
@@ -210,6 +210,7 @@ class Monitor:
         due = self._measuring.missing(self._plan.due(step), step)
         if due:
             self._measuring.measure(step, [probe for probe in due if self._budget.affords(probe.name, step)])
+            self._notices.behind(*self._recorder.behind)
         self._complaints.tell()
 
 

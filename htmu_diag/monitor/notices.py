@@ -12,6 +12,7 @@ from htmu_diag.counting.uncounted import REMEDY, Fingerprint
 __all__ = ["Notices"]
 
 LONG_WAIT = 1.0  # seconds
+MANY_STEPS = 8  # stored and not diagnosed yet
 
 
 class Notices:
@@ -30,7 +31,7 @@ class Notices:
         self._counter, self._say, self._warn = counter, say, warn
         self._start = Fingerprint(model)
         self._looks = 0
-        self._said_uncounted = self._said_uneven = self._said_waiting = False
+        self._said_uncounted = self._said_uneven = self._said_waiting = self._said_behind = False
 
     def look(self) -> None:
         """At a call of the user's that comes with every step or so: after 10, 100, 1000 ... of them."""
@@ -56,6 +57,15 @@ class Notices:
             self._warn(
                 f"the training waited {seconds:.1f} s for earlier snapshots, and will again: they take longer than the "
                 "time between them; measure less often (every=...), less (include=..., probes=...), or pass budget=0.05"
+            )
+
+    def behind(self, steps: int, seconds: float) -> None:
+        """Diagnosing lags. steps: that are stored and not diagnosed. seconds: for how long the oldest has waited."""
+        if steps > MANY_STEPS and seconds > LONG_WAIT and not self._said_behind:
+            self._said_behind = True
+            self._warn(
+                "diagnosing takes longer than the time between snapshots: spectra are stored at once and diagnosed "
+                f"when there is time ({steps} steps wait now), at the end at the latest; the training does not wait"
             )
 
     def last(self, *, counted: bool) -> None:

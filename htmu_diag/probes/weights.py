@@ -20,6 +20,7 @@ from htmu_diag.model.wrappers import is_sharded
 from htmu_diag.probes.base import Need, Pending, StepContext
 from htmu_diag.probes.copies import Copy, Room, copy_of
 from htmu_diag.probes.declaration import Runs
+from htmu_diag.probes.listing import Listing
 from htmu_diag.probes.placement import Placement
 from htmu_diag.probes.schedule import ScheduleLike, schedule
 from htmu_diag.probes.starts import Starts
@@ -51,6 +52,7 @@ class WeightsProbe:
     places: Placement = field(default_factory=Placement, repr=False, compare=False)
     starts: Starts = field(default_factory=Starts, repr=False, compare=False)
     turns: TopVectors = field(default_factory=TopVectors, repr=False, compare=False)
+    listing: Listing = field(default_factory=Listing, repr=False, compare=False)
     name: str = "weights"
     needs: frozenset[Need] = frozenset({"model"})
     kinds: ClassVar = (Kind.WEIGHTS,)
@@ -89,7 +91,8 @@ class WeightsProbe:
     def inventory(self, context: StepContext) -> Inventory:
         """What it measures on this model, and what it leaves out with the reason."""
         include = self.include or context.include
-        return matrices(context.model, include=include, exclude=self.exclude, min_side=self.min_side)
+        wanted = {"include": include, "exclude": self.exclude, "min_side": self.min_side}
+        return self.listing.of(context.model, repr(wanted), lambda: matrices(context.model, **wanted))
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """What happens to a snapshot off the training thread: computed, stored, diagnosed, given to the sinks, in that order.
 
 Stored first: the spectra are on disk before anything is fitted to them, so that a better fit next year can be run on
-this year's training.
+this year's training. And fits may lag: they have a thread of their own (`backlog`), which keeps the order of the steps.
 """
 
 from __future__ import annotations
 
 import time
+import warnings
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from htmu_diag.errors import InputError
 from htmu_diag.probes import Budget, Pending
 from htmu_diag.probes.copies import Copy
 from htmu_diag.ranks.team import Found, Part, Team
+from htmu_diag.recording.backlog import Backlog, Held
 from htmu_diag.recording.complaints import Complaints
 from htmu_diag.sinks import Sink
 from htmu_diag.spectrum import Spectrum
@@ -26,6 +28,7 @@ from htmu_diag.storage import Store
 __all__ = ["Measured", "Recorder"]
 
 KEPT_RECORDS = 8  # a record holds its spectra: the store keeps them all, memory only the newest
+LONG_QUEUE = 32  # spectra that wait: with the first use of the laws half a second, see `diagnoser.PATIENCE`
 
 
 @dataclass
@@ -46,7 +49,10 @@ class Measured:
 
 
 class Recorder:
-    """Store, diagnosis and sinks behind one door; everything here is called on the worker thread, but for opening."""
+    """Store, diagnosis and sinks behind one door.
+
+    Measured steps, numbers and sentences are taken on the worker thread, opened and closed on the training's.
+    """
 
     def __init__(
         self,
@@ -61,6 +67,8 @@ class Recorder:
         self._options = options or Options()
         self._diagnose = Diagnoser(options, on_end=partial(complaints.add, "diagnosis"))
         self._team, self._complaints, self._budget = team, complaints, budget
+        self._backlog = Backlog(partial(complaints.add, "diagnosis"))
+        self._left: list[int] = []  # steps whose spectra are stored, for which there was no time at the end
         self._told: set[tuple[str, str]] = set()  # (probe, number) that no table knows
         self.records: deque[StepRecord] = deque(maxlen=KEPT_RECORDS)
         self.measured = 0  # snapshots written
@@ -74,19 +82,30 @@ class Recorder:
                 opened.append(sink)
         self._sinks = opened
 
-    def record(self, measured: Measured) -> StepRecord | None:
-        """Finish a snapshot; None on processes that do not write."""
-        began, before = time.perf_counter(), sum(measured.seconds.values())
+    def record(self, measured: Measured) -> float:
+        """Compute and store a snapshot; it is diagnosed when its turn comes. CPU seconds that computing took."""
+        began, before, cpu = time.perf_counter(), sum(measured.seconds.values()), time.thread_time()
         found = []
         while measured.items:  # each copy is freed as soon as it is used
             found += self._computed(*measured.items.pop(0), measured)
+        cpu = time.thread_time() - cpu
         parts = self._team.collect(measured.step, Part(tuple(found), tuple(measured.events)))
-        record = self._written(measured, parts) if parts else None
-        for probe in measured.probes:
-            self._budget.spend(probe, measured.seconds.get(probe, 0.0))
+        if parts:
+            self._store_and_queue(measured, parts)
+        else:
+            self._spent(measured)
         of_probes = sum(measured.seconds.values()) - before
         self._budget.note(time.perf_counter() - began - of_probes)
-        return record
+        return cpu
+
+    @property
+    def behind(self) -> tuple[int, float]:
+        """Steps that are stored and not diagnosed yet, and for how many seconds the oldest has been waiting."""
+        return self._backlog.steps, self._backlog.seconds
+
+    def wait(self) -> None:
+        """Until everything stored so far is diagnosed and shown."""
+        self._backlog.wait()
 
     def log(self, step: int, scalars: Mapping[str, Any], wall_time: float) -> None:
         """Numbers of the training, between snapshots."""
@@ -94,21 +113,26 @@ class Recorder:
         if self._store:
             with self._complaints.containing("store", []):
                 self._store.log(step, numbers, wall_time=wall_time)
-        self._emit(StepRecord(step, wall_time, scalars=numbers))
+        self._backlog.submit(partial(self._emit, StepRecord(step, wall_time, scalars=numbers)))
 
     def note(self, step: int, events: Sequence[str], wall_time: float) -> None:
         """Sentences without a measurement."""
         if self._store:
             with self._complaints.containing("store", []):
                 self._store.log(step, {}, wall_time=wall_time, events=events)
-        self._emit(StepRecord(step, wall_time, events=tuple(events)))
+        self._backlog.submit(partial(self._emit, StepRecord(step, wall_time, events=tuple(events))))
 
     def hurry(self) -> None:
         """From any thread: the run is being closed, so nothing may hang."""
         self._diagnose.hurry()
 
     def close(self) -> None:
+        """Diagnose what waits, within a limit; what is left then is told, and stays in the store."""
+        self._backlog.close()
         self._diagnose.close()
+        if self._left:
+            warnings.warn(f"htmu_diag: {_put_off(self._left, self._store)}", RuntimeWarning, stacklevel=3)
+            self._left = []
         for sink in self._sinks:
             with self._complaints.containing(f"sink {type(sink).__name__}", []):
                 sink.close()
@@ -125,19 +149,34 @@ class Recorder:
         _add(measured.seconds, probe, time.perf_counter() - began)
         return found
 
-    def _written(self, measured: Measured, parts: Sequence[Part]) -> StepRecord:
+    def _store_and_queue(self, measured: Measured, parts: Sequence[Part]) -> None:
         places = {probe: place for place, probe in enumerate(measured.probes)}
         found = sorted((f for part in parts for f in part.found), key=lambda f: (places[f.probe], f.order))
         events = [event for part in parts for event in part.events]
         events += [self._complaints.add("a rank", part.error) for part in parts if part.error]
         events += self._unknown(found)
+        stored = False
         if self._store:
             with self._complaints.containing("store", events):
                 spectra = [f.spectrum for f in found]
                 self._store.write(
                     measured.step, spectra, wall_time=measured.wall_time, scalars=measured.scalars, events=events
                 )
-        diagnoses = [diagnosis for f in found for diagnosis in self._diagnosed(f, measured, events)]
+                stored = True
+        if self._backlog.spectra + len(found) >= LONG_QUEUE:
+            self._diagnose.hasten()
+        held = Held(measured.step, found)
+        self._backlog.add(held, partial(self._finish, measured, held, events), stored=stored)
+
+    def _finish(self, measured: Measured, held: Held, events: list[str]) -> None:
+        """Diagnose and show a step, whose spectra are stored."""
+        diagnoses: list[Diagnosis] = []
+        with self._complaints.containing("store", events):
+            for found in held.read(self._store.directory if self._store else None):
+                if self._backlog.is_over:
+                    self._left.append(measured.step)
+                    break
+                diagnoses += self._diagnosed(found, measured, events)
         self._keep_numbers(measured, diagnoses, events)
         record = StepRecord(
             measured.step, measured.wall_time, tuple(diagnoses), scalars=measured.scalars, events=tuple(events)
@@ -145,7 +184,11 @@ class Recorder:
         self.records.append(record)
         self.measured += 1
         self._emit(record)
-        return record
+        self._spent(measured)
+
+    def _spent(self, measured: Measured) -> None:
+        for probe in measured.probes:
+            self._budget.spend(probe, measured.seconds.get(probe, 0.0))
 
     def _unknown(self, found: Sequence[Found]) -> list[str]:
         """One sentence, once in a run, for each number that no table knows: it has no curve; the others have theirs."""
@@ -173,6 +216,14 @@ class Recorder:
         for sink in self._sinks:
             with self._complaints.containing(f"sink {type(sink).__name__}", []):
                 sink.write(record)
+
+
+def _put_off(steps: Sequence[int], store: Store | None) -> str:
+    which = f"step {steps[0]}" if len(steps) == 1 else f"{len(steps)} steps ({steps[0]} to {steps[-1]})"
+    if store is None:
+        return f"{which} could be neither stored nor diagnosed before the end; free the disk, or measure less often"
+    later = f"htmu show {store.directory} or htmu_diag.load_run diagnoses them when you look"
+    return f"{which}: the spectra are stored and not diagnosed yet, for which there was no time at the end; {later}"
 
 
 def _undeclared(probe: str, name: str) -> str:

@@ -1,72 +1,88 @@
-"""One worker thread beside the training: work in order, a bounded queue, nothing dropped.
+"""The places of the snapshots that are under way: each holds copies of the weights until its spectra are stored.
 
-A snapshot takes a place before it copies anything, so that at most ``depth`` copies of the weights exist; when all
-places are taken the training waits (back-pressure) and nothing is lost. The worker keeps to one OpenMP thread: the
-limit holds for the calling thread only, so the training keeps its own threads, and its sums their order.
+A snapshot takes a place before it copies anything. Two places, one worked on while the next is copied, are enough where
+computing is short: the training hardly waits for one, and a process that is killed loses no more than these. Where
+computing takes longer than the time between two snapshots it would wait at each: then there are more, within a limit of
+memory, and what a killed process loses grows with them.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 import torch
-from threadpoolctl import threadpool_limits
 
-__all__ = ["Worker"]
+from htmu_diag.recording.one_thread import OneThread
+
+__all__ = ["SHORT", "Worker", "places"]
+
+COPIES = 512 * 2**20  # bytes of weights that wait to be decomposed, where that lags
+SHORT = 0.005  # CPU seconds of computing a snapshot: waiting for as long is not felt
 
 
 class Worker:
     """Runs calls one after the other on its thread.
 
-    depth: snapshots under way at once. 2 by default: one is worked on while the next is copied.
+    most: snapshots under way at once where computing is long. usual: elsewhere.
     """
 
-    def __init__(self, on_error: Callable[[BaseException], object], depth: int = 2) -> None:
-        self._on_error = on_error
-        self._places = threading.BoundedSemaphore(depth)
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="htmu-diag", initializer=_keep_to_one_thread)
+    def __init__(self, on_error: Callable[[BaseException], object], most: int = 2, usual: int = 2) -> None:
+        self._thread = OneThread(on_error, "htmu-diag")
+        self._usual, self._most = usual, max(usual, most)
+        self._taken = 0
+        self._fastest = float("inf")
+        self._free = threading.Condition()
 
     def reserve(self, seconds: float) -> bool:
         """Whether a place for a snapshot became free in that time; `submit_reserved` or `release` gives it back."""
-        return self._places.acquire(timeout=seconds)
+        with self._free:
+            if not self._free.wait_for(lambda: self._taken < self._places, timeout=seconds):
+                return False
+            self._taken += 1
+        return True
 
     def release(self) -> None:
         """Give a place back without having submitted anything."""
-        self._places.release()
+        with self._free:
+            self._taken -= 1
+            self._free.notify_all()
 
-    def submit_reserved(self, call: Callable[[], Any]) -> Future[Any]:
-        """Run a call behind all earlier ones; its place becomes free when it ends, however it ends."""
-        future = self.submit(call)
-        future.add_done_callback(lambda _: self._places.release())
+    def submit_reserved(self, call: Callable[[], float]) -> Future[Any]:
+        """Run a call behind all earlier ones; its place becomes free when it ends, however it ends.
+
+        call: gives the CPU seconds that it took to compute.
+        """
+        future = self.submit(lambda: self._note(call()))
+        future.add_done_callback(lambda _: self.release())
         return future
 
     def submit(self, call: Callable[[], Any]) -> Future[Any]:
         """Run a small call behind all earlier ones."""
-        future = self._pool.submit(call)
-        future.add_done_callback(self._look)
-        return future
+        return self._thread.submit(call)
 
     def wait(self) -> None:
         """Until everything submitted so far has ended."""
-        self._pool.submit(_nothing).result()
+        self._thread.wait()
 
     def close(self) -> None:
         """Finish what was submitted and end the thread; harmless when called twice."""
-        self._pool.shutdown(wait=True)
+        self._thread.close()
 
-    def _look(self, future: Future[Any]) -> None:
-        error = future.exception()
-        if error is not None:
-            self._on_error(error)
+    @property
+    def _places(self) -> int:
+        return self._usual if self._fastest < SHORT or self._fastest == float("inf") else self._most
 
-
-def _keep_to_one_thread() -> None:
-    torch.get_num_threads()  # torch sets a new thread's limit at its first call: let it do so before ours
-    threadpool_limits(limits=1, user_api="openmp")
+    def _note(self, seconds: float) -> None:
+        """The fastest snapshot counts: the first one loads libraries, and others may be in the way."""
+        self._fastest = min(self._fastest, seconds)
 
 
-def _nothing() -> None:
-    """Comes back when its turn has come."""
+def places(model: torch.nn.Module) -> int:
+    """Snapshots whose copies fit into the memory for them; on an accelerator there is none to spare."""
+    parameters = [parameter for parameter in model.parameters() if not torch.nn.parameter.is_lazy(parameter)]
+    if any(parameter.device.type != "cpu" for parameter in parameters):
+        return 0
+    return int(COPIES // max(sum(parameter.nbytes for parameter in parameters), 1))

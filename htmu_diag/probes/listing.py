@@ -1,0 +1,80 @@
+"""The matrices of a model, listed again only where the model is another one than at the last snapshot.
+
+Listing asks every module and its ancestors for layouts, heads and adapters: longer than a step of a small model. What it
+comes from is compared in place of it: modules, their plain attributes, and of each parameter and buffer what tells its
+shape, kind and place in memory. A model that holds anything else (shards, tensors of other classes) is listed each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from htmu_diag.matrices import Inventory
+
+__all__ = ["Listing", "structure"]
+
+_PLAIN = (bool, int, float, str, type(None))
+_HOLDERS = (dict, list, tuple, set, frozenset)
+_TENSORS = (torch.nn.Parameter, torch.Tensor)
+_OWN = frozenset(vars(torch.nn.Module()))  # what every module has: its parameters, buffers, children, hooks
+
+
+@dataclass
+class Listing:
+    """The last inventory with what it came from; it holds the parameters, so that no other can take their place."""
+
+    known: Hashable = None
+    inventory: Inventory = field(default_factory=lambda: Inventory((), ()))
+
+    def of(self, model: torch.nn.Module, choices: Hashable, made: Callable[[], Inventory]) -> Inventory:
+        """The inventory of a model; ``made`` lists it where it is not the last one. choices: of the listing."""
+        found = structure(model)
+        if found is None:
+            return made()
+        if self.known != (choices, found):
+            self.inventory = made()
+            self.known = choices, found
+        return self.inventory
+
+
+def structure(model: torch.nn.Module) -> Hashable:
+    """Equal for two states of a model whose inventories are equal; None where that cannot be told."""
+    try:
+        return tuple(part for module in model.modules() for part in _parts(module))
+    except (_Unknown, RecursionError):
+        return None
+
+
+class _Unknown(Exception):
+    """A tensor whose class may keep its values elsewhere."""
+
+
+def _parts(module: torch.nn.Module) -> Iterator[Hashable]:
+    yield id(module), type(module)
+    for held in (module._parameters, module._buffers):
+        yield tuple((name, _tensor(tensor)) for name, tensor in held.items())
+    yield tuple((name, id(child)) for name, child in module._modules.items())
+    yield tuple((name, _value(value)) for name, value in vars(module).items() if name not in _OWN)
+
+
+def _tensor(tensor: torch.Tensor | None) -> Hashable:
+    if tensor is None:
+        return None
+    if type(tensor) not in _TENSORS:
+        raise _Unknown
+    return id(tensor), tensor.shape, tensor.dtype, tensor.device, tensor.layout, _address(tensor)
+
+
+def _address(tensor: torch.Tensor) -> int:
+    """Tied weights share it."""
+    return tensor.data_ptr() if tensor.layout == torch.strided else 0
+
+
+def _value(value: Any) -> Hashable:
+    if isinstance(value, _PLAIN):
+        return type(value), value
+    return repr(value) if isinstance(value, _HOLDERS) and len(value) < 100 else id(value)
