@@ -30,6 +30,7 @@ from htmu_diag.recording.worker import Worker, places
 
 __all__ = ["Monitor"]
 
+
 class Monitor:
     """Watches one model while it trains; made by `htmu_diag.watch`, which documents the choices.
 

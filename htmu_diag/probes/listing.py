@@ -1,8 +1,8 @@
 """The matrices of a model, listed again only where the model is another one than at the last snapshot.
 
-Listing asks every module and its ancestors for layouts, heads and adapters: longer than a step of a small model. What it
-comes from is compared in place of it: modules, their plain attributes, and of each parameter and buffer what tells its
-shape, kind and place in memory. A model that holds anything else (shards, tensors of other classes) is listed each time.
+Listing asks every module and its ancestors for layouts, heads and adapters: longer than a step of a small model. What
+it comes from is compared in place of it: modules, their plain attributes, and of each parameter and buffer what tells
+its shape, kind and place in memory. A model that holds anything else (shards, other tensors) is listed each time.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """One thread beside the training: calls in order, nothing dropped, errors told.
 
 It keeps to one OpenMP thread: the limit holds for the calling thread only, so the training keeps its own threads, and
-its sums their order. It is no thread of `concurrent.futures`: those take no call any more once the interpreter begins to
-end, which is when a script that forgot to close its monitor still has calls that follow from others.
+its sums their order. It is no thread of `concurrent.futures`: those take no call any more once the interpreter begins
+to end, which is when a script that forgot to close its monitor still has calls that follow from others.
 """
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -50,18 +51,26 @@ class OneThread:
         _keep_to_one_thread()
         while (item := self._calls.get()) is not None:
             future, call = item
-            try:
-                result = call()
-            except BaseException as error:  # noqa: BLE001: it is the future's now, as in concurrent.futures
-                future.set_exception(error)
-            else:
-                future.set_result(result)
+            with _Answering(future):
+                future.set_result(call())
             del item, future, call  # nothing is kept until the next call
 
     def _look(self, future: Future[Any]) -> None:
         error = future.exception()
         if error is not None:
             self._on_error(error)
+
+
+class _Answering(contextlib.AbstractContextManager[None]):
+    """A block whose exception, of whatever kind, is its future's: the thread goes on."""
+
+    def __init__(self, future: Future[Any]) -> None:
+        self._future = future
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        if error is not None:
+            self._future.set_exception(error)
+        return True
 
 
 def _keep_to_one_thread() -> None:

@@ -11,7 +11,7 @@ import pytest
 import htmu_diag
 from htmu_diag.model.quiet import Restore
 from htmu_diag.model.sigint import Interrupts
-from htmu_diag.sinks import MemorySink
+from htmu_diag.probes import Pending, StepContext
 from tests.monitor.helpers import StubProbe, Task, spectrum
 
 
@@ -73,13 +73,14 @@ def test_an_interrupt_waits_until_the_model_is_as_it_was(
 def test_a_training_that_waits_for_the_worker_can_be_interrupted(task: Task, tmp_path: Path) -> None:
     free = threading.Event()
 
-    class Stuck(MemorySink):
-        def write(self, record: object) -> None:
-            free.wait(60)
+    class Stuck(StubProbe):
+        runs = "shared"
 
-    with htmu_diag.watch(
-        task.model, task.optimizer, log_dir=tmp_path, every=1, sinks=[Stuck()], usual_sinks=False
-    ) as monitor:
+        def capture(self, context: StepContext) -> Iterator[Pending]:
+            yield Pending("layer", 0, lambda: (free.wait(60), spectrum())[1])
+
+    stuck = Stuck(lambda step: [])
+    with htmu_diag.watch(task.model, task.optimizer, log_dir=tmp_path, every=1, sinks=(), probes=[stuck]) as monitor:
         main = threading.main_thread().ident
         assert main is not None
         timer = threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGINT))

@@ -1,0 +1,70 @@
+"""A listing is kept for as long as the model is the one that was listed."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from htmu_diag.probes import StepContext, WeightsProbe
+from htmu_diag.probes.listing import structure
+
+
+def model() -> torch.nn.Sequential:
+    net = torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.BatchNorm1d(5), torch.nn.Linear(5, 4))
+    net.scaling = {"default": 2.0}  # as an adapter has it
+    return net
+
+
+def trained(net: torch.nn.Sequential) -> None:
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    net(torch.randn(8, 6)).sum().backward()
+    optimizer.step()
+    net.eval()
+    net.train()
+
+
+CHANGES: dict[str, Callable[[torch.nn.Sequential], object]] = {
+    "a parameter": lambda net: setattr(net[0], "weight", torch.nn.Parameter(torch.randn(5, 6))),
+    "its memory": lambda net: setattr(net[0].weight, "data", torch.randn(5, 6)),
+    "its size": lambda net: setattr(net[0].weight, "data", torch.randn(7, 6)),
+    "a layer more": lambda net: net.append(torch.nn.Linear(4, 3)),
+    "a layer less": lambda net: net.pop(2),
+    "a tie": lambda net: setattr(net[2].weight, "data", net[0].weight.data[:4, :5]),
+    "a parametrisation": lambda net: torch.nn.utils.parametrizations.weight_norm(net[0]),
+    "an adapter's scale": lambda net: net.scaling.update(default=3.0),
+    "a number of heads": lambda net: setattr(net[0], "num_heads", 2),
+}
+
+
+def test_training_leaves_the_structure_as_it_was() -> None:
+    net = model()
+    before = structure(net)
+    trained(net)
+    assert before is not None
+    assert structure(net) == before
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+def test_every_change_of_what_is_listed_is_seen(change: str) -> None:
+    net = model()
+    before = structure(net)
+    CHANGES[change](net)
+    assert structure(net) != before
+
+
+def test_a_kept_listing_reads_the_weights_as_they_are_now() -> None:
+    net, probe = model(), WeightsProbe()
+    context = StepContext(step=1, model=net)
+    first = probe.inventory(context)
+    trained(net)
+    assert probe.inventory(context) is first
+    assert torch.equal(first.matrices[0].read(), net[0].weight.detach())
+
+
+def test_a_tensor_of_another_class_is_listed_each_time() -> None:
+    class Sharded(torch.nn.Parameter):
+        pass
+
+    net = model()
+    net[0].weight = Sharded(torch.randn(5, 6))
+    assert structure(net) is None
