@@ -91,8 +91,12 @@ class WeightsProbe:
     def inventory(self, context: StepContext) -> Inventory:
         """What it measures on this model, and what it leaves out with the reason."""
         include = self.include or context.include
-        wanted = {"include": include, "exclude": self.exclude, "min_side": self.min_side}
-        return self.listing.of(context.model, repr(wanted), lambda: matrices(context.model, **wanted))
+        exclude, least = self.exclude, self.min_side
+
+        def listed() -> Inventory:
+            return matrices(context.model, include=include, exclude=exclude, min_side=least)
+
+        return self.listing.of(context.model, (tuple(include), tuple(exclude), least), listed)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """A listing is kept for as long as the model is the one that was listed."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -9,13 +10,13 @@ from htmu_diag.probes import StepContext, WeightsProbe
 from htmu_diag.probes.listing import structure
 
 
-def model() -> torch.nn.Sequential:
-    net = torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.BatchNorm1d(5), torch.nn.Linear(5, 4))
+def model() -> Any:
+    net: Any = torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.BatchNorm1d(5), torch.nn.Linear(5, 4))
     net.scaling = {"default": 2.0}  # as an adapter has it
     return net
 
 
-def trained(net: torch.nn.Sequential) -> None:
+def trained(net: Any) -> None:
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
     net(torch.randn(8, 6)).sum().backward()
     optimizer.step()
@@ -23,7 +24,7 @@ def trained(net: torch.nn.Sequential) -> None:
     net.train()
 
 
-CHANGES: dict[str, Callable[[torch.nn.Sequential], object]] = {
+CHANGES: dict[str, Callable[[Any], object]] = {
     "a parameter": lambda net: setattr(net[0], "weight", torch.nn.Parameter(torch.randn(5, 6))),
     "its memory": lambda net: setattr(net[0].weight, "data", torch.randn(5, 6)),
     "its size": lambda net: setattr(net[0].weight, "data", torch.randn(7, 6)),
