@@ -1,8 +1,9 @@
 """The TensorBoard sink: one event a step with all its numbers, in one run and one file.
 
 What the Spectra page reads is a packed table and the densities (`sinks.packed`). Beside them, for TensorBoard's own
-pages: scalars named ``<kind>_<quantity>/<layer>``, one group a quantity and one card a layer; small pictures of weight
-spectra; averages under Custom Scalars; hyperparameters; the last table, the configuration and what failed as texts.
+pages: scalars named ``<kind>_<quantity>/<layer>``, one group a quantity and one card a layer; averages under Custom
+Scalars; hyperparameters; the last table, the configuration and what failed as texts; small pictures where they are
+asked for.
 """
 
 from __future__ import annotations
@@ -42,9 +43,10 @@ class TensorBoardSink:
     scalars: "few", the default, logs five numbers a layer one by one (`sinks.scalars.PER_LAYER`), the averages and the
         training's own; the rest is in the packed table, which the Spectra page, the store and JSON lines hold too.
         "all" logs every number of every layer: some 30 tags a layer.
-    figure_every: when a dozen spectra are drawn and the table is written as a text. "log", the default: at the first,
-        second, fourth, eighth ... record, and at the last one when the sink is closed; n: at every n-th and the last;
-        0: the last only; None: never, and the table at the last only.
+    figure_every: when a dozen spectra are drawn and the table is written as a text. None, the default: no pictures (the
+        Spectra page draws every layer and step from the tensors), and the table at the last record, when the sink is
+        closed; "log": at the first, second, fourth, eighth ... record, and at the last; n: at every n-th and the last;
+        0: the last only.
     metrics: scalars whose last value the HParams page shows (also from "metrics" of the run's information), beside
         the model-level ones and those of the training that are logged before the second measurement.
 
@@ -57,7 +59,7 @@ class TensorBoardSink:
         directory: str | os.PathLike[str],
         *,
         scalars: Scalars = "few",
-        figure_every: Pictures = "log",
+        figure_every: Pictures = None,
         metrics: tuple[str, ...] = (),
     ) -> None:
         if scalars not in ("few", "all"):

@@ -68,7 +68,7 @@ def test_tensorboard_has_the_same_tags_and_values(live: Path, offline: Path) -> 
     for tag in tags:
         expected = [(point.step, point.value) for point in watched.Scalars(tag) if point.step in STEPS]
         assert [(point.step, point.value) for point in found.Scalars(tag)] == expected
-    assert "weights_esd/fc1.weight" in found.Tags()["images"]
+    assert not found.Tags()["images"]  # the Spectra page draws them
 
 
 def test_files_beside_the_curves_hold_every_step(offline: Path) -> None:

@@ -183,7 +183,7 @@ def test_the_step_at_which_a_run_resumes_keeps_its_densities_once(record: Make, 
 
 
 def test_records_are_drawn_on_a_log_schedule_and_the_last_one_at_the_end(record: Make, tmp_path: Path) -> None:
-    path = written(tmp_path, [record(step, ("a",)) for step in range(0, 70, 10)])
+    path = written(tmp_path, [record(step, ("a",)) for step in range(0, 70, 10)], figure_every="log")
     values = [(e.step, v) for e in raw_events(path) for v in e.summary.value]
     assert [step for step, v in values if v.HasField("image")] == [0, 10, 30, 60]
     assert [step for step, v in values if v.tag == "run/table"] == [0, 10, 30, 60]
@@ -215,8 +215,8 @@ def test_every_second_record_and_the_last_are_drawn_on_request(record: Make, tmp
     assert drawn == [0, 20, 30]
 
 
-def test_no_figure_is_drawn_where_none_is_wanted(record: Make, tmp_path: Path) -> None:
-    path = written(tmp_path, [record(0)], figure_every=None)
+def test_no_figure_is_drawn_where_none_is_asked_for(record: Make, tmp_path: Path) -> None:
+    path = written(tmp_path, [record(0)])
     assert not any(v.HasField("image") for e in raw_events(path) for v in e.summary.value)
 
 
@@ -269,7 +269,7 @@ def test_the_config_and_the_events_are_texts(record: Make, read: Read, tmp_path:
 
 @pytest.mark.parametrize("name", ["Schicht/größe.weight", "日本語", "a b$\\_^{2}|[x]", "x" * 300])
 def test_any_layer_name_is_written_and_drawn(name: str, record: Make, read: Read, tmp_path: Path) -> None:
-    written(tmp_path / "run", [record(0, (name,))])
+    written(tmp_path / "run", [record(0, (name,))], figure_every=0)
     found = read(tmp_path)
     assert f"weights_alpha/{name}" in found.scalar_tags()
     assert list(found.pictures()) == [f"weights_esd/{name}"]
