@@ -21,7 +21,7 @@ from htmu_diag.spectrum import Floats
 
 __all__ = ["BARS", "EDGE", "LAW", "TAIL", "draw_esd", "draw_fits", "frame", "log_histogram", "positive"]
 
-BARS, TAIL, LAW, EDGE, BULK = "#cfd4da", "#d1495b", "#1f6fb4", "#6b7280", "#2a9d6f"
+BARS, TAIL, LAW, EDGE, BULK, RIVAL = "#cfd4da", "#d1495b", "#1f6fb4", "#6b7280", "#2a9d6f", "#7a3fb0"
 _POINTS = 200  # of a drawn curve
 _CONSTANT = 1e-3  # values closer than this are one bar: bins of their own would be thinner than a line
 
@@ -96,6 +96,7 @@ def _draw_laws(axes: Any, diagnosis: Diagnosis, edges: Floats, mass: float) -> N
         colour, line = (LAW, "-") if stands else (EDGE, ":")  # a law that does not describe is greyed
         _curve(axes, edges[0], edges[-1], lambda x: mass * _law_density(htmp, x), colour, line, _htmp_label(htmp))
     _draw_bulk_law(axes, diagnosis, edges, mass)
+    _draw_likeliest(axes, diagnosis, edges, mass)
     if math.isfinite(tail.alpha) and tail.n_tail > 0:
         share = mass * tail.n_tail / tail.n
         verdict = "" if tail.verdict.word == "fits" else f", {tail.verdict.label}"
@@ -112,6 +113,15 @@ def _draw_bulk_law(axes: Any, diagnosis: Diagnosis, edges: Floats, mass: float) 
     share = mass * (bulk.n - bulk.n_spikes) / bulk.n / float(law.cdf(bulk.threshold))
     colour = BULK if fit.reading.stands else EDGE
     _curve(axes, edges[0], top, lambda x: share * law.pdf(x), colour, "-", f"bulk alone, kappa {kappa_words(fit)}")
+
+
+def _draw_likeliest(axes: Any, diagnosis: Diagnosis, edges: Floats, mass: float) -> None:
+    """The likeliest law, where that is not the HTMP law drawn already."""
+    best = diagnosis.laws.best if diagnosis.laws else None
+    if best is None or (diagnosis.htmp is not None and best.name == diagnosis.htmp.family):
+        return
+    label = f"likeliest: {best.label}, KS {best.ks_distance:.2f}"
+    _curve(axes, edges[0], edges[-1], lambda x: mass * best.law.pdf(x), RIVAL, "-.", label)
 
 
 def _curve(
