@@ -76,6 +76,7 @@ def _choices(given: argparse.Namespace) -> dict[str, Any]:
         "options": Options(given.bootstrap, given.seed, given.tail_only),
         "threads": given.threads,
         "device": given.device,
+        "jobs": given.jobs,
     }
 
 
@@ -118,6 +119,12 @@ def parser() -> Arguments:
         default=1,
         metavar="N",
         help="of BLAS (default: 1, the same result everywhere)",
+    )
+    add(
+        "--jobs",
+        type=_at_least(1),
+        metavar="N",
+        help="processes that share the matrices, with equal results (default: the cores, where there is enough to do)",
     )
     add("--device", metavar="NAME", help="where matrices are decomposed, such as cuda (default: cpu)")
     add("--limit", type=float, default=60.0, metavar="S", help="torchrun: seconds before a silent rank is given up")

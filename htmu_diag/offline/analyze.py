@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from htmu_diag.matrices.layout import Conv
 from htmu_diag.model.wrappers import is_sharded, unwrap
 from htmu_diag.nearest import answering
 from htmu_diag.offline.folders import find_series, step_of
+from htmu_diag.offline.jobs import cores, in_processes, worth
 from htmu_diag.offline.measure import Choices, measured
 from htmu_diag.ranks.gather import Alone, Ranks, Team
 from htmu_diag.ranks.share import shares
@@ -69,6 +70,7 @@ def analyze(
     device: str | torch.device | None = None,
     progress: Callable[[Progress], object] | None = None,
     ranks: bool | float = False,
+    jobs: int | None = 1,
 ) -> Analysis:
     """Measure and diagnose every weight matrix of a module, or of a checkpoint on disk.
 
@@ -88,6 +90,9 @@ def analyze(
     progress: called after each matrix.
     ranks: share the matrices among the ranks of the running torch.distributed job; all of them call this with the same
         arguments. Rank 0 gets the whole, others their own part. A number is the limit in seconds for a silent rank.
+    jobs: processes of this machine that share the matrices of a path, each with ``threads``; the numbers are the same
+        to the last bit. None: as many as there are cores, where there is enough to do. A script that asks for more than
+        one needs ``if __name__ == "__main__":``, since each process imports it.
 
     Raises InputError for a path that cannot be read and for a model without any matrix. A matrix that cannot be
     decomposed is a row without numbers, with the reason, in place of an error.
@@ -105,13 +110,14 @@ def analyze(
     choices.check()
     with _team(ranks) as team:
         wanted = {"include": _globs(include), "exclude": _globs(exclude), "min_side": min_side}
-        inventory = _listing(model, like)(**wanted, conv=conv, heads=heads, fused=fused)
-        inventory = _numbers_in_order(inventory)
+        listing = partial(_listed, partial(_listing(model, like), **wanted, conv=conv, heads=heads, fused=fused))
+        inventory = listing()
         if not len(inventory):
             raise InputError(_nothing(_name(model), inventory))
-        layers = _measured(
-            inventory, choices, team, progress, read_all=isinstance(model, torch.nn.Module) and is_sharded(model)
-        )
+        read_all = isinstance(model, torch.nn.Module) and is_sharded(model)
+        several = _jobs(jobs, inventory, choices, team) if isinstance(model, (str, os.PathLike)) else 1
+        measuring = partial(in_processes, inventory, listing, choices, several) if several > 1 else None
+        layers = _measured(inventory, choices, team, progress, read_all, measuring)
     return Analysis(_name(model), layers, inventory.skipped, options, step)
 
 
@@ -121,6 +127,7 @@ def _measured(
     team: Team,
     progress: Callable[[Progress], object] | None,
     read_all: bool,
+    elsewhere: Callable[[], Iterator[tuple[int, Layer]]] | None,
 ) -> tuple[Layer, ...]:
     costs = [matrix.cost for matrix in inventory]
     owners = shares(costs, team.world)
@@ -128,12 +135,26 @@ def _measured(
     expected = range(len(costs)) if team.rank == 0 else mine
     whole, spent = sum(costs[place] for place in expected), 0.0
     found: dict[int, Layer] = {}
-    for place, layer in team.gathered(measured(inventory, mine, choices, read_all=read_all), owners):
+    own = elsewhere() if elsewhere else measured(inventory, mine, choices, read_all=read_all)
+    for place, layer in team.gathered(own, owners):
         found[place] = layer
         spent += costs[place]
         if progress is not None:
             progress(Progress(len(found), len(expected), layer.name, spent / whole, choices.step))
     return tuple(found[place] for place in sorted(found))
+
+
+def _jobs(jobs: int | None, inventory: Inventory, choices: Choices, team: Team) -> int:
+    """Processes that share the matrices; ranks of a job are the processes, and a device is shared when asked for."""
+    if jobs is not None and jobs < 1:
+        raise InputError(f"jobs is {jobs}; use at least 1, or None for the cores of this process")
+    usual = cores() if choices.device is None and worth(inventory) else 1
+    wanted = usual if jobs is None else jobs
+    return 1 if team.world > 1 else min(wanted, len(inventory))
+
+
+def _listed(listing: Callable[[], Inventory]) -> Inventory:
+    return _numbers_in_order(listing())
 
 
 def _listing(model: object, like: torch.nn.Module | None) -> Callable[..., Inventory]:

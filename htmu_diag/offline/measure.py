@@ -20,7 +20,7 @@ from htmu_diag.safe_text import one_line
 from htmu_diag.solvers import UNIT, exact_spectra, matrix_spectrum
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
-__all__ = ["Choices", "measured"]
+__all__ = ["Choices", "groups_of", "layers_of", "measured"]
 
 _SMALL_SIDE = 128
 _TOGETHER = 4 * 1024 * 1024  # entries held at once for one batch: 16 MB in float32
@@ -63,16 +63,20 @@ def measured(
 
     read_all: also read the others and drop them: reading a sharded parameter is done by all ranks together.
     """
-    for group in _groups(inventory, set(mine), batched=not (choices.vectors or read_all)):
+    for group in groups_of(inventory, set(mine), batched=not (choices.vectors or read_all)):
         matrices = [inventory.matrices[place] for place in group]
         if group[0] in mine:
-            yield from zip(group, _layers(matrices, choices), strict=True)
+            yield from zip(group, layers_of(matrices, choices), strict=True)
         elif read_all:
             matrices[0].read()
 
 
-def _groups(inventory: Inventory, mine: Collection[int], *, batched: bool) -> Iterator[list[int]]:
+def groups_of(inventory: Inventory, mine: Collection[int], *, batched: bool) -> list[list[int]]:
     """Places that are measured together: neighbours of one small shape, and of one owner."""
+    return list(_groups(inventory, mine, batched))
+
+
+def _groups(inventory: Inventory, mine: Collection[int], batched: bool) -> Iterator[list[int]]:
     group: list[int] = []
     for place, matrix in enumerate(inventory):
         if group and not (batched and place in mine and _joins(matrix, [inventory.matrices[i] for i in group])):
@@ -92,7 +96,8 @@ def _joins(matrix: Matrix, others: Sequence[Matrix]) -> bool:
     return alike and min(matrix.shape) <= _SMALL_SIDE and entries <= _TOGETHER
 
 
-def _layers(matrices: Sequence[Matrix], choices: Choices) -> list[Layer]:
+def layers_of(matrices: Sequence[Matrix], choices: Choices) -> list[Layer]:
+    """Each matrix of one group with what was found."""
     if len(matrices) > 1:
         try:
             tensors = [_moved(matrix.read(), choices) for matrix in matrices]

@@ -75,7 +75,7 @@ class _Work:
 
     def asked(self) -> dict[str, Any]:
         """What the numbers depend on."""
-        return {name: value for name, value in self.choices.items() if name not in ("progress", "ranks")}
+        return {name: value for name, value in self.choices.items() if name not in ("progress", "ranks", "jobs")}
 
     def __call__(self, step: int, path: Path, *, ranks: bool) -> Analysis | Failed:
         choices = {**self.choices, **({} if ranks else {"ranks": False})}

@@ -1,0 +1,112 @@
+"""The matrices of a checkpoint shared among processes of this machine, one BLAS thread each.
+
+Each process opens the checkpoint itself and reads only what it measures: nothing but names and results goes between
+them. The dearest matrices go first, so that all end at about the same time; which process measures a matrix changes no
+bit of it, since what is decomposed together is decided before. A process that is ended (by the kernel, for its memory)
+costs the matrix that it was at: from then on they are measured one at a time, so that it is known which one that is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+
+import torch
+
+from htmu_diag.matrices import Inventory
+from htmu_diag.offline.measure import Choices, groups_of, layers_of
+from htmu_diag.report.analysis import Layer
+
+__all__ = ["cores", "in_processes", "worth"]
+
+Listing = Callable[[], Inventory]
+Found = tuple[list[int], list[Layer]]
+_RATE = 4e10  # multiplications a second of one core, in the units of `Matrix.cost`
+_FITS = 0.006  # seconds a matrix
+_WORTH = 4.0  # seconds of work: a process takes about two to start
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def worth(inventory: Inventory) -> bool:
+    """Whether there is enough to do for other processes to be worth their start."""
+    return sum(matrix.cost / _RATE + _FITS for matrix in inventory) > _WORTH
+
+
+def in_processes(inventory: Inventory, listing: Listing, choices: Choices, jobs: int) -> Iterator[tuple[int, Layer]]:
+    """(place, layer) of every matrix, as they are done. listing: gives the inventory again, in another process."""
+    waiting = groups_of(inventory, range(len(inventory)), batched=not choices.vectors)
+    waiting.sort(key=lambda group: -sum(inventory.matrices[place].cost for place in group))
+    while waiting:
+        try:
+            for places, layers in _shared(listing, choices, waiting, jobs):
+                waiting.remove(places)
+                yield from zip(places, layers, strict=True)
+        except BrokenProcessPool:
+            if jobs == 1 and waiting:
+                yield from _lost(inventory, waiting.pop(0))
+            jobs = 1
+
+
+def _shared(listing: Listing, choices: Choices, groups: Sequence[list[int]], jobs: int) -> Iterator[Found]:
+    with _pool(listing, choices, min(jobs, len(groups))) as pool:
+        if jobs == 1:  # in order, so that it is known which one a process was at
+            yield from (pool.submit(_measure, group).result() for group in list(groups))
+            return
+        futures: list[Future[Found]] = [pool.submit(_measure, group) for group in groups]
+        for future in as_completed(futures):
+            yield future.result()
+
+
+@contextlib.contextmanager
+def _pool(listing: Listing, choices: Choices, jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """Its processes are ended at once where the block is left by an error or by Ctrl-C."""
+    before = set(multiprocessing.active_children())
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(listing, choices))
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in set(multiprocessing.active_children()) - before:
+            process.terminate()
+        raise
+    pool.shutdown()
+
+
+def _lost(inventory: Inventory, places: Sequence[int]) -> Iterator[tuple[int, Layer]]:
+    reason = "the process that measured it was ended, which is how a system that is out of memory does it"
+    for place in places:
+        matrix = inventory.matrices[place]
+        yield place, Layer(matrix.name, matrix.shape, matrix.role, None, reason)
+
+
+@dataclass
+class _Here:
+    """What a process works on."""
+
+    inventory: Inventory
+    choices: Choices
+
+
+_here: list[_Here] = []
+
+
+def _begin(listing: Listing, choices: Choices) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that was started
+    torch.set_num_threads(choices.threads or 1)
+    _here[:] = [_Here(listing(), choices)]
+
+
+def _measure(places: list[int]) -> Found:
+    here = _here[0]
+    return places, layers_of([here.inventory.matrices[place] for place in places], here.choices)

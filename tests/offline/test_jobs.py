@@ -1,0 +1,72 @@
+"""Processes that share the matrices of a checkpoint change no bit of what is found, and one that dies costs its own."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from htmu_diag import analyze
+from htmu_diag.analysis import Options
+from htmu_diag.errors import InputError
+from htmu_diag.matrices import Inventory, Matrix, matrices
+from htmu_diag.offline.analyze import Progress
+from htmu_diag.offline.jobs import in_processes
+from htmu_diag.offline.measure import Choices, measured
+
+CHEAP = Options(bootstrap=2)
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """Small ones that are decomposed together, larger ones, and one that is NaN."""
+    torch.manual_seed(0)
+    weights = {f"small.{i}.weight": torch.randn(12, 20) for i in range(5)}
+    weights |= {f"large.{i}.weight": torch.randn(40, 30 + i) for i in range(3)}
+    weights["bad.weight"] = torch.full((8, 9), float("nan"))
+    save_file(weights, tmp_path / "model.safetensors")
+    return tmp_path / "model.safetensors"
+
+
+@pytest.mark.slow
+def test_two_processes_find_what_one_finds(checkpoint: Path) -> None:
+    seen: list[Progress] = []
+    one, two = (analyze(checkpoint, jobs=jobs, options=CHEAP, progress=seen.append) for jobs in (1, 2))
+    assert str(one.rows()) == str(two.rows())  # floats are written to the last bit, and NaN equals NaN
+    for alone, shared in zip(one.diagnoses, two.diagnoses, strict=True):
+        assert (alone.spectrum.values == shared.spectrum.values).all()
+    assert [layer.reason for layer in one.unusable] == [layer.reason for layer in two.unusable] != []
+    assert [p.done for p in seen] == [*range(1, 10)] * 2
+    assert seen[-1].share == pytest.approx(1.0)
+
+
+def test_no_process_is_no_number_of_processes(checkpoint: Path) -> None:
+    with pytest.raises(InputError, match="jobs is 0; use at least 1"):
+        analyze(checkpoint, jobs=0)
+
+
+def _ending() -> torch.Tensor:
+    os._exit(9)  # as where the kernel ends it
+
+
+def deadly() -> Inventory:
+    """Three matrices, of which the second ends the process that reads it."""
+    torch.manual_seed(0)
+    plain = matrices(torch.nn.Sequential(*(torch.nn.Linear(150 + 10 * i, 140) for i in range(3))))
+    first, second, third = plain.matrices
+    return Inventory((first, Matrix(second.name, second.shape, second.role, second.name, _ending), third), ())
+
+
+@pytest.mark.slow
+def test_a_process_that_is_ended_costs_the_matrix_that_it_was_at() -> None:
+    choices = Choices(Options(tail_only=True))
+    found = dict(in_processes(deadly(), deadly, choices, 2))
+    assert sorted(found) == [0, 1, 2]
+    assert "out of memory" in found[1].reason
+    inventory = deadly()
+    for place, layer in measured(Inventory((inventory.matrices[0], inventory.matrices[2]), ()), {0, 1}, choices):
+        other = found[2 * place].diagnosis
+        assert layer.diagnosis is not None
+        assert other is not None
+        assert layer.diagnosis.tail.alpha == other.tail.alpha
