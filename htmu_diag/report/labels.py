@@ -30,15 +30,19 @@ def shortened(name: str, longest: int = _LONGEST) -> str:
     return name if len(name) <= longest else f"{name[: longest // 3]}...{name[-2 * longest // 3 :]}"
 
 
-def set_scale(axis: Any, low: float, high: float) -> None:
-    """Plain labels: up to five at equal steps within a decade, at 1 and 3 within two, at powers of ten beyond."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+def set_scale(axis: Any, low: float, high: float, most: int = 8) -> None:
+    """Plain labels: up to five at equal steps within a decade, at 1 and 3 within two, at powers of ten beyond.
+
+    most: ticks where there are many decades. No smaller ticks: they would take half of the time of a picture.
+    """
+    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     decades = math.log10(high / low)
     marks = (1.0, 3.0) if decades < 2 else (1.0,)
-    axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]) if decades < 1 else LogLocator(subs=marks, numticks=8))
+    locator = MaxNLocator(5, steps=[1, 2, 5, 10]) if decades < 1 else LogLocator(subs=marks, numticks=most)
+    axis.set_major_locator(FixedLocator([x for x in locator.tick_values(low, high) if low <= x <= high]))
     axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_minor_locator(NullLocator())
 
 
 def add_legend(axes: Any, diagnosis: Diagnosis, columns: int) -> None:

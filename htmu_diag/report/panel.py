@@ -19,7 +19,7 @@ from htmu_diag.fits import LawFit
 from htmu_diag.report.labels import INK, add_legend, set_scale, title
 from htmu_diag.spectrum import Floats
 
-__all__ = ["BARS", "EDGE", "LAW", "TAIL", "draw_esd", "draw_fits", "frame", "log_histogram", "positive"]
+__all__ = ["BARS", "EDGE", "LAW", "TAIL", "draw_esd", "draw_fits", "limits", "log_histogram", "positive"]
 
 BARS, TAIL, LAW, EDGE, BULK, RIVAL = "#cfd4da", "#d1495b", "#1f6fb4", "#6b7280", "#2a9d6f", "#7a3fb0"
 _POINTS = 200  # of a drawn curve
@@ -37,9 +37,10 @@ def draw_esd(axes: Any, diagnosis: Diagnosis, *, legend_columns: int = 1) -> Non
         return
     edges, density = log_histogram(values, weights)
     axes.stairs(density, edges, fill=True, color=BARS, label=f"{values.size} eigenvalue{'s' * (values.size != 1)}")
-    frame(axes, edges, density)
-    set_scale(axes.xaxis, *axes.get_xlim())
-    set_scale(axes.yaxis, *axes.get_ylim())
+    across, up = limits(edges, density)
+    axes.set(xscale="log", yscale="log", xlim=across, ylim=up)
+    set_scale(axes.xaxis, *across)
+    set_scale(axes.yaxis, *up)
     draw_fits(axes, diagnosis, edges, float(weights.sum()))
     add_legend(axes, diagnosis, legend_columns)
 
@@ -69,13 +70,11 @@ def positive(diagnosis: Diagnosis) -> tuple[Floats, Floats]:
     return spectrum.values[kept], spectrum.masses[kept]
 
 
-def frame(axes: Any, edges: Floats, density: Floats) -> None:
-    """Limits that the data set, so that a law's far tail does not squeeze them."""
-    axes.set(xscale="log", yscale="log")
+def limits(edges: Floats, density: Floats) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Of both axes, set by the data, so that a law's far tail does not squeeze them."""
     seen = density[density > 0]
     margin = max((edges[-1] / edges[0]) ** 0.04, 1.05)
-    axes.set_xlim(edges[0] / margin, edges[-1] * margin)
-    axes.set_ylim(seen.min() / 3, seen.max() * 4)
+    return (float(edges[0] / margin), float(edges[-1] * margin)), (float(seen.min() / 3), float(seen.max() * 4))
 
 
 def _draw_bulk(axes: Any, diagnosis: Diagnosis) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from htmu_diag.analysis import QUANTITIES, diagnose
 from htmu_diag.errors import InputError
-from htmu_diag.report.panel import draw_fits, frame, log_histogram, positive
+from htmu_diag.report.panel import draw_fits, limits, log_histogram, positive
 from htmu_diag.storage import Run
 
 if TYPE_CHECKING:
@@ -95,19 +95,20 @@ def plot_spectra(
         known = f"{min(series)} to {max(series)}" if series else "none"  # type: ignore[type-var]
         raise InputError(f"{layer}: no spectrum at step {missing[0] if missing else '-'}; measured steps: {known}")
     panels = _panels(ax, len(wanted))
-    limits: list[tuple[Any, Any]] = []
+    each: list[tuple[Any, Any]] = []
     for panel, step in zip(panels, wanted, strict=True):
         diagnosis = diagnose(series[step], run.options)
         values, masses = positive(diagnosis)
         edges, density = log_histogram(values, masses)
         panel.stairs(density, edges, fill=True, color="#cfd4da")
-        frame(panel, edges, density)
-        limits.append((panel.get_xlim(), panel.get_ylim()))
+        across, up = limits(edges, density)
+        panel.set(xscale="log", yscale="log", xlim=across, ylim=up)
+        each.append((panel.get_xlim(), panel.get_ylim()))
         if fits:
             draw_fits(panel, diagnosis, edges, float(masses.sum()))
         panel.set_title(f"step {step}", fontsize=9)
         panel.set_xlabel(r"$\lambda$")
-    _share(panels, limits)
+    _share(panels, each)
     panels[0].set_ylabel("density")
     return _figure(panels[0])
 

@@ -9,8 +9,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 
 from htmu_diag.analysis import Diagnosis
 from htmu_diag.analysis.record import StepRecord
-from htmu_diag.report.card import CARD_DPI, card
-from htmu_diag.report.figures import png
+from htmu_diag.report.card import CARD_PIXELS, Cards
 from htmu_diag.sinks.summaries import add_picture
 from htmu_diag.spectrum import Kind
 
@@ -21,11 +20,10 @@ MOST = 12  # pictures of a step: what the page shows without a click, and a seco
 
 def add_figures(summary: Summary, record: StepRecord) -> None:
     """One picture a layer under ``<kind>_esd/<layer>``: weights first, MOST of them at even distances in the model."""
+    cards = Cards()
     for diagnosis in _chosen(record.diagnoses):
-        figure = card(diagnosis)
-        width, height = (round(side * CARD_DPI) for side in figure.get_size_inches())
         tag = f"{diagnosis.source.kind.value}_esd/{diagnosis.source.name}"
-        add_picture(summary, tag, png(figure, dpi=CARD_DPI), width, height)
+        add_picture(summary, tag, cards.png(diagnosis), *CARD_PIXELS)
 
 
 def _chosen(diagnoses: Sequence[Diagnosis]) -> list[Diagnosis]:
