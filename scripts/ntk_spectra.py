@@ -194,9 +194,9 @@ def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
 
 
 def near_zero(spectrum: Spectrum) -> LawFit:
-    """The inverse-Gamma fit of the lowest part, with the p-value of its KS distance (200 bootstrap samples)."""
+    """The inverse-Gamma fit of the lowest part."""
     values = spectrum.values[spectrum.values > 0]
-    return fit_inverse_gamma(values, FRACTION, bootstrap=200, rng=np.random.default_rng(0))
+    return fit_inverse_gamma(values, FRACTION)
 
 
 def draw(measured: dict[str, dict[str, Spectrum]], data: str) -> Figure:
@@ -223,7 +223,7 @@ def panel(axes: Any, spectrum: Spectrum, fit: LawFit, tail: TailFit) -> None:
     if fit.law is not None:
         top = np.sort(values)[min(fit.n, values.size - 1)]
         x = np.geomspace(values[0] / 2, top, 200)
-        label = f"inverse Gamma, lowest {FRACTION:.0%}\nshape {fit.parameters['shape']:.2f}, KS p = {fit.p_value:.2f}"
+        label = f"inverse Gamma, lowest {FRACTION:.0%}\nshape {fit.parameters['shape']:.2f}, KS {fit.ks_distance:.3f}"
         axes.plot(x, fit.n / values.size * fit.law.pdf(x) / fit.law.cdf(top), color="C3", label=label)
     if tail.status.ok:
         x = np.geomspace(tail.xmin, values[-1], 50)
@@ -245,7 +245,7 @@ def write_fits(measured: dict[str, dict[str, Spectrum]], path: Path) -> None:
         for when, spectrum in spectra.items():
             fit = near_zero(spectrum)
             own = {"model": name, "when": when, "inverse_gamma_shape": fit.parameters.get("shape")}
-            rows.append(diagnose(spectrum).row() | own | {"inverse_gamma_p": fit.p_value})
+            rows.append(diagnose(spectrum).row() | own | {"inverse_gamma_ks": fit.ks_distance})
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()

@@ -31,7 +31,7 @@ def test_it_trains_and_leaves_a_picture_a_table_and_a_run(tmp_path: Path, monkey
     assert found.probe_batch["inputs"].shape == (41, 3, 32, 32)
     rows = list(csv.DictReader((tmp_path / "fits.csv").open()))
     assert [row["step"] for row in rows] == ["0", "8"]
-    assert {"kappa", "inverse_gamma_shape", "inverse_gamma_p"} <= rows[0].keys()
+    assert {"kappa", "inverse_gamma_shape", "inverse_gamma_ks"} <= rows[0].keys()
     picture = tmp_path / "ntk_spectra.png"
     before = picture.read_bytes()
     picture.unlink()

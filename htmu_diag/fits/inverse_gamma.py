@@ -40,7 +40,8 @@ def fit_inverse_gamma(
 
     fraction: in (0, 1]; a fifth by default, our choice: the largest part over which kernels of small networks stay
     inverse Gamma. bootstrap: refitted samples of the fitted law behind the p-value of the KS distance; rng draws them
-    (a fixed seed by default). ``LawFit.n`` counts the values of the fitted part.
+    (a fixed seed by default). It is that of independent values: eigenvalues repel each other and scatter less, so it
+    hardly can reject theirs. ``LawFit.n`` counts the values of the fitted part.
     """
     if not 0 < fraction <= 1:
         raise InputError(f"fraction = {fraction} is not in (0, 1]; pass the share of the spectrum to fit")

@@ -14,7 +14,7 @@ def jumps(seed: int, n: int = 1000) -> np.ndarray:
 
 
 def test_an_envelope_does_not_change_the_exponent_of_the_jumps() -> None:
-    """|t_3| has a tail of alpha 4, which the scan reads 3.2 +- 0.4 at this size, with or without the envelope."""
+    """|t_3| has a tail of alpha 4, which the scan reads 3.2 +- 0.3 at this size, with or without the envelope."""
     envelope = np.exp(-3 * STEPS / 1000)
     plain = np.array([fit_power_law(jumps(seed)).alpha for seed in range(20)])
     detrended = np.array([fit_series(jumps(seed) * envelope).upper.alpha for seed in range(20)])
