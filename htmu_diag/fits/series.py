@@ -3,8 +3,10 @@
 A falling envelope makes light-tailed lengths look heavy (alpha 2.2 for chi-squared values under 1/(1 + t/50)). Each
 value is divided by the median of its surroundings, 51 steps by default: long enough to leave single jumps alone, short
 beside a schedule. The scan reads a law that is a power law only in the limit too low, here as everywhere: 1,000 values
-of |t_3|, whose exponent is 4, read 3.2 with a scatter of 0.3, with and without an envelope. Drift is how far that median moves; the autocorrelation of the logarithms of what is left tells
-whether the steps are independent draws at all (momentum makes it 0.8 to 0.99, and then their tails say little).
+of |t_3|, whose exponent is 4, read 3.2 with a scatter of 0.3, with and without an envelope.
+
+Drift is how far that median moves; the autocorrelation of the logarithms of what is left tells whether the steps are
+independent draws at all (momentum makes it 0.8 to 0.99, and then their tails say little).
 """
 
 from __future__ import annotations
