@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from htmu_diag.fits import fit_marchenko_pastur
 from htmu_diag.fits.distance import ks_of_levels
-from htmu_diag.fits.spiked import bulk_beside, scale_of
-from htmu_diag.laws import HTMP
+from htmu_diag.fits.spiked import _CENTRAL, _quantiles_near, bulk_beside, scale_of
+from htmu_diag.laws import HTMP, MarchenkoPastur
 from htmu_diag.laws.ensembles import beta_laguerre, wishart
 
 
@@ -130,3 +130,13 @@ def test_edges_and_threshold_scale_with_the_values():
 def test_mostly_zero_eigenvalues_are_a_status():
     values = np.concatenate([np.zeros(80), np.arange(1.0, 21.0)])
     assert fit_marchenko_pastur(values, 0.5).status.code == "degenerate"
+
+
+@pytest.mark.parametrize("gamma", [1.0, 0.999, 0.5, 0.05, 0.005])
+@pytest.mark.parametrize("shift", [-0.24, -0.01, 0.003, 0.1, 0.24])
+def test_quantiles_found_from_nearby_are_those_of_the_law(gamma: float, shift: float) -> None:
+    law = MarchenkoPastur(gamma)
+    start, levels = law.ppf(_CENTRAL), np.clip(_CENTRAL - shift * np.linspace(0, 1, 65), 0.01, 0.99)
+    np.testing.assert_allclose(_quantiles_near(start, law, levels), law.ppf(levels), rtol=1e-12)
+    far = np.full(65, 0.5 * (law.edges[0] + law.edges[1]))  # where Newton's method leaves the bulk
+    np.testing.assert_allclose(_quantiles_near(far, law, levels), law.ppf(levels), rtol=1e-12)
