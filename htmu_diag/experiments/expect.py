@@ -133,7 +133,7 @@ def _flat(tag: str, key: str, within: float, rows: Sequence[Row]) -> Verdict:
 
 
 def _bounds(tag: str, line: Mapping[str, Any], rows: Sequence[Row], varied: Sequence[str]) -> Verdict:
-    means = [mean_of(group, tag) for group in settings(rows, varied).values()]
+    means = [mean_of(group, tag) for group in _apart(rows, varied)]
     values = [one.value for one in means if one.n]
     if not values:
         return Verdict(None, f"{tag}: no run has this number")
@@ -146,7 +146,7 @@ def _bounds(tag: str, line: Mapping[str, Any], rows: Sequence[Row], varied: Sequ
 
 
 def _alike(tag: str, other: str, within: float, rows: Sequence[Row], varied: Sequence[str]) -> Verdict:
-    pairs = [(mean_of(group, tag), mean_of(group, other)) for group in settings(rows, varied).values()]
+    pairs = [(mean_of(group, tag), mean_of(group, other)) for group in _apart(rows, varied)]
     ratios = [one.value / two.value for one, two in pairs if one.n and two.n and two.value]
     if not ratios:
         return Verdict(None, f"{tag} against {other}: no run has both")
@@ -169,6 +169,12 @@ def _two_arms(tag: str, line: Mapping[str, Any], rows: Sequence[Row]) -> Verdict
     means = f"{mean_of(groups[0], tag)} against {mean_of(groups[1], tag)}, rank test p {p:.2g}"
     sentence = f"{tag} is {seen} in {names[0]} than in {names[1]} ({means})"
     return Verdict((p <= LEVEL or apart) and seen == str(line.get("trend", "higher")), sentence)
+
+
+def _apart(rows: Sequence[Row], varied: Sequence[str]) -> list[list[Row]]:
+    """Rows that differ in nothing but the seed: neither in what varies nor in their arm."""
+    arms = dict.fromkeys(row.arm for row in rows)
+    return [group for arm in arms for group in settings([r for r in rows if r.arm == arm], varied).values()]
 
 
 def _number(value: Any) -> bool:

@@ -153,6 +153,13 @@ def test_what_another_number_explains_is_no_trend_at_its_equal() -> None:
     assert not judge({"number": "own", "against": "rate", "given": ["way"], "trend": "none"}, rows, ("rate",)).holds
 
 
+def test_a_bound_holds_for_each_arm_not_for_their_mean() -> None:
+    rows = [Row(f"{arm}{seed}", arm, {}, seed, {"y": y}, {}) for arm, y in (("a", 0.99), ("b", 0.6)) for seed in (0, 1)]
+    assert not judge({"number": "y", "least": 0.7}, rows, ()).holds
+    assert judge({"number": "y", "least": 0.5}, rows, ()).holds
+    assert judge({"number": "y", "least": 0.7, "arm": "a"}, rows, ()).holds
+
+
 SMALL = {
     "kernel_curve": {"samples": 120, "steps": 5, "draws": 2},
     "network_curve": {"sizes": (50, 100, 150), "steps": 5, "probe": 300},
