@@ -80,6 +80,8 @@ _ROWS = (
     Quantity("kappa_bulk_stderr", "se(kappa_bulk)", "1", 0, _INF, "Standard error of the bulk's kappa."),
     Quantity("htmp_bulk_ks", "D_HTMP,bulk", "1", 0, 1, "KS distance of the bulk to the HTMP law fitted to it."),
     Quantity("kappa_moment", "kappa_J", "1", 0, _INF, "The kappa whose law has the spectrum's J; N at most."),
+    Quantity("free_energy", "F*", "nats", -_INF, _INF,
+             "Bayesian free energy an eigenvalue at the best prior: (1 + log 2 pi + J)/2."),
     Quantity("log_gap", "J", "nats", 0, _INF, "Logarithm of the mean less the mean logarithm (of 1/values: kernels)."),
     Quantity("htmp_p", "p_HTMP", "1", 0, 1, "Share of spectra of the fitted law that lie further from theirs."),
     Quantity("htmp_ks", "D_HTMP", "1", 0, 1, "KS distance of the whole spectrum to the fitted HTMP law."),

@@ -14,6 +14,7 @@ from htmu_diag.fits import GapRatio, LawFit
 from htmu_diag.fits.gaps import GOE, gap_ratio_at
 from htmu_diag.laws.log_gap import log_gap, repulsion_of_log_gap
 from htmu_diag.spectrum import Floats
+from htmu_diag.theory.free_energy import least_free_energy_of
 
 __all__ = ["RepulsionReading", "read_repulsion"]
 
@@ -46,6 +47,7 @@ class RepulsionReading:
             "gap_ratio_z_goe": self.z_goe,
             "log_gap": self.gap,
             "kappa_moment": self.kappa_moment,
+            "free_energy": least_free_energy_of(self.gap),
         }
 
 

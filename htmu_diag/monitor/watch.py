@@ -27,6 +27,7 @@ from htmu_diag.recording.complaints import Complaints
 from htmu_diag.recording.place import Place
 from htmu_diag.recording.probe_batch import copied
 from htmu_diag.recording.recorder import Recorder
+from htmu_diag.recording.starts import keep_starts
 from htmu_diag.recording.temperature import temperature_of
 from htmu_diag.sinks import Sink, TensorBoardSink
 from htmu_diag.sinks.chosen import SinkLike
@@ -157,6 +158,7 @@ def watch(
     info = run_content(run_info, config, options, plan.quantities, seed)
     place = Place.of(log_dir, on_exists, start_step, team)
     store, given = place.opened(info, samples, (sinks, usual_sinks), complaints)
+    keep_starts(plan.probes, store, complaints)
     recorder = Recorder(store, given, options, team, complaints, spending)
     recorder.open(info, start_step)
     if place.remark and place.writes:

@@ -87,7 +87,7 @@ class TrajectoryProbe:
         parts = list(self._path.parts(context.include))
         for order, (name, size, columns) in enumerate(parts):
             source = Source(Kind.TRAJECTORY, name, (squares.shape[0], size), context.step, UNIT)
-            yield Pending(name, order, _Lengths(copy, columns, source, noise if name == WHOLE else None))
+            yield Pending(name, order, _Lengths(copy, columns, source, noise.of(columns)))
         if self._path.with_gradients:
             shape = squares.shape[0], parts[0][1]
             source = Source(Kind.GRADIENT_NORM, WHOLE, shape, context.step, GRADIENT_UNIT)

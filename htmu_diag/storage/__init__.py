@@ -1,6 +1,6 @@
 """Storage: the spectra of each step on disk, append-only and crash-safe."""
 
-from htmu_diag.storage.arrays import PROBE_BATCH
+from htmu_diag.storage.arrays import PROBE_BATCH, STARTS, start_arrays
 from htmu_diag.storage.info import run_info
 from htmu_diag.storage.lock import FolderLock, FolderLocked
 from htmu_diag.storage.log import holds_a_run
@@ -11,6 +11,7 @@ from htmu_diag.storage.store import Store
 __all__ = [
     "PROBE_BATCH",
     "SCHEMA",
+    "STARTS",
     "FolderLock",
     "FolderLocked",
     "Run",
@@ -19,4 +20,5 @@ __all__ = [
     "holds_a_run",
     "load_run",
     "run_info",
+    "start_arrays",
 ]

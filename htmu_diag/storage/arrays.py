@@ -19,11 +19,12 @@ from safetensors.numpy import load, save
 from htmu_diag.errors import StorageError
 from htmu_diag.files import write_atomically
 from htmu_diag.plain_files import open_plain
-from htmu_diag.storage.segments import Segment
+from htmu_diag.storage.segments import Segment, segments
 
-__all__ = ["PROBE_BATCH", "latest_arrays", "write_arrays"]
+__all__ = ["PROBE_BATCH", "STARTS", "latest_arrays", "start_arrays", "write_arrays"]
 
 PROBE_BATCH = "probe_batch"
+STARTS = "starts"
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
@@ -46,6 +47,13 @@ def latest_arrays(attempts: Sequence[Segment], name: str) -> dict[str, npt.NDArr
                     f"{path}: cut short or damaged ({error}); copy it again from where it is whole"
                 ) from error
     return {}
+
+
+def start_arrays(root: Path) -> dict[str, npt.NDArray[Any]]:
+    """Where the weights of the run in a folder began: of the latest attempt from step 0, for later ones resume that
+    one. Empty where it kept none. Raises StorageError for a damaged file."""
+    begun = [segment for segment in segments(root) if segment.start == 0]
+    return latest_arrays(begun[-1:], STARTS)
 
 
 def _path(segment: Path, name: str) -> Path:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from htmu_diag.errors import InputError
 from htmu_diag.laws.log_gap import log_gap
 
-__all__ = ["SpectrumSize", "free_energy", "least_free_energy"]
+__all__ = ["SpectrumSize", "free_energy", "least_free_energy", "least_free_energy_of"]
 
 
 def free_energy(values: npt.ArrayLike, precision: float) -> float:
@@ -36,7 +36,12 @@ def free_energy(values: npt.ArrayLike, precision: float) -> float:
 
 def least_free_energy(values: npt.ArrayLike) -> float:
     """F* = (1 + log 2 pi + J)/2, the smallest F over all precisions; scale-free."""
-    return (1 + math.log(2 * math.pi) + log_gap(values)) / 2
+    return least_free_energy_of(log_gap(values))
+
+
+def least_free_energy_of(gap: float) -> float:
+    """The same from J."""
+    return (1 + math.log(2 * math.pi) + gap) / 2
 
 
 @dataclass(frozen=True)

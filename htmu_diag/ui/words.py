@@ -60,6 +60,8 @@ _CAUSES: tuple[dict[str, str], ...] = (
      "add": "batch_size=..."},
     {"name": "temperature: scale of the gradient's noise", "quantity": "noise_scale", "kind": "gradient_noise",
      "add": 'probes=["weights", "gradient_noise"], batch=..., loss_fn=...'},
+    {"name": "temperature: scale of the noise in each layer's own steps", "quantity": "noise_scale",
+     "kind": "trajectory", "add": 'probes=["weights", "trajectory"]'},
     {"name": "distance from the start", "quantity": "distance", "kind": "weights", "add": 'probes=["weights"]'},
     {"name": "correlation of the data in the layer: exponent by rank", "quantity": "rank_exponent",
      "kind": "activations", "add": 'probes=["weights", "conjugate_kernel"], batch=...'},

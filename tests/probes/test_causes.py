@@ -15,6 +15,7 @@ from htmu_diag.probes import ConjugateKernelProbe, CurvatureProbe, StepContext, 
 from htmu_diag.probes.starts import COORDINATES, Starts
 from htmu_diag.solvers.dense import dense_matrix
 from htmu_diag.spectrum import Kind
+from htmu_diag.storage import start_arrays
 from htmu_diag.training.models import MLP
 
 QUICK = Options(bootstrap=0)
@@ -48,7 +49,20 @@ def test_a_run_logs_its_temperatures_and_how_far_each_layer_came(tmp_path: Path)
         _steps(model, optimizer, 5)
     record = list(htmu_diag.load_run(tmp_path).records())[-1].metrics()
     assert record["temperature/lr_steps"] == pytest.approx(1.5 + 5 * 0.3)
-    assert "weights_distance/fc1.weight" not in record  # a resumed run does not know its start
+    moved = float((model.fc1.weight.detach() - start).norm() / start.norm())
+    assert record["weights_distance/fc1.weight"] == pytest.approx(moved, rel=1e-5)  # of the run's start, not its own
+
+
+def test_another_training_in_a_folder_does_not_inherit_the_start_of_the_one_before(tmp_path: Path) -> None:
+    for seed in (0, 1):  # the second one ends before a later step was measured
+        torch.manual_seed(seed)
+        model = MLP(6, (20,), 3)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        with htmu_diag.watch(
+            model, optimizer, log_dir=tmp_path, every=5, options=QUICK, on_exists="continue", sinks=[]
+        ):
+            _steps(model, optimizer, 6 if seed == 0 else 1)
+    assert len(start_arrays(tmp_path)) == 0
 
 
 def test_vectors_have_a_cadence_of_their_own() -> None:

@@ -130,6 +130,18 @@ def test_the_noise_scale_is_variance_over_squared_mean() -> None:
     assert noise.take().scale() == pytest.approx(16.0, rel=0.05)
 
 
+def test_each_layer_has_a_noise_scale_of_its_own_and_their_sums_are_the_whole() -> None:
+    torch.manual_seed(0)
+    loud, calm = torch.zeros(4000), torch.zeros(6000)
+    noise = GradientNoise([loud, calm])
+    for _ in range(200):
+        noise.observe([0.5 + 2.0 * torch.randn_like(loud), 0.5 + 0.5 * torch.randn_like(calm)])
+    seen = noise.take()
+    assert seen.of([0]).scale() == pytest.approx(16.0, rel=0.05)
+    assert seen.of([1]).scale() == pytest.approx(1.0, rel=0.05)
+    assert seen.scale() == pytest.approx((4000 * 4 + 6000 * 0.25) / (10000 * 0.25), rel=0.05)
+
+
 def test_a_sample_of_coordinates_gives_the_same_noise_scale() -> None:
     torch.manual_seed(2)
     parameters = [torch.zeros(300, 300), torch.zeros(1000)]
