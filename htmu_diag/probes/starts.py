@@ -41,9 +41,9 @@ class Starts:
         if step and self.keep is not None:
             keep, self.keep = self.keep, None
             keep(self.arrays())
-        size, start = self.kept.get(name, (-1, torch.empty(0, device="cpu")))
-        if size != flat.numel():
+        if name not in self.kept or self.kept[name][0] != flat.numel():
             return {}
+        start = self.kept[name][1]
         length = float(torch.linalg.vector_norm(start))
         moved = float(torch.linalg.vector_norm(self._sampled(flat) - start))
         return {"distance": moved / length} if length > 0 else {}
