@@ -4,7 +4,8 @@
 
 Two synthetic logs in the format of the sink, 50 layers x 500 steps and 400 x 100 (--quick: 10 x 50): the default, and
 with every number as a scalar of its own. Server: CPU time and resident memory of TensorBoard and its data server after
-loading, with both loaders. Frame: one move of the slider in Chromium, everything redrawn.
+loading, with both loaders; "data MB" is the data server alone (the Python loader has none of its own). Tab: from the
+address to the drawn page, TensorBoard's shell included. Frame: one move of the slider, everything redrawn. Chromium.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ def main() -> None:
     for layers, steps in sizes:
         with tempfile.TemporaryDirectory() as root:
             rows += _rows(Path(root), layers, steps)
-    columns = ["log", "loader", "file MB", "write ms a step", "load CPU s", "server MB", "1 quantity ms", "a layer ms"]
+    columns = ["log", "loader", "file MB", "write ms a step", "load CPU s", "server MB", "data MB"]
+    columns += ["1 quantity ms", "a layer ms", "tab s"]
     note = f"Matrices of {SIDE} x {2 * SIDE}; times of requests are the fastest of five."
     publish("The Spectra page: files, server, requests", [*columns, "frame ms", "page MB"], rows, note)
 
@@ -109,8 +111,10 @@ def _serve(folder: Path, loader: str, layers: int) -> list[object]:
         address = "http://localhost:6299/data/plugin/htmu/"
         one = _fastest(f"{address}table?run=run&kind=weights&q=alpha")
         layer = _fastest(f"{address}density?run=run&kind=weights&layer=blocks.0.part3.weight")
-        memory = sum(process.memory_info().rss for process in _family(server)) / 1e6
-        return [round(before, 1), round(memory), round(one), round(layer)]
+        sizes = {process.pid: process.memory_info().rss / 1e6 for process in _family(server)}
+        data = sum(size for pid, size in sizes.items() if pid != server.pid)
+        opened = _opened("http://localhost:6299/#htmu")
+        return [round(before, 1), round(sum(sizes.values())), round(data) or "-", round(one), round(layer), opened]
     finally:
         for process in _family(server):
             process.terminate()
@@ -145,6 +149,25 @@ def _fastest(url: str) -> float:
 
 def _page_size(folder: Path) -> float:
     return round(write_page([folder], folder.parent.parent / "page.html").stat().st_size / 1e6, 2)
+
+
+def _opened(url: str) -> float:
+    """Seconds from the address to the drawn tab: the fastest of three, the browser's cache warm after the first."""
+    from playwright.sync_api import sync_playwright
+
+    times = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        context = browser.new_context(locale="en-US", viewport={"width": 1280, "height": 1400})
+        for _ in range(3):
+            page = context.new_page()
+            began = time.perf_counter()
+            page.goto(url)
+            page.frame_locator("iframe").first.locator(".htmu .body:not([hidden])").wait_for()
+            times.append(time.perf_counter() - began)
+            page.close()
+        browser.close()
+    return round(min(times), 1)
 
 
 def _frame(folder: Path) -> float:
