@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test quick check gpu clean
+.PHONY: demo test quick check gpu docs clean
 
 demo: .venv/.train
 	$(BIN)/python -m htmu_diag train digits_mlp
@@ -25,6 +25,11 @@ check: .venv/.dev
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
 
+# The documentation as a site, in .site/html. A dead link or heading ends it. No network once it is installed.
+docs: .venv/.docs
+	$(BIN)/python scripts/docs_pages.py
+	$(BIN)/zensical build --strict --clean
+
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
@@ -38,5 +43,9 @@ check: .venv/.dev
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $@ .venv/.train
 
+.venv/.docs: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	touch $@
+
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .site .venv .pytest_cache .mypy_cache .ruff_cache

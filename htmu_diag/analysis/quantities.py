@@ -1,4 +1,4 @@
-"""The table of every logged number. Tags, table headings, plugin labels and the README's list are made from it.
+"""The table of every logged number. Tags, table headings, plugin labels and docs/numbers.md are made from it.
 
 A tag is ``<kind>_<quantity>/<layer>``, for example ``weights_alpha/fc1.weight``: TensorBoard groups by the first
 component only, so each quantity gets a group with one card a layer.

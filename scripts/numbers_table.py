@@ -1,4 +1,4 @@
-"""python scripts/readme_quantities.py: write the README's list of numbers again from htmu_diag.analysis.QUANTITIES."""
+"""python scripts/numbers_table.py: write the list in docs/numbers.md again from htmu_diag.analysis.QUANTITIES."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from htmu_diag.analysis import QUANTITIES
 
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "numbers.md"
 BEGIN, END = "<!-- quantities: begin -->", "<!-- quantities: end -->"
 
 
@@ -18,9 +18,9 @@ def quantities_table() -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def with_table(readme: str) -> str:
-    """The README with its list replaced."""
-    before, _, rest = readme.partition(BEGIN)
+def with_table(page: str) -> str:
+    """The page with its list replaced."""
+    before, _, rest = page.partition(BEGIN)
     return f"{before}{BEGIN}\n{quantities_table()}\n{END}{rest.partition(END)[2]}"
 
 
@@ -31,4 +31,4 @@ def _range(low: float, high: float) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,116 @@
+"""The documentation says what is so: links lead somewhere, tables are the package's, examples and commands run."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import runpy
+import shlex
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from htmu_diag.cli import COMMANDS
+from htmu_diag.plain_yaml import loads_yaml
+from htmu_diag.probes import registry as probes
+from htmu_diag.sinks import registry as sinks
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("docs/**/*.md"), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md"))])
+SCRIPT = runpy.run_path(str(ROOT / "scripts" / "docs_pages.py"))
+SPELT_OUT = ("probes", "sinks", "how-to", "tutorials/fine-tuning")  # pages whose examples need nothing of the reader
+LONG = {"decisions", "calibration"}  # to look things up in
+LINK = re.compile(r"\]\((?!https?:)([^)\s]+)\)")
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+
+
+def text_of(page: Path) -> str:
+    return re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def anchors_of(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"\s+", "-", re.sub(r"[^\w\s-]", "", title.lower()).strip()) for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_a_link_leads_to_a_page_and_a_heading_of_it(page: Path) -> None:
+    for target in LINK.findall(text_of(page)):
+        path, _, anchor = target.partition("#")
+        found = (page.parent / path) if path else page
+        assert found.exists(), target
+        assert not anchor or anchor in anchors_of(found), target
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p.stem not in LONG], ids=lambda page: page.stem)
+def test_a_page_is_read_in_ten_minutes(page: Path) -> None:
+    prose = re.sub(r"^\|.*$", "", text_of(page), flags=re.MULTILINE)
+    assert len(prose.split()) < 2000
+
+
+def test_every_page_has_its_place_in_the_site() -> None:
+    site = loads_yaml((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    named = set(re.findall(r"'([^']+\.md)'", repr(site["nav"])))
+    made = {"docs/reference/cli.md", "docs/reference/api.md"}
+    others = {"CHANGELOG.md", "benchmarks/RESULTS.md"}
+    assert named - made - others == set(NAMES)
+
+
+def test_the_tables_of_probes_and_sinks_are_the_registries() -> None:
+    for page, registry in (("probes", probes), ("sinks", sinks)):
+        rows = re.findall(r"^\| `(\w+)` \|", (ROOT / f"docs/{page}.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+        assert sorted(rows) == sorted(registry)
+
+
+@pytest.mark.parametrize("page", SPELT_OUT)
+def test_the_examples_of_a_page_run_in_order(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / f"docs/{page}.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert blocks
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(block, names)
+
+
+def test_every_command_that_is_named_exists_and_takes_what_is_shown() -> None:
+    shown = {line for page in PAGES for line in re.findall(r"`htmu (\w+ [^`\n]*)`", text_of(page))}
+    named = {line for page in PAGES for line in re.findall(r"`htmu (\w+)", text_of(page))}
+    assert named <= COMMANDS.keys()
+    simple = [line for line in sorted(shown) if line.split()[0] in ("show", "compare", "report", "export")]
+    assert len(simple) >= 4
+    for line in simple:
+        command, *words = shlex.split(line.partition(" > ")[0])
+        if not any(word.isupper() or "RUN" in word for word in words):
+            importlib.import_module(f"htmu_diag.cli.{COMMANDS[command][0]}").parser().parse_args(words)
+
+
+def test_a_script_that_a_page_shows_is_there() -> None:
+    shown = {name for page in PAGES for name in re.findall(r'--8<-- "(.+?)"', page.read_text(encoding="utf-8"))}
+    assert shown == {f"scripts/{name}.py" for name in ("nanogpt_loop", "finetune_lora", "gan_lightning", "fsdp2_job")}
+    assert all((ROOT / name).is_file() for name in shown)
+
+
+def test_the_command_line_s_page_is_what_the_parsers_print() -> None:
+    page = SCRIPT["commands_page"]()
+    for name, (_, summary) in COMMANDS.items():
+        assert f"## htmu {name}" in page
+        assert summary in page
+    assert page.count("usage: htmu") >= len(COMMANDS) + 1
+
+
+def test_the_interface_s_page_names_what_can_be_found() -> None:
+    found = SCRIPT["interface"]()
+    assert found.keys() == SCRIPT["ROOMS"].keys()
+    places = [place for room in found.values() for place in room]
+    assert {"htmu_diag.monitor.watch.watch", "htmu_diag.sinks.trackers.wandb.WandbSink"} <= set(places)
+    for place in places:
+        module = next(m for m in reversed(list(_prefixes(place))) if importlib.util.find_spec(m) is not None)
+        value = reduce(getattr, place.removeprefix(module + ".").split("."), importlib.import_module(module))
+        assert value.__doc__
+
+
+def _prefixes(place: str) -> list[str]:
+    parts = place.split(".")
+    return [".".join(parts[: i + 1]) for i in range(len(parts) - 1)]
