@@ -92,17 +92,13 @@ def test_training_is_the_same_with_any_cadence_of_measurement(tmp_path: Path) ->
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_resuming_another_configuration_is_refused_with_the_key(tmp_path: Path) -> None:
-    train(small(), tmp_path / "run")
+def test_another_configuration_and_a_damaged_checkpoint_are_refused_by_name(tmp_path: Path) -> None:
+    outcome = train(small("--steps=2"), tmp_path / "run")
     with pytest.raises(ConfigError, match=r"another optimizer\.lr"):
-        train(small("--optimizer.lr=0.01"), tmp_path / "run", resume=True)
-
-
-def test_a_damaged_checkpoint_is_refused_by_name(tmp_path: Path) -> None:
-    outcome = train(small(), tmp_path / "run")
+        train(small("--steps=2", "--optimizer.lr=0.01"), tmp_path / "run", resume=True)
     outcome.checkpoint.write_bytes(b"torn")
     with pytest.raises(StorageError, match="damaged checkpoint"):
-        train(small(), tmp_path / "run", resume=True)
+        train(small("--steps=2"), tmp_path / "run", resume=True)
 
 
 def test_only_the_newest_checkpoints_stay(tmp_path: Path) -> None:
