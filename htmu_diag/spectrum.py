@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from htmu_diag.arguments import Rule, check_fields, instance, optional, real_array, whole
 from htmu_diag.errors import InputError
 from htmu_diag.kinds import Kind
 
@@ -25,6 +26,12 @@ __all__ = ["Estimator", "Floats", "Kind", "Source", "Spectrum"]
 Floats = npt.NDArray[np.float64]
 Method = Literal["exact", "top_k", "quadrature"]
 
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 2 and all(whole(0, 2**62).holds(side) for side in value)
+
+
+_SHAPE = Rule("(rows, columns)", _is_shape)
 _NO_SCALARS: Mapping[str, float] = MappingProxyType({})
 
 
@@ -46,6 +53,13 @@ class Source:
     unit: str = ""
 
     def __post_init__(self) -> None:
+        check_fields(
+            self,
+            kind=instance("a kind", str),
+            name=instance("a name", str),
+            shape=_SHAPE,
+            step=optional(whole(-(2**62), 2**62)),
+        )
         object.__setattr__(self, "kind", Kind(self.kind))
 
     @property
@@ -95,6 +109,7 @@ class Spectrum:
     def __post_init__(self) -> None:
         values = np.ascontiguousarray(self.values, dtype=np.float64)
         masses = np.ascontiguousarray(self.masses, dtype=np.float64)
+        instance("a Source", Source)("source", self.source)
         self._refuse_bad_shape(values, masses)
         self._refuse_non_finite(values, masses)
         order = np.argsort(values, kind="stable")
@@ -118,7 +133,7 @@ class Spectrum:
         cls, values: npt.ArrayLike, source: Source, *, routine: str = "", scalars: Mapping[str, float] = _NO_SCALARS
     ) -> Spectrum:
         """All eigenvalues of an operator, each with mass 1/n. Raises InputError on NaN or infinite values."""
-        array = np.asarray(values, dtype=np.float64)
+        array = real_array(values)
         mass = np.full(array.shape, 1.0 / max(array.size, 1))
         return cls(array, mass, array.size, source, Estimator("exact", routine), scalars)
 
@@ -134,7 +149,7 @@ class Spectrum:
         scalars: Mapping[str, float] = _NO_SCALARS,
     ) -> Spectrum:
         """The k largest of ``dimension`` eigenvalues; the rest is known only to lie below them (censored)."""
-        array = np.asarray(values, dtype=np.float64)
+        array = real_array(values)
         mass = np.full(array.shape, 1.0 / max(dimension, 1))
         return cls(array, mass, dimension, source, Estimator("top_k", routine, products), scalars)
 

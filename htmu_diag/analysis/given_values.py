@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from htmu_diag.arguments import whole
 from htmu_diag.errors import InputError
 from htmu_diag.fits.checked_sample import as_values, check_gamma
 from htmu_diag.spectrum import Kind, Source, Spectrum
@@ -34,6 +35,8 @@ def given_spectrum(values: npt.ArrayLike, gamma: float | None = None, shape: tup
     if shape is None:
         check_gamma(gamma)  # type: ignore[arg-type]
         shape = (sample.size, max(round(sample.size / gamma), 1))  # type: ignore[operator]
+    if not (isinstance(shape, tuple | list) and len(shape) == 2 and all(whole(1, 2**62).holds(side) for side in shape)):
+        raise InputError(f"shape = {shape!r} cannot be taken; pass (rows, columns) of the matrix")
     if min(shape) != sample.size:
         raise InputError(f"{sample.size} values for a matrix of {shape}; pass all {min(shape)} of its eigenvalues")
     return Spectrum.exact(sample, Source(Kind.WEIGHTS, "values", (int(shape[0]), int(shape[1]))), routine="given")

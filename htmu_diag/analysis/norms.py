@@ -22,10 +22,16 @@ def weight_norms(spectrum: Spectrum, alpha: float) -> dict[str, float]:
     if not source.kind.of_weights or not values.size or not values[-1] > 0:
         return {}
     spectral = math.log10(values[-1]) + math.log10(max(source.shape))
-    relative = values / values[-1]  # no power of these overflows
+    with np.errstate(over="ignore"):
+        relative = values / values[-1]  # no power of these overflows
     return {
-        "log_frobenius_norm": spectral + math.log10(relative.sum()),
+        "log_frobenius_norm": spectral + _log10(float(relative.sum())),
         "log_spectral_norm": spectral,
         "log_alpha_norm": alpha * spectral + float(np.log10((np.maximum(relative, 0.0) ** alpha).sum())),
         "alpha_weighted": alpha * spectral,
     }
+
+
+def _log10(total: float) -> float:
+    """NaN where negative values, which no Gram matrix has, outweigh the others."""
+    return math.log10(total) if total > 0 else math.nan

@@ -8,6 +8,7 @@ from zlib import crc32
 import numpy as np
 
 from htmu_diag.analysis.hold import HOLD
+from htmu_diag.arguments import FLAG, check_fields, whole
 from htmu_diag.nearest import answering_fields
 from htmu_diag.spectrum import Source
 
@@ -37,6 +38,11 @@ class Options:
     tail_only: bool = False
     magnitudes: bool = False
     hold: int = HOLD
+
+    def __post_init__(self) -> None:
+        check_fields(
+            self, bootstrap=whole(0, 10**6), seed=whole(0, 2**62), tail_only=FLAG, magnitudes=FLAG, hold=whole(1)
+        )
 
     def rng(self, source: Source) -> np.random.Generator:
         """The generator of this source's bootstraps."""

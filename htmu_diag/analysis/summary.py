@@ -16,6 +16,7 @@ import numpy as np
 from htmu_diag.analysis.diagnosis import Diagnosis
 from htmu_diag.analysis.quantities import QUANTITIES
 from htmu_diag.analysis.reading import Reading
+from htmu_diag.arguments import checked, several
 from htmu_diag.theory import Phase
 
 __all__ = ["summarize"]
@@ -25,6 +26,7 @@ FEWEST = 30  # of noise matrices, one in five has no tail to fit at 10 eigenvalu
 _AVERAGES: dict[str, Callable[[Sequence[float]], Any]] = {"mean": np.mean, "median": np.median, "sum": sum}
 
 
+@checked(diagnoses=several("a list of diagnoses", "source", "numbers"))
 def summarize(diagnoses: Sequence[Diagnosis | Reading]) -> dict[str, float]:
     """Averages for each kind, under ``summary/<kind>_<quantity>_mean``; layers without a number are not counted.
 

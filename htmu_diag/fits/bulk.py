@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from htmu_diag.arguments import RATIO, checked, real
 from htmu_diag.fits.bulk_null import edge_quantile
 from htmu_diag.fits.distance import ks_of_levels
 from htmu_diag.fits.results import BulkFit, Status
@@ -55,6 +56,7 @@ def failed_bulk(gamma: float, n: int, status: Status) -> BulkFit:
     return BulkFit(gamma, nan, nan, nan, nan, np.empty(0), n, status=status)
 
 
+@checked(n=real(1), gamma=RATIO, scale=real(0, above=True), level=real(0.0001, 0.5))
 def spike_threshold(n: float, gamma: float, scale: float = 1.0, level: float = SPIKE_LEVEL) -> float:
     """The value that the largest of n noise eigenvalues exceeds in this share of matrices (0.0001 to 0.5)."""
     return scale * edge_quantile(level, n, gamma)
@@ -78,7 +80,7 @@ def _separate(values: Floats, masses: Floats, gamma: float) -> _Parts:
             bulk = bulk_beside(values[count:], masses[count:], total, gamma, scale)
             scale = scale_of(values[:count], masses[:count], bulk)
         level = SPIKE_LEVEL if count == values.size else FURTHER_LEVEL
-        threshold = spike_threshold(bulk.n, bulk.gamma, scale * bulk.shrinkage, level)
+        threshold = scale * bulk.shrinkage * edge_quantile(level, bulk.n, bulk.gamma)
         inside = int(np.searchsorted(values[:count], threshold, side="right"))
         if inside == count or inside < values.size / 2:
             return _Parts(inside, bulk, scale, threshold)

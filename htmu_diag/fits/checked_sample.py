@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from htmu_diag.arguments import RATIO, XMIN, real_array
 from htmu_diag.errors import InputError
 from htmu_diag.fits.results import Status
 from htmu_diag.spectrum import Floats
@@ -44,27 +42,10 @@ class Sample:
 
 def as_values(values: npt.ArrayLike) -> Floats:
     """A one-dimensional float64 array, (n,). Raises InputError for anything that is not one."""
-    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
-        count = int(np.ma.getmaskarray(values).sum())
-        raise InputError(f"{count} of {values.size} values are masked; pass values.compressed()")
-    try:
-        array = np.asarray(_detached(values))
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise InputError(f"values are no array ({error}); pass a flat list of real numbers") from None
-    if array.dtype.kind not in "fiub" and array.size:
-        raise InputError(f"values of type {array.dtype} cannot be fitted; pass real numbers")
+    array = real_array(values)
     if array.ndim != 1:
         raise InputError(f"values have shape {array.shape}; pass a one-dimensional array (values.ravel() flattens one)")
-    return array.astype(np.float64)
-
-
-def _detached(values: Any) -> Any:
-    """A tensor without its gradient, on the CPU, in a type that numpy knows; anything else as it is."""
-    if not hasattr(values, "detach"):
-        return values
-    tensor = values.detach().cpu()
-    known = any(str(tensor.dtype).endswith(kind) for kind in ("float16", "float32", "float64"))
-    return tensor.float() if tensor.is_floating_point() and (not known or "bfloat16" in str(tensor.dtype)) else tensor
+    return array.copy()
 
 
 def checked_sample(values: npt.ArrayLike, *, positive: bool = True, minimum: int = MIN_VALUES) -> Sample:
@@ -99,20 +80,14 @@ def _outcome(array: Floats, positive: bool, minimum: int) -> Status:
     return Status()
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, numbers.Real)
-
-
 def check_gamma(gamma: float) -> None:
     """Raises InputError where gamma is no aspect ratio."""
-    if not _is_number(gamma) or not 0 < gamma <= 1:
-        raise InputError(f"gamma = {gamma} is not in (0, 1]; pass the smaller side of the matrix over the larger")
+    RATIO("gamma", gamma)
 
 
 def check_xmin(xmin: float) -> None:
     """Raises InputError where no tail can start."""
-    if not _is_number(xmin) or not 0 < xmin < math.inf:
-        raise InputError(f"xmin = {xmin} is not positive and finite; pass the start of the tail")
+    XMIN("xmin", xmin)
 
 
 def checked_masses(values: npt.ArrayLike, weights: npt.ArrayLike | None) -> Floats:

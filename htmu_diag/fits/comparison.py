@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy.typing as npt
 from scipy.special import erfc, gammaincc
 
+from htmu_diag.arguments import XMIN, checked, instance
 from htmu_diag.errors import InputError
 from htmu_diag.fits.checked_sample import as_values
 from htmu_diag.fits.results import Comparison, LawFit
@@ -24,6 +25,7 @@ from htmu_diag.spectrum import Floats
 __all__ = ["compare"]
 
 
+@checked(xmin=XMIN, laws=instance("a list of names or families", list, tuple))
 def compare(values: npt.ArrayLike, xmin: float, laws: Sequence[TailLaw | TailFamily]) -> tuple[Comparison, ...]:
     """The first law against each of the others, on the values from xmin on.
 

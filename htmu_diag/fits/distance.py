@@ -11,6 +11,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from htmu_diag.arguments import checked, having
+from htmu_diag.errors import InputError
+from htmu_diag.fits.checked_sample import as_values, checked_masses
 from htmu_diag.laws.base import Law
 from htmu_diag.spectrum import Floats
 
@@ -33,18 +36,27 @@ def ks_of_levels(levels: Floats, masses: Floats | None = None, below: float = 0.
     return float(max((after - levels).max(), (levels - before).max()))
 
 
+@checked(law=having("a law, such as HTMP(0.5, 2.0)", "cdf", "sf"))
 def ks_distance(values: npt.ArrayLike, law: Law, weights: npt.ArrayLike | None = None) -> float:
     """Kolmogorov-Smirnov distance between values (with weights, if any) and a law; in [0, 1]."""
-    array = np.asarray(values, dtype=np.float64)
+    array = _some(values)
     order = np.argsort(array)
-    masses = None if weights is None else np.asarray(weights, dtype=np.float64)[order]
+    masses = None if weights is None else checked_masses(array, weights)
     return ks_of_levels(law.cdf(array[order]), masses)
 
 
+@checked(law=having("a law, such as HTMP(0.5, 2.0)", "cdf", "sf"))
 def ad_distance(values: npt.ArrayLike, law: Law) -> float:
     """Anderson-Darling statistic A^2 of values against a law (Anderson & Darling 1954); about 2.5 is the 5 % point."""
-    array = np.sort(np.asarray(values, dtype=np.float64))
+    array = np.sort(_some(values))
     return ad_of_levels(np.log(np.maximum(law.cdf(array), _TINY)), np.log(np.maximum(law.sf(array), _TINY)))
+
+
+def _some(values: npt.ArrayLike) -> Floats:
+    array = as_values(values)
+    if not array.size:
+        raise InputError("no values: a distance needs one at least")
+    return array
 
 
 def ad_of_levels(low: Floats, high: Floats) -> float:

@@ -16,8 +16,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from htmu_diag.arguments import GENERATOR, RATIO, checked, either, one_of, optional, real, whole
 from htmu_diag.errors import InputError
-from htmu_diag.fits.checked_sample import Sample, as_values, check_gamma, checked_masses, checked_sample
+from htmu_diag.fits.checked_sample import Sample, as_values, checked_masses, checked_sample
 from htmu_diag.fits.distance import ad_of_levels, ks_of_levels
 from htmu_diag.fits.floor import likeliest_floor
 from htmu_diag.fits.gaps import gap_ratio, gap_ratio_at
@@ -43,6 +44,16 @@ _LARGEST_LOG = 700.0
 _NOTHING = 1e-290  # such values count as zeros
 
 
+@checked(
+    gamma=RATIO,
+    orientation=one_of("direct", "inverse", "auto"),
+    floor=optional(either(real(), one_of("fit"))),
+    dimension=optional(whole(1)),
+    resolution=optional(real(0, 1)),
+    below=optional(real(0, above=True, infinite=True)),
+    bootstrap=whole(0, 10**6),
+    rng=optional(GENERATOR),
+)
 def fit_htmp(
     values: npt.ArrayLike,
     gamma: float,
@@ -68,9 +79,6 @@ def fit_htmp(
     the p-value of the KS distance, drawn by rng (a fixed seed by default); by default it comes from a table of the same
     simulation, for whole spectra. Weights and truncated samples have none.
     """
-    check_gamma(gamma)
-    if orientation not in ("direct", "inverse", "auto"):
-        raise InputError(f"orientation={orientation!r} is unknown; use 'direct', 'inverse' or 'auto'")
     masses, array = checked_masses(values, weights), np.sort(as_values(values))
     if below is not None:
         kept = int(np.searchsorted(array, below, side="right"))

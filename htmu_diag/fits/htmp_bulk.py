@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from htmu_diag.arguments import RATIO, checked, instance
 from htmu_diag.fits.htmp import fit_htmp
 from htmu_diag.fits.htmp_null import htmp_p_value
 from htmu_diag.fits.htmp_problem import noise_status
@@ -26,6 +27,7 @@ _KEEPS_NOISE = 0.05  # p-value of the Marchenko-Pastur bulk from which on its ka
 _MANY = 0.01  # share of spikes from which on the bulk's aspect ratio differs visibly
 
 
+@checked(gamma=RATIO, bulk=instance("what fit_marchenko_pastur gave", BulkFit))
 def fit_htmp_bulk(values: npt.ArrayLike, gamma: float, bulk: BulkFit) -> LawFit:
     """Fit HTMP to the values (n,) up to the threshold of their `fit_marchenko_pastur`; a status where it has none."""
     if not bulk.status.ok:

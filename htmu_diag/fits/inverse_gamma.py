@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaincc, gammainccinv, gammaln
 
+from htmu_diag.arguments import GENERATOR, checked, optional, real, whole
 from htmu_diag.errors import InputError
 from htmu_diag.fits.checked_sample import MIN_DISTINCT, MIN_VALUES, checked_sample
 from htmu_diag.fits.distance import ks_of_levels
@@ -33,6 +34,7 @@ _LEVELS = 60  # of the continued fraction, at x beyond 500: far more than double
 _BOUNDS = (-6.0, 9.0)  # of log shape and log b: beyond, the law cannot be told from a power or a point
 
 
+@checked(fraction=real(0, 1, above=True), bootstrap=whole(0, 10**6), rng=optional(GENERATOR))
 def fit_inverse_gamma(
     values: npt.ArrayLike, fraction: float = 0.2, *, bootstrap: int = 0, rng: np.random.Generator | None = None
 ) -> LawFit:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from htmu_diag.arguments import GENERATOR, checked, optional
 from htmu_diag.fits.bulk import failed_bulk, fit_bulk
 from htmu_diag.fits.bulk_null import LEAST_P, bulk_p_value, edge_p_value
 from htmu_diag.fits.checked_sample import check_gamma, checked_masses, checked_sample
@@ -16,6 +17,7 @@ from htmu_diag.fits.results import BulkFit
 __all__ = ["fit_marchenko_pastur"]
 
 
+@checked(rng=optional(GENERATOR))
 def fit_marchenko_pastur(
     values: npt.ArrayLike,
     gamma: float,
@@ -32,7 +34,7 @@ def fit_marchenko_pastur(
     """
     if bootstrap is not None or rng is not None:
         message = "fit_marchenko_pastur: bootstrap and rng have no effect, p-values come from a table; leave them out"
-        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        warnings.warn(message, DeprecationWarning, stacklevel=3)
     check_gamma(gamma)
     masses = checked_masses(values, weights)
     sample = checked_sample(values, positive=False)

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from htmu_diag.errors import InputError
-from htmu_diag.fits.checked_sample import Sample, check_xmin, checked_sample
+from htmu_diag.arguments import FLAG, GENERATOR, XMIN, checked, one_of, optional, whole
+from htmu_diag.fits.checked_sample import Sample, checked_sample
 from htmu_diag.fits.cross_check import powerlaw_difference
 from htmu_diag.fits.intervals import log_interval, normal_interval
 from htmu_diag.fits.results import Status
@@ -37,6 +37,13 @@ _LEAST_WHOLE = 10.0
 _SEED = 20250603
 
 
+@checked(
+    xmin=optional(XMIN),
+    tail=one_of("upper", "lower"),
+    bootstrap=whole(0, 10**6),
+    rng=optional(GENERATOR),
+    cross_check=FLAG,
+)
 def fit_power_law(
     values: npt.ArrayLike,
     *,
@@ -61,10 +68,6 @@ def fit_power_law(
     `TailFit.verdict` says what they are good for. Whole numbers from a low xmin on are told in the message of
     an ok status. Raises InputError for anything but a flat array of real numbers and an xmin > 0.
     """
-    if tail not in ("upper", "lower"):
-        raise InputError(f"tail={tail!r} is unknown; use 'upper' or 'lower'")
-    if xmin is not None:
-        check_xmin(xmin)
     sample = checked_sample(values) if tail == "upper" else _reciprocal(checked_sample(values))
     if not sample.status.ok:
         return _failed(sample.values.size, tail, sample.status)

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import median_filter
 
+from htmu_diag.arguments import GENERATOR, checked, optional, whole
 from htmu_diag.fits.checked_sample import as_values
 from htmu_diag.fits.power_law import fit_power_law
 from htmu_diag.fits.results import Interval
@@ -45,6 +46,7 @@ class SeriesFit:
     drift: float
 
 
+@checked(window=whole(1), bootstrap=whole(0, 10**6), rng=optional(GENERATOR))
 def fit_series(
     values: npt.ArrayLike, *, window: int = WINDOW, bootstrap: int = 0, rng: np.random.Generator | None = None
 ) -> SeriesFit:

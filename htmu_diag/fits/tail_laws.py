@@ -11,18 +11,20 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from htmu_diag.arguments import XMIN, checked, either, instance, one_of, optional
 from htmu_diag.fits.checked_sample import MIN_VALUES, check_xmin, checked_sample
 from htmu_diag.fits.distance import ks_of_levels
 from htmu_diag.fits.intervals import normal_interval
 from htmu_diag.fits.maximum import Maximum, maximise
 from htmu_diag.fits.results import LawFit, Status
 from htmu_diag.fits.scan import scan
-from htmu_diag.fits.tail_families import TailFamily, TailLaw, tail_family
+from htmu_diag.fits.tail_families import TAIL_LAWS, TailFamily, TailLaw, tail_family
 from htmu_diag.spectrum import Floats
 
 __all__ = ["fit_tail_law", "fit_truncated_power_law"]
 
 
+@checked(xmin=optional(XMIN))
 def fit_truncated_power_law(values: npt.ArrayLike, *, xmin: float | None = None) -> LawFit:
     """Fit density proportional to x**-alpha exp(-rate x) above xmin (None: that of the power-law scan)."""
     sample = checked_sample(values)
@@ -34,6 +36,7 @@ def fit_truncated_power_law(values: npt.ArrayLike, *, xmin: float | None = None)
     return fit_tail_law(sample.values, xmin, "truncated_power_law")
 
 
+@checked(xmin=XMIN, law=either(one_of(*TAIL_LAWS), instance("a TailFamily", TailFamily)))
 def fit_tail_law(values: npt.ArrayLike, xmin: float, law: TailLaw | TailFamily) -> LawFit:
     """Fit one of ``TAIL_LAWS``, or a family of your own, to the values from xmin on; ``LawFit.n`` counts them."""
     family = tail_family(law)

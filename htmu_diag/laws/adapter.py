@@ -7,12 +7,14 @@ from typing import Any
 
 from scipy import stats
 
+from htmu_diag.arguments import checked, instance
 from htmu_diag.laws.base import ContinuousLaw, require
 from htmu_diag.spectrum import Floats
 
 __all__ = ["as_rv_continuous"]
 
 
+@checked(law=instance("a law of htmu_diag.laws", ContinuousLaw))
 def as_rv_continuous(law: ContinuousLaw) -> stats.rv_continuous:
     """The same law as a ``scipy.stats.rv_continuous`` with the usual loc = 0 and scale = 1.
 

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import abc
 import math
+import numbers
+import reprlib
+import sys
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from htmu_diag.arguments import GENERATOR, real_array, whole
 from htmu_diag.errors import InputError
 from htmu_diag.laws.roots import quantile_root
 from htmu_diag.spectrum import Floats
 
-__all__ = ["ContinuousLaw", "Law", "exp_or_inf", "require", "variance"]
+__all__ = ["ContinuousLaw", "Law", "exp_or_inf", "numbers_only", "require", "variance"]
 
 
 _LARGEST_LOG = math.log(1.7e308)
@@ -137,7 +141,8 @@ class ContinuousLaw(abc.ABC):
 
     def rvs(self, size: int | tuple[int, ...] = 1, *, rng: np.random.Generator) -> Floats:
         """Independent samples by inversion, of the given shape. Eigenvalues, which repel, are in ``ensembles``."""
-        return self.ppf(rng.random(size))
+        GENERATOR("rng", rng)
+        return self.ppf(rng.random(_checked_size(size)))
 
     def _logcdf(self, x: Floats) -> Floats:
         return np.log(self._cdf(x))
@@ -160,10 +165,26 @@ class ContinuousLaw(abc.ABC):
         return np.select([x < low, x >= high, x == low], [below, above, at], np.nan)
 
 
+def _checked_size(size: int | tuple[int, ...]) -> int | tuple[int, ...]:
+    """Raises InputError for what is no shape."""
+    for count in size if isinstance(size, tuple) else (size,):
+        whole()("size", count)
+    return size
+
+
 def require(condition: bool, law: str, what: str, remedy: str) -> None:
     """Raise InputError "law: what; remedy" unless the condition holds."""
     if not condition:
         raise InputError(f"{law}: {what}; {remedy}")
+
+
+def numbers_only(law: ContinuousLaw) -> None:
+    """Raise InputError unless every parameter of the law is a number; which ones it takes is the law's own to say."""
+    for name, value in vars(law).items():
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            raise InputError(f"{type(law).__name__}: {name} = {reprlib.repr(value)} is no number; pass one")
+        if isinstance(value, numbers.Integral) and abs(int(value)) > sys.float_info.max:
+            raise InputError(f"{type(law).__name__}: {name} exceeds every float; pass a smaller one")
 
 
 def exp_or_inf(x: float) -> float:
@@ -186,7 +207,7 @@ def _on(
 
     Far out, powers overflow and logarithms meet 0, both to the right limit: silently. Invalid operations still warn.
     """
-    points = np.asarray(x, dtype=np.float64)
+    points = real_array(x, "points")
     flat = points.ravel()
     mask = inside(flat)
     with np.errstate(over="ignore", divide="ignore"):

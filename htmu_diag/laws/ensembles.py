@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from htmu_diag.arguments import GENERATOR, RATIO, checked, real, real_array, whole
 from htmu_diag.laws.base import require
 from htmu_diag.laws.bidiagonal import squared_singular_values
 from htmu_diag.spectrum import Floats
@@ -12,6 +13,7 @@ from htmu_diag.spectrum import Floats
 __all__ = ["beta_laguerre", "levy", "spiked", "wishart"]
 
 
+@checked(p=whole(1, 10**7), n=whole(1), scale=real(0, above=True), rng=GENERATOR)
 def wishart(p: int, n: int, *, rng: np.random.Generator, scale: float = 1.0) -> Floats:
     """(min(p, n),) ascending eigenvalues of W W^T / max(p, n) for a Gaussian p x n matrix W.
 
@@ -25,6 +27,7 @@ def wishart(p: int, n: int, *, rng: np.random.Generator, scale: float = 1.0) -> 
     return squared_singular_values(diagonal, below) * (scale / large)
 
 
+@checked(n=whole(1), gamma=RATIO, kappa=real(0, above=True), scale=real(0, above=True), rng=GENERATOR)
 def beta_laguerre(n: int, gamma: float, kappa: float, *, rng: np.random.Generator, scale: float = 1.0) -> Floats:
     """(n,) ascending eigenvalues whose law tends to HTMP(gamma, kappa, scale), repulsion kappa/n between any two.
 
@@ -49,6 +52,7 @@ def beta_laguerre(n: int, gamma: float, kappa: float, *, rng: np.random.Generato
     return squared_singular_values(diagonal, below) * (scale * 2.0 * gamma / kappa)
 
 
+@checked(p=whole(1), n=whole(1), scale=real(0, above=True), rng=GENERATOR)
 def spiked(p: int, n: int, spikes: npt.ArrayLike, *, rng: np.random.Generator, scale: float = 1.0) -> Floats:
     """(min(p, n),) ascending eigenvalues of W W^T / max(p, n), a Wishart bulk with planted directions.
 
@@ -58,7 +62,7 @@ def spiked(p: int, n: int, spikes: npt.ArrayLike, *, rng: np.random.Generator, s
     Ben Arous & Peche 2005; Baik & Silverstein 2006). Dense: O(p**2 n).
     """
     small, large = sorted((p, n))
-    strengths = np.atleast_1d(np.asarray(spikes, dtype=np.float64))
+    strengths = np.atleast_1d(real_array(spikes, "spikes")).ravel()
     require(strengths.size <= small, "spiked", f"{strengths.size} spikes in {small} rows", "pass fewer spikes")
     require(bool((strengths >= 0).all()), "spiked", f"spikes {strengths} has a negative value", "pass variances")
     matrix = rng.standard_normal((small, large))
@@ -66,6 +70,7 @@ def spiked(p: int, n: int, spikes: npt.ArrayLike, *, rng: np.random.Generator, s
     return _gram_eigenvalues(matrix) * (scale / large)
 
 
+@checked(p=whole(1), n=whole(1), index=real(), rng=GENERATOR)
 def levy(p: int, n: int, index: float, *, rng: np.random.Generator) -> Floats:
     """(min(p, n),) ascending eigenvalues of W W^T / max(p, n)**(2/index), entries with tails P(|w| > t) = t**-index.
 

@@ -14,7 +14,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from htmu_diag.laws.base import ContinuousLaw, require
+from htmu_diag.laws.base import ContinuousLaw, numbers_only, require
 from htmu_diag.laws.chebyshev import NODES, TO_COEFFICIENTS, series
 from htmu_diag.laws.silverstein import Population, solve
 from htmu_diag.spectrum import Floats
@@ -42,6 +42,7 @@ class FreeLognormal(ContinuousLaw):
     scale: float = 1.0
 
     def __post_init__(self) -> None:
+        numbers_only(self)
         require(
             0 < self.gamma <= 1, "FreeLognormal", f"gamma = {self.gamma} is not in (0, 1]", "pass the smaller ratio"
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammainc, gammaincc, gammainccinv, gammaincinv, gammaln
 
-from htmu_diag.laws.base import ContinuousLaw, require
+from htmu_diag.laws.base import ContinuousLaw, numbers_only, require
 from htmu_diag.spectrum import Floats
 
 __all__ = ["Gamma"]
@@ -22,6 +22,7 @@ class Gamma(ContinuousLaw):
     scale: float = 1.0
 
     def __post_init__(self) -> None:
+        numbers_only(self)
         for name, value in (("shape", self.shape), ("scale", self.scale)):
             require(0.0 < value < math.inf, "Gamma", f"{name} = {value} is not positive", f"pass a {name} > 0")
 

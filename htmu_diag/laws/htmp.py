@@ -20,7 +20,7 @@ from functools import cached_property
 
 import numpy as np
 
-from htmu_diag.laws.base import ContinuousLaw, require
+from htmu_diag.laws.base import ContinuousLaw, numbers_only, require
 from htmu_diag.laws.htmp_lattice import Row
 from htmu_diag.laws.htmp_table import Table, table
 from htmu_diag.spectrum import Floats
@@ -51,6 +51,7 @@ class HTMP(ContinuousLaw):
     scale: float = 1.0
 
     def __post_init__(self) -> None:
+        numbers_only(self)
         _check("HTMP", self.gamma, self.kappa, self.scale)
 
     @classmethod
@@ -127,6 +128,7 @@ class InverseHTMP(ContinuousLaw):
     scale: float = 1.0
 
     def __post_init__(self) -> None:
+        numbers_only(self)
         _check("InverseHTMP", self.gamma, self.kappa, self.scale)
 
     @classmethod

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaln, log_ndtr, ndtri_exp
 
-from htmu_diag.laws.base import ContinuousLaw, exp_or_inf, require, variance
+from htmu_diag.laws.base import ContinuousLaw, exp_or_inf, numbers_only, require, variance
 from htmu_diag.laws.exponential_integral import scaled_expint
 from htmu_diag.spectrum import Floats
 
@@ -28,6 +28,7 @@ class Lognormal(ContinuousLaw):
     xmin: float = 0.0
 
     def __post_init__(self) -> None:
+        numbers_only(self)
         require(math.isfinite(self.mu), "Lognormal", f"mu = {self.mu} is not finite", "pass the mean of log x")
         _check_positive("Lognormal", "sigma", self.sigma)
         _check_xmin("Lognormal", self.xmin)
@@ -96,6 +97,7 @@ class Exponential(ContinuousLaw):
     xmin: float = 0.0
 
     def __post_init__(self) -> None:
+        numbers_only(self)
         _check_positive("Exponential", "rate", self.rate)
         _check_xmin("Exponential", self.xmin)
 
@@ -136,6 +138,7 @@ class StretchedExponential(ContinuousLaw):
     xmin: float = 0.0
 
     def __post_init__(self) -> None:
+        numbers_only(self)
         _check_positive("StretchedExponential", "rate", self.rate)
         _check_positive("StretchedExponential", "beta", self.beta)
         _check_xmin("StretchedExponential", self.xmin)

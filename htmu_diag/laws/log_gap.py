@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.special import gammaln
 
+from htmu_diag.arguments import real_array
 from htmu_diag.errors import InputError
 
 __all__ = ["htmp_log_gap", "log_gap", "marchenko_pastur_log_gap", "repulsion_of_log_gap"]
@@ -27,7 +28,7 @@ def log_gap(values: npt.ArrayLike) -> float:
 
     Raises InputError for no values, and for negative or non-finite ones.
     """
-    array = np.asarray(values, dtype=np.float64)
+    array = real_array(values)
     if not array.size or not np.isfinite(array).all() or array.min() < 0:
         raise InputError("J = log(mean) - mean(log) needs finite values from 0 on, at least one")
     if array.min() == 0:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from htmu_diag.laws.base import ContinuousLaw, require
+from htmu_diag.laws.base import ContinuousLaw, numbers_only, require
 from htmu_diag.spectrum import Floats
 
 __all__ = ["MarchenkoPastur"]
@@ -46,6 +46,7 @@ class MarchenkoPastur(ContinuousLaw):
     scale: float = 1.0
 
     def __post_init__(self) -> None:
+        numbers_only(self)
         require(0.0 < self.gamma < math.inf, "MarchenkoPastur", f"gamma = {self.gamma} is not positive", "pass p/n")
         require(
             0.0 < self.scale < math.inf,

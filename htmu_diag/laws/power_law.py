@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from htmu_diag.laws.base import ContinuousLaw, require, variance
+from htmu_diag.laws.base import ContinuousLaw, numbers_only, require, variance
 from htmu_diag.laws.exponential_integral import scaled_expint
 from htmu_diag.spectrum import Floats
 
@@ -23,6 +23,7 @@ class PowerLaw(ContinuousLaw):
     xmin: float = 1.0
 
     def __post_init__(self) -> None:
+        numbers_only(self)
         require(self.alpha > 1.0, "PowerLaw", f"alpha = {self.alpha} is not above 1", "no such density has mass 1")
         _check_xmin("PowerLaw", self.xmin)
 
@@ -70,6 +71,7 @@ class TruncatedPowerLaw(ContinuousLaw):
     xmin: float = 1.0
 
     def __post_init__(self) -> None:
+        numbers_only(self)
         name = "TruncatedPowerLaw"
         require(math.isfinite(self.alpha), name, f"alpha = {self.alpha} is not finite", "pass a real exponent")
         require(0.0 < self.rate < math.inf, name, f"rate = {self.rate} is not positive", "use PowerLaw for no cutoff")

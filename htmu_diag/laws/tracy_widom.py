@@ -21,7 +21,7 @@ import numpy.typing as npt
 from numpy.polynomial import chebyshev
 from scipy.special import airy
 
-from htmu_diag.laws.base import ContinuousLaw, require
+from htmu_diag.laws.base import ContinuousLaw, numbers_only, require
 from htmu_diag.spectrum import Floats
 
 __all__ = ["TracyWidom"]
@@ -54,6 +54,7 @@ class TracyWidom(ContinuousLaw):
     beta: int
 
     def __post_init__(self) -> None:
+        numbers_only(self)
         require(self.beta in _MEAN, "TracyWidom", f"beta = {self.beta} is not 1, 2 or 4", "pass 1 for real matrices")
 
     def support(self) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from htmu_diag.laws.base import ContinuousLaw, require
+from htmu_diag.laws.base import ContinuousLaw, numbers_only, require
 from htmu_diag.spectrum import Floats
 
 __all__ = ["Wachter"]
@@ -36,6 +36,7 @@ class Wachter(ContinuousLaw):
     scale: float = 1.0
 
     def __post_init__(self) -> None:
+        numbers_only(self)
         require(0 < self.gamma <= 1, "Wachter", f"gamma = {self.gamma} is not in (0, 1]", "pass the smaller ratio")
         require(
             _LEAST <= self.spread < 1,

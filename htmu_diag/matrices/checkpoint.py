@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from htmu_diag.arguments import FLAG, GLOBS, PATH, checked, either, having, instance, one_of, optional, whole
 from htmu_diag.matrices.files import stored_tensors
 from htmu_diag.matrices.given import given_tensors, is_given
 from htmu_diag.matrices.heads import Heads, heads_beside
@@ -24,11 +25,22 @@ from htmu_diag.matrices.not_weights import codes_by_module, holds_two_values, pa
 from htmu_diag.matrices.stored import StoredTensor
 from htmu_diag.matrices.stored_weights import with_effective_weights
 from htmu_diag.matrices.ties import with_ties
+from htmu_diag.model.arguments import MODULE
 from htmu_diag.model.names import clean_name
 
 __all__ = ["checkpoint_matrices"]
 
 
+@checked(
+    path=either(PATH, instance("a dict of tensors", Mapping), having("one array", "shape", "dtype")),
+    like=optional(MODULE),
+    include=GLOBS,
+    exclude=GLOBS,
+    min_side=whole(0, 2**62),
+    conv=one_of("unfold", "positions", "groups"),
+    heads=either(FLAG, whole(1)),
+    fused=FLAG,
+)
 def checkpoint_matrices(
     path: str | Path | Mapping[str, Any] | torch.Tensor,
     *,

@@ -12,11 +12,13 @@ from collections.abc import Sequence
 
 import torch
 
+from htmu_diag.arguments import checked, instance
 from htmu_diag.model.wrappers import INNER, REPLICATED
 
 __all__ = ["clean_name", "clean_parameters", "clean_paths", "selected"]
 
 
+@checked(name=instance("a name", str))
 def clean_name(name: str) -> str:
     """A parameter's name without wrapper prefixes.
 
@@ -61,8 +63,9 @@ def _without(path: str, wrapped: set[str]) -> str:
     return ".".join(kept)
 
 
-def selected(name: str, patterns: Sequence[str]) -> bool:
+def selected(name: str, patterns: str | Sequence[str]) -> bool:
     """True where a glob matches the name or one of its leading paths: "blocks.0" selects a whole block."""
     parts = name.split(".")
     paths = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
-    return any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns for path in paths)
+    globs = (patterns,) if isinstance(patterns, str) else patterns
+    return any(fnmatch.fnmatchcase(path, glob) for glob in globs for path in paths)

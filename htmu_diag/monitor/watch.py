@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from htmu_diag.analysis import Options, declare
+from htmu_diag.arguments import globs_of
 from htmu_diag.counting.counter import inner_optimizer
 from htmu_diag.model.wrappers import unwrap
 from htmu_diag.monitor.assembly import run_content, team_of
@@ -145,7 +146,7 @@ def watch(
         loss_fn=loss_fn,
         output=output,
         loss_reduction=loss_reduction,
-        include=tuple(include),
+        include=globs_of(include),
         seed=seed,
         share=team.share,
     )

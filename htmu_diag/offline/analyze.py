@@ -20,10 +20,12 @@ import torch
 import torch.distributed as dist
 
 from htmu_diag.analysis import Options
+from htmu_diag.arguments import FLAG, GLOBS, PATH, checked, either, globs_of, instance, one_of, optional, whole
 from htmu_diag.errors import InputError
 from htmu_diag.matrices import Inventory, checkpoint_matrices, matrices
 from htmu_diag.matrices.given import is_given
 from htmu_diag.matrices.layout import Conv
+from htmu_diag.model.arguments import MODULE
 from htmu_diag.model.wrappers import is_sharded, unwrap
 from htmu_diag.nearest import answering
 from htmu_diag.offline.folders import find_series, step_of
@@ -53,6 +55,19 @@ class Progress:
 
 
 @answering({"checkpoint": "model", "path": "model", "layers": "include", "split_heads": "heads"})
+@checked(
+    include=GLOBS,
+    exclude=GLOBS,
+    min_side=whole(0, 2**62),
+    conv=one_of("unfold", "positions", "groups"),
+    heads=either(FLAG, whole(1)),
+    fused=FLAG,
+    like=optional(MODULE),
+    vectors=FLAG,
+    options=optional(instance("htmu_diag.Options(...)", Options)),
+    step=optional(whole(0, 2**62)),
+    threads=optional(whole(1, 4096)),
+)
 def analyze(
     model: torch.nn.Module | str | os.PathLike[str] | Mapping[str, Any] | torch.Tensor | npt.NDArray[Any],
     *,
@@ -104,12 +119,14 @@ def analyze(
     'one-dimensional: a bias, a scale or a single vector'
     """
     options = options or Options()
+    if isinstance(model, (str, os.PathLike)):
+        PATH("model", model)
     if step is None and isinstance(model, (str, os.PathLike)):
         step = step_of(model)
     choices = Choices(options, vectors, step, threads, device)
     choices.check()
     with _team(ranks) as team:
-        wanted = {"include": _globs(include), "exclude": _globs(exclude), "min_side": min_side}
+        wanted = {"include": globs_of(include), "exclude": globs_of(exclude), "min_side": min_side}
         listing = partial(_listed, partial(_listing(model, like), **wanted, conv=conv, heads=heads, fused=fused))
         inventory = listing()
         if not len(inventory):
@@ -201,10 +218,6 @@ def _team(ranks: bool | float) -> Team:
     if not (dist.is_available() and dist.is_initialized()):
         raise InputError("ranks: no torch.distributed job runs here; call init_process_group first, or leave ranks out")
     return Ranks() if ranks is True else Ranks(float(ranks))
-
-
-def _globs(globs: Globs) -> tuple[str, ...]:
-    return (globs,) if isinstance(globs, str) else tuple(globs)
 
 
 def _name(model: object) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from htmu_diag.arguments import PATH, checked
 from htmu_diag.errors import InputError
 from htmu_diag.matrices.files import is_checkpoint
 
@@ -45,6 +46,7 @@ def step_of(path: str | os.PathLike[str]) -> int | None:
     return int(found[1]) if found and len(found[1]) <= _DIGITS else None
 
 
+@checked(path=PATH)
 def find_series(path: str | os.PathLike[str]) -> CheckpointSeries | None:
     """The checkpoints in a folder, or in the folder ``checkpoints`` of a run; None where no name has a step.
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from htmu_diag.analysis import Options
+from htmu_diag.arguments import PATH, checked, instance, optional
 from htmu_diag.errors import InputError
 from htmu_diag.offline.analyze import Progress, analyze
 from htmu_diag.offline.folders import find_series
@@ -27,6 +28,7 @@ _POLL_SECONDS = 0.2  # between looks at what other processes have in hand
 Steps = Sequence[tuple[int, Path]]
 
 
+@checked(folder=PATH, log_dir=optional(PATH), options=optional(instance("htmu_diag.Options(...)", Options)))
 def analyze_series(
     folder: str | os.PathLike[str],
     *,

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from htmu_diag.arguments import FLAG, checked, whole
 from htmu_diag.errors import InputError
+from htmu_diag.model.arguments import TENSOR
 
 __all__ = ["TargetCoefficients", "class_centred", "kernel_target_alignment", "target_coefficients"]
 
@@ -30,6 +32,7 @@ class TargetCoefficients:
     power: Tensor
 
 
+@checked(kernel=TENSOR, labels=TENSOR, outputs=whole(1))
 def class_centred(kernel: Tensor, labels: Tensor, *, outputs: int = 1) -> Tensor:
     """P K P with P subtracting each class's mean feature: what is left of the kernel within classes.
 
@@ -44,6 +47,7 @@ def class_centred(kernel: Tensor, labels: Tensor, *, outputs: int = 1) -> Tensor
     return (back - torch.einsum("ik,k,jk,jcb->icb", member, 1 / counts, member, back)).reshape(n * outputs, -1).T
 
 
+@checked(kernel=TENSOR, targets=TENSOR, centred=FLAG)
 def kernel_target_alignment(kernel: Tensor, targets: Tensor, *, centred: bool = True) -> float:
     """The cosine between K and Y Y^T, in [-1, 1]; NaN where one of them is zero.
 
@@ -58,6 +62,7 @@ def kernel_target_alignment(kernel: Tensor, targets: Tensor, *, centred: bool = 
     return float(product / (k.norm() * (y.T @ y).norm()))
 
 
+@checked(kernel=TENSOR, targets=TENSOR)
 def target_coefficients(kernel: Tensor, targets: Tensor) -> TargetCoefficients:
     """Eigenvalues of K/n and the coefficients of the targets in its eigenvectors, largest eigenvalue first."""
     y = _as_targets(kernel, targets)

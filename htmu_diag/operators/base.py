@@ -10,7 +10,9 @@ from typing import Protocol, runtime_checkable
 
 import torch
 
+from htmu_diag.arguments import checked, having, real
 from htmu_diag.errors import InputError
+from htmu_diag.model.arguments import TENSOR
 
 __all__ = ["MatrixOperator", "Operator", "Shifted", "as_columns"]
 
@@ -43,6 +45,7 @@ class Operator(Protocol):
 class MatrixOperator:
     """A symmetric matrix as an operator, ``matrix`` (N, N). Raises InputError where it is not square."""
 
+    @checked(matrix=TENSOR)
     def __init__(self, matrix: torch.Tensor) -> None:
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
             raise InputError(f"a matrix of shape {tuple(matrix.shape)} is no operator; pass a square symmetric one")
@@ -60,6 +63,7 @@ class MatrixOperator:
 class Shifted:
     """A + shift I: weight decay on a Hessian, jitter on a kernel."""
 
+    @checked(operator=having("an operator", "shape", "matvec"), shift=real())
     def __init__(self, operator: Operator, shift: float) -> None:
         self.operator, self.shift = operator, shift
         self.shape, self.dtype, self.device = operator.shape, operator.dtype, operator.device

@@ -46,6 +46,8 @@ def cached(data: Any, *, device: torch.device, dtype: torch.dtype, reduction: Re
     Raises InputError where there is no batch, or a batch without a tensor to count samples by.
     """
     single = isinstance(data, Mapping) or (isinstance(data, tuple) and len(data) == 2)
+    if not single and not isinstance(data, Iterable):
+        raise InputError(f"data = a {type(data).__name__} holds no batch; pass (inputs, targets), or a list of them")
     items: Iterable[Any] = [data] if single else data
     found = [_batch(item, device, dtype) for item in items]
     total = sum(batch.samples for batch in found)

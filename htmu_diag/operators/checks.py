@@ -16,7 +16,9 @@ from dataclasses import dataclass
 
 import torch
 
+from htmu_diag.arguments import checked
 from htmu_diag.errors import MeasurementError
+from htmu_diag.model.arguments import OPERATOR
 from htmu_diag.operators.base import Operator
 from htmu_diag.operators.hessian import HessianOperator
 from htmu_diag.operators.local_check import failing_modules
@@ -93,6 +95,7 @@ def _distance(left: torch.Tensor, right: torch.Tensor) -> float:
     return float((left - right).norm()) / (max(float(left.norm()), float(right.norm())) or 1.0)
 
 
+@checked(operator=OPERATOR)
 def self_check(operator: ModelOperator) -> SelfCheck:
     """Check the operator; raises MeasurementError, with the names of the modules at fault, where it is wrong."""
     symmetry = symmetry_error(operator)

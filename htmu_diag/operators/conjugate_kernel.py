@@ -18,7 +18,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
+from htmu_diag.arguments import GLOBS, checked, whole
 from htmu_diag.errors import InputError, MeasurementError
+from htmu_diag.model.arguments import BYTES, MODULE, OUTPUT
 from htmu_diag.model.names import clean_paths
 from htmu_diag.operators.sample_function import Output, SampleFunction, pick_output
 
@@ -40,6 +42,7 @@ class Features:
         return self.matrix @ self.matrix.T / self.matrix.shape[1]
 
 
+@checked(model=MODULE, layers=GLOBS, chunk=whole(1), memory=BYTES, output=OUTPUT)
 def conjugate_kernel(
     model: nn.Module,
     inputs: Any,

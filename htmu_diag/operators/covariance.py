@@ -10,6 +10,7 @@ from typing import Any, final
 
 import torch
 
+from htmu_diag.arguments import FLAG, checked
 from htmu_diag.operators.base import Operator
 from htmu_diag.operators.batches import Batch
 from htmu_diag.operators.fisher import of_squares, score_outer
@@ -51,6 +52,7 @@ class Centred:
         return self.operator.matmat(columns) - torch.outer(self.mean, self.mean @ columns)
 
 
+@checked(centred=FLAG)
 def gradient_covariance(
     model: torch.nn.Module, loss_fn: Any, data: Any, *, centred: bool = True, **options: Any
 ) -> Operator:

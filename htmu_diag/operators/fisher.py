@@ -13,6 +13,7 @@ from typing import Any, Literal, final
 
 import torch
 
+from htmu_diag.arguments import checked, one_of, whole
 from htmu_diag.errors import InputError
 from htmu_diag.operators.batches import Batch
 from htmu_diag.operators.model_operator import LossFn
@@ -44,6 +45,11 @@ class FisherOperator(OutputCurvature):
     Raises InputError where the likelihood cannot be told.
     """
 
+    @checked(
+        kind=one_of("true", "mc", "empirical"),
+        likelihood=one_of("auto", "categorical", "bernoulli", "gaussian"),
+        draws=whole(1),
+    )
     def __init__(
         self,
         model: torch.nn.Module,

@@ -14,7 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from htmu_diag.arguments import FLAG, checked, whole
 from htmu_diag.errors import InputError, MeasurementError
+from htmu_diag.model.arguments import MODULE, OUTPUT
 from htmu_diag.operators.sample_function import Output, SampleFunction, differentiating, pick_output
 
 __all__ = ["InputJacobian", "input_output_jacobian"]
@@ -39,6 +41,7 @@ class InputJacobian:
 
 
 @differentiating()
+@checked(model=MODULE, positions=FLAG, chunk=whole(1), output=OUTPUT)
 def input_output_jacobian(
     model: nn.Module,
     inputs: Any,

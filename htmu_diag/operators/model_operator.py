@@ -16,7 +16,9 @@ from typing import Any, Literal
 import torch
 from typing_extensions import Self
 
+from htmu_diag.arguments import FLAG, GLOBS, checked, one_of, optional, real, whole
 from htmu_diag.errors import InputError, MeasurementError
+from htmu_diag.model.arguments import BYTES, LOSS, MODULE, OUTPUT, REAL
 from htmu_diag.model.names import selected
 from htmu_diag.operators.base import as_columns
 from htmu_diag.operators.batches import Batch, Reduction, cached, rows, tensors_of
@@ -51,6 +53,19 @@ class ModelOperator(abc.ABC):
 
     averages: bool = True  # the operator of all data is the mean over samples of those of its parts
 
+    @checked(
+        model=MODULE,
+        loss_fn=LOSS,
+        include=GLOBS,
+        dtype=optional(REAL),
+        reduction=optional(one_of("mean", "sum")),
+        weight_decay=real(0),
+        output=OUTPUT,
+        reuse=one_of("auto", "always", "never"),
+        memory_limit=optional(BYTES),
+        seed=whole(0, 2**62),
+        copied=FLAG,
+    )
     def __init__(
         self,
         model: torch.nn.Module,

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from htmu_diag.arguments import real
 from htmu_diag.errors import InputError
 
 __all__ = ["Budget"]
@@ -28,7 +29,7 @@ class Budget:
     """
 
     def __init__(self, share: float | None, clock: Callable[[], float] = time.monotonic) -> None:
-        if share is not None and not 0 < share <= 1:
+        if share is not None and not real(0, 1, above=True).holds(share):
             raise InputError(f"budget={share}: a share of wall time in (0, 1], such as 0.05, or None for no bound")
         self.share = share
         self._clock = clock

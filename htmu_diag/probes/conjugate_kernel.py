@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from htmu_diag.arguments import GLOBS, check_fields, whole
+from htmu_diag.model.arguments import BYTES
 from htmu_diag.operators import conjugate_kernel
 from htmu_diag.probes.base import Need, StepContext
 from htmu_diag.probes.probe_batch import evaluating, probe_inputs
@@ -28,6 +30,9 @@ class ConjugateKernelProbe:
     name: str = "conjugate_kernel"
     needs: frozenset[Need] = frozenset({"model", "batch"})
     kinds: ClassVar = (Kind.CONJUGATE_KERNEL, Kind.ACTIVATIONS, Kind.INPUTS)
+
+    def __post_init__(self) -> None:
+        check_fields(self, samples=whole(1), layers=GLOBS, memory=BYTES)
 
     @property
     def rows(self) -> int:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from htmu_diag.arguments import FLAG, check_fields, instance, one_of, whole
 from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.operators.allreduce import AllReduced
 from htmu_diag.operators.base import Operator
@@ -69,6 +70,17 @@ class CurvatureProbe:
     runs: ClassVar[Runs] = "together"
 
     def __post_init__(self) -> None:
+        check_fields(
+            self,
+            name=instance("a name such as hessian", str),
+            steps=whole(),
+            probes=whole(1),
+            outliers=whole(),
+            which=one_of("largest", "smallest", "both"),
+            layers=FLAG,
+            layer_products=whole(2),
+            options=instance("a dict", dict),
+        )
         _ = self.kind
 
     @property

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from htmu_diag.arguments import check_fields, whole
 from htmu_diag.errors import MeasurementError
 from htmu_diag.operators.batches import cached, rows
 from htmu_diag.operators.hessian import HessianOperator
@@ -42,6 +43,9 @@ class GradientNoiseProbe:
     name: str = "gradient_noise"
     needs: frozenset[Need] = frozenset({"model", "batch", "loss_fn"})
     kinds: ClassVar = (Kind.GRADIENT_NOISE,)
+
+    def __post_init__(self) -> None:
+        check_fields(self, groups=whole(2))
 
     def measure(self, context: StepContext) -> Iterator[Spectrum]:
         """One spectrum. Raises MeasurementError for a batch of fewer than four samples."""

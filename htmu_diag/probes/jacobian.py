@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from htmu_diag.arguments import check_fields, instance, optional, whole
 from htmu_diag.operators import input_output_jacobian
 from htmu_diag.probes.base import Need, StepContext
 from htmu_diag.probes.probe_batch import evaluating, probe_inputs
@@ -27,6 +28,9 @@ class JacobianProbe:
     name: str = "jacobian"
     needs: frozenset[Need] = frozenset({"model", "batch"})
     kinds: ClassVar = (Kind.JACOBIAN,)
+
+    def __post_init__(self) -> None:
+        check_fields(self, samples=whole(1), wrt=optional(instance("the key or index of an input", str, int)))
 
     @property
     def rows(self) -> int:

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from htmu_diag.arguments import FLAG, check_fields, either, one_of, optional, whole
+from htmu_diag.model.arguments import BYTES, OUTPUT
 from htmu_diag.operators import Kernel, empirical_ntk, kernel_target_alignment
 from htmu_diag.operators.ntk import Outputs
 from htmu_diag.operators.sample_function import Output, pick_output
@@ -48,6 +50,17 @@ class NTKProbe:
     name: str = "ntk"
     needs: frozenset[Need] = frozenset({"model", "batch"})
     kinds: ClassVar = (Kind.NTK,)
+
+    def __post_init__(self) -> None:
+        check_fields(
+            self,
+            samples=whole(1),
+            outputs=one_of("trace", "full", "pseudo"),
+            sketch=optional(either(whole(1), one_of("auto"))),
+            layerwise=FLAG,
+            memory=BYTES,
+            output=OUTPUT,
+        )
 
     @property
     def rows(self) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from htmu_diag.arguments import Rule, check_fields, whole
 from htmu_diag.errors import InputError
 
 __all__ = ["Every", "Logarithmic", "Schedule", "ScheduleLike", "Steps", "schedule"]
@@ -30,7 +31,7 @@ class Every:
     k: int
 
     def __post_init__(self) -> None:
-        if self.k < 1:
+        if not whole(1).holds(self.k):
             raise InputError(f"every={self.k}: measure every 1 step or more, or leave the probe out")
 
     def __call__(self, step: int) -> bool:
@@ -48,14 +49,20 @@ class Logarithmic:
     per_decade: int = 8
 
     def __post_init__(self) -> None:
-        if self.per_decade < 1:
-            raise InputError(f"per_decade={self.per_decade}: at least one snapshot a decade")
+        if not whole(1).holds(self.per_decade):
+            raise InputError(f"per_decade={self.per_decade}: pass a whole number, at least one snapshot a decade")
 
     def __call__(self, step: int) -> bool:
         return step <= 1 or self._part(step) > self._part(step - 1)
 
     def _part(self, step: int) -> int:
         return math.floor(self.per_decade * math.log10(step))
+
+
+_STEPS = Rule(
+    "a list of steps, whole numbers from 0 on",
+    lambda value: isinstance(value, frozenset | set | list | tuple) and all(whole(0, 2**62).holds(s) for s in value),
+)
 
 
 @dataclass(frozen=True)
@@ -68,13 +75,21 @@ class Steps:
 
     steps: frozenset[int]
 
+    def __post_init__(self) -> None:
+        check_fields(self, steps=_STEPS)
+
     @classmethod
     def of(cls, steps: Iterable[int]) -> Steps:
         """From any iterable of step numbers."""
-        return cls(frozenset(int(step) for step in steps))
+        return cls(frozenset(_step(step) for step in steps))
 
     def __call__(self, step: int) -> bool:
         return step in self.steps
+
+
+def _step(value: object) -> int:
+    whole(0, 2**62)("a step", value)
+    return int(value)  # type: ignore[call-overload,no-any-return]
 
 
 def schedule(spec: ScheduleLike) -> Schedule:

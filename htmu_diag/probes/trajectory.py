@@ -20,7 +20,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from htmu_diag.errors import InputError
+from htmu_diag.arguments import checked, whole
 from htmu_diag.model.names import clean_parameters, selected
 from htmu_diag.model.wrappers import is_sharded, local_part
 from htmu_diag.probes.base import Need, Pending, StepContext
@@ -50,9 +50,8 @@ class TrajectoryProbe:
     runs: Runs = "shared"
     observes = True
 
+    @checked(window=whole(2), coordinates=whole(1))
     def __init__(self, window: int = 1000, coordinates: int = 2**16) -> None:
-        if window < 2:
-            raise InputError(f"window={window}: a tail needs at least two steps")
         self._window, self._coordinates = window, coordinates
         self._path: _Path | None = None
 
@@ -66,7 +65,7 @@ class TrajectoryProbe:
             if self._path is not None and self._path.steps:
                 changed = f"step {context.step}: {self._path.difference(names, parameters)}"
                 context.say(f"trajectory: parameters changed at {changed}; the path begins anew")
-            noise = GradientNoise([local_part(parameter) for parameter in parameters], self._coordinates, context.seed)
+            noise = GradientNoise([_own_reals(parameter) for parameter in parameters], self._coordinates, context.seed)
             self._path = _Path(names, parameters, self._window, noise)
         else:
             self._path.advance()
@@ -116,7 +115,7 @@ class _Path:
 
     def __init__(self, names: list[str], parameters: list[torch.Tensor], window: int, noise: GradientNoise) -> None:
         self.names, self.parameters, self.noise = names, parameters, noise
-        self._previous = [local_part(parameter).detach().clone() for parameter in parameters]
+        self._previous = [_own_reals(parameter).detach().clone() for parameter in parameters]
         device = self._previous[0].device
         doubles = any(tensor.dtype == torch.float64 for tensor in self._previous)
         self._precision = torch.float64 if doubles else torch.float32
@@ -131,7 +130,7 @@ class _Path:
         return (
             len(parameters) == len(self.parameters)
             and all(map(operator.is_, parameters, self.parameters))
-            and all(map(_alike, map(local_part, parameters), self._previous))
+            and all(map(_alike, map(_own_reals, parameters), self._previous))
         )
 
     def difference(self, names: list[str], parameters: list[torch.Tensor]) -> str:
@@ -147,12 +146,12 @@ class _Path:
         return ", ".join(told) or "another type or device"
 
     def advance(self) -> None:
-        now = [local_part(parameter).detach() for parameter in self.parameters]
+        now = [_own_reals(parameter).detach() for parameter in self.parameters]
         torch._foreach_sub_(self._previous, now)
         norms = torch._foreach_norm(self._previous, 2, dtype=self._precision)
         torch._foreach_copy_(self._previous, now)
         self._squares[self.steps % len(self._squares)] = self._together(norms).to(self._squares).square()
-        gradients = [None if p.grad is None else local_part(p.grad) for p in self.parameters]
+        gradients = [None if p.grad is None else _own_reals(p.grad) for p in self.parameters]
         self._gradients[self.steps % len(self._squares)] = self._squared_norms(gradients)
         self.noise.observe(gradients)
         self.steps += 1
@@ -201,6 +200,12 @@ class _Path:
         for column, (name, parameter) in enumerate(zip(self.names, self.parameters, strict=True)):
             if parameter.ndim >= 2 and (not include or selected(name, include)):
                 yield name, sizes[column], [column]
+
+
+def _own_reals(tensor: torch.Tensor) -> torch.Tensor:
+    """This rank's part, the two parts of complex entries as two numbers: lengths are the same."""
+    part = local_part(tensor)
+    return torch.view_as_real(part.detach().resolve_conj()) if part.is_complex() else part
 
 
 def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 import torch
 
+from htmu_diag.arguments import GLOBS, check_fields, whole
 from htmu_diag.errors import HTMUError, MeasurementError
 from htmu_diag.matrices import Inventory, Matrix, matrices
 from htmu_diag.model.wrappers import is_sharded
@@ -57,6 +58,11 @@ class WeightsProbe:
     needs: frozenset[Need] = frozenset({"model"})
     kinds: ClassVar = (Kind.WEIGHTS,)
     runs: ClassVar[Runs] = "shared"
+
+    def __post_init__(self) -> None:
+        check_fields(self, include=GLOBS, exclude=GLOBS, min_side=whole(1, 2**62))
+        if self.vectors is not None:
+            schedule(self.vectors)
 
     def measure(self, context: StepContext) -> Iterator[Spectrum]:
         """Decompose at once. Raises InputError or MeasurementError at the first matrix that cannot be had."""

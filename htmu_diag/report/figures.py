@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from htmu_diag.analysis import Diagnosis
+from htmu_diag.arguments import checked, either, having, instance, several, whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,6 +24,10 @@ _LEFT, _RIGHT, _ABOVE, _TITLE = 0.75, 0.2, 0.5, 0.4
 _BELOW, _BELOW_ONE_OF_MANY = 1.05, 1.5
 
 
+@checked(
+    diagnoses=either(instance("a diagnosis", Diagnosis), several("a list of them", "fitted")),
+    columns=whole(1),
+)
 def esd_figure(diagnoses: Diagnosis | Sequence[Diagnosis], *, title: str = "", columns: int = 3) -> Figure:
     """The eigenvalue density of one layer, or of several side by side, as a matplotlib Figure.
 
@@ -66,6 +71,7 @@ def _arrange(figure: Figure, height: int, width: int, titled: bool) -> None:
     )
 
 
+@checked(figure=having("a matplotlib figure", "savefig"), dpi=whole(1, 10**4))
 def png(figure: Figure, *, dpi: int = 100) -> bytes:
     """The figure as PNG bytes."""
     buffer = io.BytesIO()

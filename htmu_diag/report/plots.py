@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from htmu_diag.analysis import QUANTITIES, diagnose
+from htmu_diag.arguments import checked, having, instance
 from htmu_diag.errors import InputError
 from htmu_diag.report.panel import draw_fits, limits, log_histogram, positive
 from htmu_diag.storage import Run
@@ -113,6 +114,11 @@ def plot_spectra(
     return _figure(panels[0])
 
 
+@checked(
+    one=having("what load_run gave", "metrics"),
+    two=having("what load_run gave", "metrics"),
+    quantity=instance("the name of a quantity", str),
+)
 def compare(one: Run, two: Run, quantity: str = "alpha", *, kind: str = "weights", ax: Axes | None = None) -> Figure:
     """Every layer of two runs at the last step that both measured, with 95 % intervals where the quantity has them.
 

@@ -8,12 +8,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from htmu_diag.analysis import Diagnosis
+from htmu_diag.arguments import checked, several
 from htmu_diag.report.cells import columns
 from htmu_diag.safe_text import markdown_text
 
 __all__ = ["diagnosis_table", "markdown_table", "plain_table"]
 
+_DIAGNOSES = several("a list of diagnoses", "source", "numbers")
 
+
+@checked(diagnoses=_DIAGNOSES)
 def diagnosis_table(diagnoses: Sequence[Diagnosis], *, title: str | None = None) -> Table:
     """A rich table with one row a diagnosis: layer, shape, gamma, alpha with its standard error, ..., verdict."""
     table = Table(title=title, header_style="bold")
@@ -25,6 +29,7 @@ def diagnosis_table(diagnoses: Sequence[Diagnosis], *, title: str | None = None)
     return table
 
 
+@checked(diagnoses=_DIAGNOSES)
 def markdown_table(diagnoses: Sequence[Diagnosis]) -> str:
     """The same table in Markdown; what a layer's name holds is no markup."""
     shown = columns(diagnoses)
@@ -35,6 +40,7 @@ def markdown_table(diagnoses: Sequence[Diagnosis]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in [[c.heading for c in shown], rule, *rows])
 
 
+@checked(diagnoses=_DIAGNOSES)
 def plain_table(diagnoses: Sequence[Diagnosis]) -> str:
     """The same table in fixed-width text."""
     shown = columns(diagnoses)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from htmu_diag.arguments import PATH, checked
 from htmu_diag.report.plots import plot_curves, plot_spectra
 from htmu_diag.report.stored import history_from_store
 from htmu_diag.report.widget import widget
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["ViewedRun", "load_run"]
 
 
+@checked(directory=PATH)
 def load_run(directory: str | os.PathLike[str]) -> ViewedRun:
     """Read a run folder written by `watch`. Raises StorageError where there is none.
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from htmu_diag.analysis.record import StepRecord
+from htmu_diag.arguments import PATH, checked
 from htmu_diag.files import append, storage_errors, write_atomically
 
 __all__ = ["JSONLSink"]
@@ -25,6 +26,7 @@ __all__ = ["JSONLSink"]
 class JSONLSink:
     """Appends records to a file. Raises StorageError where it cannot be written."""
 
+    @checked(path=PATH)
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(os.path.abspath(path))
         self._start = 0

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from htmu_diag.analysis.record import StepRecord
+from htmu_diag.arguments import checked, optional, whole
 
 __all__ = ["MemorySink"]
 
@@ -17,6 +18,7 @@ class MemorySink:
     with `load_run`.
     """
 
+    @checked(keep=optional(whole(0)))
     def __init__(self, keep: int | None = None) -> None:
         self.records: list[StepRecord] = []
         self.run: dict[str, Any] = {}

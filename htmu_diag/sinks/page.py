@@ -9,6 +9,7 @@ from typing import Any
 
 from htmu_diag.analysis.history import History
 from htmu_diag.analysis.record import StepRecord
+from htmu_diag.arguments import FLAG, PATH, checked
 from htmu_diag.errors import StorageError
 from htmu_diag.files import write_atomically
 from htmu_diag.report.page import page
@@ -28,6 +29,7 @@ class PageSink:
     Comes after the sinks whose files it reads. Raises StorageError where the page cannot be written.
     """
 
+    @checked(directory=PATH, announce=FLAG)
     def __init__(self, directory: str | os.PathLike[str], *, announce: bool = False) -> None:
         self.directory, self._announce = Path(os.path.abspath(directory)), announce
         self._records, self._written, self._open = 0, 0, False

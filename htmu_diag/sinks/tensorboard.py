@@ -18,6 +18,7 @@ from typing import Any, Literal
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from htmu_diag.analysis.record import StepRecord
+from htmu_diag.arguments import PATH, checked, either, instance, one_of, optional, whole
 from htmu_diag.errors import InputError
 from htmu_diag.report.tables import markdown_table
 from htmu_diag.sinks.events import EventFile
@@ -54,6 +55,12 @@ class TensorBoardSink:
     (TensorBoard would drop what was logged after them) and for choices that it does not know.
     """
 
+    @checked(
+        directory=PATH,
+        scalars=one_of("few", "all"),
+        figure_every=optional(either(one_of("log"), whole())),
+        metrics=instance("a tuple of names", tuple, list),
+    )
     def __init__(
         self,
         directory: str | os.PathLike[str],
@@ -62,10 +69,6 @@ class TensorBoardSink:
         figure_every: Pictures = None,
         metrics: tuple[str, ...] = (),
     ) -> None:
-        if scalars not in ("few", "all"):
-            raise InputError(f"scalars={scalars!r} is unknown; use 'few' or 'all'")
-        if isinstance(figure_every, str) and figure_every != "log":
-            raise InputError(f"figure_every={figure_every!r} is unknown; use 'log', a number of records, or None")
         self.directory = Path(os.path.abspath(directory))
         self._figure_every, self._metrics, self._scalars = figure_every, metrics, scalars
         self._events: EventFile | None = None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from htmu_diag.arguments import checked, whole
 from htmu_diag.errors import InputError
+from htmu_diag.model.arguments import OPERATOR, SOURCE
 from htmu_diag.operators.base import Operator
 from htmu_diag.spectrum import Estimator, Source, Spectrum
 
@@ -15,6 +17,7 @@ __all__ = ["dense_matrix", "exact_operator_spectrum"]
 _LARGEST = 8192
 
 
+@checked(operator=OPERATOR, block=whole(1))
 def dense_matrix(operator: Operator, *, block: int = 64) -> torch.Tensor:
     """The operator's matrix (N, N) in float64 on the CPU, ``block`` columns of the identity at a time."""
     size = operator.shape[0]
@@ -27,6 +30,7 @@ def dense_matrix(operator: Operator, *, block: int = 64) -> torch.Tensor:
     return matrix
 
 
+@checked(operator=OPERATOR, source=SOURCE, largest=whole(1))
 def exact_operator_spectrum(operator: Operator, source: Source, *, largest: int = _LARGEST) -> Spectrum:
     """All N eigenvalues, by N products. Raises InputError where N exceeds ``largest``."""
     size = operator.shape[0]

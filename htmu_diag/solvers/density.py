@@ -25,7 +25,9 @@ from typing import Literal
 import numpy as np
 import torch
 
+from htmu_diag.arguments import checked, one_of, optional, whole
 from htmu_diag.errors import InputError
+from htmu_diag.model.arguments import BYTES, OPERATOR, RANDOM, SOURCE
 from htmu_diag.operators.allreduce import AllReduced
 from htmu_diag.operators.base import Operator
 from htmu_diag.operators.memory import available_bytes
@@ -43,6 +45,16 @@ _WORK = 5  # vectors besides the basis, the outliers and one start a probe: two 
 _SHARE = 8  # one product in eight is single; 1/16 to 1/4 did equally well for W1, the trace gains with more
 
 
+@checked(
+    operator=OPERATOR,
+    source=SOURCE,
+    steps=whole(),
+    probes=whole(),
+    deflate=one_of("auto", "never"),
+    reorthogonalize=one_of("full", "selective", "none"),
+    memory_limit=optional(BYTES),
+    rng=RANDOM,
+)
 def spectral_density(
     operator: Operator,
     source: Source,

@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from htmu_diag.arguments import checked, having, optional, whole
+from htmu_diag.errors import InputError
 from htmu_diag.operators import Features, InputJacobian, Kernel
 from htmu_diag.solvers.exact import exact_spectrum
 from htmu_diag.solvers.threads import blas_threads
@@ -25,6 +27,7 @@ __all__ = [
 ]
 
 
+@checked(kernel=having("what empirical_ntk gave", "samples", "matrix"), step=optional(whole(0, 2**62)))
 def ntk_spectrum(kernel: Kernel, *, layer: str | None = None, step: int | None = None) -> Spectrum:
     """All eigenvalues of K/n; of one layer's part, with its own P, for ``layer``.
 
@@ -32,6 +35,9 @@ def ntk_spectrum(kernel: Kernel, *, layer: str | None = None, step: int | None =
     whose kernel is the partial trace of J J^T over outputs (in the limit of infinite width both have one spectrum, up
     to C and multiplicity); "pseudo" has one combination of outputs (n x P), gamma = n / P.
     """
+    if layer is not None and layer not in kernel.sizes:
+        known = ", ".join(list(kernel.sizes)[:6]) or "none; pass layerwise=True to empirical_ntk"
+        raise InputError(f"layer={layer!r}: the kernel has no such part; it has {known}")
     n, size = kernel.samples, kernel.parameters if layer is None else kernel.sizes[layer]
     count = 1 if kernel.mode == "pseudo" else kernel.outputs
     kernels = {

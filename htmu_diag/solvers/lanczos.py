@@ -27,7 +27,9 @@ import numpy as np
 import scipy.linalg
 import torch
 
+from htmu_diag.arguments import checked, one_of, optional, real, whole
 from htmu_diag.errors import InputError, MeasurementError
+from htmu_diag.model.arguments import OPERATOR, RANDOM, TENSOR
 from htmu_diag.operators.base import Operator
 from htmu_diag.solvers.orthogonality import Overlap, empty_rows, project_out
 from htmu_diag.spectrum import Floats
@@ -78,6 +80,7 @@ class Tridiagonal:
         return torch.mm(rows, self.basis, out=lifted)
 
 
+@checked(operator=OPERATOR, rng=RANDOM)
 def start_vector(operator: Operator, rng: torch.Generator) -> torch.Tensor:
     """A direction uniform on the unit sphere, (N,), drawn on the CPU so that every device sees the same one.
 
@@ -93,6 +96,14 @@ def gaussian(operator: Operator, rng: torch.Generator) -> torch.Tensor:
     return drawn.to(operator.device, operator.dtype)
 
 
+@checked(
+    operator=OPERATOR,
+    steps=whole(1),
+    v0=TENSOR,
+    reorthogonalize=one_of("full", "selective", "none"),
+    norm=real(0),
+    spare=optional(whole(0)),
+)
 def lanczos(
     operator: Operator,
     *,

@@ -16,7 +16,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from htmu_diag.arguments import GLOBS, checked, one_of, optional, whole
 from htmu_diag.errors import InputError, MeasurementError
+from htmu_diag.model.arguments import BYTES, MODULE, OUTPUT
 from htmu_diag.operators import empirical_ntk, ntk_operator
 from htmu_diag.operators.ntk import ntk_plan
 from htmu_diag.operators.sample_function import Output, pick_output
@@ -61,6 +63,7 @@ class NTKCost:
         )
 
 
+@checked(model=MODULE, k=optional(whole(1)), memory=BYTES, output=OUTPUT)
 def ntk_cost(
     model: nn.Module, inputs: Any, k: int | None, *, memory: int = 2_000_000_000, output: Output = pick_output
 ) -> NTKCost:
@@ -76,6 +79,15 @@ def ntk_cost(
     return NTKCost(dimension, k, exact, count * trial.product_madds, count)
 
 
+@checked(
+    model=MODULE,
+    k=optional(whole(1)),
+    method=one_of("auto", "exact", "top_k", "slq"),
+    parameters=GLOBS,
+    memory=BYTES,
+    output=OUTPUT,
+    step=optional(whole()),
+)
 def full_ntk_spectrum(
     model: nn.Module,
     inputs: Any,

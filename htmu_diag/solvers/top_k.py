@@ -15,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from htmu_diag.arguments import checked, one_of, optional, real, whole
 from htmu_diag.errors import InputError, MeasurementError
+from htmu_diag.model.arguments import OPERATOR, RANDOM
 from htmu_diag.operators.base import Operator
 from htmu_diag.solvers.lanczos import start_vector
 from htmu_diag.solvers.orthogonality import project_out
@@ -47,6 +49,15 @@ class Eigenpairs:
         return Spectrum.top_k(self.values, self.dimension, source, routine=routine, products=self.products)
 
 
+@checked(
+    operator=OPERATOR,
+    k=whole(),
+    which=one_of("largest", "smallest", "both"),
+    tolerance=optional(real(0, above=True)),
+    max_products=optional(whole(1)),
+    max_basis=optional(whole(1)),
+    rng=RANDOM,
+)
 def top_k(
     operator: Operator,
     k: int,

@@ -14,10 +14,18 @@ from typing import Literal
 
 import torch
 
+from htmu_diag.arguments import Rule, checked, one_of, whole
 from htmu_diag.errors import InputError
+from htmu_diag.model.arguments import OPERATOR, RANDOM
 from htmu_diag.operators.base import Operator
 
 __all__ = ["TraceEstimate", "block_traces", "trace"]
+
+
+_SIZES = Rule(
+    "a list of whole numbers",
+    lambda value: isinstance(value, list | tuple) and all(whole().holds(size) for size in value),
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,7 @@ class TraceEstimate:
     products: int
 
 
+@checked(operator=OPERATOR, products=whole(), method=one_of("hutchinson", "hutch++", "xtrace"), rng=RANDOM)
 def trace(
     operator: Operator,
     *,
@@ -49,6 +58,7 @@ def trace(
     return _xtrace(operator, min(products // 2, size), rng)
 
 
+@checked(operator=OPERATOR, sizes=_SIZES, products=whole(), rng=RANDOM)
 def block_traces(
     operator: Operator, sizes: Sequence[int], *, products: int, rng: torch.Generator | None = None
 ) -> list[TraceEstimate]:
@@ -59,6 +69,8 @@ def block_traces(
     """
     if products < 2:
         raise InputError(f"traces of blocks need at least 2 products for a standard error, got {products}")
+    if not sizes or any(size < 1 for size in sizes) or sum(sizes) != operator.shape[0]:
+        raise InputError(f"sizes={list(sizes)}: blocks of an operator of dimension {operator.shape[0]} have that sum")
     rng = rng or torch.Generator().manual_seed(0)
     samples = torch.empty(products, len(sizes), dtype=torch.float64, device="cpu")
     for row in samples:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from htmu_diag.analysis import Options, StepRecord, diagnose
 from htmu_diag.analysis.hold import held
 from htmu_diag.analysis.quantities import declare_stored
+from htmu_diag.arguments import PATH, checked
 from htmu_diag.errors import StorageError
 from htmu_diag.spectrum import Kind, Spectrum
 from htmu_diag.storage.arrays import PROBE_BATCH, latest_arrays
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Run", "load_run"]
 
 
+@checked(directory=PATH)
 def load_run(directory: str | os.PathLike[str]) -> Run:
     """Read a run folder written by `Store` (or by `watch`). Raises StorageError where there is none.
 

@@ -10,11 +10,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import digamma, polygamma, xlogy
 
+from htmu_diag.arguments import checked, real_array, whole
+from htmu_diag.errors import InputError
 from htmu_diag.spectrum import Floats
 
 __all__ = ["eigenvector_entropy", "haar_entropy", "haar_entropy_stddev"]
 
 
+@checked(n=whole(1, 2**62))
 def haar_entropy(n: int) -> float:
     """Mean entropy, in nats, of a uniformly random unit vector of dimension n."""
     return float(digamma(n / 2.0 + 1.0) - digamma(1.5))
@@ -40,5 +43,8 @@ def haar_entropy_stddev(n: int) -> float:
 
 def eigenvector_entropy(vectors: npt.ArrayLike) -> Floats:
     """Entropy, in nats, of each unit column of ``vectors`` (n, k); returns (k,)."""
-    squares = np.asarray(vectors, dtype=np.float64) ** 2  # (n, k)
+    array = real_array(vectors, "vectors")  # (n, k)
+    if array.ndim != 2 or not np.isfinite(array).all():
+        raise InputError(f"vectors of shape {array.shape}: pass finite unit vectors as the columns of an (n, k) array")
+    squares = array**2
     return np.asarray(-xlogy(squares, squares).sum(axis=0))

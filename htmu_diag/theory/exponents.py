@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from htmu_diag.arguments import RATIO, checked, having, real, whole
 from htmu_diag.errors import InputError
 from htmu_diag.fits import fit_power_law
 from htmu_diag.laws.base import Law
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 
+@checked(kappa=real(0, infinite=True), gamma=RATIO)
 def inverse_htmp_tail_exponent(kappa: float, gamma: float) -> float:
     """Density exponent alpha of the upper tail of inverse HTMP (Hodgkinson, Wang & Mahoney 2025).
 
@@ -33,12 +35,14 @@ def inverse_htmp_tail_exponent(kappa: float, gamma: float) -> float:
     return 1.0 + kappa * (1.0 - gamma) / (2.0 * gamma)
 
 
+@checked(alpha=real(1, infinite=True), gamma=RATIO)
 def repulsion_for_tail_exponent(alpha: float, gamma: float) -> float:
     """The kappa whose inverse HTMP law has tail exponent alpha; infinite for square matrices, whose tail stays at 1."""
     _check_ratio(gamma)
     return 2.0 * gamma * (alpha - 1.0) / (1.0 - gamma) if gamma < 1.0 else math.inf
 
 
+@checked(singular_value_exponent=real(infinite=True))
 def eigenvalue_exponent(singular_value_exponent: float) -> float:
     """Exponent of the density of lambda = sigma**2, given that of sigma: p(sigma) ~ sigma**-b is lambda**-((b + 1)/2).
 
@@ -48,6 +52,7 @@ def eigenvalue_exponent(singular_value_exponent: float) -> float:
     return (singular_value_exponent + 1.0) / 2.0
 
 
+@checked(law=having("a law, such as HTMP(0.5, 2.0)", "ppf"), n=whole(1, 10**8))
 def estimated_exponent(law: Law, n: int) -> float:
     """Alpha that `fit_power_law` gives on the n mid-point quantiles of a law; NaN where the fit has no answer.
 

@@ -15,21 +15,21 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import numpy.typing as npt
 
-from htmu_diag.errors import InputError
+from htmu_diag.arguments import RATIO, Rule, check_fields, checked, either, real, real_array
 from htmu_diag.laws.log_gap import log_gap
 
 __all__ = ["SpectrumSize", "free_energy", "least_free_energy", "least_free_energy_of"]
 
 
+@checked(precision=real(0, above=True))
 def free_energy(values: npt.ArrayLike, precision: float) -> float:
     """F of eigenvalues (n,) at a prior precision lam > 0, in nats an eigenvalue; infinite where one is zero."""
-    array = np.asarray(values, dtype=np.float64)
-    if not precision > 0:
-        raise InputError(f"precision = {precision}: the prior's precision is positive; 1/mean(values) is the best one")
+    array = real_array(values)
     gap = log_gap(array)
+    if math.isinf(gap):
+        return math.inf
     mean = float(array.mean())
     return precision * mean / 2 + (gap - math.log(mean)) / 2 + math.log(2 * math.pi / precision) / 2
 
@@ -57,6 +57,17 @@ class SpectrumSize:
     scale: float
     floor: float = 0.0
     precision: float = math.nan
+
+    def __post_init__(self) -> None:
+        unknown = Rule("a number", lambda value: isinstance(value, float) and math.isnan(value))
+        check_fields(
+            self,
+            kappa=real(0, above=True),
+            gamma=RATIO,
+            scale=real(0, above=True),
+            floor=real(),
+            precision=either(real(0, above=True), unknown),
+        )
 
     @property
     def rate(self) -> float:

@@ -6,20 +6,21 @@ of the mean *for these N samples*, the population that `learning_curve` predicts
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from htmu_diag.errors import InputError
+from htmu_diag.arguments import GENERATOR, checked, optional, real, whole
 from htmu_diag.spectrum import Floats
-from htmu_diag.theory.learning_curve import LearningCurve, checked, power_law_slope
+from htmu_diag.theory.learning_curve import LearningCurve, checked_kernel, chosen_sizes, power_law_slope
 
 __all__ = ["kernel_regression_curve"]
 
 DRAWS = 20  # training sets of each size
 
 
+@checked(ridge=real(0), draws=whole(2, 10**6), rng=optional(GENERATOR))
 def kernel_regression_curve(
     kernel: npt.ArrayLike,
     targets: npt.ArrayLike,
@@ -33,15 +34,13 @@ def kernel_regression_curve(
 
     kernel (N, N), targets (N,) or (N, C), sizes below N, ridge: as in `learning_curve`. draws: at least 2.
     """
-    matrix, columns = checked(kernel, targets)
-    if draws < 2 or max(sizes) >= len(matrix) or min(sizes) < 1:
-        raise InputError(
-            f"draws={draws}, sizes={list(sizes)}: pass two draws or more and sizes in 1..{len(matrix) - 1}"
-        )
+    matrix, columns = checked_kernel(kernel, targets)
+    chosen = chosen_sizes(sizes, len(matrix))
     rng = rng or np.random.default_rng(0)
-    found = np.array([_one_set(matrix, columns, sizes, ridge, rng) for _ in range(draws)])  # (draws, sizes, 2)
+    found = np.array(
+        [_one_set(matrix, columns, chosen.astype(int), ridge, rng) for _ in range(draws)]
+    )  # (draws, sizes, 2)
     mean, stderr = found.mean(axis=0), found.std(axis=0, ddof=1) / np.sqrt(draws)
-    chosen = np.asarray(sizes, dtype=np.float64)
     slopes = [power_law_slope(chosen, one[:, 0]) for one in found]
     return LearningCurve(
         chosen,
@@ -55,7 +54,7 @@ def kernel_regression_curve(
 
 
 def _one_set(
-    matrix: Floats, columns: Floats, sizes: Sequence[int], ridge: float, rng: np.random.Generator
+    matrix: Floats, columns: Floats, sizes: Iterable[int], ridge: float, rng: np.random.Generator
 ) -> list[tuple[float, float]]:
     order = rng.permutation(len(matrix))
     return [_errors(matrix, columns, order[:n], order[n:], ridge) for n in sizes]

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
 
+from htmu_diag.arguments import checked, real, real_array, whole
 from htmu_diag.errors import InputError
 from htmu_diag.spectrum import Floats
 
@@ -55,6 +56,7 @@ class LearningCurve:
     exponent_stderr: float
 
 
+@checked(ridge=real(0), blocks=whole(0))
 def learning_curve(
     kernel: npt.ArrayLike,
     targets: npt.ArrayLike,
@@ -75,9 +77,9 @@ def learning_curve(
 
     Raises InputError for shapes that do not match, values that are not finite, a kernel that is not symmetric.
     """
-    matrix, columns = checked(kernel, targets)
+    matrix, columns = checked_kernel(kernel, targets)
     count = len(matrix)
-    chosen = _sizes(sizes, count)
+    chosen = chosen_sizes(sizes, count)
     test, train = _curve(matrix, columns, chosen, ridge)
     parts = _parts(count, blocks)
     left_out = [_curve(matrix[np.ix_(k, k)], columns[k], chosen, ridge) for k in parts]
@@ -135,16 +137,16 @@ def resolution(eigenvalues: npt.ArrayLike, n: float, ridge: float = 0.0) -> floa
 
 
 def power_law_slope(sizes: Floats, errors: Floats) -> float:
-    """Minus the least-squares slope of log(errors) against log(sizes); NaN for fewer than two positive errors."""
+    """Minus the least-squares slope of log(errors) against log(sizes); NaN below two sizes with positive ones."""
     known = np.isfinite(errors) & (errors > 0)
-    if known.sum() < 2:
+    if np.unique(sizes[known]).size < 2:
         return math.nan
     return float(-np.polyfit(np.log(sizes[known]), np.log(errors[known]), 1)[0])
 
 
-def checked(kernel: npt.ArrayLike, targets: npt.ArrayLike) -> tuple[Floats, Floats]:
+def checked_kernel(kernel: npt.ArrayLike, targets: npt.ArrayLike) -> tuple[Floats, Floats]:
     """The kernel (N, N) and the targets (N, C) as float64. Raises InputError for what is neither."""
-    matrix, columns = np.asarray(kernel, dtype=np.float64), np.asarray(targets, dtype=np.float64)
+    matrix, columns = real_array(kernel, "kernel"), real_array(targets, "targets")
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) < 4:
         raise InputError(f"kernel of shape {matrix.shape}: a learning curve needs (N, N) with N >= 4")
     if columns.ndim not in (1, 2) or len(columns) != len(matrix):
@@ -169,12 +171,12 @@ def _curve(matrix: Floats, columns: Floats, sizes: Floats, ridge: float) -> tupl
     return np.array(unseen), np.array([one.train for one in found])
 
 
-def _sizes(sizes: Sequence[int] | None, count: int) -> Floats:
+def chosen_sizes(sizes: Sequence[int] | None, count: int) -> Floats:
     if sizes is None:
         return np.unique(np.geomspace(max(1.0, count / 32), count / 2, 8).round())
-    chosen = np.asarray(sizes, dtype=np.float64)
+    chosen = real_array(sizes, "sizes")
     if chosen.ndim != 1 or not chosen.size or (chosen % 1).any() or chosen.min() < 1 or chosen.max() >= count:
-        raise InputError(f"sizes={list(sizes)}: pass whole numbers from 1 to {count - 1}, below the kernel's {count}")
+        raise InputError(f"sizes={sizes!r}: pass whole numbers from 1 to {count - 1}, below the kernel's {count}")
     return chosen
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from htmu_diag.spectrum import Floats
 from htmu_diag.theory.kernel_regression import kernel_regression_curve
-from htmu_diag.theory.learning_curve import checked, learning_curve
+from htmu_diag.theory.learning_curve import checked_kernel, learning_curve
 from htmu_diag.theory.scaling import learning_exponent, rank_exponent, target_exponent
 
 __all__ = ["learning_numbers"]
@@ -26,7 +26,7 @@ def learning_numbers(kernel: npt.ArrayLike, targets: npt.ArrayLike) -> dict[str,
     """By name in `quantities`; kernel (N, N), targets (N,) or (N, C), which are centred here. Empty for N < 32 and for
     constant targets. Raises InputError as `learning_curve` does.
     """
-    matrix, columns = checked(kernel, targets)
+    matrix, columns = checked_kernel(kernel, targets)
     columns = columns - columns.mean(axis=0)
     variance = float((columns**2).sum(axis=1).mean())
     if len(matrix) < LEAST or variance == 0:

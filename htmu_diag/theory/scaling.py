@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
+from htmu_diag.arguments import checked, instance, real_array, whole
 from htmu_diag.errors import InputError
 
 __all__ = ["Exponent", "learning_exponent", "rank_exponent", "target_exponent"]
@@ -39,6 +40,7 @@ class Exponent:
         return cls(1 / (alpha - 1), stderr / (alpha - 1) ** 2)
 
 
+@checked(spectrum=instance("an Exponent", Exponent), target=instance("an Exponent", Exponent))
 def learning_exponent(spectrum: Exponent, target: Exponent) -> Exponent:
     """min(b - 1, 2a) from a (spectrum) and b (target), with the standard error of a minimum of two normal variables
     (Clark 1961, eqs. 2 to 4), the two taken as independent.
@@ -57,8 +59,9 @@ def rank_exponent(values: npt.ArrayLike, ranks: tuple[int, int] | None = None) -
         sample bends the curve. Values that are zero to rounding do not count. The error takes neighbouring values as
         independent, so it is low for spectra with strong repulsion.
     """
-    ordered = np.sort(np.asarray(values, dtype=np.float64))[::-1]
+    ordered = np.sort(real_array(values).ravel())[::-1]
     ordered = ordered[ordered > 0]
+    _check_ranks(ranks)
     first, last = ranks or (3, max(ordered.size // 4, 12))
     last = min(last, ordered.size)
     if last - first < 4:
@@ -73,7 +76,8 @@ def target_exponent(power: npt.ArrayLike, ranks: tuple[int, int] | None = None) 
     Single coefficients scatter over decades, so the slope 1 - b is that of the power left beyond a rank; NaN where the
     power left does not fall like a power (b <= 1), and for fewer than five ranks.
     """
-    squares = np.asarray(power, dtype=np.float64)
+    squares = real_array(power, "power").ravel()
+    _check_ranks(ranks)
     left = np.cumsum(squares[::-1])[::-1]
     first, last = ranks or (3, max(squares.size // 4, 12))
     last = min(last, int((left > 0).sum()))
@@ -82,6 +86,13 @@ def target_exponent(power: npt.ArrayLike, ranks: tuple[int, int] | None = None) 
     places = np.unique(np.geomspace(first, last, 24).round().astype(int))
     found = _slope(np.log(places), np.log(left[places - 1]))
     return Exponent(1 + found.value, found.stderr)
+
+
+def _check_ranks(ranks: tuple[int, int] | None) -> None:
+    """Raises InputError for what is no first and last rank."""
+    pair = isinstance(ranks, tuple | list) and len(ranks) == 2 and all(whole(1).holds(rank) for rank in ranks)
+    if ranks is not None and not (pair and ranks[0] < ranks[1]):
+        raise InputError(f"ranks = {ranks!r} cannot be taken; pass a first and a last rank, from 1 on")
 
 
 def _slope(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> Exponent:

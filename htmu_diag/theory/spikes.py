@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import math
 
+from htmu_diag.arguments import checked, real
 from htmu_diag.errors import InputError
 
 __all__ = ["bbp_threshold", "population_spike", "sample_spike", "spike_overlap"]
 
 
+@checked(gamma=real(0, above=True))
 def bbp_threshold(gamma: float) -> float:
     """Smallest signal strength theta that shows as an eigenvalue outside the bulk: sqrt(gamma)."""
     return math.sqrt(gamma)
 
 
+@checked(theta=real(0), gamma=real(0, above=True), scale=real(0, above=True))
 def sample_spike(theta: float, gamma: float, scale: float = 1.0) -> float:
     """Where a signal of strength theta shows among the eigenvalues; the bulk's upper edge below the threshold.
 
@@ -30,6 +33,7 @@ def sample_spike(theta: float, gamma: float, scale: float = 1.0) -> float:
     return scale * (1.0 + theta) * (1.0 + gamma / theta)
 
 
+@checked(eigenvalue=real(0), gamma=real(0, above=True), scale=real(0, above=True))
 def population_spike(eigenvalue: float, gamma: float, scale: float = 1.0) -> float:
     """Signal strength theta of an eigenvalue beyond the edge, the inverse of `sample_spike`.
 
@@ -48,6 +52,7 @@ def population_spike(eigenvalue: float, gamma: float, scale: float = 1.0) -> flo
     return half + math.sqrt(max(half**2 - gamma, 0.0))
 
 
+@checked(theta=real(0), gamma=real(0, above=True))
 def spike_overlap(theta: float, gamma: float) -> float:
     """Squared cosine of a spike's sample and population eigenvectors; 0 below the threshold (Paul 2007)."""
     if theta <= bbp_threshold(gamma):

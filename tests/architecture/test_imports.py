@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parents[2] / "htmu_diag"
 
 # room -> the rooms it may import from; every room may import errors, spectrum, _version and itself
 GROUND = {
+    "arguments",
     "errors",
     "extras",
     "kinds",
@@ -36,6 +37,7 @@ LAWS, FITS, THEORY, ANALYSIS = (
 MEASURE = {"model", "ranks", "matrices", "operators", "solvers", "probes"}
 MIDDLE = {"storage", "report", "sinks", "recording", "monitor", "offline", "config", "training"}
 MAY_IMPORT: dict[str, set[str]] = {
+    "arguments": set(),
     "errors": set(),
     "extras": set(),
     "kinds": set(),

@@ -50,6 +50,21 @@ def test_lengths_are_the_norms_of_the_last_steps(net: torch.nn.Module, steps: in
     assert set(found) == {"model", "0.weight", "2.weight"}
 
 
+@pytest.mark.filterwarnings("error")
+def test_complex_parameters_have_the_lengths_of_their_real_and_imaginary_parts() -> None:
+    net = torch.nn.ParameterDict({"w": torch.nn.Parameter(torch.zeros(3, 4, dtype=torch.complex64))})
+    probe, context = TrajectoryProbe(), StepContext(step=0, model=net)
+    probe.observe(context)
+    for step in (1, 2):
+        net.w.grad = torch.full((3, 4), 1 - 1j, dtype=torch.complex64)
+        with torch.no_grad():
+            net.w += 3 + 4j
+        probe.observe(context.at(step))
+    found = {(s.source.kind.value, s.source.name): s for s in probe.measure(context.at(2))}
+    np.testing.assert_allclose(found["trajectory", "w"].values, [5 * math.sqrt(12)] * 2, rtol=1e-6)
+    np.testing.assert_allclose(found["gradient_norm", "model"].values, [math.sqrt(24)] * 2, rtol=1e-6)
+
+
 def test_nothing_is_measured_before_the_first_step(net: torch.nn.Module) -> None:
     probe = TrajectoryProbe()
     probe.observe(StepContext(step=0, model=net))
@@ -170,5 +185,5 @@ def test_taking_begins_a_new_window() -> None:
 
 
 def test_a_window_of_one_step_is_refused() -> None:
-    with pytest.raises(InputError, match="window=1"):
+    with pytest.raises(InputError, match="window = 1"):
         TrajectoryProbe(window=1)

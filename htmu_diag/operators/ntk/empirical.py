@@ -14,7 +14,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from htmu_diag.arguments import FLAG, GLOBS, checked, either, one_of, optional, whole
 from htmu_diag.errors import InputError
+from htmu_diag.model.arguments import BYTES, MODULE, OUTPUT
 from htmu_diag.operators.ntk.plan import Plan
 from htmu_diag.operators.ntk.planning import make_plan
 from htmu_diag.operators.ntk.runner import Runner, module_of
@@ -52,6 +54,19 @@ class Kernel:
 
 
 @differentiating()
+@checked(
+    model=MODULE,
+    outputs=one_of("trace", "full", "pseudo"),
+    parameters=GLOBS,
+    layerwise=FLAG,
+    chunk=optional(whole(1)),
+    memory=BYTES,
+    pseudo=one_of("sum", "random"),
+    sketch=optional(either(whole(), one_of("auto"))),
+    seed=whole(0, 2**62),
+    output=OUTPUT,
+    batched=optional(FLAG),
+)
 def empirical_ntk(
     model: nn.Module,
     inputs: Any,

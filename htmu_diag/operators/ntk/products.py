@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, jvp
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from htmu_diag.arguments import GLOBS, checked, whole
 from htmu_diag.errors import InputError, MeasurementError
+from htmu_diag.model.arguments import MODULE, OUTPUT
 from htmu_diag.operators.ntk.survey import select
 from htmu_diag.operators.sample_function import Output, SampleFunction, differentiating, eager, pick_output
 
@@ -26,6 +28,7 @@ Tangents = dict[str, Tensor]
 
 
 @differentiating()
+@checked(model=MODULE, parameters=GLOBS, chunk=whole(1), output=OUTPUT)
 def ntk_operator(
     model: nn.Module,
     inputs: Any,
