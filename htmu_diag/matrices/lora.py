@@ -15,6 +15,7 @@ import torch
 
 from htmu_diag.matrices.inventory import Entry
 from htmu_diag.matrices.layout import Layout
+from htmu_diag.matrices.lora_merged import Holds, base_of, merged, never_held
 from htmu_diag.matrices.lora_scale import Scale, unknown_scale
 from htmu_diag.matrices.projections import is_expert
 
@@ -37,14 +38,22 @@ class _Place:
     def product(self) -> str:
         return ".".join(part for part in (self.layer, "lora_delta", self.adapter) if part)
 
+    @property
+    def merged(self) -> str:
+        return ".".join(part for part in (self.layer, "lora_merged", self.adapter) if part)
 
-def with_products(entries: Iterable[Entry], scale: Scale = unknown_scale) -> Iterator[Entry]:
-    """The entries, each LoRA pair followed by its product under the name ``...lora_delta``.
 
-    scale: tells s of a layer's adapter; where it is not known the product is B A, with the role "lora unscaled".
+def with_products(entries: Iterable[Entry], scale: Scale = unknown_scale, holds: Holds = never_held) -> Iterator[Entry]:
+    """The entries, each LoRA pair followed by its product ``...lora_delta`` and the weight with it ``...lora_merged``.
+
+    scale: tells s of a layer's adapter; where it is not known the product is B A, with the role "lora unscaled", and
+    there is no merged weight. holds: whether a layer's weight was merged already.
     """
+    listed = list(entries)
+    known = {entry.name: entry for entry in listed}
+    magnitudes = {name.split("lora_magnitude_vector")[0].rstrip(".") for name in known if "lora_magnitude" in name}
     waiting: dict[str, tuple[_Place, Entry]] = {}
-    for entry in entries:
+    for entry in listed:
         place = _place(entry.name)
         if place is None or entry.refusal or len(entry.shape) < 2:
             yield entry
@@ -55,7 +64,17 @@ def with_products(entries: Iterable[Entry], scale: Scale = unknown_scale) -> Ite
             waiting[place.product] = (place, entry)
         else:
             a, b = (entry, other[1]) if place.is_a else (other[1], entry)
-            yield _product(place, a, b, scale(place.layer, place.adapter, a.shape[0]))
+            factor = scale(place.layer, place.adapter, a.shape[0])
+            product = _product(place, a, b, factor)
+            yield product
+            base = base_of(place.layer, known)
+            if base is None or product.refusal or factor is None or holds(place.layer):
+                continue
+            if place.layer in magnitudes:
+                reason = "its columns are scaled to learned magnitudes (DoRA), which is the layer's own code"
+                yield replace(base, name=place.merged, refusal=reason)
+            elif found := merged(place.merged, base, product):
+                yield found
 
 
 def _place(name: str) -> _Place | None:

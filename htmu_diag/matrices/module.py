@@ -9,14 +9,17 @@ from typing import Any
 import torch
 from torch.nn.utils.parametrize import ParametrizationList
 
+from htmu_diag.arguments import FLAG, GLOBS, checked, either, one_of, whole
 from htmu_diag.matrices.effective import UNCOMPUTABLE, Effective, effective_weights
 from htmu_diag.matrices.inventory import Entry, Filter, inventory
 from htmu_diag.matrices.layout import Conv, Layout, Splitting
 from htmu_diag.matrices.lora import with_products
+from htmu_diag.matrices.lora_merged import live_holds
 from htmu_diag.matrices.lora_scale import live_scale
 from htmu_diag.matrices.matrix import Inventory
 from htmu_diag.matrices.module_layout import layout_of
 from htmu_diag.matrices.name_layout import by_dtype
+from htmu_diag.model.arguments import MODULE
 from htmu_diag.model.names import clean_paths
 from htmu_diag.model.tensors import identity_of, read_rows, refusal_of, shape_of, weight_dtype
 
@@ -25,6 +28,15 @@ __all__ = ["matrices", "module_entries"]
 _BUFFER = Layout("none", reason="a buffer, which is not trained")
 
 
+@checked(
+    module=MODULE,
+    include=GLOBS,
+    exclude=GLOBS,
+    min_side=whole(0, 2**62),
+    conv=one_of("unfold", "positions", "groups"),
+    heads=either(FLAG, whole(1)),
+    fused=FLAG,
+)
 def matrices(
     module: torch.nn.Module,
     *,
@@ -45,14 +57,16 @@ def matrices(
     fused: split fused q, k, v projections and recurrent gates (default); False keeps them whole.
 
     Every parameter of two or more dimensions gives matrices or a reason in ``Inventory.skipped``. Tied weights are
-    counted once; a parametrised weight (weight_norm, spectral_norm) is the effective one; LoRA pairs give A, B and B A.
+    counted once; a parametrised weight (weight_norm, spectral_norm) is the effective one; LoRA pairs give A, B, s B A
+    and W + s B A.
 
     >>> net = torch.nn.Sequential(torch.nn.Linear(8, 3), torch.nn.LayerNorm(3))
     >>> [(m.name, m.shape) for m in matrices(net)]
     [('0.weight', (3, 8))]
     """
     splitting, wanted = Splitting(conv, heads, fused), Filter(include, exclude, min_side)
-    return inventory(with_products(module_entries(module, heads), live_scale(module)), splitting, wanted)
+    holds = live_holds(module, clean_paths(module))
+    return inventory(with_products(module_entries(module, heads), live_scale(module), holds), splitting, wanted)
 
 
 def module_entries(module: torch.nn.Module, heads: bool | int = False) -> Iterator[Entry]:

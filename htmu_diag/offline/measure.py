@@ -111,7 +111,8 @@ def layers_of(matrices: Sequence[Matrix], choices: Choices) -> list[Layer]:
 def _diagnosed(matrix: Matrix, spectrum: Callable[[], Spectrum], choices: Choices) -> Layer:
     layer = Layer(matrix.name, matrix.shape, matrix.role, None)
     try:
-        return replace(layer, diagnosis=diagnose(spectrum(), choices.options))
+        found = diagnose(spectrum(), choices.options)
+        return replace(layer, shape=found.source.shape, diagnosis=found)  # a low-rank product is judged on its rank
     except _FAILURES as error:
         return replace(layer, reason=one_line(str(error).partition("\n")[0]) or type(error).__name__)
 

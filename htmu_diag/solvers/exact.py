@@ -14,25 +14,37 @@ many are unresolved. What ran is written in ``Spectrum.estimator.routine``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 import torch
 
+from htmu_diag.arguments import FLAG, checked, one_of, optional, several, whole
 from htmu_diag.errors import InputError, MeasurementError
+from htmu_diag.model.arguments import DTYPE, SOURCE, TENSOR
 from htmu_diag.solvers.entropy import entropy_deficit
 from htmu_diag.solvers.gram import eigenvalues, gram, products_are_full
 from htmu_diag.solvers.singular import core, singular_values
 from htmu_diag.solvers.threads import blas_threads
 from htmu_diag.spectrum import Floats, Source, Spectrum
 
-__all__ = ["UNIT", "Routine", "exact_spectra", "exact_spectrum", "product_spectrum"]
+__all__ = ["UNIT", "Routine", "exact_spectra", "exact_spectrum", "on_rank", "product_spectrum"]
 
 UNIT = "eigenvalues of W W^T / max(shape)"
 Routine = Literal["auto", "gram", "svdvals"]
 _CHEAP_SIDE = 1024  # svdvals of 1024 x 1024 takes 0.2 s on one thread, twice the Gram route
 
 
+@checked(
+    matrix=TENSOR,
+    source=SOURCE,
+    routine=one_of("auto", "gram", "svdvals"),
+    vectors=FLAG,
+    dtype=DTYPE,
+    threads=optional(whole(1, 4096)),
+    values_on_host=FLAG,
+)
 def exact_spectrum(
     matrix: torch.Tensor,
     source: Source,
@@ -74,6 +86,12 @@ def exact_spectrum(
         return _spectrum(values, source, _gram_routine(values, dtype, "eigh" if vectors else "eigvalsh"), scalars)
 
 
+@checked(
+    matrices=several("a list of tensors", "shape", "detach"),
+    sources=several("a list of sources", "kind", "shape"),
+    dtype=DTYPE,
+    threads=optional(whole(1, 4096)),
+)
 def exact_spectra(
     matrices: Sequence[torch.Tensor],
     sources: Sequence[Source],
@@ -85,6 +103,8 @@ def exact_spectra(
 
     Worth it for many small matrices (experts, heads), where a call costs more than its arithmetic.
     """
+    if not matrices or len(matrices) != len(sources):
+        raise InputError(f"{len(matrices)} matrices and {len(sources)} sources; pass one source for each, at least one")
     matrices = [_checked(matrix, source) for matrix, source in zip(matrices, sources, strict=True)]
     if len({matrix.shape for matrix in matrices}) > 1:
         raise InputError("exact_spectra takes matrices of one shape; group them first")
@@ -103,22 +123,33 @@ def exact_spectra(
     ]
 
 
+@checked(left=TENSOR, right=TENSOR, source=SOURCE, threads=optional(whole(1, 4096)))
 def product_spectrum(left: torch.Tensor, right: torch.Tensor, source: Source, *, threads: int | None = 1) -> Spectrum:
     """The spectrum of left (n, r) @ right (r, m) without forming it: QR of both factors, singular values of r x r.
 
-    With left = Q R and right^T = P S the singular values are those of R S^T; the other min(n, m) - r are zero.
+    With left = Q R and right^T = P S the singular values are those of R S^T. The product is judged on its own rank: it
+    is Q times the r x m matrix R right (of the other side, where that is larger), so its r eigenvalues are all that it
+    has, and ``source.shape`` says r in place of the smaller side. Zeros would say of every adapter that it collapsed.
     """
     left, right = _checked(left, source).double(), _checked(right, source).double()
+    if left.shape[1] != right.shape[0] or (left.shape[0], right.shape[1]) != tuple(source.shape):
+        shapes = f"{tuple(left.shape)} and {tuple(right.shape)}"
+        raise InputError(f"{source.label()}: factors {shapes} do not make a matrix of {tuple(source.shape)}")
     for factor in (left, right):
         _refuse_non_finite(factor.sum(), factor, source)
     with torch.no_grad(), blas_threads(threads if left.device.type == "cpu" else None):
         upper = torch.linalg.qr(left, mode="r").R
         other = torch.linalg.qr(right.mT, mode="r").R
         squares = torch.linalg.svdvals(upper @ other.mT) ** 2 / max(source.shape)
-    values = np.zeros(min(source.shape))
-    nonzero = _numpy(squares)[: len(values)]
-    values[: len(nonzero)] = nonzero
-    return Spectrum.exact(values, source, routine=f"qr_svdvals rank {min(right.shape)} float64")
+    judged = on_rank(source, min(left.shape[1], *source.shape))
+    values = _numpy(squares)[: min(judged.shape)]
+    return Spectrum.exact(values, judged, routine=f"qr_svdvals rank {min(right.shape)} float64")
+
+
+def on_rank(source: Source, rank: int) -> Source:
+    """The source of a product of that rank: its larger side by the rank."""
+    rows, columns = source.shape
+    return replace(source, shape=(rows, rank) if rows > columns else (rank, columns))
 
 
 def _by_svdvals(matrix: torch.Tensor, source: Source, dtype: torch.dtype, vectors: bool, on_host: bool) -> Spectrum:

@@ -24,11 +24,11 @@ def matrix_spectrum(
 ) -> Spectrum:
     """Read a matrix, in the precision it is stored in, and decompose it; options and errors as in `exact_spectrum`.
 
-    A low-rank product is solved from its factors, r x r, unless its vectors are asked for. device: where it is
-    decomposed; by default where it lies. values_on_host: products there, eigenvalues on the host.
+    A low-rank product is solved from its factors and judged on its rank: r eigenvalues, without vectors. device: where
+    it is decomposed; by default where it lies. values_on_host: products there, eigenvalues on the host.
     """
     source = Source(Kind.WEIGHTS, matrix.name, matrix.shape, step, UNIT)
-    if matrix.factors is not None and not vectors:
+    if matrix.factors is not None:
         where = "cpu" if values_on_host else device
         left, right = (factor.to(where or factor.device) for factor in matrix.low_rank())
         return product_spectrum(left, right, source, threads=threads)

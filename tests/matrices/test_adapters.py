@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from htmu_diag.analysis import Options, diagnose
 from htmu_diag.matrices import Inventory, checkpoint_matrices, matrices
-from htmu_diag.solvers import UNIT, exact_spectrum, product_spectrum
+from htmu_diag.solvers import UNIT, exact_spectrum, matrix_spectrum, product_spectrum
 from htmu_diag.spectrum import Kind, Source
 
 
@@ -64,8 +65,67 @@ def test_the_factors_give_the_spectrum_of_the_product() -> None:
     source = Source(Kind.WEIGHTS, delta.name, delta.shape, unit=UNIT)
     assert delta.factors is not None
     by_factors = product_spectrum(*delta.factors(), source)
-    np.testing.assert_allclose(by_factors.values[-2:], exact_spectrum(delta.read(), source).values[-2:], rtol=1e-5)
-    assert by_factors.values[:4].tolist() == [0.0] * 4
+    np.testing.assert_allclose(by_factors.values, exact_spectrum(delta.read(), source).values[-2:], rtol=1e-5)
+
+
+def test_a_product_is_judged_on_its_own_rank() -> None:
+    """With orthonormal columns in B the product has the spectrum of A, r x in: noise of that shape, not a collapse."""
+    torch.manual_seed(0)
+    layer = Adapted(
+        nn.Linear(400, 200),
+        {"default": nn.Linear(400, 64, bias=False)},
+        {"default": nn.utils.parametrizations.orthogonal(nn.Linear(64, 200, bias=False))},
+        default=1.0,
+    )
+    torch.nn.utils.parametrize.remove_parametrizations(layer.lora_B["default"], "weight")
+    nn.init.normal_(layer.lora_A["default"].weight, std=0.1)
+    spectrum = matrix_spectrum(matrices(layer)["lora_delta.default"])
+    assert (spectrum.dimension, spectrum.source.shape) == (64, (64, 400))
+    noise = matrix_spectrum(matrices(layer)["lora_A.default.weight"])
+    np.testing.assert_allclose(spectrum.values, noise.values, rtol=1e-5)
+    assert diagnose(spectrum, Options(bootstrap=0)).verdict == "random-like"
+
+
+def test_the_merged_weight_is_what_the_layer_multiplies_with() -> None:
+    layer, x = linear("default", default=3.0), torch.randn(4, 10)
+    layer.base_layer.weight.requires_grad_(False)
+    merged = matrices(layer)["lora_merged.default"]
+    found = layer.base_layer(x) - layer.base_layer.bias + 3.0 * layer.lora_B["default"](layer.lora_A["default"](x))
+    torch.testing.assert_close(x @ merged.read().T, found.detach())
+    assert (merged.shape, merged.role) == ((6, 10), "lora merged")
+
+
+def test_a_merged_kernel_lies_as_the_kernel_does_and_a_merged_embedding_as_the_table() -> None:
+    conv = Adapted(
+        nn.Conv2d(3, 6, 2), {"x": nn.Conv2d(3, 2, 2, bias=False)}, {"x": nn.Conv2d(2, 6, 1, bias=False)}, x=0.5
+    )
+    inventory, image = matrices(conv), torch.randn(1, 3, 2, 2)
+    wanted = (
+        conv.base_layer(image) - conv.base_layer.bias[:, None, None] + 0.5 * conv.lora_B["x"](conv.lora_A["x"](image))
+    )
+    merged = inventory["lora_merged.x"].read()
+    torch.testing.assert_close(merged @ image.flatten(), wanted.flatten().detach())
+    parts = matrices(conv, conv="positions")
+    assert [m.shape for m in parts if m.parameter == "lora_merged.x"] == [(6, 3)] * 4
+
+
+def test_there_is_no_merged_weight_where_it_would_be_wrong() -> None:
+    unscaled, held, dora = linear("default"), linear("default", default=1.0), linear("default", default=1.0)
+    held.merged = True
+    dora.lora_magnitude_vector = nn.ParameterDict({"default": torch.ones(6)})
+    for layer in (unscaled, held, dora):
+        assert "lora_merged.default" not in matrices(layer).names
+    assert "DoRA" in reason(matrices(dora), "lora_merged.default")
+
+
+def test_files_of_a_whole_model_have_the_merged_weight_too(tmp_path: Path) -> None:
+    layer = linear("default", default=2.0)
+    save_file(
+        {f"q.{name}": value.contiguous() for name, value in layer.state_dict().items()}, tmp_path / "model.safetensors"
+    )
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"lora_alpha": 4}))
+    stored = checkpoint_matrices(tmp_path / "model.safetensors")
+    torch.testing.assert_close(stored["q.lora_merged.default"].read(), matrices(layer)["lora_merged.default"].read())
 
 
 def test_an_embeddings_product_lies_as_the_embedding_does() -> None:
