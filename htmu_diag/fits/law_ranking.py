@@ -19,6 +19,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from htmu_diag.arguments import RATIO, checked
 from htmu_diag.fits.checked_sample import check_gamma, checked_sample
 from htmu_diag.fits.distance import ks_of_levels
 from htmu_diag.fits.integer_search import highest
@@ -92,6 +93,7 @@ class LawRanking:
         return f"{best.label} is likeliest (KS {best.ks_distance:.3f}); AIC behind it: {behind}"
 
 
+@checked(gamma=RATIO)
 def rank_laws(values: npt.ArrayLike, gamma: float) -> LawRanking:
     """Fit every law to positive values (n,) of a matrix of aspect ratio gamma, in (0, 1].
 
