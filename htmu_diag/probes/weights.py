@@ -21,6 +21,7 @@ from htmu_diag.model.wrappers import is_sharded
 from htmu_diag.probes.base import Need, Pending, StepContext
 from htmu_diag.probes.copies import Copy, Room, copy_of
 from htmu_diag.probes.declaration import Runs
+from htmu_diag.probes.frozen import Frozen, frozen_names
 from htmu_diag.probes.listing import Listing
 from htmu_diag.probes.placement import Placement
 from htmu_diag.probes.schedule import ScheduleLike, schedule
@@ -36,7 +37,7 @@ __all__ = ["WeightsProbe"]
 
 @dataclass(frozen=True)
 class WeightsProbe:
-    """All eigenvalues of every weight matrix.
+    """All eigenvalues of every weight matrix; of one that requires no gradient once, while its bits stay the same.
 
     include, exclude: globs on clean parameter names; empty include means all (or what ``watch(include=...)`` says).
     min_side: matrices with a smaller side below it are left out. 2 by default: one eigenvalue is no spectrum.
@@ -53,6 +54,7 @@ class WeightsProbe:
     places: Placement = field(default_factory=Placement, repr=False, compare=False)
     starts: Starts = field(default_factory=Starts, repr=False, compare=False)
     turns: TopVectors = field(default_factory=TopVectors, repr=False, compare=False)
+    frozen: Frozen = field(default_factory=Frozen, init=False, repr=False, compare=False)
     listing: Listing = field(default_factory=Listing, repr=False, compare=False)
     name: str = "weights"
     needs: frozenset[Need] = frozenset({"model"})
@@ -76,13 +78,24 @@ class WeightsProbe:
             raise MeasurementError(_nothing(inventory))
         owners = shares([matrix.cost for matrix in inventory], context.share.world)
         everyone_reads = is_sharded(context.model)
+        still = frozenset() if everyone_reads else frozen_names(context.model)
+        self.frozen.begin(context.step)
         room = Room()
         for order, (matrix, owner) in enumerate(zip(inventory, owners, strict=True)):
             mine = owner == context.share.rank
+            if mine and matrix.parameter in still and self._was_measured(matrix):
+                continue
             if mine or everyone_reads:
                 work = self._captured(matrix, context.step, room)
                 if mine:
                     yield Pending(matrix.name, order, work)
+
+    def _was_measured(self, matrix: Matrix) -> bool:
+        """Whether a frozen weight has the bits that were measured; one that cannot be read says so when captured."""
+        try:
+            return self.frozen.known(matrix.name, matrix.stored())
+        except HTMUError:
+            return False
 
     def _captured(self, matrix: Matrix, step: int, room: Room) -> _Decomposition | _Failure:
         """A weight that cannot be read fails alone, when its turn comes."""

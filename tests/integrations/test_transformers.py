@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
+from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainerControl, TrainerState, TrainingArguments
 
 from htmu_diag import load_run
 from htmu_diag.integrations.transformers import SpectraTrainerCallback
@@ -49,3 +49,20 @@ def test_training_is_bit_identical_with_the_callback(tmp_path: Path) -> None:
     watched = trained(tmp_path / "one", SpectraTrainerCallback(every=1, probes=["weights", "trajectory"]), 4)
     plain = trained(tmp_path / "other", SpectraTrainerCallback(every=[]), 4)
     torch.testing.assert_close(watched, plain, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [(None, "trial-0"), ("lr=0.1, wd 2", "lr=0.1_wd_2"), ("../../up", "up"), ("a/b", "a_b"), ("..", "trial-0")],
+)
+def test_each_trial_of_a_search_has_a_folder_of_its_own(tmp_path: Path, name: str | None, folder: str) -> None:
+    callback, arguments = (
+        SpectraTrainerCallback(every=[0]),
+        TrainingArguments(str(tmp_path), report_to=[], use_cpu=True),
+    )
+    for search in (True, False):
+        state = TrainerState(is_hyper_param_search=search, trial_name=name if search else None)
+        callback.on_train_begin(arguments, state, TrainerControl(), model=torch.nn.Linear(4, 5))
+        callback.on_train_end(arguments, state, TrainerControl())
+    assert load_run(tmp_path / "htmu" / folder).steps == (0,)
+    assert load_run(tmp_path / "htmu").steps == (0,)

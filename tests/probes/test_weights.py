@@ -4,6 +4,7 @@ import torch
 
 from htmu_diag.errors import MeasurementError
 from htmu_diag.probes import Probe, Share, StepContext, WeightsProbe, registry
+from htmu_diag.probes.frozen import fingerprint
 from htmu_diag.probes.weights import shares
 
 
@@ -70,3 +71,34 @@ def test_a_model_without_matrices_says_what_it_has() -> None:
     net = torch.nn.Sequential(torch.nn.BatchNorm1d(4))
     with pytest.raises(MeasurementError, match=r"no matrix to measure.*0\.weight"):
         list(WeightsProbe().measure(StepContext(step=0, model=net)))
+
+
+def test_a_frozen_weight_is_measured_once_and_again_when_its_bits_change(net: torch.nn.Module) -> None:
+    net[0].requires_grad_(False)
+    probe, context = WeightsProbe(), StepContext(step=0, model=net)
+
+    def names(step: int) -> list[str]:
+        return [pending.name for pending in probe.capture(context.at(step))]
+
+    assert names(0) == ["0.weight", "2.weight", "3.weight"]
+    assert names(1) == names(2) == ["2.weight", "3.weight"]
+    with torch.no_grad():
+        net[0].weight.data[3, 4] += 1e-6  # nothing that a version counter sees
+    assert names(3) == ["0.weight", "2.weight", "3.weight"]
+    net[0].requires_grad_(True)
+    assert names(4) == names(5) == ["0.weight", "2.weight", "3.weight"]
+    net.requires_grad_(False)
+    assert names(6) == ["2.weight", "3.weight"]  # the first was frozen with the bits that were seen at step 3
+    assert names(7) == []
+    assert names(0) == ["0.weight", "2.weight", "3.weight"]  # another run
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.complex64])
+def test_a_fingerprint_sees_a_changed_bit_and_an_exchange(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    matrix = torch.randn(30, 40, dtype=torch.float64).to(dtype)
+    assert fingerprint(matrix) == fingerprint(matrix.clone()) == fingerprint(matrix.mT.contiguous().mT)
+    exchanged, changed = matrix.clone(), matrix.clone()
+    exchanged[[0, 1]] = exchanged[[1, 0]]
+    changed[29, 39] *= 1.01
+    assert len({fingerprint(one) for one in (matrix, exchanged, changed)}) == 3

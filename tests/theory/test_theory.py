@@ -10,6 +10,7 @@ from htmu_diag.theory import (
     bbp_threshold,
     eigenvalue_exponent,
     eigenvector_entropy,
+    estimated_exponent,
     haar_entropy,
     inverse_htmp_tail_exponent,
     population_spike,
@@ -80,3 +81,17 @@ def test_haar_entropy_is_the_mean_entropy_of_random_unit_vectors(n: int) -> None
 def test_entropy_of_a_coordinate_vector_is_zero_and_of_the_uniform_one_log_n() -> None:
     vectors = np.stack([np.eye(16)[0], np.full(16, 0.25)], axis=1)
     assert eigenvector_entropy(vectors) == pytest.approx([0.0, math.log(16)], abs=1e-12)
+
+
+def test_an_estimated_exponent_is_that_of_the_mid_point_quantiles() -> None:
+    """(i - 1/2)/n, i = 1..n: each quantile in the middle of its n-th of the mass, none at 0 or 1."""
+    seen: list[np.ndarray] = []
+
+    class Recording:
+        def ppf(self, q: np.ndarray) -> np.ndarray:
+            seen.append(q)
+            return (1 - q) ** -0.5  # alpha = 3
+
+    alpha = estimated_exponent(Recording(), 200)  # type: ignore[arg-type]
+    np.testing.assert_allclose(seen[0], (np.arange(1, 201) - 0.5) / 200, rtol=1e-15)
+    assert alpha == pytest.approx(3.0, abs=0.1)
