@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: demo test quick check gpu docs clean
+.PHONY: demo test quick check gpu mutants clean
 
 demo: .venv/.train
 	$(BIN)/python -m htmu_diag train digits_mlp
@@ -14,6 +15,11 @@ test: .venv/.dev
 # Without the tests that are marked slow.
 quick: .venv/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
+
+# Changes of one thing each, against the tests of their room: docs/mutants.md. An hour or two on two cores.
+mutants: .venv/.dev
+	$(BIN)/python -m pip install --quiet "cosmic-ray>=8.3"
+	$(BIN)/python scripts/mutants.py --count 300 --seed $(or $(SEED),0)
 
 # What only a CUDA device can show, in under nine minutes and without a network; elsewhere the tests say why they do not run.
 gpu: .venv/.dev
