@@ -62,7 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "counting": {"model"},
     "matrices": {"model"},
     "operators": {"model", "matrices"},
-    "solvers": {"matrices", "operators"},
+    "solvers": {"model", "matrices", "operators"},
     "probes": {"model", "ranks", "matrices", "operators", "solvers"},
     "storage": ANALYSIS,
     "ui": ANALYSIS,
