@@ -24,6 +24,7 @@ from htmu_diag.probes.declaration import Runs
 from htmu_diag.probes.frozen import Frozen, frozen_names
 from htmu_diag.probes.listing import Listing
 from htmu_diag.probes.placement import Placement
+from htmu_diag.probes.price import price_told
 from htmu_diag.probes.schedule import ScheduleLike, schedule
 from htmu_diag.probes.starts import Starts
 from htmu_diag.ranks.share import shares
@@ -79,6 +80,8 @@ class WeightsProbe:
         owners = shares([matrix.cost for matrix in inventory], context.share.world)
         everyone_reads = is_sharded(context.model)
         still = frozenset() if everyone_reads else frozen_names(context.model)
+        if self.frozen.step < 0 and (told := price_told(inventory)):
+            context.say(told)
         self.frozen.begin(context.step)
         room = Room()
         for order, (matrix, owner) in enumerate(zip(inventory, owners, strict=True)):
