@@ -80,7 +80,8 @@ class WeightsProbe:
         owners = shares([matrix.cost for matrix in inventory], context.share.world)
         everyone_reads = is_sharded(context.model)
         still = frozenset() if everyone_reads else frozen_names(context.model)
-        if self.frozen.step < 0 and (told := price_told(inventory)):
+        on_host = all(parameter.device.type == "cpu" for parameter in context.model.parameters())
+        if self.frozen.step < 0 and on_host and (told := price_told(inventory)):
             context.say(told)
         self.frozen.begin(context.step)
         room = Room()
