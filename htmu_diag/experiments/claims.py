@@ -16,6 +16,7 @@ from typing import Any
 
 from htmu_diag.errors import StorageError
 from htmu_diag.files import storage_errors, write_atomically
+from htmu_diag.plain_files import read_json
 from htmu_diag.storage.lock import FolderLock, FolderLocked
 
 __all__ = ["alone", "claimed", "result", "write_result"]
@@ -64,7 +65,7 @@ def result(out: Path, unit: str) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise StorageError(f"{path}: not a result ({error}); delete it, and the sweep runs that unit again") from error
     if not isinstance(content, dict) or "status" not in content:

@@ -25,6 +25,7 @@ from htmu_diag.experiments.claims import RESULTS
 from htmu_diag.experiments.work import numbers_of_run
 from htmu_diag.files import storage_errors
 from htmu_diag.fits.rank_correlation import FEWEST, RankCorrelation, rank_correlations
+from htmu_diag.plain_files import read_json
 from htmu_diag.spectrum import Floats
 from htmu_diag.storage import load_run
 
@@ -119,7 +120,7 @@ def _read(path: Path) -> Iterator[Observed]:
 
 def _from_sweep(path: Path) -> Iterator[Observed]:
     for file in sorted((path / RESULTS).glob("*.json")):
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file)
         if content["status"] == "done":
             yield Observed(file.stem, content["numbers"], content["curves"], content["values"])
 

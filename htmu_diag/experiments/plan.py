@@ -22,9 +22,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from htmu_diag.errors import ConfigError
+from htmu_diag.errors import ConfigError, InputError
+from htmu_diag.plain_files import read_text
+from htmu_diag.plain_yaml import loads_yaml
 
 __all__ = ["Arm", "Sweep", "Unit", "bundled", "load_sweep", "smaller"]
 
@@ -101,8 +101,8 @@ def load_sweep(name_or_path: str) -> Sweep:
         )
         raise ConfigError(f"{name_or_path}: no such sweep; {hint}")
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except (OSError, InputError) as error:
         raise ConfigError(f"{path}: cannot be read ({error}); pass a YAML file") from error
     return parsed(text, path.stem, path.parent)
 
@@ -110,9 +110,9 @@ def load_sweep(name_or_path: str) -> Sweep:
 def parsed(text: str, name: str, folder: Path) -> Sweep:
     """The sweep that a YAML text describes; folder: where paths in it start."""
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{name}: not valid YAML ({' '.join(str(error).split())}); mend that line") from error
+        content = loads_yaml(text)
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {error}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{name}: a sweep is a mapping with config:, command: or study:; see docs/sweeps.md")
     for key in content:

@@ -40,6 +40,8 @@ def save_checkpoint(folder: Path, state: State, config: TrainConfig) -> Path:
     }
     buffer = io.BytesIO()
     torch.save(content, buffer)
+    if folder.is_symlink():
+        raise StorageError(f"{folder}: a link, which is not written through; put a folder in its place")
     with storage_errors("write", folder):
         folder.mkdir(parents=True, exist_ok=True)
     write_atomically(path, buffer.getvalue())

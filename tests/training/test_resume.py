@@ -18,7 +18,7 @@ from torch import nn
 from htmu_diag.config import TrainConfig, load_config
 from htmu_diag.errors import ConfigError, HTMUError, StorageError
 from htmu_diag.training import train
-from htmu_diag.training.checkpoints import load_checkpoint
+from htmu_diag.training.checkpoints import load_checkpoint, save_checkpoint
 from htmu_diag.training.state import initial_state
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -177,3 +177,13 @@ def test_weights_with_flipped_bits_are_refused_by_their_checksum(
         data[:place] + bytes(b ^ 255 for b in data[place : place + 64]) + data[place + 64 :]
     )
     assert "checksum" in refused(tmp_path / "x.pt", config)
+
+
+def test_checkpoints_are_not_written_through_a_link(tmp_path: Path) -> None:
+    elsewhere, folder = tmp_path / "elsewhere", tmp_path / "run" / "checkpoints"
+    elsewhere.mkdir()
+    folder.parent.mkdir()
+    folder.symlink_to(elsewhere, target_is_directory=True)
+    with pytest.raises(StorageError, match="a link"):
+        save_checkpoint(folder, initial_state(TrainConfig()), TrainConfig())
+    assert not list(elsewhere.iterdir())
