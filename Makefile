@@ -3,8 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test quick check gpu docs clean
-.PHONY: demo test quick check gpu mutants clean
+.PHONY: demo test quick check gpu docs mutants clean
 
 demo: .venv/.train
 	$(BIN)/python -m htmu_diag train digits_mlp

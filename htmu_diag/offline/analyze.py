@@ -66,7 +66,8 @@ class Progress:
     vectors=FLAG,
     options=optional(instance("htmu_diag.Options(...)", Options)),
     step=optional(whole(0, 2**62)),
-    threads=optional(whole(1, 4096)),
+    threads=optional(whole(0, 4096)),
+    jobs=optional(whole(0, 4096)),
 )
 def analyze(
     model: torch.nn.Module | str | os.PathLike[str] | Mapping[str, Any] | torch.Tensor | npt.NDArray[Any],
