@@ -219,7 +219,7 @@ SECTIONS: dict[str, tuple[tuple[str, ...], Callable[[], Iterator[Row]]]] = {
     **{f"kappa, gamma = {gamma:g}": (KAPPA, partial(kappa_rows, gamma)) for gamma in (0.25, 0.5, 1.0)},
     "p-values": (("law", "sample", "fits", "below 0.1", "below 0.5"), p_rows),
     "p-values of HTMP": (
-        ("orientation", "gamma", "kappa", "n", "fits", "below 0.01", "below 0.1", "below 0.5"),
+        ("orientation", "kappa", "fits", "below 0.01", "below 0.1", "below 0.5"),
         htmp_rows,
     ),
     "pure noise": (
@@ -262,11 +262,11 @@ What the tables say:
   inverse Gamma 7.5 and 47.5 %) up to the choice of xmin, which makes the power-law test cautious, and small where it is
   wrong. That of the inverse Gamma holds for independent values only; eigenvalues repel each other, it hardly can reject
   theirs, and a diagnosis does not give it.
-- **p-values of HTMP** come from a table over (gamma, n, kappa) whose tail below 0.02 is a fitted one; at kappa = n, the
-  Wishart ensemble, and at weak repulsion, in both orientations.
+- **p-values of HTMP** come from a table over (gamma, n, kappa) whose tail below 0.02 is a fitted one: 6.0, 10.6 and
+  53.7 % of the model's own matrices (100 and 300 rows, kappa 3 to n) lie below 0.05, 0.1 and 0.5.
 - **Pure noise** comes out as `not_a_power_law`, with the alpha that other tools report as a success: it depends on the
   shape, from 4 to nearly 30.
-- **Matrices at initialisation**, 12 shapes with five laws of their entries, 200 draws each: how many are called more
+- **Matrices at initialisation**, 12 shapes with five laws of their entries: how many are called more
   than random-like. A matrix past bleeding-out would be called trained before it was.
 """
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from htmu_diag.analysis import Diagnosis, diagnose
-from htmu_diag.fits import fit_power_law
+from htmu_diag.fits import fit_marchenko_pastur, fit_power_law
 from htmu_diag.spectrum import Kind as Measured
 from htmu_diag.spectrum import Source, Spectrum
 from htmu_diag.theory import Phase
+from htmu_diag.theory.phases import FURTHER_LEVEL
 from tests.power.phases.kinds import DESIGN, KEPT_ASIDE, Kind, eigenvalues
 
 SHAPES = ((96, 384), (200, 200))
@@ -114,3 +115,12 @@ def test_zeros_that_the_shape_has_are_no_collapse() -> None:
     found = diagnose(Spectrum.exact(values, Source(Measured.ACTIVATIONS, "relu", (128, 384))))
     assert found.phase.phase is not Phase.RANK_COLLAPSE
     assert found.near_zero < 0.02
+
+
+def test_initialised_matrices_are_not_called_trained() -> None:
+    """What decides between noise and trained: neither a bulk far from noise nor a spike, in a hundred of each law."""
+    random_like = [kind for kind in (*DESIGN, *KEPT_ASIDE) if kind.phase is Phase.RANDOM_LIKE and not kind.debatable]
+    for kind in random_like:
+        draws = [(shape, seed) for shape in ((48, 48), (40, 160), (48, 64), (32, 400)) for seed in range(25)]
+        fits = [fit_marchenko_pastur(eigenvalues(kind, shape, seed), shape[0] / shape[1]) for shape, seed in draws]
+        assert sum(fit.p_value < FURTHER_LEVEL or fit.n_spikes > 0 for fit in fits) <= 1, kind.name
