@@ -115,11 +115,13 @@ def _draw_bulk_law(axes: Any, diagnosis: Diagnosis, edges: Floats, mass: float) 
 
 
 def _draw_likeliest(axes: Any, diagnosis: Diagnosis, edges: Floats, mass: float) -> None:
-    """The likeliest law, where that is not the HTMP law drawn already."""
+    """The likeliest law beside outliers, where that is not the HTMP law drawn already."""
     best = diagnosis.laws.best if diagnosis.laws else None
-    if best is None or (diagnosis.htmp is not None and best.name == diagnosis.htmp.family):
+    htmp = diagnosis.htmp
+    if best is None or (htmp is not None and best.name == htmp.family and htmp.reading.stands):
         return
-    label = f"likeliest: {best.label}, KS {best.ks_distance:.2f}"
+    shapes = "".join(f", {name} {value:.2g}" for name, value in best.parameters.items() if name != "scale")
+    label = f"likeliest beside 2 % outliers: {best.label}{shapes}, KS {best.ks_distance:.2f}"
     _curve(axes, edges[0], edges[-1], lambda x: mass * best.law.pdf(x), RIVAL, "-.", label)
 
 
