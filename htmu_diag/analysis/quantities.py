@@ -97,7 +97,7 @@ _ROWS = (
              "Log-likelihood of inverse HTMP minus that of HTMP; positive where the inverse orientation is likelier."),
     # which law is likeliest
     Quantity("law_best", "law", "index", 0, 5,
-             "Likeliest law by AIC: 0 MP, 1 HTMP, 2 inverse HTMP, 3 MP x lognormal, 4 Wachter, 5 Gamma.", "law"),
+             "Likeliest beside outliers: 0 MP, 1 HTMP, 2 inverse HTMP, 3 MP x lognormal, 4 Wachter, 5 Gamma.", "law"),
     Quantity("delta_aic", "dAIC", "1", 0, _INF,
              "AIC of HTMP (of kernels: inverse HTMP) less that of the likeliest law; 0 where it is that law itself.",
              "dAIC", mean="median", fitted=True),
