@@ -1,0 +1,120 @@
+"""What a user waits for besides the spectra themselves: first calls, short runs, fixed costs.
+
+    python benchmarks/felt.py [--package CHECKOUT] [--rows WORDS] [--repeats 3]
+
+Each row is a process of its own with one BLAS thread; CPU seconds of it and its children, and the wall time that a user
+stands still, medians of the repeats. Give an older checkout for the column before: the same script measures it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+COMMON = """
+import json, resource, sys, tempfile, time, warnings
+warnings.simplefilter("ignore")
+import torch
+torch.manual_seed(0)
+
+def cpu():
+    mine, others = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return mine.ru_utime + mine.ru_stime + others.ru_utime + others.ru_stime
+
+def deep():
+    layers = [layer for _ in range(40) for layer in (torch.nn.Linear(128, 128), torch.nn.Tanh())]
+    net = torch.nn.Sequential(*layers)
+    return net, torch.optim.Adam(net.parameters()), torch.randn(32, 128)
+
+def train(net, optimizer, inputs, steps):
+    began = time.perf_counter()
+    for _ in range(steps):
+        optimizer.zero_grad()
+        net(inputs).square().mean().backward()
+        optimizer.step()
+    return time.perf_counter() - began
+
+found = {}
+"""
+ROWS = {
+    "watch, imported above torch": """
+before = cpu()
+import htmu_diag
+htmu_diag.watch
+found["CPU s"] = cpu() - before
+""",
+    "analyze of 12 matrices of 128 to 384: first call, then another": """
+import htmu_diag
+net = torch.nn.Sequential(*[torch.nn.Linear(128, 128 * (1 + i % 3)) for i in range(12)])
+for name in ("first, CPU s", "warm, CPU s"):
+    before = cpu()
+    htmu_diag.analyze(net)
+    found[name] = cpu() - before
+""",
+    "40 layers of 128, every=1, 30 steps": """
+import htmu_diag
+net, optimizer, inputs = deep()
+train(net, optimizer, inputs, 5)
+found["alone, s"] = train(net, optimizer, inputs, 30)
+with tempfile.TemporaryDirectory() as folder:
+    monitor = htmu_diag.watch(net, optimizer, log_dir=folder + "/run", every=1)
+    found["watched, s"] = train(net, optimizer, inputs, 30)
+    began = time.perf_counter()
+    monitor.close()
+    found["close, s"] = time.perf_counter() - began
+    found["steps stored"] = len(htmu_diag.load_run(folder + "/run").steps)
+""",
+    "40 layers of 128, every=100, 300 steps": """
+import htmu_diag
+net, optimizer, inputs = deep()
+before = cpu()
+train(net, optimizer, inputs, 300)
+found["alone, CPU s"] = cpu() - before
+before = cpu()
+with tempfile.TemporaryDirectory() as folder:
+    monitor = htmu_diag.watch(net, optimizer, log_dir=folder + "/run", every=100)
+    train(net, optimizer, inputs, 300)
+    monitor.flush()
+    began = time.perf_counter()
+    monitor.close()
+    found["close after the last fit, s"] = time.perf_counter() - began
+    found["watched, CPU s"] = cpu() - before
+""",
+}
+
+
+def measured(package: Path, row: str, repeats: int) -> dict[str, float]:
+    """The medians of one row."""
+    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    environment = {**os.environ, **one_thread, "PYTHONPATH": str(package)}
+    found = []
+    for _ in range(repeats):
+        command = [sys.executable, "-c", COMMON + ROWS[row] + "print(json.dumps(found))"]
+        done = subprocess.run(
+            command, cwd=package, env=environment, capture_output=True, text=True, check=True, timeout=600
+        )
+        found.append(json.loads(done.stdout.splitlines()[-1]))
+    return {name: statistics.median(one[name] for one in found) for name in found[0]}
+
+
+def main() -> None:
+    """One table, a line a number."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--package", type=Path, default=Path(__file__).parents[1], help="a checkout of the package")
+    parser.add_argument("--rows", default="", help="only rows whose name holds this")
+    parser.add_argument("--repeats", type=int, default=3)
+    given = parser.parse_args()
+    print("| what | number | |\n|---|---|---|")
+    for row in ROWS:
+        if given.rows in row:
+            for name, value in measured(given.package.resolve(), row, given.repeats).items():
+                print(f"| {row} | {name} | {value:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
