@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test quick check gpu docs mutants clean
+.PHONY: demo test quick check gpu docs mutants pythons clean
 
 demo: .venv/.train
 	$(BIN)/python -m htmu_diag train digits_mlp
@@ -35,8 +35,14 @@ docs: .venv/.docs
 	$(BIN)/python scripts/docs_pages.py
 	$(BIN)/zensical build --strict --clean
 
+# Each Python from 3.10 on that is at hand: the package without torch, htmu doctor, a few tests; which are missing is said.
+pythons:
+	$(PYTHON) scripts/pythons.py
+
+# Where $(PYTHON) has a torch and a torchvision, they stay the ones that are used: nothing is downloaded for them.
 .venv/bin/python:
-	$(PYTHON) -m venv .venv
+	if $(PYTHON) -c "import torch, torchvision" 2>/dev/null; then $(PYTHON) -m venv --system-site-packages .venv; \
+	else $(PYTHON) -m venv .venv; fi
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
 # One pip command chooses torch and torchvision together: they only import as a matching pair.

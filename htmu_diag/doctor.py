@@ -22,7 +22,8 @@ __all__ = ["Finding", "findings"]
 
 State = Literal["ok", "note", "wrong"]
 NEEDED = ("numpy", "scipy", "matplotlib", "tensorboard", "safetensors", "powerlaw", "rich", "jsonargparse")
-_NAMES = {"sklearn": "scikit-learn", "curvlinops": "curvlinops-for-pytorch"}  # import name -> distribution
+# import name -> distribution
+_NAMES = {"sklearn": "scikit-learn", "curvlinops": "curvlinops-for-pytorch", "mlflow": "mlflow-skinny"}
 _PLUGIN = "htmu_diag.tensorboard_plugin.loader"
 
 

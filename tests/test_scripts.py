@@ -82,3 +82,12 @@ def test_the_sharded_job_runs_on_two_ranks(tmp_path: Path) -> None:
 def test_every_example_is_short() -> None:
     for name in ("nanogpt_loop", "finetune_lora", "gan_lightning", "fsdp2_job"):
         assert len((ROOT / "scripts" / f"{name}.py").read_text(encoding="utf-8").splitlines()) < 80
+
+
+def test_pythons_lists_this_interpreter_and_says_which_are_missing() -> None:
+    this = f"{sys.version_info.major}.{sys.version_info.minor}"
+    command = [sys.executable, str(ROOT / "scripts" / "pythons.py"), "--list", this, "3.99"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    first, last = done.stdout.splitlines()
+    assert first.startswith(f"python {this}: /")
+    assert last == "python 3.99: not at hand"
