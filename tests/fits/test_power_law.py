@@ -46,7 +46,8 @@ def test_the_bootstrap_widens_the_interval_by_the_choice_of_xmin():
 def test_the_same_seed_gives_the_same_p_value():
     values = pareto(2.5, 100)
     first = fit_power_law(values, bootstrap=40, rng=np.random.default_rng(5))
-    assert first == fit_power_law(values, bootstrap=40, rng=np.random.default_rng(5))
+    again = fit_power_law(values, bootstrap=40, rng=np.random.default_rng(5))
+    assert repr(first) == repr(again)  # from Python 3.13 on, dataclasses with a NaN in the same place are not equal
 
 
 def test_an_unknown_tail_is_refused():
