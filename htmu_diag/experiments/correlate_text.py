@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from htmu_diag.experiments.correlate import Correlations
 from htmu_diag.fits.rank_correlation import RankCorrelation
+from htmu_diag.report.text_table import TextTable
 
 __all__ = ["as_text"]
 
@@ -112,9 +113,4 @@ def _p(value: float) -> str:
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
-    ]
-    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    return "\n".join([lines[0], rule, *lines[1:]])
+    return TextTable.of(rows[0], rows[1:], left=range(len(rows[0]))).markdown(padded=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from htmu_diag.report.cells import number
 from htmu_diag.report.comparison import Comparison, Drift
 from htmu_diag.report.overview import shortest
+from htmu_diag.report.text_table import TextTable
 
 __all__ = ["compare_text"]
 
@@ -62,6 +63,4 @@ def _only(found: Comparison) -> str:
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(line[i]) for line in (heads, *rows)) for i in range(len(heads))]
-    lines = [[cell.ljust(w) for cell, w in zip(line, widths, strict=True)] for line in (heads, *rows)]
-    return "\n".join("  ".join(line).rstrip() for line in lines)
+    return TextTable.of(heads, rows, left=range(len(heads))).plain()

@@ -8,6 +8,7 @@ from typing import Any
 
 from htmu_diag.analysis.words import NO_VALUE, number
 from htmu_diag.report.overview import Overview, held, shortest
+from htmu_diag.report.text_table import TextTable
 
 __all__ = ["show_text"]
 
@@ -35,21 +36,16 @@ def show_text(shown: Overview, width: int = 100) -> str:
 def _table(rows: Sequence[Mapping[str, Any]], width: int) -> str:
     heads = ["layer", "shape", *_COLUMNS, "verdict"]
     names = shortest([str(row["name"]) for row in rows], min(_NAME, width // 3))
-    cells = [[name, f"{row['rows']} x {row['columns']}", *_numbers(row)] for name, row in zip(names, rows, strict=True)]
-    widths = [max(len(line[i]) for line in (heads, *cells)) for i in range(len(heads) - 1)]
-    lines = [_line(heads[:-1], widths, heads[-1])]
-    lines += [_line(line, widths, str(row["verdict"])) for line, row in zip(cells, rows, strict=True)]
-    return "\n".join(lines)
+    cells = [
+        [name, f"{row['rows']} x {row['columns']}", *_numbers(row), str(row["verdict"])]
+        for name, row in zip(names, rows, strict=True)
+    ]
+    return TextTable.of(heads, cells, left=(0, len(heads) - 1)).plain()
 
 
 def _reasons(rows: Sequence[Mapping[str, Any]]) -> str:
     said = [f"  {row['name']}: {row['verdict']}: {row['reason']}" for row in rows if row.get("reason")]
     return "\n".join(["why:", *said]) if said else ""
-
-
-def _line(cells: Sequence[str], widths: Sequence[int], last: str) -> str:
-    aligned = [cell.ljust(w) if i < 1 else cell.rjust(w) for i, (cell, w) in enumerate(zip(cells, widths, strict=True))]
-    return "  ".join([*aligned, last]).rstrip()
 
 
 def _numbers(row: Mapping[str, Any]) -> list[str]:

@@ -8,17 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
 from htmu_diag.analysis import Diagnosis, StepRecord
 from htmu_diag.config import TrainConfig
 from htmu_diag.files import write_atomically
 from htmu_diag.report import esd_figure, png
-from htmu_diag.safe_text import safe_text
+from htmu_diag.report.tables import cells_of
+from htmu_diag.report.terminal import progress_bar, say
 from htmu_diag.sinks.page import PAGE
 from htmu_diag.storage import load_run
-from htmu_diag.training.final_table import final_tables
 from htmu_diag.training.loop import Outcome, Progress, train
 from htmu_diag.training.objective import Scores
 
@@ -47,10 +45,8 @@ def _bar(console: Console, steps: int) -> Iterator[Callable[[Progress], None]]:
     if not console.is_terminal:
         yield _lines(console, steps)
         return
-    columns = (BarColumn(bar_width=None), MofNCompleteColumn(), TextColumn("{task.fields[scores]}"))
-    with Bar(*columns, TimeRemainingColumn(compact=True), console=console, expand=True) as bar:
-        task = bar.add_task("train", total=steps, scores="")
-        yield lambda progress: bar.update(task, completed=progress.step, scores=_scores(progress))
+    with progress_bar(console, "", steps, stays=True) as moved:
+        yield lambda progress: moved(progress.step, f"{progress.step}/{steps} {_scores(progress)}")
 
 
 def _lines(console: Console, steps: int) -> Callable[[Progress], None]:
@@ -59,7 +55,7 @@ def _lines(console: Console, steps: int) -> Callable[[Progress], None]:
     def report(progress: Progress) -> None:
         if progress.test is not None and progress.test not in shown[-1:]:
             shown.append(progress.test)
-            _print(console, f"step {progress.step}/{steps}  {_scores(progress)}")
+            say(console, f"step {progress.step}/{steps}  {_scores(progress)}")
 
     return report
 
@@ -71,14 +67,15 @@ def _scores(progress: Progress) -> str:
 
 def _show(console: Console, outcome: Outcome, out: Path) -> None:
     if outcome.record is not None and outcome.record.diagnoses:
-        for table in final_tables(outcome.record.diagnoses, console.width, f"Step {outcome.step}"):
-            console.print(table)
-        _print(console, f"picture:     {_picture(outcome.record, out)}")
+        tables = cells_of(outcome.record.diagnoses).split(console.width, fixed=("layer", "kind"))
+        for number, table in enumerate(tables):  # columns that do not fit go into further ones
+            console.print(table.drawn(None if number else f"Step {outcome.step}"))
+        say(console, f"picture:     {_picture(outcome.record, out)}")
     if outcome.test is not None:
-        _print(console, f"test:        accuracy {100 * outcome.test.accuracy:.2f} %, loss {outcome.test.loss:.4f}")
+        say(console, f"test:        accuracy {100 * outcome.test.accuracy:.2f} %, loss {outcome.test.loss:.4f}")
     if (out / PAGE).exists():
-        _print(console, f"page:        {out / PAGE}")
-    _print(console, f"curves:      tensorboard --logdir {shlex.quote(str(out))}")
+        say(console, f"page:        {out / PAGE}")
+    say(console, f"curves:      tensorboard --logdir {shlex.quote(str(out))}")
 
 
 def _picture(record: StepRecord, out: Path) -> Path:
@@ -106,11 +103,6 @@ def _largest(diagnoses: Sequence[Diagnosis]) -> list[Diagnosis]:
 
 
 def _say_interrupted(console: Console, outcome: Outcome, out: Path) -> None:
-    _print(console, f"interrupted after step {outcome.step}; saved {outcome.checkpoint}")
+    say(console, f"interrupted after step {outcome.step}; saved {outcome.checkpoint}")
     config = shlex.quote(str(out / "config.yaml"))
-    _print(console, f"continue:    htmu train {config} --out {shlex.quote(str(out))} --resume")
-
-
-def _print(console: Console, line: str) -> None:
-    """One line as it is: a path or a command is never wrapped, coloured or read as markup."""
-    console.print(safe_text(line, longest=None), soft_wrap=True, markup=False, highlight=False)
+    say(console, f"continue:    htmu train {config} --out {shlex.quote(str(out))} --resume")
