@@ -15,7 +15,7 @@ from typing import Any
 from htmu_diag.analysis import Options
 from htmu_diag.cli.arguments import Arguments
 from htmu_diag.errors import HTMUError, InputError, StorageError
-from htmu_diag.storage.shared_store import SERIES
+from htmu_diag.storage.shared_store import SERIES, goes_on
 
 __all__ = ["parser", "run"]
 
@@ -36,7 +36,7 @@ def run(arguments: Sequence[str]) -> int:
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1 and not os.path.exists(given.path):  # known before torch is imported
         raise InputError(f"{given.path}: no such file or folder; check the path")
-    if out is not None and rank == 0:  # a series goes on where it stopped
+    if out is not None and rank == 0:  # an analysis goes on where it stopped
         _refuse_occupied(out)
     try:
         return _analyse(given, out, rank, world)
@@ -92,7 +92,11 @@ def parser() -> Arguments:
     add("path", metavar="PATH", help="weights (.safetensors .pt .pth .bin .ckpt), a model's folder, a folder of steps")
     add("--include", action="append", default=[], metavar="GLOB", help="only these layers; may be given again")
     add("--exclude", action="append", default=[], metavar="GLOB", help="all but these layers; may be given again")
-    add("--out", metavar="DIR", help="a new folder for layers.csv, analysis.json, pictures; a series: a run folder too")
+    add(
+        "--out",
+        metavar="DIR",
+        help="a folder for layers.csv, analysis.json, pictures (a series: a run); after a kill it goes on",
+    )
     form = made.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="everything as JSON on stdout")
     form.add_argument("--csv", action="store_true", help="one line a matrix on stdout")
@@ -149,8 +153,9 @@ def _heads(text: str) -> bool | int:
 
 
 def _refuse_occupied(out: Path) -> None:
-    """Other folders than those of a series: what lies there is nobody's but the user's."""
+    """Other folders than those of an analysis: what lies there is nobody's but the user's."""
     if out.exists() and not out.is_dir():
         raise StorageError(f"--out: {out} is a file; name a folder")
-    if out.is_dir() and not (out / SERIES).is_file() and any(not path.name.startswith(".") for path in out.iterdir()):
+    begun = (out / SERIES).is_file() or goes_on(out)
+    if out.is_dir() and not begun and any(not path.name.startswith(".") for path in out.iterdir()):
         raise StorageError(f"--out: {out} is not empty; name another folder")

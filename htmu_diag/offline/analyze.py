@@ -6,6 +6,7 @@ are read from disk one matrix at a time and nothing of the model is changed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections import Counter
@@ -30,6 +31,7 @@ from htmu_diag.model.wrappers import is_sharded, unwrap
 from htmu_diag.nearest import answering
 from htmu_diag.offline.folders import find_series, step_of
 from htmu_diag.offline.jobs import cores, in_processes, worth
+from htmu_diag.offline.layer_folder import LayerFolder, Measuring, resumed
 from htmu_diag.offline.measure import Choices, measured
 from htmu_diag.ranks.gather import Alone, Ranks, Team
 from htmu_diag.ranks.share import shares
@@ -87,6 +89,7 @@ def analyze(
     progress: Callable[[Progress], object] | None = None,
     ranks: bool | float = False,
     jobs: int | None = 1,
+    parts: str | os.PathLike[str] | None = None,
 ) -> Analysis:
     """Measure and diagnose every weight matrix of a module, or of a checkpoint on disk.
 
@@ -109,6 +112,8 @@ def analyze(
     jobs: processes of this machine that share the matrices of a path, each with ``threads``; the numbers are the same
         to the last bit. None: as many as there are cores, where there is enough to do. A script that asks for more than
         one needs ``if __name__ == "__main__":``, since each process imports it.
+    parts: a folder in which each matrix of a checkpoint on disk is kept as soon as it is done; the same call, after a
+        kill, goes on from there. StorageError where it holds the parts of another call.
 
     Raises InputError for a path that cannot be read and for a model without any matrix. A matrix that cannot be
     decomposed is a row without numbers, with the reason, in place of an error.
@@ -126,16 +131,20 @@ def analyze(
         step = step_of(model)
     choices = Choices(options, vectors, step, threads, device)
     choices.check()
-    with _team(ranks) as team:
+    given = {"include": include, "exclude": exclude, "min_side": min_side, "conv": conv, "heads": heads, "fused": fused}
+    given |= {"like": like, "vectors": vectors, "threads": threads, "device": device}
+    with _team(ranks) as team, _kept(parts, model, choices, given) as kept:
         wanted = {"include": globs_of(include), "exclude": globs_of(exclude), "min_side": min_side}
         listing = partial(_listed, partial(_listing(model, like), **wanted, conv=conv, heads=heads, fused=fused))
         inventory = listing()
         if not len(inventory):
             raise InputError(_nothing(_name(model), inventory))
         read_all = isinstance(model, torch.nn.Module) and is_sharded(model)
+        measuring = partial(_here, inventory, choices, read_all)
         several = _jobs(jobs, inventory, choices, team) if isinstance(model, (str, os.PathLike)) else 1
-        measuring = partial(in_processes, inventory, listing, choices, several) if several > 1 else None
-        layers = _measured(inventory, choices, team, progress, read_all, measuring)
+        if several > 1:
+            measuring = partial(in_processes, inventory, listing, choices, several)
+        layers = _measured(inventory, choices, team, progress, kept, measuring)
     return Analysis(_name(model), layers, inventory.skipped, options, step)
 
 
@@ -144,8 +153,8 @@ def _measured(
     choices: Choices,
     team: Team,
     progress: Callable[[Progress], object] | None,
-    read_all: bool,
-    elsewhere: Callable[[], Iterator[tuple[int, Layer]]] | None,
+    kept: LayerFolder | None,
+    measuring: Measuring,
 ) -> tuple[Layer, ...]:
     costs = [matrix.cost for matrix in inventory]
     owners = shares(costs, team.world)
@@ -153,13 +162,17 @@ def _measured(
     expected = range(len(costs)) if team.rank == 0 else mine
     whole, spent = sum(costs[place] for place in expected), 0.0
     found: dict[int, Layer] = {}
-    own = elsewhere() if elsewhere else measured(inventory, mine, choices, read_all=read_all)
+    own = measuring(mine) if kept is None else resumed(kept, inventory, mine, choices, measuring)
     for place, layer in team.gathered(own, owners):
         found[place] = layer
         spent += costs[place]
         if progress is not None:
             progress(Progress(len(found), len(expected), layer.name, spent / whole, choices.step))
     return tuple(found[place] for place in sorted(found))
+
+
+def _here(inventory: Inventory, choices: Choices, read_all: bool, places: Sequence[int]) -> Iterator[tuple[int, Layer]]:
+    return measured(inventory, places, choices, read_all=read_all)
 
 
 def _jobs(jobs: int | None, inventory: Inventory, choices: Choices, team: Team) -> int:
@@ -173,6 +186,19 @@ def _jobs(jobs: int | None, inventory: Inventory, choices: Choices, team: Team) 
 
 def _listed(listing: Callable[[], Inventory]) -> Inventory:
     return _numbers_in_order(listing())
+
+
+def _kept(
+    parts: str | os.PathLike[str] | None, model: object, choices: Choices, given: Mapping[str, Any]
+) -> contextlib.AbstractContextManager[LayerFolder | None]:
+    if parts is None:
+        return contextlib.nullcontext()
+    if not isinstance(model, (str, os.PathLike)):
+        raise InputError("parts: only a checkpoint on disk is known again; pass its path, or leave parts out")
+    path = Path(model)
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder; check the path")
+    return LayerFolder(Path(parts), path, choices.options, given, choices.step)
 
 
 def _listing(model: object, like: torch.nn.Module | None) -> Callable[..., Inventory]:

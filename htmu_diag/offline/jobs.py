@@ -42,9 +42,12 @@ def worth(inventory: Inventory) -> bool:
     return sum(matrix.cost / _RATE + _FITS for matrix in inventory) > _WORTH
 
 
-def in_processes(inventory: Inventory, listing: Listing, choices: Choices, jobs: int) -> Iterator[tuple[int, Layer]]:
-    """(place, layer) of every matrix, as they are done. listing: gives the inventory again, in another process."""
-    waiting = groups_of(inventory, range(len(inventory)), batched=not choices.vectors)
+def in_processes(
+    inventory: Inventory, listing: Listing, choices: Choices, jobs: int, places: Sequence[int]
+) -> Iterator[tuple[int, Layer]]:
+    """(place, layer) of each of these matrices, as they are done. listing: gives the inventory again, elsewhere."""
+    groups = groups_of(inventory, places, batched=not choices.vectors)
+    waiting = [group for group in groups if group[0] in places]
     waiting.sort(key=lambda group: -sum(inventory.matrices[place].cost for place in group))
     while waiting:
         try:

@@ -18,8 +18,9 @@ from htmu_diag.analysis import Options
 from htmu_diag.arguments import PATH, checked, instance, optional
 from htmu_diag.errors import InputError
 from htmu_diag.offline.analyze import Progress, analyze
+from htmu_diag.offline.asked import files_of
 from htmu_diag.offline.folders import find_series
-from htmu_diag.offline.series_folder import Failed, SeriesFolder, files_of
+from htmu_diag.offline.series_folder import Failed, SeriesFolder
 from htmu_diag.report.analysis import Analysis
 
 __all__ = ["analyze_series"]

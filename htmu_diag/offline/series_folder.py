@@ -11,23 +11,22 @@ A part is written last: with it a checkpoint is done. A checkpoint whose files c
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from htmu_diag._version import __version__
 from htmu_diag.analysis import Options, Reading
-from htmu_diag.errors import InputError, StorageError
+from htmu_diag.errors import InputError
 from htmu_diag.files import own_folder, write_atomically
+from htmu_diag.offline.asked import asked, files_of, newest_of, require_same
 from htmu_diag.plain_files import read_json
 from htmu_diag.report.analysis import Analysis, Layer
 from htmu_diag.sinks import TensorBoardSink
 from htmu_diag.skipped import Skipped
 from htmu_diag.storage import run_info
 from htmu_diag.storage.lock import alone
-from htmu_diag.storage.shared_store import SERIES, SharedStore
+from htmu_diag.storage.shared_store import SharedStore
 
 __all__ = ["Failed", "SeriesFolder"]
 
@@ -52,11 +51,11 @@ class SeriesFolder:
     def __init__(self, folder: Path, checkpoints: Path, options: Options, choices: Mapping[str, Any]) -> None:
         self._options = options
         self._info = run_info({"checkpoints": str(checkpoints)}, options=asdict(options))
-        asked = _asked(checkpoints, options, choices)
-        self._store = SharedStore(folder, self._info, asked)
+        wanted = asked(checkpoints, options, choices)
+        self._store = SharedStore(folder, self._info, wanted)
         self._folder = self._store.directory
         try:
-            self._agree(asked)
+            require_same(self._folder, wanted)
         except OSError:
             self._store.close()
             raise
@@ -68,14 +67,14 @@ class SeriesFolder:
     def is_done(self, step: int, path: Path) -> bool:
         """Whether the checkpoint as it lies there was analysed."""
         part = self._part(step)
-        return part is not None and part["files"] == _files(path)[0] and self._store.has(step)
+        return part is not None and part["files"] == files_of(path) and self._store.has(step)
 
     def keep(self, step: int, path: Path, found: Analysis | Failed, files: Any) -> None:
         """Write what was found. files: of the checkpoint, as they were before it was read."""
         diagnoses = found.diagnoses if isinstance(found, Analysis) else ()
         events = [found.reason] if isinstance(found, Failed) else [f"{x.name}: {x.reason}" for x in found.unusable]
         spectra, readings = [d.spectrum for d in diagnoses], [Reading.of(d) for d in diagnoses]
-        self._store.write(step, spectra, readings, self._options, wall_time=_files(path)[1], events=events)
+        self._store.write(step, spectra, readings, self._options, wall_time=newest_of(path), events=events)
         own_folder(self._folder / PARTS)
         write_atomically(self._part_path(step), json.dumps({"files": files, **_content(found)}).encode())
 
@@ -118,16 +117,6 @@ class SeriesFolder:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _agree(self, asked: Mapping[str, Any]) -> None:
-        there = _plain_json(self._folder / SERIES)
-        different = [name for name, value in asked.items() if there.get(name) != value]
-        if different:
-            said = ", ".join(f"{name} {_short(there.get(name))} and not {_short(asked[name])}" for name in different)
-            raise StorageError(
-                f"{self._folder} holds an analysis with {said}; give its own choices to go on with it, "
-                "or name another folder"
-            )
-
     def _part_path(self, step: int) -> Path:
         return self._folder / PARTS / f"{step:012d}.json"
 
@@ -140,33 +129,6 @@ class SeriesFolder:
         return part if isinstance(part, dict) and {"files", "failed"} <= part.keys() else None
 
 
-def _plain_json(path: Path) -> dict[str, Any]:
-    """Empty where it is no mapping. Raises StorageError where it cannot be read."""
-    try:
-        content = read_json(path)
-    except (OSError, InputError) as error:
-        raise StorageError(f"{path}: cannot be read ({error}); name another folder") from error
-    return content if isinstance(content, dict) else {}
-
-
-def files_of(path: Path) -> Any:
-    """What tells whether a checkpoint changed: number, bytes and newest time of its files."""
-    return _files(path)[0]
-
-
-def _files(path: Path) -> tuple[list[int], float]:
-    paths = [path] if not path.is_dir() else [Path(at) / name for at, _, names in os.walk(path) for name in names]
-    found = [p.stat() for p in paths]
-    newest = max((s.st_mtime_ns for s in found), default=0)
-    return [len(found), sum(s.st_size for s in found), newest], newest / 1e9
-
-
-def _asked(checkpoints: Path, options: Options, choices: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything that the numbers depend on, as plain values."""
-    plain = {"checkpoints": os.path.realpath(checkpoints), "version": __version__, **choices, **asdict(options)}
-    return json.loads(json.dumps(plain, default=lambda value: type(value).__qualname__))  # type: ignore[no-any-return]
-
-
 def _content(found: Analysis | Failed) -> dict[str, Any]:
     if isinstance(found, Failed):
         return {"failed": found.reason}
@@ -175,7 +137,3 @@ def _content(found: Analysis | Failed) -> dict[str, Any]:
         for x in found.layers
     ]
     return {"failed": "", "model": found.model, "layers": layers, "skipped": [asdict(skip) for skip in found.skipped]}
-
-
-def _short(value: Any) -> str:
-    return "nothing" if value in (None, "", []) else str(value)

@@ -1,4 +1,4 @@
-"""An analysis as a person sees it: a bar on stderr, the result on stdout, and files where they were asked for.
+"""An analysis as it is asked for on the command line: computed with a bar on stderr, then handed to writers.
 
 stdout holds the result and nothing else, so that JSON and CSV can be piped; what is said beside it goes to stderr.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,17 +17,19 @@ from rich.console import Console
 
 from htmu_diag.errors import InputError, StorageError
 from htmu_diag.offline.analyze import Progress, analyze
-from htmu_diag.offline.bar import progress_bar
 from htmu_diag.offline.folders import CheckpointSeries, find_series
 from htmu_diag.offline.series import analyze_series
-from htmu_diag.offline.texts import describe, say, show_layers, show_steps
-from htmu_diag.report.analysis import Analysis, Names
-from htmu_diag.report.export import as_content, csv_text, json_text, write_pictures, write_text
+from htmu_diag.report.analysis import Names
+from htmu_diag.report.content import Content, StepsContent, content_of
+from htmu_diag.report.terminal import progress_bar, say
+from htmu_diag.report.writers import write_data, write_folder, write_terminal
 from htmu_diag.storage.lock import alone
+from htmu_diag.storage.shared_store import LAYERS, goes_on
 
 __all__ = ["Form", "Request", "run_analysis"]
 
 Form = Literal["table", "json", "csv"]
+_LONGEST = 36  # characters of a layer's name beside the bar: its end, where layers differ
 
 
 @dataclass(frozen=True)
@@ -45,71 +48,48 @@ class Request:
 
 
 def run_analysis(request: Request) -> None:
-    """Analyse, show and write. Raises HTMUError for what cannot be read or written, or has no usable matrix."""
+    """Analyse, write and show. Raises HTMUError for what cannot be read or written, or has no usable matrix."""
     stderr = Console(stderr=True, quiet=not request.writes)
     series = find_series(request.path)
-    if series is None:
-        _one(request, stderr)
-    else:
-        _through_time(request, series, stderr)
-
-
-def _one(request: Request, stderr: Console) -> None:
-    """One model: a row a matrix."""
-    if request.out is not None and request.out.is_dir() and any(request.out.iterdir()):
-        raise StorageError(f"--out: {request.out} is not empty; name another folder")
-    with progress_bar(stderr, "matrices") as report:
-        analysis = analyze(request.path, progress=report, **request.choices)
-    if not request.writes:
+    content = _one(request, stderr) if series is None else _through_time(request, series, stderr)
+    if not request.writes or content is None:
         return
-    content = as_content(analysis, request.names)
-    _write_files(request, content, content["layers"], analysis, stderr)
-    if request.form == "table":
-        stdout = Console()
-        show_layers(stdout, analysis)
-        for line in describe(analysis):
-            say(stdout, line, wrap=True)
+    if request.out is not None:
+        with alone(request.out) if series else nullcontext():  # other commands may write the same
+            _write_folder(content, request.out, stderr)
+    if request.form != "table":
+        write_data(content, request.form, sys.stdout)
     else:
-        _print_data(request, content, content["layers"])
-    if not analysis.diagnoses:
-        first = analysis.unusable[0].reason
-        raise InputError(f"{analysis.model}: none of {len(analysis.layers)} matrices is usable; {first}")
+        stdout = Console()
+        write_terminal(content, stdout)
+        if series:
+            _say_where_curves_are(request, stdout, stderr)
+    if not content.shown.diagnoses and series is None:
+        first, all_of_them = content.shown.unusable[0].reason, len(content.shown.layers)
+        raise InputError(f"{content.shown.model}: none of {all_of_them} matrices is usable; {first}")
 
 
-def _through_time(request: Request, series: CheckpointSeries, stderr: Console) -> None:
-    """A training: a row a step."""
+def _one(request: Request, stderr: Console) -> Content:
+    if request.out is not None and request.writes:
+        _refuse_foreign(request.out)
+    with _bar(stderr, "matrices") as report:
+        analysis = analyze(request.path, progress=report, parts=request.out, **request.choices)
+    return content_of(analysis, request.names)
+
+
+def _refuse_foreign(out: Path) -> None:
+    """A folder with anything but what such an analysis left there, whichever of its ranks was first."""
+    if out.is_dir() and not goes_on(out) and any(path.name != LAYERS for path in out.iterdir()):
+        raise StorageError(f"--out: {out} is not empty; name another folder")
+
+
+def _through_time(request: Request, series: CheckpointSeries, stderr: Console) -> Content | None:
     if series.beside:
         say(stderr, f"left out, no step in the name: {', '.join(series.beside)}")
-    kept = _followed(request, series, stderr)
-    if not request.writes or kept.last is None:
-        return
-    content = {"checkpoints": str(series.folder), "steps": kept.contents}
-    rows = [{"step": one["step"], **row} for one in kept.contents for row in one["layers"]]
-    with alone(request.out) if request.out else nullcontext():  # other commands may write the same
-        _write_files(request, content, rows, kept.last, stderr)
-    if request.form != "table":
-        _print_data(request, content, rows)
-        return
-    stdout = Console()
-    show_steps(stdout, [one["step"] for one in kept.contents], kept.summaries)
-    if request.out:
-        say(stdout, f"curves:      tensorboard --logdir {shlex.quote(str(request.out))}")
-    else:
-        say(stderr, "for curves in TensorBoard add --out DIR")
-
-
-@dataclass
-class _Kept:
-    """What is kept of each step: plain values; spectra and fits of the last one only."""
-
-    contents: list[dict[str, Any]] = field(default_factory=list)
-    summaries: list[dict[str, float]] = field(default_factory=list)
-    last: Analysis | None = None
-
-
-def _followed(request: Request, series: CheckpointSeries, stderr: Console) -> _Kept:
-    kept = _Kept()
-    with progress_bar(stderr, "checkpoints", len(series.steps)) as report:
+    if request.out is not None and goes_on(request.out):
+        raise StorageError(f"--out: {request.out} holds the analysis of one checkpoint; name another folder")
+    content = StepsContent(str(series.folder), request.names)
+    with _bar(stderr, "checkpoints", len(series.steps)) as report:
         for analysis in analyze_series(
             series.folder,
             log_dir=request.out,
@@ -117,25 +97,34 @@ def _followed(request: Request, series: CheckpointSeries, stderr: Console) -> _K
             progress=report,
             **request.choices,
         ):
-            kept.contents.append(as_content(analysis, request.names))
-            kept.summaries.append(analysis.summary())
-            kept.last = analysis
-    return kept
+            content.add(analysis)
+    return content.whole()
 
 
-def _print_data(request: Request, content: dict[str, Any], rows: list[dict[str, Any]]) -> None:
-    sys.stdout.write(json_text(content) if request.form == "json" else csv_text(rows))
+@contextmanager
+def _bar(console: Console, what: str, pieces: int = 1) -> Iterator[Callable[[Progress], None]]:
+    """A bar over pieces of work (checkpoints), filled within each by its share of the arithmetic."""
+    begun: list[int | None] = []
+    with progress_bar(console, what, pieces) as moved:
+
+        def report(progress: Progress) -> None:
+            if progress.step not in begun:
+                begun.append(progress.step)
+            step = f"step {progress.step} " if pieces > 1 else ""
+            where = f"{step}{progress.done}/{progress.total} {progress.name[-_LONGEST:]}"
+            moved(len(begun) - 1 + progress.share, where)
+
+        yield report
 
 
-def _write_files(
-    request: Request, content: dict[str, Any], rows: list[dict[str, Any]], shown: Analysis, stderr: Console
-) -> None:
-    """layers.csv, analysis.json, and esd/ with a picture of every matrix."""
-    if request.out is None:
-        return
-    write_text(request.out / "layers.csv", csv_text(rows))
-    write_text(request.out / "analysis.json", json_text(content))
-    with progress_bar(stderr, "pictures") as report:
-        total = len(shown.layers)
-        write_pictures(shown, request.out / "esd", lambda i, name: report(Progress(i, total, name, i / total)))
-    say(stderr, f"written:     {request.out}{'/' if request.out.name else ''} (layers.csv, analysis.json, esd/)")
+def _write_folder(content: Content, out: Path, stderr: Console) -> None:
+    with progress_bar(stderr, "pictures", len(content.shown.layers)) as drawn:
+        write_folder(content, out, drawn)
+    say(stderr, f"written:     {out}{'/' if out.name else ''} (layers.csv, analysis.json, esd/)")
+
+
+def _say_where_curves_are(request: Request, stdout: Console, stderr: Console) -> None:
+    if request.out:
+        say(stdout, f"curves:      tensorboard --logdir {shlex.quote(str(request.out))}")
+    else:
+        say(stderr, "for curves in TensorBoard add --out DIR")

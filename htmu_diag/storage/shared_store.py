@@ -25,13 +25,19 @@ from htmu_diag.storage.segments import RECORDS, Segment, record_name
 from htmu_diag.storage.stored_numbers import StoredNumbers
 from htmu_diag.storage.stored_record import StoredRecord
 
-__all__ = ["SERIES", "SharedStore"]
+__all__ = ["LAYERS", "SERIES", "SharedStore", "goes_on"]
 
 SERIES = "series.json"  # in such a folder: what it holds
+LAYERS = ".layers"  # in the folder of one model's analysis: such a folder, with matrices for steps
 
 CLAIMS = ".claims"
 _OPENING_SECONDS = 5.0  # another process that opens the folder holds it alone for milliseconds
 _POLL_SECONDS = 0.05
+
+
+def goes_on(folder: Path) -> bool:
+    """Whether it holds an analysis of one model that was begun: the same command goes on with it."""
+    return (folder / LAYERS / SERIES).is_file()
 
 
 class SharedStore:

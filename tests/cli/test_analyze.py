@@ -98,9 +98,12 @@ def test_out_gets_the_tables_and_a_picture_of_every_usable_matrix(
     assert json.loads((out / "analysis.json").read_text())["model"] == str(model)
     assert sorted(path.name for path in (out / "esd").iterdir()) == ["000-fc1.weight.png", "002-fc3.weight.png"]
     assert str(out) in said
-    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    assert "is not empty" in refusal([str(model), "--out", str(out)], capsys)
-    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file() and path.name != ".lock"}
+    assert "with bootstrap 0 and not 100" in refusal([str(model), "--out", str(out)], capsys)
+    assert {path: path.read_bytes() for path in before} == before
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").touch()
+    assert "is not empty" in refusal([str(model), "--out", str(tmp_path / "mine")], capsys)
 
 
 def bad_files(folder: Path) -> dict[str, str]:

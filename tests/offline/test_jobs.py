@@ -61,7 +61,7 @@ def deadly() -> Inventory:
 @pytest.mark.slow
 def test_a_process_that_is_ended_costs_the_matrix_that_it_was_at() -> None:
     choices = Choices(Options(tail_only=True))
-    found = dict(in_processes(deadly(), deadly, choices, 2))
+    found = dict(in_processes(deadly(), deadly, choices, 2, range(len(deadly()))))
     assert sorted(found) == [0, 1, 2]
     assert "out of memory" in found[1].reason
     inventory = deadly()
