@@ -21,7 +21,7 @@ from htmu_diag.monitor.opening import nearby, opening
 from htmu_diag.monitor.plan import Plan
 from htmu_diag.probes import StepContext
 from htmu_diag.recording.place import Place
-from htmu_diag.report.narrow_table import narrow_table
+from htmu_diag.report.tables import narrow_table
 from htmu_diag.safe_text import one_line, safe_text
 from htmu_diag.sinks.page import PAGE
 
