@@ -5,7 +5,7 @@ Slow: processes of their own, trainings, or many draws; `make quick` leaves them
 
 import pytest
 
-from htmu_diag.monitor import notices
+from htmu_diag.voice import notices
 
 SLOW = (
     "golden/test_killed_run.py",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
 from htmu_diag.errors import ConfigError
 
-__all__ = ["at_least", "require"]
+__all__ = ["at_least", "intervals", "require"]
 
 
 def at_least(section: str, key: str, value: float, least: int) -> None:
@@ -17,3 +19,9 @@ def at_least(section: str, key: str, value: float, least: int) -> None:
 def require(holds: bool, key: str, value: object, rule: str) -> None:
     if not holds:
         raise ConfigError(f"{key} is {value}; it must be {rule}")
+
+
+def intervals(every: Any) -> Iterator[tuple[str, int]]:
+    """The numbers of steps in a cadence, by their keys."""
+    named = {f"every.{probe}": when for probe, when in every.items()} if isinstance(every, dict) else {"every": every}
+    return ((name, when) for name, when in named.items() if isinstance(when, int))

@@ -7,12 +7,11 @@ Ranges are checked when a value is built, so a bad number is refused before a fo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from htmu_diag.analysis.options import Options
-from htmu_diag.config.ranges import at_least, require
+from htmu_diag.config.ranges import at_least, intervals, require
 from htmu_diag.errors import ConfigError
 from htmu_diag.nearest import did_you_mean
 
@@ -187,7 +186,7 @@ class MonitorConfig:
         self.diagnosis()
         at_least("monitor", "batch", self.batch, 1)
         at_least("monitor", "bootstrap", self.bootstrap, 0)
-        for name, interval in _intervals(self.every):
+        for name, interval in intervals(self.every):
             at_least("monitor", name, interval, 1)
         require(0 <= self.budget < 1, "monitor.budget", self.budget, "in [0, 1)")
 
@@ -244,9 +243,3 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for key, least in (("steps", 1), ("evaluate_every", 1), ("log_every", 1), ("seed", 0), ("threads", 0)):
             at_least("", key, getattr(self, key), least)
-
-
-def _intervals(every: Cadence) -> Iterator[tuple[str, int]]:
-    """The numbers of steps in a cadence, by their keys."""
-    named = {f"every.{probe}": when for probe, when in every.items()} if isinstance(every, dict) else {"every": every}
-    return ((name, when) for name, when in named.items() if isinstance(when, int))

@@ -17,9 +17,7 @@ from htmu_diag.counting.counter import StepCounter
 from htmu_diag.errors import InputError
 from htmu_diag.monitor.at_exit import AtExit
 from htmu_diag.monitor.measuring import Measuring
-from htmu_diag.monitor.notices import Notices
 from htmu_diag.monitor.plan import Plan
-from htmu_diag.monitor.voice import Voice
 from htmu_diag.probes import Budget, StepContext
 from htmu_diag.probes.copies import own
 from htmu_diag.probes.temperature import Temperature
@@ -27,6 +25,8 @@ from htmu_diag.ranks.team import Team
 from htmu_diag.recording.complaints import Complaints
 from htmu_diag.recording.recorder import Recorder
 from htmu_diag.recording.worker import Worker, places
+from htmu_diag.voice.notices import Notices
+from htmu_diag.voice.voice import Voice
 
 __all__ = ["Monitor"]
 

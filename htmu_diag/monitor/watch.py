@@ -17,7 +17,6 @@ from htmu_diag.model.wrappers import unwrap
 from htmu_diag.monitor.assembly import run_content, team_of
 from htmu_diag.monitor.monitor import Monitor
 from htmu_diag.monitor.plan import Cadence, Plan, ProbeLike
-from htmu_diag.monitor.voice import Voice
 from htmu_diag.monitor.watched import as_batch, check_model, one_model
 from htmu_diag.nearest import answering
 from htmu_diag.operators.batches import Reduction
@@ -34,6 +33,7 @@ from htmu_diag.sinks import Sink, TensorBoardSink
 from htmu_diag.sinks.chosen import SinkLike
 from htmu_diag.storage.run_folder import OnExists
 from htmu_diag.undisturbed import undisturbed
+from htmu_diag.voice.voice import Voice
 
 __all__ = ["watch"]
 
@@ -166,7 +166,7 @@ def watch(
         warnings.warn(f"htmu_diag: {place.remark}", RuntimeWarning, stacklevel=4)
         recorder.note(start_step, [place.remark], time.time())
     voice = Voice(place.folder, speaks=verbose and place.writes, stored=store is not None, curves=_draws(given))
-    voice.begin(context, plan, place)
+    voice.begin(context, plan.entries, place)
     return Monitor(
         context,
         plan,

@@ -69,7 +69,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": ANALYSIS | {"storage", "ui"},
     "sinks": ANALYSIS | {"storage", "ui", "report"},
     "recording": ANALYSIS | MEASURE | {"storage", "report", "sinks"},
-    "monitor": ANALYSIS | MEASURE | {"counting", "storage", "report", "sinks", "recording"},
+    "voice": ANALYSIS | MEASURE | {"counting", "storage", "report", "sinks", "recording"},
+    "monitor": ANALYSIS | MEASURE | {"counting", "voice", "storage", "report", "sinks", "recording"},
     "model_analysis": {"offline"},  # the former name
     "offline": ANALYSIS | MEASURE | {"storage", "report", "sinks", "recording"},
     "config": ANALYSIS,

@@ -21,9 +21,9 @@ import htmu_diag
 from htmu_diag.analysis import Options
 from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.integrations.distributed import all_ranks, alone
-from htmu_diag.monitor import notices
 from htmu_diag.probes import CurvatureProbe, Need, Pending, StepContext
 from htmu_diag.spectrum import Spectrum
+from htmu_diag.voice import notices
 from tests.forked import start
 from tests.monitor.helpers import StubProbe, spectrum
 

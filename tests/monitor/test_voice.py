@@ -15,8 +15,8 @@ import torch
 import htmu_diag
 from htmu_diag.analysis import Options
 from htmu_diag.monitor import Monitor
-from htmu_diag.monitor.voice import Voice
 from htmu_diag.sinks import PageSink
+from htmu_diag.voice.voice import Voice
 
 CHEAP: dict[str, Any] = {"options": Options(bootstrap=0), "usual_sinks": False}
 

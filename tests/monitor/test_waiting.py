@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import htmu_diag
-from htmu_diag.monitor import notices
 from htmu_diag.probes import Pending, StepContext
+from htmu_diag.voice import notices
 from tests.monitor.helpers import StubProbe, Task, spectrum
 
 

@@ -9,13 +9,13 @@ import pytest
 
 import htmu_diag
 from htmu_diag.analysis import Diagnoser, Diagnosis, diagnose
-from htmu_diag.monitor import notices
 from htmu_diag.ranks.team import Found
 from htmu_diag.recording import backlog
 from htmu_diag.recording.backlog import Held
 from htmu_diag.recording.worker import SHORT, Worker
 from htmu_diag.sinks import MemorySink
 from htmu_diag.storage import Store
+from htmu_diag.voice import notices
 from tests.monitor.helpers import Task, spectrum
 
 STEPS = 20

@@ -17,13 +17,12 @@ from pathlib import Path
 from rich.console import Console
 
 from htmu_diag.analysis import Diagnosis, StepRecord
-from htmu_diag.monitor.opening import nearby, opening
-from htmu_diag.monitor.plan import Plan
 from htmu_diag.probes import StepContext
 from htmu_diag.recording.place import Place
 from htmu_diag.report.tables import narrow_table
 from htmu_diag.safe_text import one_line, safe_text
 from htmu_diag.sinks.page import PAGE
+from htmu_diag.voice.opening import Entries, nearby, opening
 
 __all__ = ["Voice"]
 
@@ -50,10 +49,10 @@ class Voice:
         self._folder, self._speaks, self._stored, self._curves = folder, speaks, stored, curves
         self._moment = moment
 
-    def begin(self, context: StepContext, plan: Plan, place: Place) -> None:
+    def begin(self, context: StepContext, entries: Entries, place: Place) -> None:
         """What is measured, when, what is left out and why, and where to look."""
         if self._speaks:
-            self._say(opening(context, plan, place, stored=self._stored, curves=self._curves))
+            self._say(opening(context, entries, place, stored=self._stored, curves=self._curves))
 
     @contextlib.contextmanager
     def during(self, what: str) -> Iterator[None]:

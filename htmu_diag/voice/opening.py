@@ -7,21 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from htmu_diag.errors import HTMUError
-from htmu_diag.monitor.plan import Plan
 from htmu_diag.probes import Every, Logarithmic, Probe, Schedule, StepContext, Steps, WeightsProbe
 from htmu_diag.recording.place import Place
 from htmu_diag.skipped import Skipped
 
-__all__ = ["nearby", "opening"]
+__all__ = ["Entries", "nearby", "opening"]
 
+Entries = Sequence[tuple[Probe, Schedule]]  # what is measured, and when
 _REASONS = 3  # of tensors that are left out; more are in `htmu_diag.matrices`
 
 
-def opening(context: StepContext, plan: Plan, place: Place, *, stored: bool = True, curves: bool = True) -> str:
+def opening(context: StepContext, entries: Entries, place: Place, *, stored: bool = True, curves: bool = True) -> str:
     """One sentence of plain words. stored: whether anything can be written. curves: whether TensorBoard gets any."""
     where = _where(place, stored, curves)
     measured, left_out = [], ""
-    for probe, schedule in plan.entries:
+    for probe, schedule in entries:
         what = probe.name
         if isinstance(probe, WeightsProbe):
             what, left_out = _weights(probe, context)
