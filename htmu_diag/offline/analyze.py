@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -33,6 +32,7 @@ from htmu_diag.offline.folders import find_series, step_of
 from htmu_diag.offline.jobs import cores, in_processes, worth
 from htmu_diag.offline.layer_folder import LayerFolder, Measuring, resumed
 from htmu_diag.offline.measure import Choices, measured
+from htmu_diag.offline.order import numbers_in_order
 from htmu_diag.ranks.gather import Alone, Ranks, Team
 from htmu_diag.ranks.share import shares
 from htmu_diag.report.analysis import Analysis, Layer
@@ -185,7 +185,7 @@ def _jobs(jobs: int | None, inventory: Inventory, choices: Choices, team: Team) 
 
 
 def _listed(listing: Callable[[], Inventory]) -> Inventory:
-    return _numbers_in_order(listing())
+    return numbers_in_order(listing())
 
 
 def _kept(
@@ -223,20 +223,6 @@ def _refuse_series(path: Path) -> None:
         f"{path}: checkpoints of a training, steps {first} to {last}; pass one of them, "
         "or all of them to offline.analyze_series (htmu analyze does)"
     )
-
-
-def _numbers_in_order(inventory: Inventory) -> Inventory:
-    """Files often list names as sorted text, layer 10 before layer 2: such a list is sorted by its numbers."""
-    names = list(inventory.names)
-    if names != sorted(names):
-        return inventory
-    return replace(inventory, matrices=tuple(sorted(inventory, key=lambda matrix: _number_key(matrix.name))))
-
-
-def _number_key(name: str) -> list[tuple[int, int, str]]:
-    """Text and numbers of a name in turn, each compared with its own kind; numbers by length first, however long."""
-    parts = re.split(r"(\d+)", name)
-    return [(1, len(part.lstrip("0")), part.lstrip("0")) if part.isdecimal() else (0, 0, part) for part in parts]
 
 
 def _team(ranks: bool | float) -> Team:

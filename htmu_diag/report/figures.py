@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from htmu_diag.analysis import Diagnosis
-from htmu_diag.arguments import checked, either, having, instance, several, whole
+from htmu_diag.arguments import checked, either, having, several, whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +25,7 @@ _BELOW, _BELOW_ONE_OF_MANY = 1.05, 1.5
 
 
 @checked(
-    diagnoses=either(instance("a diagnosis", Diagnosis), several("a list of them", "fitted")),
+    diagnoses=either(having("a diagnosis", "fitted"), several("a list of them", "fitted")),
     columns=whole(1),
 )
 def esd_figure(diagnoses: Diagnosis | Sequence[Diagnosis], *, title: str = "", columns: int = 3) -> Figure:

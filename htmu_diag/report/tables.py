@@ -25,6 +25,7 @@ def cells_of(diagnoses: Sequence[Diagnosis]) -> TextTable:
     words = [place for place, column in enumerate(shown) if not column.numeric]
     return TextTable.of([column.heading for column in shown], rows, words)
 
+
 _DIAGNOSES = several("a list of diagnoses", "source", "numbers")
 
 
