@@ -28,6 +28,7 @@ from htmu_diag.operators.graph_memory import KeptGraphs, graph_bytes
 from htmu_diag.operators.memory import available_bytes
 from htmu_diag.operators.normaliser import Tally, counts, reduction_of
 from htmu_diag.operators.sample_function import Output, pick_output
+from htmu_diag.operators.vectors import flat, pieces_of
 
 __all__ = ["LossFn", "ModelOperator", "Reuse"]
 
@@ -154,7 +155,7 @@ class ModelOperator(abc.ABC):
                 found = torch.autograd.grad(
                     self._loss(batch), self.parameters, allow_unused=True, materialize_grads=True
                 )
-            total.add_(self._flat(found), alpha=batch.weight)
+            total.add_(flat(found), alpha=batch.weight)
         return total
 
     def tally(self) -> Tally:
@@ -204,7 +205,7 @@ class ModelOperator(abc.ABC):
             if graph is None:
                 graph = self._graph(index, batch)
             with self.stage.working():
-                return self._flat(self._product(graph, pieces))
+                return flat(self._product(graph, pieces))
 
     def _graph(self, index: int, batch: Batch) -> Any:
         with self.stage.working(self.seed + index):
@@ -245,10 +246,4 @@ class ModelOperator(abc.ABC):
             return loss
 
     def _pieces(self, vector: torch.Tensor) -> Tensors:
-        if vector.shape != (self.shape[0],):
-            raise InputError(f"an operator of shape {self.shape} takes vectors ({self.shape[0]},), got {vector.shape}")
-        parts = torch.split(vector.to(self.dtype), [p.numel() for p in self.parameters])
-        return tuple(part.view_as(p) for part, p in zip(parts, self.parameters, strict=True))
-
-    def _flat(self, pieces: Tensors) -> torch.Tensor:
-        return torch.cat([piece.detach().reshape(-1) for piece in pieces])
+        return pieces_of(vector, self.parameters, self.dtype)
