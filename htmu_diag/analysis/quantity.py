@@ -24,7 +24,7 @@ class Quantity:
     meaning: one sentence. heading: the column of the printed table, empty where it has none.
     mean: how layers are averaged into a curve of the model, "" where they are not. fitted: whether it comes from a fit,
         whose averages leave small spectra out. brief: its heading where a step is one row, "" where it is not shown.
-    overview: whether it has a chart of all layers. of_weights: whether weight matrices have it.
+    of_weights: whether weight matrices have it.
 
     Raises InputError for a name that is no lower-case word, an empty range or an unknown average.
     """
@@ -39,7 +39,6 @@ class Quantity:
     mean: Average = ""
     fitted: bool = False
     brief: str = ""
-    overview: bool = False
     of_weights: bool = True
 
     def __post_init__(self) -> None:
