@@ -18,29 +18,21 @@ from benchmarks.common import machine, table
 from htmu_diag import load_run
 from htmu_diag.analysis import Diagnosis, diagnose
 from htmu_diag.analysis.hold import held
-from htmu_diag.report import esd_figure, png
 from htmu_diag.spectrum import Kind as Measured
 from htmu_diag.spectrum import Source, Spectrum
 from htmu_diag.theory import Phase
+from tests.gallery import write_phases
 from tests.power.phases.kinds import DESIGN, KEPT_ASIDE, Kind, eigenvalues
 
 DOCS = Path(__file__).parents[1] / "docs"
 SHAPES = ((64, 256), (128, 512), (200, 200), (256, 512), (96, 384), (160, 160), (300, 600))
 SEEDS = range(1000, 1004)
 PHASES = [phase for phase in Phase if phase is not Phase.UNDETERMINED]
-PICTURED = {
-    Phase.RANDOM_LIKE: "gaussian",
-    Phase.BLEEDING_OUT: "three directions, 1.8 to 2.3",
-    Phase.BULK_AND_SPIKES: "nine directions, 3 to 20",
-    Phase.BULK_DECAY: "lognormal population, 0.5",
-    Phase.HEAVY_TAILED: "Pareto population, 2",
-    Phase.RANK_COLLAPSE: "rank 0.7, noise 1e-4",
-}
 Verdicts = dict[Kind, list[Phase]]
 
 
 def main(runs: Sequence[str]) -> None:
-    pictures()
+    write_phases()
     for name, kinds in (("made on", DESIGN), ("kept aside", KEPT_ASIDE)):
         found = {kind: verdicts(kind) for kind in kinds}
         put(name, f"{rates(found)}\n\n{confusion(found)}\n\n{each_kind(found)}")
@@ -123,14 +115,6 @@ def _series(path: str) -> Iterator[list[str]]:
 def _returns(shown: Sequence[str]) -> int:
     """Changes to a verdict that was shown before."""
     return sum(b != a and b in shown[:i] for i, (a, b) in enumerate(itertools.pairwise(shown), 1))
-
-
-def pictures() -> None:
-    """One for each phase: docs/phase_<name>.png."""
-    for phase, name in PICTURED.items():
-        kind = next(kind for kind in DESIGN if kind.name == name)
-        figure = esd_figure(diagnosed(kind, (256, 512), SEEDS[0]))
-        (DOCS / f"phase_{phase.value.replace('+', '_and_').replace('-', '_')}.png").write_bytes(png(figure))
 
 
 def put(name: str, text: str) -> None:

@@ -1,22 +1,28 @@
-"""python -m tests.gallery: the pictures of the ideas, docs/gallery/*.png. `test_gallery` sees that they are these.
+"""python -m tests.gallery: the pictures of the ideas and of the phases. `test_gallery` sees that they are these.
 
 Each function draws one picture from fixed seeds. A picture carries a summary of what is drawn (`drawn`), so that it
-can be told from another one by its data.
+can be told from another one by its data. The ideas are docs/gallery/*.png, the phases docs/phase_*.png.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from htmu_diag.analysis import diagnose
 from htmu_diag.fits import fit_power_law
 from htmu_diag.laws import HTMP, MarchenkoPastur
 from htmu_diag.laws.ensembles import beta_laguerre, spiked, wishart
+from htmu_diag.report import esd_figure
+from htmu_diag.spectrum import Kind, Source, Spectrum
+from htmu_diag.theory import Phase
+from tests.power.phases.kinds import DESIGN, eigenvalues
 
 FOLDER = Path(__file__).parents[1] / "docs" / "gallery"
 KEY = "htmu:drawn"
@@ -103,7 +109,27 @@ def kappa() -> Figure:
     return figure
 
 
+def phase(made_as: str) -> Figure:
+    """One matrix of a kind whose phase is known, with its fits and its verdict, as the report draws them."""
+    kind = next(kind for kind in DESIGN if kind.name == made_as)
+    shape = (256, 512)
+    values = eigenvalues(kind, shape, seed=1000)
+    return esd_figure(diagnose(Spectrum.exact(values, Source(Kind.WEIGHTS, kind.name, shape))))
+
+
 GALLERY: dict[str, Callable[[], Figure]] = {one.__name__: one for one in (esd, noise, alpha, repulsion, kappa)}
+PICTURED = {
+    Phase.RANDOM_LIKE: "gaussian",
+    Phase.BLEEDING_OUT: "three directions, 1.8 to 2.3",
+    Phase.BULK_AND_SPIKES: "nine directions, 3 to 20",
+    Phase.BULK_DECAY: "lognormal population, 0.5",
+    Phase.HEAVY_TAILED: "Pareto population, 2",
+    Phase.RANK_COLLAPSE: "rank 0.7, noise 1e-4",
+}
+PHASES: dict[str, Callable[[], Figure]] = {
+    f"phase_{one.value.replace('+', '_and_').replace('-', '_')}": partial(phase, made_as)
+    for one, made_as in PICTURED.items()
+}
 
 
 def drawn(figure: Figure) -> list[list[float]]:
@@ -116,11 +142,15 @@ def drawn(figure: Figure) -> list[list[float]]:
     return rows
 
 
-def write(folder: Path = FOLDER) -> None:
+def write(pictures: dict[str, Callable[[], Figure]], folder: Path, dpi: int) -> None:
     folder.mkdir(exist_ok=True)
-    for name, draw in GALLERY.items():
+    for name, draw in pictures.items():
         figure = draw()
-        figure.savefig(folder / f"{name}.png", dpi=110, metadata={KEY: json.dumps(drawn(figure)), "Software": None})
+        figure.savefig(folder / f"{name}.png", dpi=dpi, metadata={KEY: json.dumps(drawn(figure)), "Software": None})
+
+
+def write_phases() -> None:
+    write(PHASES, FOLDER.parent, dpi=100)
 
 
 def _panels(count: int) -> tuple[Figure, list[Any]]:
@@ -142,9 +172,12 @@ def _ratios(values: Any) -> Any:
 
 def _summary(x: Any, y: Any) -> list[float]:
     kept = np.isfinite(x) & np.isfinite(y)
+    if not kept.any():  # an entry of the legend
+        return [0.0] * 5
     numbers = (kept.sum(), x[kept].mean(), x[kept].std(), y[kept].mean(), y[kept].std())
     return [float(f"{number:.6g}") for number in numbers]
 
 
 if __name__ == "__main__":
-    write()
+    write(GALLERY, FOLDER, dpi=110)
+    write_phases()
