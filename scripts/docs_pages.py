@@ -1,7 +1,8 @@
 """python scripts/docs_pages.py: gather the pages of the documentation in .site/pages, for `make docs`.
 
 The pages lie there as they lie in the repository, so that links between them hold in both. Two are made here: the
-commands, from their parsers, and the Python interface, from the names in ``__all__``.
+commands, from their parsers, and the Python interface, from the names in ``__all__``. The decisions, one file to write
+in, are a page for each room to read.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import contextlib
 import importlib
 import io
+import re
 import shutil
 from pathlib import Path
 
@@ -68,6 +70,17 @@ def interface_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def decisions(text: str) -> dict[str, str]:
+    """Name -> page: one for each heading of docs/decisions.md, and ``decisions``, which lists them."""
+    head, *rooms = re.split(r"^## ", text, flags=re.MULTILINE)
+    names = [room.partition("\n")[0].strip() for room in rooms]
+    pages = {f"decisions-{name}": f"# Decisions: {room}" for name, room in zip(names, rooms, strict=True)}
+    listed = [
+        f"- [{name}](decisions-{name}.md), {len(room.split()):,} words" for name, room in zip(names, rooms, strict=True)
+    ]
+    return {"decisions": head + "\n".join(listed) + "\n", **pages}
+
+
 def gather(pages: Path = PAGES) -> None:
     """Write all pages anew."""
     shutil.rmtree(pages, ignore_errors=True)
@@ -75,6 +88,8 @@ def gather(pages: Path = PAGES) -> None:
     for name in ALONE:
         (pages / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, pages / name)
+    for name, text in decisions((ROOT / "docs" / "decisions.md").read_text(encoding="utf-8")).items():
+        (pages / "docs" / f"{name}.md").write_text(text, encoding="utf-8")
     reference = pages / "docs" / "reference"
     reference.mkdir()
     (reference / "cli.md").write_text(commands_page(), encoding="utf-8")

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md"))])
 SCRIPT = runpy.run_path(str(ROOT / "scripts" / "docs_pages.py"))
 SPELT_OUT = ("probes", "sinks", "how-to", "tutorials/fine-tuning")  # pages whose examples need nothing of the reader
-LONG = {"decisions", "calibration"}  # to look things up in
+LONG = {"decisions"}  # a page for each room in the site
 LINK = re.compile(r"\]\((?!https?:)([^)\s]+)\)")
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
@@ -48,6 +48,17 @@ def test_a_link_leads_to_a_page_and_a_heading_of_it(page: Path) -> None:
 def test_a_page_is_read_in_ten_minutes(page: Path) -> None:
     prose = re.sub(r"^\|.*$", "", text_of(page), flags=re.MULTILINE)
     assert len(prose.split()) < 2000
+
+
+def test_the_decisions_are_read_room_by_room_and_nothing_is_lost() -> None:
+    whole = (ROOT / "docs/decisions.md").read_text(encoding="utf-8")
+    pages = SCRIPT["decisions"](whole)
+    index = pages.pop("decisions")
+    assert re.findall(r"\]\((decisions-[\w ]+)\.md\)", index) == list(pages)
+    assert max(len(page.split()) for page in pages.values()) < 2000
+    assert len(pages) == len(re.findall("^## ", whole, flags=re.MULTILINE)) > 20
+    rejoined = "".join(page.replace("# Decisions: ", "## ", 1) for page in pages.values())
+    assert whole.endswith(rejoined)
 
 
 def test_every_page_has_its_place_in_the_site() -> None:
