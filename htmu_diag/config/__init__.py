@@ -1,6 +1,6 @@
 """Typed YAML configurations."""
 
-from htmu_diag.config.bundled import bundled
+from htmu_diag.config.bundled import bundled, bundled_path
 from htmu_diag.config.load import as_dict, config_parser, differences, keys, load_config, to_yaml, used
 from htmu_diag.config.overrides import joined
 from htmu_diag.config.schema import (
@@ -22,6 +22,7 @@ __all__ = [
     "TrainConfig",
     "as_dict",
     "bundled",
+    "bundled_path",
     "config_parser",
     "differences",
     "joined",

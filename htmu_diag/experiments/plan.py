@@ -1,7 +1,7 @@
 """What a sweep is: a YAML file in, a list of named units out, each one run with its own settings and seed.
 
 title: ...            claim: ...            control: ...            (words, for the page)
-config: a training configuration (a mapping, or a path beside this file)
+config: a training configuration (a mapping, a path beside this file, or the name of one that comes with the package)
   or command: a script's command line with {out}, {seed} and {keys} of the grid in it
   or study: the name of one of our own (htmu_diag.experiments.studies)
 set: {key: value}     for every run

@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from htmu_diag.config import TrainConfig, load_config
+from htmu_diag.config import TrainConfig, bundled_path, load_config
 from htmu_diag.errors import ConfigError, HTMUError, InputError
 from htmu_diag.experiments.plan import Sweep, Unit
 from htmu_diag.files import write_atomically
@@ -77,7 +77,11 @@ def write_base(sweep: Sweep, out: Path) -> None:
 
 
 def _base_path(sweep: Sweep, out: Path) -> Path:
-    return sweep.folder / sweep.base if isinstance(sweep.base, str) else out / "base.yaml"
+    """The file beside the sweep; where there is none, the configuration of that name that comes with the package."""
+    if not isinstance(sweep.base, str):
+        return out / "base.yaml"
+    beside = sweep.folder / sweep.base
+    return beside if beside.is_file() else bundled_path(sweep.base) or beside
 
 
 @lru_cache(maxsize=8)

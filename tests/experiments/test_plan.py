@@ -1,10 +1,11 @@
 """A YAML file in, named units out."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from htmu_diag.config import keys, load_config
+from htmu_diag.config import bundled_path, keys, load_config
 from htmu_diag.errors import ConfigError
 from htmu_diag.experiments.expect import judge
 from htmu_diag.experiments.plan import bundled, load_sweep, parsed
@@ -71,3 +72,15 @@ def test_every_bundled_sweep_is_complete_and_its_settings_are_accepted(name: str
 def test_a_sweep_that_is_not_there_is_met_with_the_nearest_name() -> None:
     with pytest.raises(ConfigError, match="did you mean 'temperature'"):
         load_sweep("temperatur")
+
+
+def test_a_configuration_is_a_file_beside_the_sweep_or_the_shipped_one_of_that_name(tmp_path: Path) -> None:
+    sweep = parsed("config: digits_mlp\nset: {steps: 7}", "mine", tmp_path)
+    check_configs(sweep, tmp_path)
+    shipped = bundled_path("digits_mlp")
+    assert shipped is not None
+    assert config_of(sweep, sweep.units[0], tmp_path) == load_config(shipped, ["--steps=7", "--seed=0"])
+    (tmp_path / "digits_mlp").write_text("model: {widths: [31]}")
+    assert config_of(sweep, sweep.units[0], tmp_path).model.widths == (31,)
+    with pytest.raises(ConfigError, match="did you mean 'digits_mlp'"):
+        check_configs(parsed("config: digits_mpl", "mine", tmp_path), tmp_path)
