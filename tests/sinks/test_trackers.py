@@ -14,10 +14,12 @@ import torch
 
 from htmu_diag import watch
 from htmu_diag.analysis import StepRecord
+from htmu_diag.config import load_config
 from htmu_diag.errors import InputError
 from htmu_diag.sinks import LoggerSink, MLflowSink, TrackioSink, WandbSink
 from htmu_diag.sinks.chosen import chosen_sinks
 from htmu_diag.sinks.trackers import unseen_by_wandb
+from htmu_diag.training import train as training
 from tests.sinks.wandb_files import read_runs
 
 Make = Callable[..., StepRecord]
@@ -165,6 +167,20 @@ def test_mlflow_takes_late_records_into_the_active_run(mlflow: Any, record: Make
     assert steps_of(mlflow, own.info.run_id, "loss") == list(STEPS)
     assert steps_of(mlflow, own.info.run_id, TAG) == [*LATE, 9]
     assert steps_of(mlflow, own.info.run_id, "htmu/loss") == [*LATE, 9]
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_file_names_a_tracker_beside_tensorboard(mlflow: Any, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "{model: {name: mlp, widths: [24]}, data: {name: noise, samples: 64}, device: cpu, steps: 2, "
+        "evaluate_every: 1, monitor: {every: 1, bootstrap: 0, sinks: [tensorboard, mlflow]}}"
+    )
+    with mlflow.start_run() as own:
+        training(load_config(path, []), tmp_path / "run")
+    assert steps_of(mlflow, own.info.run_id, "htmu/test/loss") == [0, 1, 2]
+    assert steps_of(mlflow, own.info.run_id, "weights_stable_rank/fc1.weight") == [0, 1, 2]
+    assert len(list((tmp_path / "run").glob("events.*"))) == 1
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
