@@ -105,7 +105,7 @@ def test_a_resumed_run_supersedes_the_steps_it_repeats(task: Task, tmp_path: Pat
     assert htmu_diag.load_run(tmp_path).steps == (0, 2, 4)
 
 
-def test_a_slow_worker_holds_the_training_back_and_loses_nothing(task: Task, tmp_path: Path) -> None:
+def test_a_slow_sink_neither_holds_the_training_back_nor_loses_anything(task: Task, tmp_path: Path) -> None:
     class SlowSink(MemorySink):
         def write(self, record: htmu_diag.analysis.StepRecord) -> None:  # type: ignore[name-defined]
             time.sleep(0.05)
@@ -117,7 +117,7 @@ def test_a_slow_worker_holds_the_training_back_and_loses_nothing(task: Task, tmp
             task.train(1)
             ahead.append(step + 1 - len(sink.records))
     assert [record.step for record in sink.records] == list(range(13))
-    assert max(ahead) <= 3
+    assert max(ahead) > 3  # what waits for the sink is in the store
 
 
 def test_a_watched_model_can_be_pickled_copied_and_saved(task: Task, tmp_path: Path) -> None:

@@ -67,7 +67,8 @@ def test_a_notebook_is_interrupted_run_again_killed_and_resumed(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     with kernel(tmp_path) as notebook:
-        assert notebook.run(SETUP) == notebook.run(WATCH) == ""
+        assert notebook.run(SETUP) == ""
+        assert notebook.run(WATCH).startswith("htmu_diag: measuring weights of 2 matrices every 2 steps; into run")
         assert "KeyboardInterrupt" in notebook.run(ENDLESS, interrupt_at="20")
         refused = notebook.run(WATCH)
         assert "another monitor or store of this same process" in refused

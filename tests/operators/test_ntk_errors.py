@@ -125,5 +125,5 @@ def test_a_parameter_that_only_late_samples_reach_is_refused_not_dropped() -> No
 
 
 def test_an_unknown_mode_is_refused() -> None:
-    with pytest.raises(InputError, match="must be 'trace'"):
+    with pytest.raises(InputError, match="outputs = 'sum' cannot be taken; pass 'trace'"):
         empirical_ntk(mlp(), torch.randn(3, 4), outputs="sum")  # type: ignore[arg-type]
