@@ -6,7 +6,6 @@ Under ``torchrun`` the matrices are shared among the ranks, and rank 0 shows the
 from __future__ import annotations
 
 import argparse
-import datetime
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -50,18 +49,14 @@ def _analyse(given: argparse.Namespace, out: Path | None, rank: int, world: int)
     from htmu_diag.offline.session import Form, Request, run_analysis  # imports torch: arguments are checked
 
     if world > 1:
-        _join_job(given.limit)
+        from htmu_diag.ranks.job import join
+
+        join(given.limit)
     form: Form = "json" if given.json else "csv" if given.csv else "table"
     ranks = given.limit if world > 1 else False
     request = Request(given.path, form, given.names, out, {**_choices(given), "ranks": ranks}, writes=rank == 0)
     run_analysis(request)
     return 0
-
-
-def _join_job(limit: float) -> None:
-    import torch.distributed as dist
-
-    dist.init_process_group("gloo", timeout=datetime.timedelta(seconds=limit))
 
 
 def _choices(given: argparse.Namespace) -> dict[str, Any]:

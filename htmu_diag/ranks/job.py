@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import torch.distributed as dist
 from torch.distributed.distributed_c10d import PrefixStore, Store, _get_default_store
+from torch.distributed.rendezvous import rendezvous
 
 from htmu_diag.ranks.share import Share
 
-__all__ = ["Job", "receive", "send"]
+__all__ = ["Job", "join", "receive", "send"]
 
 PIECE = 2**20  # bytes of one value in the store
 
@@ -32,8 +34,7 @@ class Job:
         self._store: Any = (
             _get_default_store()
         )  # destroy_process_group() would end the server while values are on their way
-        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-        self._prefix = f"htmu_diag/{name}/{attempt}/{count}"
+        self._prefix = f"htmu_diag/{name}/{_attempt()}/{count}"
 
     def connection(self) -> Store:
         """One more, for a thread of its own."""
@@ -42,6 +43,18 @@ class Job:
     def close(self) -> None:
         """The server may end as far as this process is concerned."""
         self._store = None
+
+
+def join(limit: float) -> None:
+    """Begin the job that the environment describes, gloo its backend. limit: seconds to wait for the other ranks.
+
+    gloo, too, leaves its addresses in the store: without keys of its own a restarted rank may call on one that is gone.
+    """
+    timeout = timedelta(seconds=limit)
+    store, rank, world = next(rendezvous("env://", timeout=timeout))
+    store.set_timeout(timeout)
+    own = PrefixStore(f"htmu_diag/job/{_attempt()}", store)
+    dist.init_process_group("gloo", store=own, rank=rank, world_size=world, timeout=timeout)
 
 
 def send(store: Store, key: str, value: bytes) -> None:
@@ -55,6 +68,10 @@ def send(store: Store, key: str, value: bytes) -> None:
 def receive(store: Store, key: str) -> bytes:
     """Take the value of a key that is there; it is gone afterwards."""
     return b"".join(_pieces(store, key))
+
+
+def _attempt() -> str:
+    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
 
 
 def _pieces(store: Store, key: str) -> Iterator[bytes]:

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 import torch.distributed as dist
+from torch.distributed.distributed_c10d import _get_default_store
 
 from htmu_diag.errors import MeasurementError
 from htmu_diag.ranks import gather
-from htmu_diag.ranks.job import PIECE, Job, receive, send
+from htmu_diag.ranks.job import PIECE, Job, join, receive, send
 
 
 @pytest.fixture
@@ -49,3 +50,18 @@ def test_a_restarted_analysis_does_not_die_of_the_error_of_the_attempt_before(mo
         send(Job("analyze", 0).connection(), "item/1", b"\x80\x04N.")  # the pickle of None
         ranks.world = 2
         assert list(ranks.gathered([], owners=[0, 1])) == [(1, None)]
+
+
+def test_each_attempt_joins_a_job_without_the_addresses_of_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # torchrun's, which outlives attempts
+    environment = {"RANK": 0, "WORLD_SIZE": 1, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": agent.port}
+    for name, value in {**environment, "TORCHELASTIC_USE_AGENT_STORE": True}.items():
+        monkeypatch.setenv(name, str(value))
+    found = []
+    for attempt in ("0", "0", "1"):
+        monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", attempt)
+        join(10.0)
+        found.append(_get_default_store().check(["address"]))
+        _get_default_store().set("address", "of a rank that is gone")
+        dist.destroy_process_group()
+    assert found == [False, True, False]
