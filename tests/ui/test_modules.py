@@ -129,7 +129,10 @@ def test_a_long_name_keeps_what_tells_blocks_and_roles_apart(js: Run) -> None:
     names = [f"blocks.{b}.attention.{part}.weight" for b in (0, 2) for part in ("query", "value")]
     short = js("names.map((n) => shortened(n, 26))", names=names)
     assert len(set(short)) == 4
-    assert all(len(text) == 26 and text.startswith("blocks.") for text in short)
+    assert all(len(text) <= 26 and f"{b}." in text for text, b in zip(short, (0, 0, 2, 2), strict=True))
+    deep = [f"model.decoder.layers.{b}.self_attention_projection.part.weight" for b in range(40)]
+    assert len(set(js("names.map((n) => shortened(n, 14))", names=deep))) == 40
+    assert all(len(text) <= 14 for text in js("names.map((n) => shortened(n, 14))", names=deep))
     assert js("shortened('fc1', 26)") == "fc1"
 
 
@@ -177,6 +180,7 @@ def sentence(js: Run, **numbers: float | str) -> str:
             {"bulk_p": 0.001, "spikes": 3.0, "phase": 3.0},
             "The bulk is not noise (p 0.001); 3 spikes above it, the largest at 1.2 times",
         ),
+        ({"spikes": math.nan}, "The bulk is Marchenko-Pastur noise (p 0.4). "),
         ({}, "Power-law tail: α 2.5 [2, 3] from 40 values, noise of this shape would give 4.8."),
         ({"alpha_high": 5.0}, "The tail is what noise gives: α 2.5 [2, 5]"),
         ({"tail_status": "not_a_power_law"}, "A power-law tail is ruled out, p 0.6 (α 2.5"),

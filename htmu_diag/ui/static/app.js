@@ -10,7 +10,7 @@ import { HistoryView } from "./history.js";
 import { PathView } from "./path.js";
 import { PredictionView } from "./prediction.js";
 import { SpectrumView, twoSided } from "./spectrum.js";
-import { State } from "./state.js";
+import { DEFAULTS, State } from "./state.js";
 import { TableView } from "./table.js";
 import { Kept } from "./wire.js";
 import { controls } from "./controls.js";
@@ -129,7 +129,7 @@ class App {
     const kinds = Object.keys(outline.kinds);
     const chosen = this.state.get("kind");
     const kind = kinds.includes(chosen) ? chosen : kinds[0];
-    const missing = wanted && outline.name !== wanted ? `The run "${wanted}" is not here; this is "${outline.name}".` : chosen !== kind ? `This run has no spectra of kind "${chosen}"; these are "${kind}". Add the probe to watch(probes=[...]).` : "";
+    const missing = wanted && outline.name !== wanted ? `The run "${wanted}" is not here; this is "${outline.name}".` : chosen !== kind && chosen !== DEFAULTS.kind ? `This run has no spectra of kind "${chosen}"; these are "${kind}". Add the probe to watch(probes=[...]).` : "";
     const [frame, events, curve] = await Promise.all([this.frame(outline, kind), this.source.events(outline.name), this.loss(outline)]);
     const layer = Math.max(frame.layerIndex(this.state.get("layer")), 0);
     const name = frame.names[layer];
@@ -272,7 +272,7 @@ function notes(density, at, step, numbers, now) {
   const said = [];
   if (density.steps[at] !== step) said.push(`Drawn: step ${density.steps[at]}; TensorBoard kept no spectrum nearer to step ${step}.`);
   if (density.method === "quadrature") said.push("These are the nodes of a quadrature rule, with their weights: not eigenvalues.");
-  if (numbers.dimension < 30) said.push(`Only ${number(numbers.dimension)} eigenvalues: too few to fit a tail.`);
+  if (numbers.dimension < 30 && Number.isNaN(numbers.alpha)) said.push(`Only ${number(numbers.dimension)} eigenvalues: too few to fit a tail.`);
   if (now.other && !now.other.density) said.push("The other run has no such layer.");
   return said.join(" ");
 }

@@ -40,8 +40,11 @@ export function pretty(symbol) {
 /** "1 layer", "3 layers". */
 export const count = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 
-/** A long name without its middle: blocks differ at its start, roles at its end. */
-export function shortened(name, room) {
+/** A long name without its middle: blocks differ by the first number, roles at the end. What stands before the number goes first. */
+export function shortened(long, room) {
+  if (long.length <= room) return long;
+  const block = long.search(/(?<=\.)\d+\./);
+  const name = block < 0 ? long : `…${long.slice(block)}`;
   if (name.length <= room) return name;
   const start = Math.floor((room - 1) / 3);
   return `${name.slice(0, start)}…${name.slice(name.length - Math.max(room - 1 - start, 1))}`;

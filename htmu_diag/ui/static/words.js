@@ -66,7 +66,7 @@ export function predictionSentence(shares, median) {
   if (shares.layers === 0) return "No layer has both a measured and a predicted exponent at this step.";
   const inverse = shares.compared ? `; the inverse law is likelier for ${shares.inverse} of ${shares.compared}` : "";
   const noise = `the value of pure noise lies inside for ${shares.noise} of them`;
-  const said = `${shares.predicted} of ${count(shares.layers, "layer")} have the prediction inside their 95 % interval; ${noise}; median difference ${number(median(shares.differences))}${inverse}.`;
+  const said = `${shares.predicted} of ${count(shares.layers, "layer")} ${shares.layers === 1 ? "has" : "have"} the prediction inside their 95 % interval; ${noise}; median difference ${number(median(shares.differences))}${inverse}.`;
   const missed = shares.missed ? ` HTMP does not describe the spectra of ${shares.missed} of them (grey): a prediction from it means nothing there.` : "";
   return `${said}${shares.noise >= shares.predicted ? " The prediction does no better than noise here." : ""}${missed}`;
 }
@@ -86,6 +86,7 @@ function bulk(get, words) {
   const isNoise = judged >= 0 && judged < 5 ? judged <= 2 : p >= words.levels.noise;
   const noise = isNoise ? "The bulk is Marchenko-Pastur noise" : "The bulk is not noise";
   const ratio = get("lambda_max") / get("bulk_edge");
+  if (Number.isNaN(spikes)) return `${noise} (p ${number(p)}).`; // no count was made: none is said
   const above = spikes > 0 ? `${count(spikes, "spike")} above it, the largest at ${number(ratio)} times the edge` : "no spikes";
   return `${noise} (p ${number(p)}); ${above}.`;
 }
