@@ -1,10 +1,10 @@
 """What the Spectra page costs: event files, server, first request, a frame of scrubbing, the page without a server.
 
-    python -m benchmarks.dashboard [--quick]
+    python -m benchmarks.dashboard [--quick] [--default]
 
 Two synthetic logs in the format of the sink, 50 layers x 500 steps and 400 x 100 (--quick: 10 x 50): the default, and
-with every number as a scalar of its own. Server: CPU time and resident memory of TensorBoard and its data server after
-loading, with both loaders; "data MB" is the data server alone (the Python loader has none of its own). Tab: from the
+with every number as a scalar of its own (--default leaves the second out; it takes most of the time). Server: CPU time
+and resident memory of TensorBoard and its data server after loading, with both loaders; "data MB" is the data server alone (the Python loader has none of its own). Tab: from the
 address to the drawn page, TensorBoard's shell included. Frame: one move of the slider, everything redrawn. Chromium.
 """
 
@@ -36,20 +36,23 @@ FRAMES = 60
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
-    sizes = [(10, 50)] if parser.parse_args().quick else [(50, 500), (400, 100)]
+    parser.add_argument("--default", action="store_true")
+    arguments = parser.parse_args()
+    sizes = [(10, 50)] if arguments.quick else [(50, 500), (400, 100)]
+    ways = ("few",) if arguments.default else ("few", "all")
     rows: list[list[object]] = []
     for layers, steps in sizes:
         with tempfile.TemporaryDirectory() as root:
-            rows += _rows(Path(root), layers, steps)
+            rows += _rows(Path(root), layers, steps, ways)
     columns = ["log", "loader", "file MB", "write ms a step", "load CPU s", "server MB", "data MB"]
     columns += ["1 quantity ms", "a layer ms", "tab s"]
     note = f"Matrices of {SIDE} x {2 * SIDE}; times of requests are the fastest of five."
     publish("The Spectra page: files, server, requests", [*columns, "frame ms", "page MB"], rows, note)
 
 
-def _rows(root: Path, layers: int, steps: int) -> list[list[object]]:
+def _rows(root: Path, layers: int, steps: int, ways: tuple[str, ...]) -> list[list[object]]:
     rows: list[list[object]] = []
-    for how in ("few", "all"):
+    for how in ways:
         folder = root / how / "run"
         cost = _write(folder, layers, steps, how)
         size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
