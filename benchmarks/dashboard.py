@@ -4,8 +4,9 @@
 
 Two synthetic logs in the format of the sink, 50 layers x 500 steps and 400 x 100 (--quick: 10 x 50): the default, and
 with every number as a scalar of its own (--default leaves the second out; it takes most of the time). Server: CPU time
-and resident memory of TensorBoard and its data server after loading, with both loaders; "data MB" is the data server alone (the Python loader has none of its own). Tab: from the
-address to the drawn page, TensorBoard's shell included. Frame: one move of the slider, everything redrawn. Chromium.
+and resident memory of TensorBoard and its data server after loading, with both loaders; "data MB" is the data server
+alone (the Python loader has none of its own). Tab: from the address to the drawn page, TensorBoard's shell included.
+Frame: one move of the slider, everything redrawn. Chromium.
 """
 
 from __future__ import annotations
