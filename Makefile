@@ -39,9 +39,13 @@ docs: .venv/.docs
 pythons:
 	$(PYTHON) scripts/pythons.py
 
-# Where $(PYTHON) has a torch and a torchvision, they stay the ones that are used: nothing is downloaded for them.
+# Where $(PYTHON) has a torch and a torchvision, they stay the ones that are used: nothing is downloaded for them. An
+# environment made out of another one does not see that one's packages; a .pth file shows them to it.
+TORCH_S := import pathlib, torch, torchvision; print(pathlib.Path(torch.__file__).parents[1])
 .venv/bin/python:
 	if $(PYTHON) -c "import torch, torchvision" 2>/dev/null; then $(PYTHON) -m venv --system-site-packages .venv; \
+	$(BIN)/python -c "import torch, torchvision" 2>/dev/null || $(PYTHON) -c "$(TORCH_S)" \
+	> "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/torch_that_was_there.pth"; \
 	else $(PYTHON) -m venv .venv; fi
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
