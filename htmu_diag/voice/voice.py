@@ -66,6 +66,8 @@ class Voice:
             yield
         finally:
             timer.cancel()
+            if timer.ident is not None:  # it was started
+                timer.join(1.0)
 
     def end(self, records: Sequence[StepRecord], measured: int, step: int) -> None:
         """The verdicts of the newest record that has some, and the paths."""

@@ -12,7 +12,8 @@ from htmu_diag import load_run
 KILLS = 30
 
 # The nursery imports torch once and forks a training for each kill. A training writes a checkpoint at every fifth step,
-# and tells through a pipe which steps are stored and shown; these must be there after the kill, and at most one more.
+# and tells through a pipe which steps are stored and shown; these must be there after the kill. Others may be: they are
+# stored and not yet shown.
 NURSERY = """
 import os, random, signal, sys, tempfile, time, warnings
 import torch
@@ -102,7 +103,6 @@ for kill in range(kills):
     if opened:
         run = htmu_diag.load_run(killed)
         assert stored <= set(run.steps), (stored - set(run.steps), acknowledged)
-        assert len(set(run.steps) - stored) <= 1, (set(run.steps) - stored, acknowledged)
         assert all(len(run.spectra(s)) == 2 + 2 * (s % 3 == 0) + (s % 4 == 0) for s in run.steps[-4:])
         stored, reached = set(run.steps), max(reached, *run.steps, 0)
 print(opened, reached)

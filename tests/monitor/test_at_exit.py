@@ -19,6 +19,8 @@ from tests.monitor.helpers import Task
 TRAINING = """
 import signal, sys
 import htmu_diag
+from htmu_diag.recording import worker
+worker.SHORT = float("inf")  # on a busy machine too: two places, which is what a kill may cost
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and pass that on
 from htmu_diag.sinks import MemorySink
 from tests.monitor.helpers import Task
