@@ -51,6 +51,11 @@ class Reading:
         """Why, in a sentence; empty where a spectrum has no phases."""
         return self.texts.get("reason", "")
 
+    @property
+    def prediction_stands(self) -> bool:
+        """False where the law behind the prediction is known not to describe the spectrum, as `Diagnosis` says it."""
+        return self.texts.get("htmp_status") != "does_not_describe"
+
     def metrics(self) -> dict[str, float]:
         """Finite numbers by tag (``weights_alpha/fc1.weight``), as `Diagnosis.metrics`."""
         kind, name = self.source.kind.value, self.source.name

@@ -2,7 +2,8 @@
 
 A fit to the ten eigenvalues of a last layer has a standard error larger than its estimate; one such layer would
 move the mean of a small model more than training does. Averages of fitted numbers are therefore taken over spectra with
-at least `FEWEST` eigenvalues; their own curves show the others.
+at least `FEWEST` eigenvalues; their own curves show the others. A prediction of a law that does not describe its
+spectrum predicts nothing, so the mean prediction leaves it out; how many layers a mean is over stands beside it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ def summarize(diagnoses: Sequence[Diagnosis | Reading]) -> dict[str, float]:
 
     Medians, sums and counts say so as well: ``_kappa_median``, ``_spikes_sum``, ``_layers_count`` (how many spectra),
     ``_alpha_layers_count`` (how many of them the averages of fitted numbers are over),
+    ``_alpha_predicted_layers_count`` (how many the mean prediction is over: those that the fitted law describes),
     and ``_phase_<phase>_count`` for each phase, zeros included, of kinds that have phases.
     """
     summary: dict[str, float] = {}
@@ -49,6 +51,8 @@ def _of_one_kind(members: Sequence[Diagnosis | Reading]) -> dict[str, float]:
             numbers[row.summary] = float(_AVERAGES[row.mean](values))
     numbers["layers_count"] = float(len(members))
     numbers["alpha_layers_count"] = float(len(_finite(members, "alpha")))
+    if any(np.isfinite(d.numbers.get("alpha_predicted", np.nan)) for d in members):
+        numbers["alpha_predicted_layers_count"] = float(len(_finite(members, "alpha_predicted")))
     phases = Counter(d.verdict for d in members)
     names = [phase.value for phase in Phase if phase is not Phase.UNDETERMINED]
     known = names if any(phases[name] for name in names) else []
@@ -57,5 +61,8 @@ def _of_one_kind(members: Sequence[Diagnosis | Reading]) -> dict[str, float]:
 
 def _finite(members: Sequence[Diagnosis | Reading], name: str) -> list[float]:
     least = FEWEST if QUANTITIES[name].fitted else 0
-    numbers = (d.numbers.get(name, np.nan) for d in members if d.numbers["dimension"] >= least)
+    counted = [d for d in members if d.numbers["dimension"] >= least]
+    if name == "alpha_predicted":
+        counted = [d for d in counted if d.prediction_stands]
+    numbers = (d.numbers.get(name, np.nan) for d in counted)
     return [number for number in numbers if np.isfinite(number)]

@@ -124,7 +124,8 @@ class Analysis:
 
         htmu: means over layers as in the live curves (fitted numbers from layers of at least 30 eigenvalues);
         ``alpha_weighted_mean`` is the field's alpha-hat; ``kappa_mean`` is the geometric mean, ``kappa_median`` the
-        median; sums of layers, layers behind fitted means (``alpha_layers``), spikes and unusable matrices, and a
+        median; sums of layers, layers behind fitted means (``alpha_layers``) and behind the mean prediction
+        (``alpha_predicted_layers``: those that the fitted law describes), spikes and unusable matrices, and a
         count for each phase that occurs.
         weightwatcher: what its ``get_summary`` gives: plain means over all rows that have the number.
         """
@@ -134,7 +135,8 @@ class Analysis:
         of_weights = [q.summary for q in QUANTITIES.values() if q.mean == "mean" and q.of_weights]
         means = {name: found.get(name, math.nan) for name in of_weights}
         kappas = {"kappa_mean": 10.0 ** means["log_kappa_mean"], "kappa_median": found.get("kappa_median", math.nan)}
-        counts = {"layers": float(len(self.layers)), "alpha_layers": found.get("alpha_layers_count", 0.0)}
+        counts = {"layers": float(len(self.layers))}
+        counts |= {f"{name}_layers": found.get(f"{name}_layers_count", 0.0) for name in ("alpha", "alpha_predicted")}
         counts |= {"unusable": float(len(self.unusable))}
         counts |= {"spikes": found["spikes_sum"]} if "spikes_sum" in found else {}
         counts |= {key.removesuffix("_count"): v for key, v in found.items() if key.startswith("phase_") and v}

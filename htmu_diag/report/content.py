@@ -73,13 +73,18 @@ class StepsContent:
 
 
 def _through_time(steps: Sequence[int], summaries: Sequence[Mapping[str, float]]) -> TextTable:
-    """Means over the layers of each step, and their phases."""
+    """Means over the layers of each step, over how many of them, and their phases."""
     shown = {q.brief: q.name if q.mean == "sum" else q.summary for q in QUANTITIES.values() if q.brief}
     rows = [
-        [str(step), *[number(summary.get(key, math.nan)) for key in shown.values()], _phases(summary)]
+        [str(step), _behind(summary), *[number(summary.get(key, math.nan)) for key in shown.values()], _phases(summary)]
         for step, summary in zip(steps, summaries, strict=True)
     ]
-    return TextTable.of(["step", *shown, "phases"], rows, left=[len(shown) + 1])
+    return TextTable.of(["step", "layers", *shown, "phases"], rows, left=[len(shown) + 2])
+
+
+def _behind(summary: Mapping[str, float]) -> str:
+    """How many layers the means of fitted numbers are over, of how many."""
+    return f"{summary.get('alpha_layers', 0):.0f} of {summary.get('layers', 0):.0f}"
 
 
 def _described(analysis: Analysis, summary: Mapping[str, float]) -> Iterator[str]:
@@ -88,7 +93,8 @@ def _described(analysis: Analysis, summary: Mapping[str, float]) -> Iterator[str
     yield (
         f"mean alpha {shown['alpha_mean']} over {shown['alpha_layers']} of {shown['layers']} "
         f"(noise of these shapes {shown['alpha_noise_mean']}), "
-        f"alpha-hat {shown['alpha_weighted_mean']}, kappa {shown['kappa_mean']}, "
+        f"alpha-hat {shown['alpha_weighted_mean']}, "
+        f"kappa {shown['kappa_mean']} (HTMP describes {shown['alpha_predicted_layers']} of {shown['layers']}), "
         f"stable rank {shown['stable_rank_mean']}"
     )
     yield (

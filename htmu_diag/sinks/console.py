@@ -44,6 +44,8 @@ def _line(record: StepRecord) -> str:
         briefs = [q.summary for q in sorted(QUANTITIES.values(), key=lambda q: not q.fitted) if q.brief]
         numbers = ((name, metrics.get(f"summary/{kind}_{name}")) for name in briefs)
         shown = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in numbers if value is not None]
-        parts.append(f"{kind}: {', '.join(shown) or 'nothing to report'}")
+        fitted, layers = (metrics.get(f"summary/{kind}_{name}", 0) for name in ("alpha_layers_count", "layers_count"))
+        over = f" (fits of {fitted:.0f} of {layers:.0f})" if fitted < layers else ""
+        parts.append(f"{kind}{over}: {', '.join(shown) or 'nothing to report'}")
     parts += [f"{escape(tag)} {value:.4g}" for tag, value in record.scalars.items()]
     return "  ".join(parts)

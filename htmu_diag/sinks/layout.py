@@ -40,8 +40,10 @@ def _category(kind: str, metrics: Mapping[str, float]) -> Category:
     names = [tag.removeprefix(start) for tag in metrics if tag.startswith(start)]
     phases = [name for name in names if name.startswith("phase_")]
     together = [name for name in _TOGETHER if name in names]
-    single = [name for name in names if name not in (*_TOGETHER, *phases, "layers_count")]
+    counted = [name for name in names if name.endswith("_layers_count")]
+    single = [name for name in names if name not in (*_TOGETHER, *phases, *counted, "layers_count")]
     groups = {"mean alpha, on noise, predicted": together, "layers in each phase": phases}
+    groups |= {"layers behind the means of alpha, predicted": counted}
     groups |= {_title(name): [name] for name in single}
     charts = [_lines(f"{words}: {title}", start, members) for title, members in groups.items() if members]
     return Category(title=f"{words}: averages over layers", chart=charts)

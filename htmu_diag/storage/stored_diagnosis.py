@@ -34,6 +34,10 @@ class StoredDiagnosis:
     def verdict(self) -> str:
         return self.reading.verdict
 
+    @property
+    def prediction_stands(self) -> bool:
+        return self.reading.prediction_stands
+
     def metrics(self) -> dict[str, float]:
         return self.reading.metrics()
 

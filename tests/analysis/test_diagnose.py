@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from htmu_diag.analysis import QUANTITIES, Options, diagnose, summarize
+from htmu_diag.analysis import QUANTITIES, Options, Reading, diagnose, summarize
 from htmu_diag.errors import InputError
 from htmu_diag.spectrum import Estimator, Floats, Kind, Source, Spectrum
 from htmu_diag.theory import Phase
@@ -118,6 +118,21 @@ def test_a_summary_averages_layers_and_leaves_failed_ones_out() -> None:
     summary = summarize([*good, failed])
     assert summary["summary/weights_alpha_mean"] == pytest.approx(np.mean([d.tail.alpha for d in good]))
     assert summary["summary/weights_layers_count"] == 3
+
+
+def test_the_mean_prediction_is_over_the_layers_that_the_law_describes() -> None:
+    rng = np.random.default_rng(4)
+    population = rng.lognormal(0, 0.9, 120)[:, None] ** 0.5
+    described, missed = (
+        diagnose(weights(gram(matrix), (120, 400), name))
+        for matrix, name in ((noise(1), "noise"), (population * noise(2), "population"))
+    )
+    assert [described.prediction_stands, missed.prediction_stands] == [True, False]
+    for both in ([described, missed], [Reading.of(described), Reading.of(missed)]):
+        summary = summarize(both)
+        assert summary["summary/weights_alpha_predicted_mean"] == described.alpha_predicted
+        assert summary["summary/weights_alpha_predicted_layers_count"] == 1
+        assert summary["summary/weights_alpha_layers_count"] == 2
 
 
 def test_a_tiny_layer_does_not_move_the_mean_alpha() -> None:

@@ -222,7 +222,9 @@ def test_layers_that_the_law_does_not_describe_are_said_beside_their_predictions
     codes = "{htmp_status: ['ok', 'does_not_describe']}"
     frame = f"new Frame({{layers: [], codes: {codes}}}, {{layers: ['a', 'b'], steps: [0], values}})"
     said = js(f"predictionSentence(predictionShares({frame}, 0), median)", values=values)
-    assert "HTMP does not describe the spectra of 1 of them (grey)" in said
+    assert said.startswith("1 of 1 layer has the prediction inside")
+    assert "HTMP does not describe the spectra of 1 more (grey)" in said
+    assert "so they are not counted" in said
     assert js(f"[{frame}.missed(0, 0), {frame}.missed(1, 0)]", values=values) == [False, True]
 
 

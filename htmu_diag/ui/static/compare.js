@@ -75,8 +75,10 @@ function settings({ outline, otherOutline }) {
 }
 
 function averages({ frame, step, other, outline, otherOutline, words, losses }) {
-  const middle = (f, s, name) => median(f.layers.map((_, l) => f.at(name, l, s)));
-  const rows = AVERAGED.map((name) => [colourLabel({ quantity: name }, words), middle(frame, step, name), middle(other.frame, other.step, name)]);
+  const stands = (f, l, s, name) => name !== "alpha_predicted" || !f.missed(l, s);
+  const middle = (f, s, name) => median(f.layers.map((_, l) => (stands(f, l, s, name) ? f.at(name, l, s) : NaN)));
+  const label = (name) => `${colourLabel({ quantity: name }, words)}${name === "alpha_predicted" ? " (layers that HTMP describes)" : ""}`;
+  const rows = AVERAGED.map((name) => [label(name), middle(frame, step, name), middle(other.frame, other.step, name)]);
   const last = losses.map(([tag, one, two]) => [tag, one, two]);
   const shown = [...rows, ...last].filter(([, a, b]) => Number.isFinite(a) || Number.isFinite(b));
   return table(["", "this run", "other run", "difference"], shown.map(([name, a, b]) => [name, number(a), number(b), number(a - b)]));

@@ -41,7 +41,7 @@ export function axisLabel(name, words) {
   return row.unit === "1" || row.unit === "decades" || row.unit === "index" ? pretty(row.symbol) : `${pretty(row.symbol)} [${row.unit}]`;
 }
 
-/** How well predictions did at one step: counts over the layers whose alpha has an interval. */
+/** How well predictions did at one step: counts over the layers whose alpha has an interval and that the law describes. */
 export function predictionShares(frame, step) {
   const out = { layers: 0, predicted: 0, noise: 0, compared: 0, inverse: 0, missed: 0, differences: [] };
   frame.layers.forEach((_, l) => {
@@ -52,8 +52,11 @@ export function predictionShares(frame, step) {
       out.inverse += get("inverse_advantage") > 0;
     }
     if (![get("alpha"), get("alpha_low"), get("alpha_high"), get("alpha_predicted")].every(Number.isFinite)) return;
+    if (frame.missed(l, step)) {
+      out.missed += 1; // a law that does not describe a spectrum predicts nothing of it
+      return;
+    }
     out.layers += 1;
-    out.missed += frame.missed(l, step);
     out.predicted += inside(get("alpha_predicted"));
     out.noise += inside(get("alpha_noise"));
     out.differences.push(Math.abs(get("alpha") - get("alpha_predicted")));
@@ -63,11 +66,11 @@ export function predictionShares(frame, step) {
 
 /** The sentence of the prediction view. */
 export function predictionSentence(shares, median) {
-  if (shares.layers === 0) return "No layer has both a measured and a predicted exponent at this step.";
+  const missed = shares.missed ? ` HTMP does not describe the spectra of ${shares.missed}${shares.layers ? " more" : ""} (grey): a prediction from it means nothing there, so they are not counted.` : "";
+  if (shares.layers === 0) return missed ? `No layer is left to compare.${missed}` : "No layer has both a measured and a predicted exponent at this step.";
   const inverse = shares.compared ? `; the inverse law is likelier for ${shares.inverse} of ${shares.compared}` : "";
   const noise = `the value of pure noise lies inside for ${shares.noise} of them`;
   const said = `${shares.predicted} of ${count(shares.layers, "layer")} ${shares.layers === 1 ? "has" : "have"} the prediction inside their 95 % interval; ${noise}; median difference ${number(median(shares.differences))}${inverse}.`;
-  const missed = shares.missed ? ` HTMP does not describe the spectra of ${shares.missed} of them (grey): a prediction from it means nothing there.` : "";
   return `${said}${shares.noise >= shares.predicted ? " The prediction does no better than noise here." : ""}${missed}`;
 }
 
