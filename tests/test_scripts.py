@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import htmu_diag
+from tests.warm import Process
 
 ROOT = Path(__file__).parents[1]
 
@@ -69,13 +70,10 @@ def test_the_sharded_job_runs_on_two_ranks(tmp_path: Path) -> None:
     arguments = ["--steps", "2", "--width", "16", "--every", "2", "--out", str(tmp_path / "run")]
     shared = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     shared |= {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    ranks = [
-        subprocess.Popen(
-            [sys.executable, str(ROOT / "scripts" / "fsdp2_job.py"), *arguments], env={**shared, "RANK": rank}
-        )
-        for rank in ("0", "1")
-    ]
-    assert [rank.wait(timeout=200) for rank in ranks] == [0, 0]
+    script = str(ROOT / "scripts" / "fsdp2_job.py")
+    ranks = [Process(script, *arguments, env={**shared, "RANK": rank}) for rank in ("0", "1")]
+    errors = [rank.communicate()[1] for rank in ranks]
+    assert [rank.wait() for rank in ranks] == [0, 0], errors
     assert htmu_diag.load_run(tmp_path / "run").steps == (0, 2)
 
 

@@ -1,13 +1,12 @@
 """A training that is killed and resumed reads, in the store and in TensorBoard, as if it had never been interrupted."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from htmu_diag import load_run
+from tests import warm
 
 KILLS = 30
 
@@ -15,13 +14,14 @@ KILLS = 30
 # and tells through a pipe which steps are stored and shown; these must be there after the kill. Others may be: they are
 # stored and not yet shown.
 NURSERY = """
-import os, random, signal, sys, tempfile, time, warnings
+import gc, os, random, signal, sys, tempfile, time, warnings
 import torch
 import htmu_diag
 from htmu_diag.analysis import Options
 from htmu_diag.probes import CurvatureProbe
 from htmu_diag.sinks import MemorySink, TensorBoardSink
 warnings.simplefilter("error")
+gc.freeze()  # a fork's collector leaves what is shared alone
 torch.set_num_threads(1)  # a forked child has no OpenMP threads of its parent's, and would wait for them
 
 class Telling(MemorySink):
@@ -123,13 +123,7 @@ def test_a_run_killed_thirty_times_equals_an_uninterrupted_one(tmp_path: Path) -
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     killed.mkdir()
     whole.mkdir()
-    done = subprocess.run(
-        [sys.executable, "-c", NURSERY, str(killed), str(whole), str(KILLS)],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
+    done = warm.run("-c", NURSERY, str(killed), str(whole), str(KILLS))
     assert done.returncode == 0, done.stderr
     opened, reached = map(int, done.stdout.split())
     assert opened > KILLS / 2

@@ -6,8 +6,6 @@ import os
 import pathlib
 import pickle
 import shutil
-import subprocess
-import sys
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -21,6 +19,7 @@ from safetensors.torch import save_file
 
 from htmu_diag.errors import InputError
 from htmu_diag.matrices import checkpoint_matrices, torch_archive
+from tests import warm
 
 STATE = {"a.weight": torch.randn(16, 8), "b.weight": torch.randn(8, 3)}
 
@@ -220,8 +219,7 @@ def test_small_files_that_claim_much_cost_little(tmp_path: Path) -> None:
     paths = [tmp_path / f"{place}.pt" for place in range(len(ODD))]
     for path, (write, _) in zip(paths, ODD.values(), strict=True):
         write(path)
-    call = [sys.executable, "-c", _READ_ALL, *map(str, paths)]
-    done = subprocess.run(call, capture_output=True, text=True, timeout=120)
+    done = warm.run("-c", _READ_ALL, *map(str, paths))
     assert done.returncode == 0, done.stderr[-500:]
     for line, (odd, (_, message)) in zip(done.stdout.splitlines(), ODD.items(), strict=True):
         assert line.startswith("refused:" if message else "read:"), (odd, line)
@@ -322,7 +320,7 @@ def test_a_safetensors_file_larger_than_the_memory_is_read_by_slices(tmp_path: P
         "big = next(t for t in stored_tensors(sys.argv[1]) if t.name == 'big')\n"
         "print(tuple(big.load(slice(2**21, 2**21 + 10)).shape))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=120)
+    done = warm.run("-c", code, str(path))
     assert done.stdout.split("\n")[:2] == ["[[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]", "(10, 4096)"], done.stderr[-500:]
 
 

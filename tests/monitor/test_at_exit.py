@@ -2,8 +2,6 @@
 
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +12,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import htmu_diag
 from htmu_diag.errors import StorageError
+from tests import warm
 from tests.monitor.helpers import Task
+from tests.warm import Process
 
 TRAINING = """
 import signal, sys
@@ -35,16 +35,17 @@ sinks = {{'sinks': [Reporting(keep=1)], 'usual_sinks': False}}
 monitor = htmu_diag.watch(task.model, task.optimizer, log_dir=sys.argv[1], every=1, **sinks)
 {loop}
 """
-ENDLESS = "while True: task.train(1)"
+ENDLESS = (
+    "import time\nwhile True: task.train(1); time.sleep(0.02)"  # what it is ahead of its fits is fitted at the end
+)
 STEPS = "from pathlib import Path; tmp = Path(sys.argv[1]) / 'taken'; tmp.mkdir(parents=True)"
 
 
 @contextmanager
-def training(folder: Path, loop: str, before: str = "") -> Iterator[subprocess.Popen[str]]:
+def training(folder: Path, loop: str, before: str = "") -> Iterator[Process]:
     """A training process whose output is the steps that were recorded."""
     script = TRAINING.format(loop=loop, before=before)
-    command = [sys.executable, "-c", script, str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = Process("-c", script, str(folder))
     try:
         yield process
     finally:
@@ -52,12 +53,11 @@ def training(folder: Path, loop: str, before: str = "") -> Iterator[subprocess.P
         process.communicate()
 
 
-def steps_until(process: subprocess.Popen[str], wanted: int) -> list[int]:
-    assert process.stdout is not None
+def steps_until(process: Process, wanted: int) -> list[int]:
     return [int(process.stdout.readline()) for _ in range(wanted)]
 
 
-def rest(process: subprocess.Popen[str]) -> list[int]:
+def rest(process: Process) -> list[int]:
     out, _ = process.communicate(timeout=200)
     return [int(line) for line in out.splitlines() if line.isdigit()]
 
@@ -86,7 +86,7 @@ monitor.log({"loss": 1.0})
 
 
 def test_a_budgeted_run_that_is_never_closed_tells_what_it_passed_over(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", FORGOTTEN, str(tmp_path)], capture_output=True, text=True, timeout=200)
+    done = warm.run("-c", FORGOTTEN, str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
     run = htmu_diag.load_run(tmp_path)
     assert run.steps == (0,)
@@ -121,7 +121,7 @@ task.train(1)
 
 
 def test_forked_children_leave_the_run_to_their_parent(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", FORKED, str(tmp_path)], capture_output=True, text=True, timeout=200)
+    done = warm.run("-c", FORKED, str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert htmu_diag.load_run(tmp_path).steps == (0, 1, 2, 3)
     curve = EventAccumulator(str(tmp_path)).Reload().Scalars("weights_stable_rank/0.weight")

@@ -7,6 +7,7 @@ analyses `network` under ``fully_shard`` instead, and prints its rows as JSON.
 """
 
 import datetime
+import gc
 import json
 import os
 import signal
@@ -73,11 +74,14 @@ def rank_process(job: dict[str, Any], rank: int, port: int) -> int:
         os._exit(code)
 
 
-def run(job: dict[str, Any]) -> None:
+def started(job: dict[str, Any]) -> list[int]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    ranks = [rank_process(job, rank, port) for rank in range(job["world"])]
+    return [rank_process(job, rank, port) for rank in range(job["world"])]
+
+
+def wait(job: dict[str, Any], ranks: list[int]) -> None:
     for rank, process in enumerate(ranks):
         if job["how"] == "hang" and rank == 1:
             os.kill(process, signal.SIGKILL)
@@ -86,5 +90,7 @@ def run(job: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    for job in json.loads(Path(sys.argv[1]).read_text()):
-        run(job)
+    gc.freeze()  # so that a fork's collector leaves what is shared alone
+    jobs = json.loads(Path(sys.argv[1]).read_text())
+    for job, ranks in [(job, started(job)) for job in jobs]:
+        wait(job, ranks)

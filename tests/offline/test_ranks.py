@@ -16,6 +16,7 @@ import torch
 from htmu_diag.cli import main
 from htmu_diag.offline import analyze
 from htmu_diag.report.export import json_text
+from tests import warm
 from tests.offline.rank_jobs import TAIL, network
 
 ROOT = Path(__file__).parents[2]
@@ -62,8 +63,8 @@ def jobs(path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list
     for name in wanted:
         (folder / name).mkdir()
     (folder / "jobs.json").write_text(json.dumps(listed))
-    command = [sys.executable, "-m", "tests.offline.rank_jobs", str(folder / "jobs.json")]
-    subprocess.run(command, check=True, timeout=200, cwd=ROOT, env=ENVIRONMENT)
+    done = warm.run("-m", "tests.offline.rank_jobs", str(folder / "jobs.json"), env=ENVIRONMENT)
+    assert done.returncode == 0, done.stderr
     return {name: [read(folder / name, rank) for rank in range(world)] for name, (world, _, _) in wanted.items()}
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,14 +15,16 @@ from htmu_diag.cli import main
 from htmu_diag.errors import StorageError
 from htmu_diag.offline import analyze_series, series
 from htmu_diag.storage import Store
+from tests import warm
 
 ROOT = Path(__file__).parents[2]
 TAIL = Options(tail_only=True)
 
 # Imports once and forks the commands: two at a time, both killed at random moments, ten times; then two that end.
 NURSERY = """
-import os, random, signal, sys, time
+import gc, os, random, signal, sys, time
 import torch
+gc.freeze()  # a fork's collector leaves what is shared alone
 torch.set_num_threads(1)  # a forked child has no threads of its parent's
 from htmu_diag.cli import main
 from htmu_diag.offline import session
@@ -102,14 +102,7 @@ def test_ten_kills_at_random_moments_change_no_byte(tmp_path: Path) -> None:
         save(tmp_path / "all" / f"step_{step}.pt", step)
     (tmp_path / "all" / "step_700.pt").write_bytes(b"torn")
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    done = subprocess.run(
-        [sys.executable, "-c", NURSERY, str(tmp_path / "all"), str(killed), str(whole), "10"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=280,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    done = warm.run("-c", NURSERY, str(tmp_path / "all"), str(killed), str(whole), "10")
     assert done.returncode == 0, done.stderr
     counts = [int(line) for line in done.stdout.split()]
     assert counts == sorted(counts)  # nothing that was done is lost

@@ -1,11 +1,11 @@
-"""In a process that has imported nothing yet, watching moves no random stream: what is imported late draws too."""
+"""In a process that has imported torch alone, watching moves no random stream: what is imported late draws too."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests import warm
 
 TRAINING = """
 import hashlib, json, random, sys
@@ -40,8 +40,8 @@ ENTRIES = {
 
 
 def outcome(folder: str, entry: str = "") -> list[object]:
-    call = [sys.executable, "-c", TRAINING, folder, entry]
-    done = subprocess.run(call, capture_output=True, text=True, check=True, timeout=200, cwd=Path(__file__).parents[2])
+    done = warm.run("-c", TRAINING, folder, entry, imported=warm.TORCH)
+    assert done.returncode == 0, done.stderr
     found: list[object] = json.loads(done.stdout.splitlines()[-1])
     return found
 
@@ -73,4 +73,5 @@ for room in ("sinks", "report", "offline", "training", "integrations.transformer
 
 def test_importing_a_room_moves_no_stream() -> None:
     """What a later room shares with an earlier one has been seen with that one."""
-    subprocess.run([sys.executable, "-c", IMPORTING], check=True, timeout=200, cwd=Path(__file__).parents[2])
+    done = warm.run("-c", IMPORTING, imported=warm.TORCH)
+    assert done.returncode == 0, done.stderr
