@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from htmu_diag.analysis.diagnosis import Diagnosis
-from htmu_diag.analysis.evidence import allowed_by_shape, phase_evidence
+from htmu_diag.analysis.evidence import allowed_by_shape, phase_evidence, tail_within
 from htmu_diag.analysis.given_values import checked_spectrum
 from htmu_diag.analysis.options import Options
 from htmu_diag.analysis.outliers import outliers_of
@@ -74,11 +74,11 @@ def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats,
     noise, allowed = scanned_noise_exponent(positive.size, source.gamma), allowed_by_shape(rounded, source)
     near_zero = near_zero_share(allowed, source.gamma)
     gaps = gap_ratio(positive)
-    phase = classify(phase_evidence(allowed, near_zero, tail, bulk, source.gamma, noise))
+    phase = classify(phase_evidence(allowed, near_zero, tail.as_of_signal(), bulk, source.gamma, noise))
     return Diagnosis(
         spectrum,
         shape,
-        tail.as_of_noise() if phase.phase.is_noise else tail,
+        tail_within(tail, phase.phase),
         lower=fit_power_law(positive, tail="lower") if source.kind.lower_tail else None,
         bulk=bulk,
         htmp=htmp,

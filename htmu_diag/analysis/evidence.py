@@ -8,11 +8,11 @@ import numpy as np
 
 from htmu_diag.fits import BulkFit, TailFit
 from htmu_diag.spectrum import Floats, Source
-from htmu_diag.theory import Evidence
+from htmu_diag.theory import Evidence, Phase
 from htmu_diag.theory.near_zero import noise_quartiles
 from htmu_diag.theory.spikes import bbp_threshold, population_spike
 
-__all__ = ["allowed_by_shape", "phase_evidence"]
+__all__ = ["allowed_by_shape", "phase_evidence", "tail_within"]
 
 
 def allowed_by_shape(values: Floats, source: Source) -> Floats:
@@ -38,6 +38,13 @@ def phase_evidence(
         math.log10(values[-1] / tail.xmin) if tail.xmin > 0 else math.nan,
         *_widths(values, gamma),
     )
+
+
+def tail_within(tail: TailFit, phase: Phase) -> TailFit:
+    """The tail as it is judged in a spectrum of this phase; the two are one rule and never contradict each other."""
+    if phase.is_noise:
+        return tail.as_of_noise()
+    return tail.as_of_signal() if phase in (Phase.BULK_DECAY, Phase.HEAVY_TAILED) else tail
 
 
 def _widths(values: Floats, gamma: float) -> tuple[float, float]:

@@ -12,6 +12,8 @@ __all__ = ["TailFit", "TailVerdict"]
 
 _FEWEST = 20  # for a verdict on a tail: of 10 values a tail holds five, and its alpha is 4 +- 14
 _WIDEST = 4.0  # of alpha: the exponents that are told apart go from 2 (heavy) to 6 (what noise has and more)
+_CLEAR_END = 5.0  # twice a log ratio; where an edge of noise is at hand 3 does, since every such edge ends
+_FITS_FROM = 0.1  # p-value
 _OK = Status()
 
 
@@ -89,6 +91,18 @@ class TailFit:
             return self
         message = "the spectrum is that of noise, so its tail is the edge of a bulk; a few values look like any law"
         return replace(self, cause="noise", status=Status("not_a_power_law", message))
+
+    def as_of_signal(self) -> TailFit:
+        """This tail in a spectrum that is known not to be noise: there an end has to be clear to rule a power law out.
+
+        Noise ends for sure, so an end that is a little likelier rules a power law out. Without that reason it takes
+        twice a log ratio of 5; below it a tail that the p-value lets pass is kept.
+        """
+        weak = self.cause == "finite end" and self.end_ratio < _CLEAR_END and self.p_value >= _FITS_FROM
+        if not weak:
+            return self
+        message = f"an end is only a little likelier (2 log ratio {self.end_ratio:.1f}), in a spectrum that is no noise"
+        return replace(self, cause="", status=Status("ok", message))
 
     @property
     def exponent(self) -> float:

@@ -22,11 +22,13 @@ __all__ = ["Evidence", "Phase", "PhaseReading", "classify"]
 FEWEST_EQUAL = 4  # two or three eigenvalues of noise may be equal by chance
 FEWEST = 20  # eigenvalues: with ten, four of five noise matrices look like anything
 COLLAPSED = 0.1  # share near zero beyond that of noise: a visible atom, far above what rounding leaves
-NOISE_LEVEL = 0.01  # p-value below which the bulk is called "not Marchenko-Pastur"
+NOISE_LEVEL = 0.01  # p-value below which the bulk beside spikes is called "not Marchenko-Pastur"
+ALONE_LEVEL = 0.005  # the same without spikes: of noise matrices 1.1 % lie below 0.01, 0.6 % below this
 FURTHER_LEVEL = 0.001  # the same where nothing else has left the noise: one p-value moves a verdict by one phase only
 STRONG = 3.0  # directions below this multiple of the strength from which they show have bled out rather than left
 HEAVY_ALPHA = 4.0  # exponents of eigenvalues below this count as heavy: variance of the entries is dominated by few
 LONG_SHARE, LONG_DECADES = 0.1, 0.4  # of the eigenvalues and of the axis: a shorter tail is a few values
+MANY_SPIKES = 0.2  # of the eigenvalues: as many directions that follow a power law are a tail of the population
 FEW_SHARE, MANY_DECADES = 0.05, 1.0  # or half as many values over a decade
 BELOW_NOISE = 1.64  # standard errors of log(alpha - 1) from noise's: one in twenty, on one side
 ALL_EQUAL = 0.05  # of the width of noise of the shape: what rounding of an orthogonal matrix leaves, in bfloat16 too
@@ -128,25 +130,40 @@ def _mostly_equal() -> PhaseReading:
 
 
 def _among_the_others(evidence: Evidence) -> PhaseReading:
-    if evidence.bulk_p >= NOISE_LEVEL:
+    if evidence.bulk_p >= _level(evidence):
         return _noise_with_spikes(evidence)
     if evidence.bulk_p >= FURTHER_LEVEL and not evidence.spike_strength >= STRONG:
         return _barely_beyond_noise(evidence)
     return _beyond_noise(evidence)
 
 
+def _level(evidence: Evidence) -> float:
+    """p-value below which the bulk is called "not Marchenko-Pastur"."""
+    return NOISE_LEVEL if evidence.n_spikes else ALONE_LEVEL
+
+
 def _noise_with_spikes(evidence: Evidence) -> PhaseReading:
-    fits, margin = f"the bulk is Marchenko-Pastur (p = {evidence.bulk_p:.2g})", _decades(evidence.bulk_p, NOISE_LEVEL)
+    fits = f"the bulk is Marchenko-Pastur (p = {evidence.bulk_p:.2g})"
+    margin = _decades(evidence.bulk_p, _level(evidence))
     if evidence.n_spikes == 0:
         return PhaseReading(Phase.RANDOM_LIKE, f"{fits}, no spikes", margin)
+    many = _many_spikes(evidence)
+    if many >= 0 and min(_tests(evidence).values()) >= 0:
+        return _heavy(evidence, f"{fits} beside {evidence.n_spikes} spikes", min(margin, _within(many)))
     where = f"{fits}, {_spikes(evidence)}"
     margin = min(margin, _within(abs(math.log2(evidence.spike_strength / STRONG))))
     phase = Phase.BLEEDING_OUT if evidence.spike_strength < STRONG else Phase.BULK_AND_SPIKES
     return PhaseReading(phase, where, margin)
 
 
+def _many_spikes(evidence: Evidence) -> float:
+    """By how much the spikes are too many and too far apart for a few directions (negative: they are not)."""
+    share = evidence.n_spikes / evidence.dimension / MANY_SPIKES
+    return min(share - 1, evidence.decades / MANY_DECADES - 1)
+
+
 def _barely_beyond_noise(evidence: Evidence) -> PhaseReading:
-    margin = min(_decades(evidence.bulk_p, NOISE_LEVEL), _decades(evidence.bulk_p, FURTHER_LEVEL))
+    margin = min(_decades(evidence.bulk_p, _level(evidence)), _decades(evidence.bulk_p, FURTHER_LEVEL))
     odd = f"the bulk is hardly Marchenko-Pastur (p = {evidence.bulk_p:.2g})"
     return PhaseReading(Phase.BLEEDING_OUT, f"{odd}, {_spikes(evidence)}", margin)
 
@@ -165,11 +182,14 @@ def _beyond_noise(evidence: Evidence) -> PhaseReading:
     if lacking:
         why, short = min(lacking.items(), key=lambda pair: pair[1])
         return PhaseReading(Phase.BULK_DECAY, f"{rejected}; {why}", min(margin, _within(-short)))
+    return _heavy(evidence, rejected, margin)
+
+
+def _heavy(evidence: Evidence, bulk: str, margin: float) -> PhaseReading:
     tail = f"the tail is a power law with alpha = {evidence.alpha:.2f} over {evidence.decades:.1f} decades"
     ends = f", {evidence.tail.cause}" if evidence.tail.cause else ""
-    return PhaseReading(
-        Phase.HEAVY_TAILED, f"{rejected}; {tail}{ends}", min(margin, *map(_within, _tests(evidence).values()))
-    )
+    least = min(margin, *map(_within, _tests(evidence).values()))
+    return PhaseReading(Phase.HEAVY_TAILED, f"{bulk}; {tail}{ends}", least)
 
 
 def _tests(evidence: Evidence) -> dict[str, float]:

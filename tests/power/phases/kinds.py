@@ -1,7 +1,8 @@
 """Matrices whose phase is known because they were made that way: the truth that the rule of the phases is held against.
 
 A kind is a recipe (rows, columns, rng) -> matrix. ``DESIGN`` are the kinds that thresholds were chosen on,
-``KEPT_ASIDE`` those that were looked at once, at the end. Debatable kinds could be called by a neighbouring name with
+``KEPT_ASIDE`` those that were looked at when the rule was done, and again when it changed; ``FRESH`` were written down
+after that and looked at once. Debatable kinds could be called by a neighbouring name with
 equal right (entries with five finite moments; an exponent exactly at the border); they are counted apart.
 """
 
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from htmu_diag.laws.ensembles import beta_laguerre
 from htmu_diag.theory import Phase
 
-__all__ = ["DESIGN", "KEPT_ASIDE", "Kind", "eigenvalues"]
+__all__ = ["DESIGN", "FRESH", "KEPT_ASIDE", "Kind", "eigenvalues"]
 
 Matrix = npt.NDArray[np.float64]
 Recipe = Callable[[int, int, np.random.Generator], Matrix]
@@ -131,6 +132,29 @@ def shifted(p: int, n: int, rng: np.random.Generator) -> Matrix:
     return noise(p, n, rng) + 0.3
 
 
+def offset(p: int, n: int, rng: np.random.Generator) -> Matrix:
+    """Half a unit on a quarter of the columns."""
+    return noise(p, n, rng) + np.where(np.arange(n) < n / 4, 0.5, 0.0)
+
+
+def neighbours(share: float) -> Recipe:
+    """Columns that resemble their neighbours: correlation ``share`` to the power of their distance."""
+
+    def make(p: int, n: int, rng: np.random.Generator) -> Matrix:
+        made = noise(p, n, rng)
+        for column in range(1, n):
+            made[:, column] = share * made[:, column - 1] + np.sqrt(1 - share**2) * made[:, column]
+        return made
+
+    return make
+
+
+def two_sizes(p: int, n: int, rng: np.random.Generator) -> Matrix:
+    matrix = noise(p, n, rng)
+    matrix[: p // 2] *= np.sqrt(3)
+    return matrix
+
+
 def strengths(low: float, high: float, count: Callable[[int], int]) -> Recipe:
     """Directions between ``low`` and ``high`` times the transition, spread evenly on a log scale."""
 
@@ -185,4 +209,26 @@ KEPT_ASIDE = (
     Kind("log-uniform directions", H, strengths(1, 1e3, lambda p: p // 3), debatable=True),
     Kind("rank 0.8, noise 1e-3", C, low_rank(0.8, 1e-3)),
     Kind("a sixth of the rows zero", C, dead_rows(1 / 6, 0.0)),
+)
+
+FRESH = (
+    Kind("Laplace entries", R, lambda p, n, r: r.laplace(size=(p, n))),
+    Kind("half precision", R, lambda p, n, r: noise(p, n, r).astype(np.float16).astype(np.float64)),
+    Kind("one direction at 2.4", B, lambda p, n, r: planted(p, n, r, 2.4 * transition(p, n))),
+    Kind("two directions at 2 and 2.4", B, strengths(2.0, 2.4, lambda p: 2)),
+    Kind("four directions, 4 to 40", S, strengths(4, 40, lambda p: 4)),
+    Kind("a tenth of the rank, 6 to 12", S, strengths(6, 12, lambda p: p // 10)),
+    Kind("half a unit on a quarter of the columns", S, offset),
+    Kind("repulsion 9", D, repulsion(9.0)),
+    Kind("triangular population", D, population(lambda p, r: r.triangular(0.05, 0.5, 2.5, p))),
+    Kind("neighbouring columns, 0.5", D, neighbours(0.5)),
+    Kind("rows of variance 1 and 3", D, two_sizes),
+    Kind("Pareto population, 2.2", H, population(pareto(2.2))),
+    Kind("Pareto population, 2.8", H, population(pareto(2.8))),
+    Kind("Cauchy entries", H, lambda p, n, r: r.standard_cauchy((p, n))),
+    Kind("ranks to the power -1.2", H, population(lambda p, r: np.arange(1.0, p + 1) ** -1.2)),
+    Kind("inverse repulsion, 2.2", H, inverse_repulsion(2.2)),
+    Kind("Student t3 entries", H, lambda p, n, r: r.standard_t(3, (p, n)), debatable=True),
+    Kind("rank 0.6, noise 3e-3", C, low_rank(0.6, 3e-3)),
+    Kind("a quarter of the rows at 1e-2", C, dead_rows(0.25, 1e-2)),
 )

@@ -1,6 +1,7 @@
 """The rule of the phases against matrices whose phase is known (a small draw of ``benchmarks/phases.py``)."""
 
 from collections import defaultdict
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -73,6 +74,20 @@ def test_a_tail_that_fits_in_a_spectrum_of_noise_is_its_edge() -> None:
     assert straight.as_of_noise().verdict.label == "ruled out (noise)"
     edge = diagnosed(DESIGN[0], SHAPES[0], SEEDS[0]).tail
     assert edge.as_of_noise() is edge
+
+
+def test_an_end_rules_out_more_easily_where_noise_is_at_hand() -> None:
+    """A population of exponent 2.5 whose largest eigenvalue happens to be small: no noise, and no clear end."""
+    kind = next(kind for kind in DESIGN if kind.name == "Pareto population, 2.5")
+    found = diagnosed(kind, (200, 200), 2001)
+    alone = fit_power_law(found.spectrum.values, bootstrap=100)
+    assert alone.verdict.label == "ruled out (finite end)"
+    assert (found.phase.phase, found.tail.verdict.word) == (Phase.HEAVY_TAILED, "fits")
+    assert "only a little likelier" in found.row()["tail_reason"]
+    clear = replace(alone, end_ratio=6.0)
+    assert clear.as_of_signal() is clear
+    unlikely = replace(alone, p_value=0.05)
+    assert unlikely.as_of_signal() is unlikely
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
