@@ -164,7 +164,7 @@ class Monitor:
             ends.callback(self._say_the_end)
             ends.callback(self._ending.cancel)
             ends.callback(self._team.close)
-            ends.callback(self._saying, "drawing pictures and writing the page", self._recorder.close)
+            ends.callback(self._saying, "writing the page", self._recorder.close)
             ends.callback(self._note_what_was_passed_over)
             ends.callback(self._saying, "diagnosing what was measured", self._worker.close)
             ends.callback(self._counter.remove)

@@ -14,8 +14,8 @@ from htmu_diag.safe_text import markdown_text
 
 __all__ = ["cells_of", "diagnosis_table", "markdown_table", "narrow_table", "plain_table"]
 
-# what a reader of one line needs first; columns that are not named here follow in their own order
-FIRST = ("alpha +- stderr", "verdict", "kappa", "tail", "p", "spikes", "KS", "n_tail", "shape")
+# what a reader of one line needs first (the kind, where there are several); columns that are not named here follow
+FIRST = ("kind", "alpha +- stderr", "verdict", "kappa", "tail", "p", "spikes", "KS", "n_tail", "shape")
 
 
 def cells_of(diagnoses: Sequence[Diagnosis]) -> TextTable:

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from htmu_diag.analysis import QUANTITIES, Diagnosis
-from htmu_diag.report import diagnosis_table, markdown_table, plain_table
+from htmu_diag.report import diagnosis_table, markdown_table, narrow_table, plain_table
 from htmu_diag.safe_text import markdown_text
 from htmu_diag.spectrum import Kind
 
@@ -75,3 +75,10 @@ def test_no_diagnoses_make_a_table_of_headings() -> None:
     assert plain_table([]).startswith("layer")
     assert "verdict" in rendered(diagnosis_table([], title="step 0"))
     assert len(markdown_table([]).splitlines()) == 2
+
+
+@pytest.mark.parametrize("width", [40, 60, 100])
+def test_rows_of_several_kinds_are_told_apart_at_any_width(of: Of, width: int) -> None:
+    values = [1.0, 2.0, 3.0, 4.0]
+    text = rendered(narrow_table([of(values), of(values, kind=Kind.NTK)], width)[0])
+    assert {"kind", "weights", "ntk"} <= set(text.split())
