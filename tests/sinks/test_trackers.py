@@ -82,7 +82,7 @@ def test_wandb_merges_one_record_into_each_of_the_training_s_rows(wandb: Any, re
 
     def settle() -> None:  # a step of a training is longer than the pause between two looks
         before = len(merged._waiting)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 2
         while merged._waiting and len(merged._waiting) == before and time.monotonic() < deadline:
             time.sleep(0.01)
 
