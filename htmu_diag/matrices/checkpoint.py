@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from htmu_diag.arguments import FLAG, GLOBS, PATH, checked, either, having, instance, one_of, optional, whole
+from htmu_diag.arguments import PATH, checked, either, having, instance, optional
+from htmu_diag.matrices.arguments import CUT
 from htmu_diag.matrices.files import stored_tensors
 from htmu_diag.matrices.given import given_tensors, is_given
 from htmu_diag.matrices.heads import Heads, heads_beside
@@ -34,12 +35,7 @@ __all__ = ["checkpoint_matrices"]
 @checked(
     path=either(PATH, instance("a dict of tensors", Mapping), having("one array", "shape", "dtype")),
     like=optional(MODULE),
-    include=GLOBS,
-    exclude=GLOBS,
-    min_side=whole(0, 2**62),
-    conv=one_of("unfold", "positions", "groups"),
-    heads=either(FLAG, whole(1)),
-    fused=FLAG,
+    **CUT,
 )
 def checkpoint_matrices(
     path: str | Path | Mapping[str, Any] | torch.Tensor,

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch.nn.utils.parametrize import ParametrizationList
 
-from htmu_diag.arguments import FLAG, GLOBS, checked, either, one_of, whole
+from htmu_diag.arguments import checked
+from htmu_diag.matrices.arguments import CUT
 from htmu_diag.matrices.effective import UNCOMPUTABLE, Effective, effective_weights
 from htmu_diag.matrices.inventory import Entry, Filter, inventory
 from htmu_diag.matrices.layout import Conv, Layout, Splitting
@@ -28,15 +29,7 @@ __all__ = ["matrices", "module_entries"]
 _BUFFER = Layout("none", reason="a buffer, which is not trained")
 
 
-@checked(
-    module=MODULE,
-    include=GLOBS,
-    exclude=GLOBS,
-    min_side=whole(0, 2**62),
-    conv=one_of("unfold", "positions", "groups"),
-    heads=either(FLAG, whole(1)),
-    fused=FLAG,
-)
+@checked(module=MODULE, **CUT)
 def matrices(
     module: torch.nn.Module,
     *,

@@ -20,9 +20,10 @@ import torch
 import torch.distributed as dist
 
 from htmu_diag.analysis import Options
-from htmu_diag.arguments import FLAG, GLOBS, PATH, checked, either, globs_of, instance, one_of, optional, whole
+from htmu_diag.arguments import FLAG, PATH, checked, globs_of, instance, optional, whole
 from htmu_diag.errors import InputError
 from htmu_diag.matrices import Inventory, checkpoint_matrices, matrices
+from htmu_diag.matrices.arguments import CUT
 from htmu_diag.matrices.given import is_given
 from htmu_diag.matrices.layout import Conv
 from htmu_diag.model.arguments import MODULE
@@ -58,12 +59,7 @@ class Progress:
 
 @answering({"checkpoint": "model", "path": "model", "layers": "include", "split_heads": "heads"})
 @checked(
-    include=GLOBS,
-    exclude=GLOBS,
-    min_side=whole(0, 2**62),
-    conv=one_of("unfold", "positions", "groups"),
-    heads=either(FLAG, whole(1)),
-    fused=FLAG,
+    **CUT,
     like=optional(MODULE),
     vectors=FLAG,
     options=optional(instance("htmu_diag.Options(...)", Options)),
