@@ -16,6 +16,7 @@ from typing import Literal
 from threadpoolctl import threadpool_info
 
 from htmu_diag._version import __version__
+from htmu_diag.cores import cores
 from htmu_diag.extras import EXTRAS, missing
 
 __all__ = ["Finding", "findings"]
@@ -95,7 +96,7 @@ def _threads() -> Iterator[Finding]:
     """Bit-identical results need the same number of threads; two libraries of OpenMP in one process are slow."""
     pools = threadpool_info()
     blas = [f"{pool['internal_api']} {pool['version']}: {pool['num_threads']}" for pool in pools if _is_blas(pool)]
-    yield Finding("ok", "threads", f"BLAS {', '.join(blas) or 'unknown'}; OMP_NUM_THREADS={_omp()}; {_cores()} cores")
+    yield Finding("ok", "threads", f"BLAS {', '.join(blas) or 'unknown'}; OMP_NUM_THREADS={_omp()}; {cores()} cores")
     if not os.environ.get("OMP_NUM_THREADS"):
         said = "the last bits of a training depend on the number of threads; export OMP_NUM_THREADS to repeat one"
         yield Finding("note", "threads", said)
@@ -107,10 +108,6 @@ def _is_blas(pool: dict[str, object]) -> bool:
 
 def _omp() -> str:
     return os.environ.get("OMP_NUM_THREADS") or "unset"
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _plugin() -> Finding:

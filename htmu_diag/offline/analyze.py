@@ -21,6 +21,7 @@ import torch.distributed as dist
 
 from htmu_diag.analysis import Options
 from htmu_diag.arguments import FLAG, PATH, checked, globs_of, instance, optional, whole
+from htmu_diag.cores import cores
 from htmu_diag.errors import InputError
 from htmu_diag.matrices import Inventory, checkpoint_matrices, matrices
 from htmu_diag.matrices.arguments import CUT
@@ -30,7 +31,7 @@ from htmu_diag.model.arguments import MODULE
 from htmu_diag.model.wrappers import is_sharded, unwrap
 from htmu_diag.nearest import answering
 from htmu_diag.offline.folders import find_series, step_of
-from htmu_diag.offline.jobs import cores, in_processes, worth
+from htmu_diag.offline.jobs import in_processes, worth
 from htmu_diag.offline.layer_folder import LayerFolder, Measuring, resumed
 from htmu_diag.offline.measure import Choices, measured
 from htmu_diag.offline.order import numbers_in_order

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 
 import torch
 
@@ -23,18 +23,13 @@ from htmu_diag.matrices import Inventory
 from htmu_diag.offline.measure import Choices, groups_of, layers_of
 from htmu_diag.report.analysis import Layer
 
-__all__ = ["cores", "in_processes", "worth"]
+__all__ = ["in_processes", "worth"]
 
 Listing = Callable[[], Inventory]
 Found = tuple[list[int], list[Layer]]
 _RATE = 4e10  # multiplications a second of one core, in the units of `Matrix.cost`
 _FITS = 0.006  # seconds a matrix
 _WORTH = 4.0  # seconds of work: a process takes about two to start
-
-
-def cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def worth(inventory: Inventory) -> bool:
@@ -51,9 +46,9 @@ def in_processes(
     waiting.sort(key=lambda group: -sum(inventory.matrices[place].cost for place in group))
     while waiting:
         try:
-            for places, layers in _shared(listing, choices, waiting, jobs):
-                waiting.remove(places)
-                yield from zip(places, layers, strict=True)
+            for group, layers in _shared(listing, choices, waiting, jobs):
+                waiting.remove(group)
+                yield from zip(group, layers, strict=True)
         except BrokenProcessPool:
             if jobs == 1 and waiting:
                 yield from _lost(inventory, waiting.pop(0))
@@ -76,14 +71,17 @@ def _pool(listing: Listing, choices: Choices, jobs: int) -> Iterator[ProcessPool
     before = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(listing, choices))
-    try:
+    with contextlib.ExitStack() as left_early:
+        left_early.callback(_end, pool, before)
         yield pool
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in set(multiprocessing.active_children()) - before:
-            process.terminate()
-        raise
+        left_early.pop_all()
     pool.shutdown()
+
+
+def _end(pool: ProcessPoolExecutor, before: set[BaseProcess]) -> None:
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in set(multiprocessing.active_children()) - before:
+        process.terminate()
 
 
 def _lost(inventory: Inventory, places: Sequence[int]) -> Iterator[tuple[int, Layer]]:

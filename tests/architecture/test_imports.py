@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parents[2] / "htmu_diag"
 # room -> the rooms it may import from; every room may import errors, spectrum, _version and itself
 GROUND = {
     "arguments",
+    "cores",
     "errors",
     "extras",
     "kinds",
@@ -38,6 +39,7 @@ MEASURE = {"model", "ranks", "matrices", "operators", "solvers", "probes"}
 MIDDLE = {"storage", "report", "sinks", "recording", "monitor", "offline", "config", "training"}
 MAY_IMPORT: dict[str, set[str]] = {
     "arguments": set(),
+    "cores": set(),
     "errors": set(),
     "extras": set(),
     "kinds": set(),
