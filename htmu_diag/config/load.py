@@ -6,7 +6,6 @@ Keys are compared with the dataclasses before values are parsed, so that a typo 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import re
 import typing
@@ -136,12 +135,12 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 def _nearby(path: Path) -> str:
     name = nearest(path.stem, bundled())
-    present = sorted(str(found) for found in path.parent.glob("*.yaml"))
-    close = difflib.get_close_matches(str(path), present, n=1, cutoff=0.5)
-    if name is not None and (not close or name == path.stem):
+    present = {found.name: str(found) for found in sorted(path.parent.glob("*.yaml"))}
+    close = nearest(path.name, present)
+    if name is not None and (close is None or name == path.stem):
         return f"did you mean {name!r}, which comes with the package?"
-    close = close or present[:4]
-    return f"did you mean {' or '.join(close)}?" if close else f"pass a YAML file, or one of {', '.join(bundled())}"
+    likely = [*present.values()][:4] if close is None else [present[close]]
+    return f"did you mean {' or '.join(likely)}?" if likely else f"pass a YAML file, or one of {', '.join(bundled())}"
 
 
 def _refuse_unknown(given: Sequence[str], where: str) -> None:

@@ -8,12 +8,11 @@ set: {key: value}     for every run
 arms: {name: {set, grid, zip, seeds}}       groups of runs that are compared; without arms, grid and zip stand here
 grid: {key: [..]}     every combination     zip: {key: [..], ...}   lists of one length, side by side
 seeds: 3 or [0, 7]
-rename: {key: label}  table: [number, ...]  figures: [...]  expect: [...]     (see `page` and `expect`)
+table: [number, ...]  figures: [...]  expect: [...]     (see `page` and `expect`)
 """
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from htmu_diag.errors import ConfigError, InputError
+from htmu_diag.nearest import did_you_mean
 from htmu_diag.plain_files import read_text
 from htmu_diag.plain_yaml import loads_yaml
 
@@ -95,10 +95,8 @@ def load_sweep(name_or_path: str) -> Sweep:
         return parsed(source.read_text(encoding="utf-8"), name_or_path, Path())
     path = Path(name_or_path)
     if not path.is_file():
-        close = difflib.get_close_matches(name_or_path, bundled(), n=1)
-        hint = (
-            f"did you mean {close[0]!r}?" if close else f"bundled sweeps: {', '.join(bundled())}; or pass a YAML file"
-        )
+        known = bundled()
+        hint = did_you_mean(name_or_path, known, f"bundled sweeps: {', '.join(known)}; or pass a YAML file")
         raise ConfigError(f"{name_or_path}: no such sweep; {hint}")
     try:
         text = read_text(path)
@@ -117,8 +115,8 @@ def parsed(text: str, name: str, folder: Path) -> Sweep:
         raise ConfigError(f"{name}: a sweep is a mapping with config:, command: or study:; see docs/sweeps.md")
     for key in content:
         if key not in _KEYS:
-            close = difflib.get_close_matches(str(key), _KEYS, n=1)
-            raise ConfigError(f"{name}: unknown key {key!r}; did you mean {close[0] if close else ', '.join(_KEYS)}?")
+            answer = did_you_mean(str(key), _KEYS, f"a sweep has {', '.join(_KEYS)}")
+            raise ConfigError(f"{name}: unknown key {key!r}; {answer}")
     given = [key for key in _WHAT if key in content]
     if len(given) != 1:
         raise ConfigError(f"{name}: has {' and '.join(given) or 'none'} of config, command and study; give exactly one")

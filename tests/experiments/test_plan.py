@@ -34,7 +34,7 @@ def test_an_arm_adds_to_what_is_common() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("confg: {}", "did you mean config"),
+        ("confg: {}", "did you mean 'config'"),
         ("seeds: 2", "none of config, command and study"),
         ("config: {}\ncommand: x", "config and command"),
         ("config: {}\nseeds: 0", "number of seeds"),
