@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 from htmu_diag.errors import MissingPackage
 
-__all__ = ["EXTRAS", "missing"]
+__all__ = ["EXTRAS", "imported", "missing"]
 
 # package -> the extra that brings it
 EXTRAS = {
@@ -28,6 +31,17 @@ _TORCH = (
 )
 
 
+def imported(module: str, what: str) -> Any:
+    """An optional module. Raises MissingPackage, which says what needs it and which extra brings it, without it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0]
+        if isinstance(error, ModuleNotFoundError) and (told := missing(what, error)):
+            raise told from None
+        raise MissingPackage(_told(what, package, f"cannot be imported ({error})"), name=package) from error
+
+
 def missing(what: str, error: ModuleNotFoundError, extra: str = "") -> MissingPackage | None:
     """What is said where a known package is not there; None for one that this package does not know.
 
@@ -39,6 +53,9 @@ def missing(what: str, error: ModuleNotFoundError, extra: str = "") -> MissingPa
     package = (error.name or "").partition(".")[0]
     if package not in EXTRAS:
         return None
+    return MissingPackage(_told(what, package, "is not installed", extra), name=package)
+
+
+def _told(what: str, package: str, fault: str, extra: str = "") -> str:
     hint = _TORCH if package in ("torch", "torchvision") else ""
-    told = f"{what} needs {package}, which is not installed; pip install 'htmu_diag[{extra or EXTRAS[package]}]'{hint}"
-    return MissingPackage(told, name=package)
+    return f"{what} needs {package}, which {fault}; pip install 'htmu_diag[{extra or EXTRAS[package]}]'{hint}"

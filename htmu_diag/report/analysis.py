@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from htmu_diag.analysis import QUANTITIES, Diagnosis, Options, summarize
 from htmu_diag.errors import InputError
+from htmu_diag.extras import imported
 from htmu_diag.report.figures import esd_figure
 from htmu_diag.report.weightwatcher import weightwatcher_row, weightwatcher_summary
 from htmu_diag.skipped import Skipped
@@ -115,9 +116,8 @@ class Analysis:
 
     def to_pandas(self, names: Names = "htmu") -> pd.DataFrame:
         """`rows` as a data frame. Needs pandas (``pip install htmu_diag[pandas]``)."""
-        import pandas
-
-        return pandas.DataFrame(self.rows(names))
+        made: pd.DataFrame = imported("pandas", "Analysis.to_pandas").DataFrame(self.rows(names))
+        return made
 
     def summary(self, names: Names = "htmu") -> dict[str, float]:
         """Model-level numbers; NaN where no layer has one.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from htmu_diag.analysis.history import History
-from htmu_diag.errors import InputError
+from htmu_diag.extras import imported
 from htmu_diag.report.page import packed_modules
 from htmu_diag.ui import MODULES, framed, read_static, words
 from htmu_diag.ui.wire import densities_header, table_header
@@ -25,11 +25,9 @@ export default {{
 
 
 def widget(histories: Sequence[History]) -> Any:
-    """A widget that shows these runs. Raises InputError where anywidget is not installed."""
-    try:
-        import anywidget
-    except ImportError as error:
-        raise InputError("the notebook view needs anywidget; pip install htmu_diag[notebook]") from error
+    """A widget that shows these runs. Raises MissingPackage where anywidget is not installed."""
+    imported("anywidget", "the notebook view")
+    import anywidget
 
     class Spectra(anywidget.AnyWidget):  # here, since anywidget is optional
         _esm = _MODULE.format(boot=read_static("boot.js"), modules=packed_modules([*MODULES, "widget.js"]))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from htmu_diag.errors import InputError
+from htmu_diag.extras import imported
 from htmu_diag.files import storage_errors
 from htmu_diag.safe_text import csv_cell
 from htmu_diag.storage.stored_record import StoredRecord
@@ -40,14 +40,10 @@ def export(records: Iterable[StoredRecord], form: Format, file: IO[str]) -> None
 
 
 def write_parquet(records: Iterable[StoredRecord], path: Path) -> None:
-    """The same as a Parquet file. Needs pyarrow; raises InputError without it, StorageError for the file."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise InputError("Parquet needs pyarrow, which is not installed: pip install pyarrow, or take CSV") from None
+    """The same as a Parquet file. Needs pyarrow; raises MissingPackage without it, StorageError for the file."""
+    parquet, pyarrow = imported("pyarrow.parquet", "Parquet"), imported("pyarrow", "Parquet")
     with storage_errors("write", path):
-        pyarrow.parquet.write_table(pyarrow.table(columns(records)), path)
+        parquet.write_table(pyarrow.table(columns(records)), path)
 
 
 def _rows(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

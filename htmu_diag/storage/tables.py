@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from htmu_diag.analysis import QUANTITIES
 from htmu_diag.errors import InputError
+from htmu_diag.extras import imported
 from htmu_diag.nearest import did_you_mean
 from htmu_diag.spectrum import Floats
 from htmu_diag.storage.stored_record import StoredRecord
@@ -95,9 +96,8 @@ def columns(records: Iterable[StoredRecord]) -> dict[str, Any]:
 
 def frame(records: Iterable[StoredRecord]) -> pd.DataFrame:
     """The same as a data frame."""
-    import pandas
-
-    return pandas.DataFrame(columns(records))
+    made: pd.DataFrame = imported("pandas", "Run.to_pandas").DataFrame(columns(records))
+    return made
 
 
 def _stacked(records: Sequence[StoredRecord], quantities: tuple[str, ...]) -> Floats:

@@ -15,7 +15,7 @@ import torch
 from htmu_diag import watch
 from htmu_diag.analysis import StepRecord
 from htmu_diag.config import load_config
-from htmu_diag.errors import InputError
+from htmu_diag.errors import InputError, MissingPackage
 from htmu_diag.sinks import LoggerSink, MLflowSink, TrackioSink, WandbSink
 from htmu_diag.sinks.chosen import chosen_sinks
 from htmu_diag.sinks.trackers import unseen_by_wandb
@@ -231,7 +231,7 @@ def test_a_missing_tracker_is_told_with_the_command_that_installs_it(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(InputError, match=rf"needs {name} .*pip install 'htmu_diag\[{name}\]'"):
+    with pytest.raises(MissingPackage, match=rf"needs {name}, .*pip install 'htmu_diag\[{name}\]'"):
         watch(torch.nn.Linear(8, 8), log_dir=tmp_path / "run", sinks=["tensorboard", name])
 
 

@@ -1,28 +1,16 @@
-"""What the trackers share: the package, the numbers of a record, a configuration in plain values."""
+"""What the trackers share: the numbers of a record, a configuration in plain values."""
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 from collections.abc import Mapping
 from typing import Any
 
 from htmu_diag.analysis.record import StepRecord
-from htmu_diag.errors import InputError
 from htmu_diag.sinks.scalars import Scalars, chosen
 
-__all__ = ["imported", "numbers", "plain"]
-
-
-def imported(package: str, extra: str) -> Any:
-    """A tracker's package. Raises InputError with the command that installs it where it is missing."""
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise InputError(
-            f"the sink {extra!r} needs {package} ({error}); run: python -m pip install 'htmu_diag[{extra}]'"
-        ) from error
+__all__ = ["numbers", "plain"]
 
 
 def numbers(record: StepRecord, scalars: Scalars, *, own: str = "") -> dict[str, float]:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from htmu_diag.analysis.record import StepRecord
+from htmu_diag.extras import imported
 from htmu_diag.sinks.hparams import flattened
 from htmu_diag.sinks.scalars import Scalars
-from htmu_diag.sinks.trackers.common import imported, numbers
+from htmu_diag.sinks.trackers.common import numbers
 
 __all__ = ["MLflowSink"]
 
@@ -30,11 +31,11 @@ class MLflowSink:
     scalars: "few" or "all" numbers of each layer, as `htmu_diag.sinks.TensorBoardSink` has it.
 
     The tracking server is the one that ``MLFLOW_TRACKING_URI`` or `mlflow.set_tracking_uri` names. Letters that MLflow
-    does not take in names become underscores. Raises InputError where mlflow is not installed.
+    does not take in names become underscores. Raises MissingPackage where mlflow is not installed.
     """
 
     def __init__(self, directory: str | os.PathLike[str], *, scalars: Scalars = "few") -> None:
-        self._mlflow = imported("mlflow", "mlflow")
+        self._mlflow = imported("mlflow", "the sink 'mlflow'")
         self._name, self._scalars = Path(directory).name, scalars
         active = self._mlflow.active_run()  # of this thread; the worker's has none
         self._theirs = active.info.run_id if active is not None else None

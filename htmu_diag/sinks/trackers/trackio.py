@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from htmu_diag.analysis.record import StepRecord
+from htmu_diag.extras import imported
 from htmu_diag.sinks.scalars import Scalars
-from htmu_diag.sinks.trackers.common import imported, numbers, plain
+from htmu_diag.sinks.trackers.common import numbers, plain
 
 __all__ = ["TrackioSink"]
 
@@ -29,13 +30,13 @@ class TrackioSink:
     init: what else `trackio.init` takes (project, group, space_id, ...); project and group are by default those of the
         run that is active when the sink is made.
 
-    A resumed training begins another run in the same group. Raises InputError where trackio is not installed.
+    A resumed training begins another run in the same group. Raises MissingPackage where trackio is not installed.
     """
 
     def __init__(self, directory: str | os.PathLike[str], *, scalars: Scalars = "few", **init: Any) -> None:
-        self._trackio = imported("trackio", "trackio")
+        self._trackio = imported("trackio", "the sink 'trackio'")
         self._name, self._scalars, self._init = Path(directory).name, scalars, init
-        self._theirs = imported("trackio.context_vars", "trackio").current_run.get()
+        self._theirs = imported("trackio.context_vars", "the sink 'trackio'").current_run.get()
         self._run: Any = None
         self._told: set[str] = set()  # what went wrong, of which a layer has much to say
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from htmu_diag.analysis.record import StepRecord
+from htmu_diag.extras import imported
 from htmu_diag.sinks.scalars import Scalars
-from htmu_diag.sinks.trackers.common import imported, numbers, plain
+from htmu_diag.sinks.trackers.common import numbers, plain
 from htmu_diag.sinks.trackers.merged import Merged
 
 __all__ = ["WandbSink", "unseen_by_wandb"]
@@ -31,7 +32,7 @@ class WandbSink:
     scalars: "few" or "all" numbers of each layer, as `htmu_diag.sinks.TensorBoardSink` has it.
     init: what else `wandb.init` takes (project, entity, name, tags, ...).
 
-    A resumed training begins another run in the same group. Raises InputError where wandb is not installed.
+    A resumed training begins another run in the same group. Raises MissingPackage where wandb is not installed.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class WandbSink:
         scalars: Scalars = "few",
         **init: Any,
     ) -> None:
-        self._wandb = imported("wandb", "wandb")
+        self._wandb = imported("wandb", "the sink 'wandb'")
         self._name, self._scalars, self._init = Path(directory).name, scalars, init
         self._theirs = self._wandb.run
         self._merging = merged and self._theirs is not None

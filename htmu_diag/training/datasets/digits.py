@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from htmu_diag.config import DataConfig
-from htmu_diag.errors import ConfigError
+from htmu_diag.extras import imported
 from htmu_diag.training.datasets.base import Samples
 
 __all__ = ["digits"]
@@ -13,13 +13,7 @@ __all__ = ["digits"]
 
 def digits(config: DataConfig) -> Samples:
     """Images (n, 1, 8, 8), pixels scaled from [0, 16] to zero mean and unit variance over the whole set."""
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise ConfigError(
-            "data.name: digits needs scikit-learn; run: python -m pip install 'htmu_diag[train]'"
-        ) from error
-    table = load_digits()
+    table = imported("sklearn.datasets", "data.name: digits").load_digits()
     images = torch.tensor(table.images, dtype=torch.float32)[:, None]
     images = (images - images.mean()) / images.std()
     targets = torch.tensor(table.target, dtype=torch.int64)

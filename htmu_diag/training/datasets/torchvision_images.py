@@ -9,6 +9,7 @@ import torch
 
 from htmu_diag.config import DataConfig
 from htmu_diag.errors import ConfigError
+from htmu_diag.extras import imported
 from htmu_diag.training.datasets.base import Samples
 
 __all__ = ["fetch", "torchvision_images"]
@@ -56,13 +57,7 @@ def _split(name: str, root: str, *, train: bool) -> Any:
 
 
 def _maker(name: str) -> Any:
-    try:
-        import torchvision.datasets
-    except ImportError as error:
-        raise ConfigError(
-            f"data.name: {name} needs torchvision; run: python -m pip install 'htmu_diag[train]'"
-        ) from error
-    return getattr(torchvision.datasets, NAMES[name])
+    return getattr(imported("torchvision.datasets", f"data.name: {name}"), NAMES[name])
 
 
 def _images(pixels: Any) -> torch.Tensor:
