@@ -19,9 +19,10 @@ _LINES = 12  # of changes
 
 def show_text(shown: Overview, width: int = 100) -> str:
     """The table with reasons, the phases through time, what changed, what is wrong."""
-    span = f"{len(shown.steps)} steps, {shown.steps[0]} to {shown.steps[-1]}"
+    count = f"{len(shown.steps)} measured step" + "s" * (len(shown.steps) != 1)
+    span = f"{count}, {shown.steps[0]} to {shown.steps[-1]}" if len(shown.steps) > 1 else count
     losses = "  ".join(f"{tag} {value:.4g}" for tag, value in shown.scalars.items())
-    parts = ["\n".join(line for line in (f"{shown.run}: step {shown.step} of {span}", losses) if line)]
+    parts = ["\n".join(line for line in (f"{shown.run}: step {shown.step} ({span})", losses) if line)]
     parts += [_table(shown.rows, width), _reasons(shown.rows)]
     if shown.ribbon:
         parts.append(_ribbons(shown, width))

@@ -43,8 +43,8 @@ def test_nothing_is_fitted(runs: tuple[Path, Path], monkeypatch: pytest.MonkeyPa
         raise AssertionError("fitted again")
 
     monkeypatch.setattr(sys.modules["htmu_diag.analysis.diagnose"], "fit_power_law", refuse)
-    overview(load_run(runs[0]), 60)
-    compare_runs(load_run(runs[0]), load_run(runs[1]))
+    assert overview(load_run(runs[0]), 60).rows
+    assert compare_runs(load_run(runs[0]), load_run(runs[1])).layers
 
 
 def test_the_ribbon_has_a_letter_for_each_measurement_and_none_where_a_layer_failed(runs: tuple[Path, Path]) -> None:
@@ -121,7 +121,7 @@ def test_the_commands_print_and_answer_with_their_exit_code(
 ) -> None:
     slow, fast = map(str, runs)
     assert main(["show", slow, "--step", "60"]) == 0
-    assert "step 60 of 12 steps, 0 to 200" in capsys.readouterr().out
+    assert "step 60 (12 measured steps, 0 to 200)" in capsys.readouterr().out
     assert main(["show", slow, "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert (shown["step"], len(shown["rows"])) == (200, len(FEW))
