@@ -84,10 +84,9 @@ def test_what_is_no_number_is_refused_in_one_line(rule: Any, value: Any) -> None
 
 
 def test_numbers_of_numpy_are_numbers() -> None:
-    for value in (np.int64(3), np.int8(3), 3):
-        whole(0, 3)("n", value)
-    for number in (np.float32(0.5), np.float64(0.5), np.int64(1), 0.5, 1):
-        real(0, 1)("x", number)
+    assert all(whole(0, 3).holds(value) for value in (np.int64(3), np.int8(3), 3))
+    assert all(real(0, 1).holds(x) for x in (np.float32(0.5), np.float64(0.5), np.int64(1), 0.5, 1))
+    assert not any(whole(0, 3).holds(value) for value in (np.float64(3), np.bool_(True), np.int64(4)))
 
 
 def test_ends_of_an_interval_are_taken_as_they_are_said() -> None:

@@ -57,6 +57,7 @@ def test_playing_stops_at_the_last_measurement(address: str, open_page: Open) ->
     page.get_by_label("play").click()
     page.locator(".name", has_text="step 200").wait_for()
     page.locator(".time button", has_text="▶").wait_for()
+    assert "step 200" in page.locator(".name").inner_text()
 
 
 def test_every_drawing_of_every_layer_and_step_ends(address: str, open_page: Open) -> None:

@@ -17,25 +17,25 @@ def reason(inventory: Inventory, name: str) -> str:
     return next(skip.reason for skip in inventory.skipped if skip.name == name)
 
 
-def close(actual: torch.Tensor, expected: torch.Tensor) -> None:
+def assert_close(actual: torch.Tensor, expected: torch.Tensor) -> None:
     torch.testing.assert_close(actual, expected.detach(), rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("groups", [1, 2, 4])
 def test_a_grouped_convolution_is_unfolded_whole_or_group_by_group(groups: int) -> None:
     conv = nn.Conv2d(4, 8, 3, groups=groups)
-    close(matrices(conv)["weight"].read(), conv.weight.reshape(8, -1))
+    assert_close(matrices(conv)["weight"].read(), conv.weight.reshape(8, -1))
     parts = matrices(conv, conv="groups")
     blocks = [m.read() for m in parts]
     assert [m.name for m in parts] == (["weight"] if groups == 1 else [f"weight.group{g}" for g in range(groups)])
-    close(torch.cat(blocks), conv.weight.reshape(8, -1))
+    assert_close(torch.cat(blocks), conv.weight.reshape(8, -1))
 
 
 def test_a_convolution_by_kernel_position_gives_one_matrix_for_each() -> None:
     conv = nn.Conv2d(3, 5, (2, 3))
     inventory = matrices(conv, conv="positions")
     assert inventory.names == tuple(f"weight.position{k}" for k in range(6))
-    close(inventory["weight.position4"].read(), conv.weight[:, :, 1, 1])
+    assert_close(inventory["weight.position4"].read(), conv.weight[:, :, 1, 1])
 
 
 @pytest.mark.parametrize("groups", [1, 2])
@@ -44,8 +44,8 @@ def test_a_transposed_convolution_unfolds_to_outputs_by_inputs(groups: int) -> N
     matrix = matrices(conv)["weight"]
     assert matrix.shape == (6, 4 // groups * 9)
     weight = conv.weight.reshape(groups, 4 // groups, 6 // groups, 9)
-    close(matrix.read(), torch.cat([g.transpose(0, 1).flatten(1) for g in weight]))
-    close(torch.cat([m.read() for m in matrices(conv, conv="groups")]), matrix.read())
+    assert_close(matrix.read(), torch.cat([g.transpose(0, 1).flatten(1) for g in weight]))
+    assert_close(torch.cat([m.read() for m in matrices(conv, conv="groups")]), matrix.read())
 
 
 def test_a_depthwise_convolution_is_one_matrix_of_kernels() -> None:
@@ -62,9 +62,9 @@ def test_multihead_attention_is_split_into_q_k_v_and_heads() -> None:
         ("in_proj_weight.v", (12, 12)),
         ("out_proj.weight", (12, 12)),
     ]
-    close(inventory["in_proj_weight.k"].read(), attention.in_proj_weight[12:24])
+    assert_close(inventory["in_proj_weight.k"].read(), attention.in_proj_weight[12:24])
     heads = matrices(attention, heads=True)
-    close(heads["in_proj_weight.v.head2"].read(), attention.in_proj_weight[24 + 8 :])
+    assert_close(heads["in_proj_weight.v.head2"].read(), attention.in_proj_weight[24 + 8 :])
     assert len(heads) == 10
     assert matrices(attention, fused=False).names == ("in_proj_weight", "out_proj.weight")
 
@@ -107,8 +107,8 @@ def test_an_interleaved_projection_is_split_by_its_heads() -> None:
     attention.num_attention_heads = 2
     attention.query_key_value = nn.Linear(6, 18)
     weight = attention.query_key_value.weight.detach().reshape(2, 3, 3, 6)  # (heads, q k v, size, in)
-    close(matrices(attention)["query_key_value.weight.k"].read(), weight[:, 1].reshape(6, 6))
-    close(matrices(attention, heads=True)["query_key_value.weight.v.head1"].read(), weight[1, 2])
+    assert_close(matrices(attention)["query_key_value.weight.k"].read(), weight[:, 1].reshape(6, 6))
+    assert_close(matrices(attention, heads=True)["query_key_value.weight.v.head1"].read(), weight[1, 2])
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_recurrent_weights_are_split_by_gate(kind: type[nn.Module], gates: str, 
     cell = kind(5, 7)
     inventory = matrices(cell)
     assert inventory.names == tuple(f"weight_{w}{prefix}.{g}" for w in ("ih", "hh") for g in gates)
-    close(inventory[f"weight_hh{prefix}.{gates[1]}"].read(), getattr(cell, f"weight_hh{prefix}")[7:14])
+    assert_close(inventory[f"weight_hh{prefix}.{gates[1]}"].read(), getattr(cell, f"weight_hh{prefix}")[7:14])
 
 
 def test_a_projected_bidirectional_lstm_is_complete() -> None:
@@ -144,8 +144,8 @@ def test_embeddings_bare_parameters_and_experts_give_rows() -> None:
     assert inventory["bare"].shape == (6, 4)
     assert inventory["experts.down_proj.expert03"].shape == (3, 5)
     assert inventory["position"].shape == (9, 4)
-    close(inventory["deep.slice3"].read(), net.deep[1, 1])
-    close(inventory["experts.down_proj.expert10"].read(), net.experts.down_proj[10])
+    assert_close(inventory["deep.slice3"].read(), net.deep[1, 1])
+    assert_close(inventory["experts.down_proj.expert10"].read(), net.experts.down_proj[10])
     assert [m.shape for m in inventory if m.name.startswith("bilinear")] == [(2, 12)]
     assert "single vector" in reason(inventory, "token")
 
@@ -186,7 +186,7 @@ def test_parametrised_weights_are_the_effective_ones(wrap, layer: nn.Module) -> 
     assert layer.training
     assert inventory.names == ("weight",)
     layer.eval()(torch.randn(2, *((6,) if isinstance(layer, nn.Linear) else (3, 4, 4))))
-    close(read, layer.weight.reshape(4, -1))
+    assert_close(read, layer.weight.reshape(4, -1))
     reasons = {skip.reason for skip in inventory.skipped if len(skip.shape) > 1}
     measured, buffer = "a part of the parametrised weight, measured whole", "a buffer, which is not trained"
     assert measured in reasons
@@ -233,7 +233,7 @@ def test_lora_gives_both_factors_and_their_product() -> None:
     a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
     delta = inventory["lora_delta.default"]
     assert delta.shape == (6, 10)
-    close(delta.read(), b @ a)
+    assert_close(delta.read(), b @ a)
     assert delta.factors is not None
     assert [tuple(factor.shape) for factor in delta.factors()] == [(6, 2), (2, 10)]
 
@@ -244,7 +244,7 @@ def test_narrow_types_are_read_as_float32(dtype: torch.dtype) -> None:
     net.weight = nn.Parameter(torch.randn(4, 3).to(dtype), requires_grad=False)
     matrix = matrices(net)["weight"]
     assert matrix.read().dtype == torch.float32
-    close(matrix.read(), net.weight.float())
+    assert_close(matrix.read(), net.weight.float())
 
 
 @pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
@@ -253,7 +253,7 @@ def test_quantised_weights_are_dequantised_and_codes_refused() -> None:
     net.scaled = nn.Parameter(torch.quantize_per_tensor(torch.randn(4, 3), 0.1, 0, torch.qint8), requires_grad=False)
     net.codes = nn.Parameter(torch.ones(4, 3, dtype=torch.int8), requires_grad=False)
     inventory = matrices(net)
-    close(inventory["scaled"].read(), net.scaled.dequantize())
+    assert_close(inventory["scaled"].read(), net.scaled.dequantize())
     assert "torch.int8 values are codes or indices" in reason(inventory, "codes")
 
 
@@ -286,8 +286,8 @@ def test_packed_quantised_modules_give_their_dequantised_weights() -> None:
         "transposed.weight": ((6, 16), "conv"),
         "embedding.weight": ((20, 5), "embedding"),
     }
-    close(inventory["linear.weight"].read(), net.linear.weight().dequantize())
-    close(inventory["lstm.weight_hh_l0.g"].read(), net.lstm.get_weight()["weight_hh_l0"].dequantize()[6:9])
+    assert_close(inventory["linear.weight"].read(), net.linear.weight().dequantize())
+    assert_close(inventory["lstm.weight_hh_l0.g"].read(), net.lstm.get_weight()["weight_hh_l0"].dequantize()[6:9])
 
 
 @pytest.mark.parametrize(("scales", "block"), [((1, 1), (256, 384)), ((256, 1), (1, 384)), ((2, 3), (128, 128))])
@@ -297,7 +297,7 @@ def test_eight_bit_weights_are_multiplied_with_their_scales(scales: tuple[int, i
     net.weight_scale_inv = nn.Parameter(torch.rand(scales) + 0.5, requires_grad=False)
     full = torch.kron(net.weight_scale_inv.detach(), torch.ones(block))
     inventory = matrices(net)
-    close(inventory["weight"].read(), net.weight.float() * full)
+    assert_close(inventory["weight"].read(), net.weight.float() * full)
     assert inventory.names == ("weight",)
     assert reason(inventory, "weight_scale_inv") == "a part of the parametrised weight, measured whole"
 

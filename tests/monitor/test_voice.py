@@ -134,6 +134,7 @@ def test_a_stream_that_cannot_be_written_stops_nothing(
         pass
     monkeypatch.setattr(sys, "stderr", closed if stream else None)
     watched(tmp_path / "run").close()
+    assert htmu_diag.load_run(tmp_path / "run").layers
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,7 +37,8 @@ from htmu_diag import load_run
 run = load_run(sys.argv[1])
 assert "foreign_spectra" not in sys.modules
 values = run.metrics("triangle_ks", kind="row_lengths").values
-assert values.shape == (1, 2) and (values > 0).all()
+assert (values > 0).all()
+print(values.shape)
 assert "row_lengths_triangle_ks/0.weight" in run.diagnose().metrics()
 from htmu_diag.analysis.quantities import declared
 assert [row.name for row in declared()] == ["triangle_ks"]
@@ -66,4 +67,4 @@ def python(code: str, folder: Path, *paths: Path) -> str:
 
 def test_its_numbers_are_curves_columns_and_lines_and_outlive_it(installed: Path, tmp_path: Path) -> None:
     python(LIVE, tmp_path / "run", installed)
-    python(READ, tmp_path / "run")  # where the package is not installed
+    assert python(READ, tmp_path / "run") == "(1, 2)\n"  # where the package is not installed

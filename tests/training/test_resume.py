@@ -41,7 +41,8 @@ def resume(path: Path, config: TrainConfig) -> None:
     load_checkpoint(path, initial_state(config), config)
 
 
-def refused(path: Path, config: TrainConfig) -> str:
+def assert_refused(path: Path, config: TrainConfig) -> str:
+    """In one sentence, which is returned."""
     with pytest.raises((StorageError, ConfigError)) as caught:
         resume(path, config)
     assert len(str(caught.value).splitlines()) == 1
@@ -98,7 +99,7 @@ def test_a_checkpoint_that_does_not_fit_is_one_sentence(
     foreign: str, whole: Path, config: TrainConfig, tmp_path: Path
 ) -> None:
     changed(whole, tmp_path / "x.pt", FOREIGN[foreign])
-    refused(tmp_path / "x.pt", config)
+    assert_refused(tmp_path / "x.pt", config)
 
 
 class Acts:
@@ -135,7 +136,7 @@ FILES: dict[str, Callable[[Path], Any]] = {
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_that_is_no_checkpoint_is_one_sentence(name: str, config: TrainConfig, tmp_path: Path) -> None:
     FILES[name](tmp_path / "x.pt")
-    refused(tmp_path / "x.pt", config)
+    assert_refused(tmp_path / "x.pt", config)
 
 
 def test_flipped_bits_anywhere_never_resume_silently(whole: Path, config: TrainConfig, tmp_path: Path) -> None:
@@ -162,7 +163,7 @@ def test_flipped_bits_anywhere_never_resume_silently(whole: Path, config: TrainC
     assert outcomes.count("refused") > len(places) / 2
     for cut in range(10, len(content), len(content) // 8):
         (tmp_path / "x.pt").write_bytes(content[:cut])
-        refused(tmp_path / "x.pt", config)
+        assert_refused(tmp_path / "x.pt", config)
 
 
 def test_weights_with_flipped_bits_are_refused_by_their_checksum(
@@ -176,7 +177,7 @@ def test_weights_with_flipped_bits_are_refused_by_their_checksum(
     (tmp_path / "x.pt").write_bytes(
         data[:place] + bytes(b ^ 255 for b in data[place : place + 64]) + data[place + 64 :]
     )
-    assert "checksum" in refused(tmp_path / "x.pt", config)
+    assert "checksum" in assert_refused(tmp_path / "x.pt", config)
 
 
 def test_checkpoints_are_not_written_through_a_link(tmp_path: Path) -> None:
