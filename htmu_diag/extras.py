@@ -37,9 +37,9 @@ def imported(module: str, what: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         package = module.partition(".")[0]
-        if isinstance(error, ModuleNotFoundError) and (told := missing(what, error)):
-            raise told from None
-        raise MissingPackage(_told(what, package, f"cannot be imported ({error})"), name=package) from error
+        if isinstance(error, ModuleNotFoundError) and (known := missing(what, error)):
+            raise known from None
+        raise MissingPackage(_sentence(what, package, f"cannot be imported ({error})"), name=package) from error
 
 
 def missing(what: str, error: ModuleNotFoundError, extra: str = "") -> MissingPackage | None:
@@ -53,9 +53,9 @@ def missing(what: str, error: ModuleNotFoundError, extra: str = "") -> MissingPa
     package = (error.name or "").partition(".")[0]
     if package not in EXTRAS:
         return None
-    return MissingPackage(_told(what, package, "is not installed", extra), name=package)
+    return MissingPackage(_sentence(what, package, "is not installed", extra), name=package)
 
 
-def _told(what: str, package: str, fault: str, extra: str = "") -> str:
+def _sentence(what: str, package: str, fault: str, extra: str = "") -> str:
     hint = _TORCH if package in ("torch", "torchvision") else ""
     return f"{what} needs {package}, which {fault}; pip install 'htmu_diag[{extra or EXTRAS[package]}]'{hint}"

@@ -71,7 +71,7 @@ class Measuring:
             for probe in self._observers:
                 with self._complaints.containing(probe.name, []), torch.no_grad():
                     probe.observe(self._at(step, probe))
-        self._budget.note(time.perf_counter() - began)
+        self._budget.overhead(time.perf_counter() - began)
 
     def measure(self, step: int, probes: Iterable[Probe]) -> None:
         """Run those that all ranks agree on; waits for a place among the snapshots under way."""
@@ -113,7 +113,7 @@ class Measuring:
     def _run(self, probe: Probe, measured: Measured, interrupts: Interrupts) -> None:
         """One probe; what it found before it failed is kept."""
         began = time.perf_counter()
-        measured.events += self._budget.told(probe.name)
+        measured.events += self._budget.pop_skipped(probe.name)
         self._measured_at[probe.name] = measured.step
         context, runs = self._at(measured.step, probe), self._plan.declared[probe.name].runs
         with self._complaints.containing(probe.name, measured.events), interrupts.allowed():

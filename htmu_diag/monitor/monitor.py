@@ -65,7 +65,7 @@ class Monitor:
             might_be_due=lambda step: self._measuring.observes or bool(plan.due(step)),
             members=optimizers,
         )
-        self._notices = Notices(context.model, self._counter, self._remark, _warn)
+        self._notices = Notices(context.model, self._counter, self._say, _warn)
         self._measuring = Measuring(
             context,
             plan,
@@ -141,18 +141,18 @@ class Monitor:
         return self.last
 
     def flush(self) -> None:
-        """Wait until everything measured so far is stored and shown; tell what went wrong. Harmless when closed."""
+        """Wait until everything measured so far is stored and shown; say what went wrong. Harmless when closed."""
         if not self._closed:
             self._counter.finish()
             self._worker.wait()
             self._recorder.wait()
-            self._complaints.tell()
+            self._complaints.say()
 
     def close(self) -> None:
         """Finish what is under way, remove the hook, close the store and the sinks. Harmless when called twice."""
-        self._close(self._complaints.tell_last)
+        self._close(self._complaints.say_last)
 
-    def _close(self, tell: Callable[[], None]) -> None:
+    def _close(self, say_last: Callable[[], None]) -> None:
         if self._closed or self._is_a_copy():
             return
         with self._complaints.containing("monitor", []):
@@ -160,12 +160,12 @@ class Monitor:
         self._closed = True
         self._recorder.hurry()
         with contextlib.ExitStack() as ends:  # each of them, in the reverse order, whatever becomes of the others
-            ends.callback(tell)
+            ends.callback(say_last)
             ends.callback(self._say_the_end)
             ends.callback(self._ending.cancel)
             ends.callback(self._team.close)
             ends.callback(self._saying, "writing the page", self._recorder.close)
-            ends.callback(self._note_what_was_passed_over)
+            ends.callback(self._say_what_was_passed_over)
             ends.callback(self._saying, "diagnosing what was measured", self._worker.close)
             ends.callback(self._counter.remove)
             ends.callback(self._notices.last, counted=self._manual)
@@ -182,18 +182,18 @@ class Monitor:
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         """Errors of the training come first: those of the monitor are then warned about, also where strict."""
-        self._close(self._complaints.tell_last if error is None else self._complaints.warn_last)
+        self._close(partial(self._complaints.say_last, raising=error is None))
 
-    def _note_what_was_passed_over(self) -> None:
-        untold = [sentence for probe in self._plan.probes for sentence in self._budget.told(probe.name)]
-        if untold and self._team.share.rank == 0:
-            self._recorder.note(self._counter.step, untold, time.time())
+    def _say_what_was_passed_over(self) -> None:
+        unsaid = [sentence for probe in self._plan.probes for sentence in self._budget.pop_skipped(probe.name)]
+        if unsaid and self._team.share.rank == 0:
+            self._recorder.say(self._counter.step, unsaid, time.time())
 
-    def _remark(self, sentence: str) -> None:
+    def _say(self, sentence: str) -> None:
         """Said once, and kept with the run."""
         _warn(sentence)
         if self._team.share.rank == 0:
-            self._worker.submit(partial(self._recorder.note, self._counter.step, [sentence], time.time()))
+            self._worker.submit(partial(self._recorder.say, self._counter.step, [sentence], time.time()))
 
     def _is_a_copy(self) -> bool:
         """In a forked child: the run, its files and its worker belong to the parent."""
@@ -212,7 +212,7 @@ class Monitor:
         if due:
             self._measuring.measure(step, [probe for probe in due if self._budget.affords(probe.name, step)])
             self._notices.behind(*self._recorder.behind)
-        self._complaints.tell()
+        self._complaints.say()
 
 
 def _warn(sentence: str) -> None:

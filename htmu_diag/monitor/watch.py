@@ -162,9 +162,9 @@ def watch(
     keep_starts(plan.probes, store, complaints)
     recorder = Recorder(store, given, options, team, complaints, spending)
     recorder.open(info, start_step)
-    if place.remark and place.writes:
-        warnings.warn(f"htmu_diag: {place.remark}", RuntimeWarning, stacklevel=4)
-        recorder.note(start_step, [place.remark], time.time())
+    if place.reason and place.writes:
+        warnings.warn(f"htmu_diag: {place.reason}", RuntimeWarning, stacklevel=4)
+        recorder.say(start_step, [place.reason], time.time())
     voice = Voice(place.folder, speaks=verbose and place.writes, stored=store is not None, curves=_draws(given))
     voice.begin(context, plan.entries, place)
     return Monitor(

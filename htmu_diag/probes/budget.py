@@ -2,7 +2,7 @@
 
 With a share f, a probe that costs c seconds runs at most once in c/f seconds: its interval stretches to the next step
 that is due and affordable. A run that was let through counts at its expected price until its own is known. What was
-passed over is told, so that a gap in a curve has its reason beside it.
+passed over is said, so that a gap in a curve has its reason beside it.
 """
 
 from __future__ import annotations
@@ -67,13 +67,13 @@ class Budget:
         with self._lock:
             self._under_way[probe] = max(self._under_way[probe] - 1, 0)
 
-    def note(self, seconds: float) -> None:
+    def overhead(self, seconds: float) -> None:
         """Time spent that is no probe's own: looking at every step, writing."""
         with self._lock:
             self._spent += seconds
 
-    def told(self, probe: str) -> list[str]:
-        """One sentence about the steps passed over since the last call, or none."""
+    def pop_skipped(self, probe: str) -> list[str]:
+        """One sentence about the steps passed over since the last call, which are forgotten; or none."""
         with self._lock:
             skipped = self._skipped.pop(probe, None)
         if skipped is None or self.share is None:

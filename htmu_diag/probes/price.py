@@ -11,7 +11,7 @@ from htmu_diag.matrices import Matrix
 from htmu_diag.solvers import exact_spectrum
 from htmu_diag.spectrum import Kind, Source
 
-__all__ = ["price_told", "seconds_of"]
+__all__ = ["price_sentence", "seconds_of"]
 
 MUCH = 1.0  # seconds of one matrix
 _SIDES = (192, 384)  # of the trial, about 5 ms
@@ -19,7 +19,7 @@ _LEAST = 1e9  # multiplications; fewer take less than a second on any core, and 
 _TRIES = 3
 
 
-def price_told(matrices: Iterable[Matrix], seconds: Callable[[Matrix], float] | None = None) -> str:
+def price_sentence(matrices: Iterable[Matrix], seconds: Callable[[Matrix], float] | None = None) -> str:
     """The sentence, "" where the largest matrix takes less than about a second here."""
     largest = max(matrices, key=lambda matrix: matrix.cost if matrix.factors is None else 0.0, default=None)
     if largest is None or largest.factors is not None or largest.cost < _LEAST:

@@ -24,7 +24,7 @@ from htmu_diag.probes.declaration import Runs
 from htmu_diag.probes.frozen import Frozen, frozen_names
 from htmu_diag.probes.listing import Listing
 from htmu_diag.probes.placement import Placement
-from htmu_diag.probes.price import price_told
+from htmu_diag.probes.price import price_sentence
 from htmu_diag.probes.schedule import ScheduleLike, schedule
 from htmu_diag.probes.starts import Starts
 from htmu_diag.ranks.share import shares
@@ -81,8 +81,8 @@ class WeightsProbe:
         everyone_reads = is_sharded(context.model)
         still = frozenset() if everyone_reads else frozen_names(context.model)
         on_host = all(parameter.device.type == "cpu" for parameter in context.model.parameters())
-        if self.frozen.step < 0 and on_host and (told := price_told(inventory)):
-            context.say(told)
+        if self.frozen.step < 0 and on_host and (sentence := price_sentence(inventory)):
+            context.say(sentence)
         self.frozen.begin(context.step)
         room = Room()
         for order, (matrix, owner) in enumerate(zip(inventory, owners, strict=True)):

@@ -1,6 +1,6 @@
-"""Errors that must not stop a training: kept here, told once, never lost.
+"""Errors that must not stop a training: kept here, said once, never lost.
 
-A worker thread adds them; the training thread tells them at its next step, as warnings, or raises the first one where
+A worker thread adds them; the training thread says them at its next step, as warnings, or raises the first one where
 ``strict`` was asked for. A layer that is NaN at every step warns once; each step's record says it again.
 """
 
@@ -25,45 +25,43 @@ class Complaints:
         self._strict = strict
         self._lock = threading.Lock()
         self._times: Counter[str] = Counter()
-        self._untold: list[tuple[str, BaseException]] = []
+        self._unsaid: list[tuple[str, BaseException]] = []
 
     def add(self, about: str, error: BaseException) -> str:
-        """Keep an error; tells it later if it is the first about this. Returns it as one sentence."""
+        """Keep an error; says it later if it is the first about this. Returns it as one sentence."""
         sentence = _sentence(about, error)
         with self._lock:
             self._times[about] += 1
             if self._times[about] == 1:
-                self._untold.append((sentence, error))
+                self._unsaid.append((sentence, error))
         return sentence
 
     def containing(self, about: str, events: list[str]) -> contextlib.AbstractContextManager[None]:
         """A block whose ordinary exceptions end up here, and in ``events`` as a sentence, instead of going on."""
         return _Containing(self, about, events)
 
-    def tell(self) -> None:
+    def say(self) -> None:
         """Warn about what is new, one warning each. On the training thread only; raises it where strict."""
-        for sentence, error in self._taken():
-            if self._strict:
-                raise error
-            warnings.warn(f"htmu_diag: {sentence}", RuntimeWarning, stacklevel=2)
+        self._say(raising=True)
 
-    def warn_last(self) -> None:
-        """As `tell_last`, and never raising."""
-        self._strict = False
-        self.tell_last()
-
-    def tell_last(self) -> None:
-        """At the end: what is new, and in one sentence what happened more than once."""
+    def say_last(self, *, raising: bool = True) -> None:
+        """At the end: what is new, and in one sentence what happened more than once. raising: where strict."""
         repeated = [f"{about} ({times} times)" for about, times in self._times.items() if times > 1]
         if repeated:
             listed = ", ".join(repeated[:5]) + (f" and {len(repeated) - 5} more" if len(repeated) > 5 else "")
             warnings.warn(f"htmu_diag: went wrong more than once: {listed}", RuntimeWarning, stacklevel=2)
-        self.tell()
+        self._say(raising=raising)
+
+    def _say(self, *, raising: bool) -> None:
+        for sentence, error in self._taken():
+            if self._strict and raising:
+                raise error
+            warnings.warn(f"htmu_diag: {sentence}", RuntimeWarning, stacklevel=3)
 
     def _taken(self) -> Iterator[tuple[str, BaseException]]:
-        while self._untold:
+        while self._unsaid:
             with self._lock:
-                first = self._untold.pop(0)
+                first = self._unsaid.pop(0)
             yield first
 
 

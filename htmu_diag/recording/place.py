@@ -25,13 +25,13 @@ __all__ = ["Place"]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run goes. remark: why it is not the folder that was asked for. writes: whether this process does.
+    """Where a run goes. reason: why it is not the folder that was asked for. writes: whether this process does.
 
     holds_a_run: whether the folder held one before, which this one continues (start_step > 0) or supersedes.
     """
 
     folder: Path
-    remark: str
+    reason: str
     start_step: int
     writes: bool
     one_of_many: bool  # in a job of several processes that do not know each other
@@ -43,7 +43,7 @@ class Place:
         one_of_many = isinstance(team, Solo) and int(os.environ.get("WORLD_SIZE", "1")) > 1  # as torchrun sets it
         with _hinting(one_of_many):
             folder = run_folder(log_dir, start_step=start_step, on_exists=on_exists)
-        return cls(folder.path, folder.remark, start_step, team.share.rank == 0, one_of_many, folder.holds_a_run)
+        return cls(folder.path, folder.reason, start_step, team.share.rank == 0, one_of_many, folder.holds_a_run)
 
     def opened(
         self,

@@ -95,7 +95,7 @@ class Recorder:
         else:
             self._spent(measured)
         of_probes = sum(measured.seconds.values()) - before
-        self._budget.note(time.perf_counter() - began - of_probes)
+        self._budget.overhead(time.perf_counter() - began - of_probes)
         return cpu
 
     @property
@@ -115,7 +115,7 @@ class Recorder:
                 self._store.log(step, numbers, wall_time=wall_time)
         self._backlog.submit(partial(self._emit, StepRecord(step, wall_time, scalars=numbers)))
 
-    def note(self, step: int, events: Sequence[str], wall_time: float) -> None:
+    def say(self, step: int, events: Sequence[str], wall_time: float) -> None:
         """Sentences without a measurement."""
         if self._store:
             with self._complaints.containing("store", []):

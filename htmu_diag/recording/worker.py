@@ -55,7 +55,7 @@ class Worker:
 
         call: gives the CPU seconds that it took to compute.
         """
-        future = self.submit(lambda: self._note(call()))
+        future = self.submit(lambda: self._keep_fastest(call()))
         future.add_done_callback(lambda _: self.release())
         return future
 
@@ -75,7 +75,7 @@ class Worker:
     def _places(self) -> int:
         return self._usual if self._fastest < SHORT or self._fastest == float("inf") else self._most
 
-    def _note(self, seconds: float) -> None:
+    def _keep_fastest(self, seconds: float) -> None:
         """The fastest snapshot counts: the first one loads libraries, and others may be in the way."""
         self._fastest = min(self._fastest, seconds)
 

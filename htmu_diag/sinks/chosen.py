@@ -29,6 +29,6 @@ def chosen_sinks(folder: Path, sinks: Sequence[SinkLike] | None, usual: bool | N
         usual = sinks is None or bool(wanted)
     missing = [kind for kind in _USUAL if usual and not any(isinstance(sink, kind) for sink in given)]
     joined: dict[type, Sink] = {TensorBoardSink: TensorBoardSink(folder), PageSink: PageSink(folder)}
-    if remark := unseen_by_wandb(given):
-        warnings.warn(f"htmu_diag: {remark}", RuntimeWarning, stacklevel=4)
+    if sentence := unseen_by_wandb(given):
+        warnings.warn(f"htmu_diag: {sentence}", RuntimeWarning, stacklevel=4)
     return [*(joined[kind] for kind in missing), *given]

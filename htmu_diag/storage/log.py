@@ -1,4 +1,4 @@
-"""What is logged between measurements (the loss of every tenth step, a remark): one JSON line each, in append order.
+"""What is logged between measurements (the loss of every tenth step, a sentence): one JSON line each, in append order.
 
 A line is complete when its newline is there: a reader drops an unfinished last line, and a writer that ran out of
 disk space cuts its half-written line off again.

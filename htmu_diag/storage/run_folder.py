@@ -23,13 +23,13 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 @dataclass(frozen=True)
 class RunFolder:
-    """path: absolute, so that a change of the current folder loses nothing. remark: why it is not the one asked for.
+    """path: absolute, so that a change of the current folder loses nothing. reason: why it is not the one asked for.
 
     holds_a_run: whether there is one already, which this one continues or supersedes.
     """
 
     path: Path
-    remark: str = ""
+    reason: str = ""
     holds_a_run: bool = False
 
 

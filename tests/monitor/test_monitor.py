@@ -219,7 +219,7 @@ def test_measuring_keeps_within_its_share_of_the_wall_time(task: Task, tmp_path:
     share = 0.05 * (time.monotonic() - began)
     assert sum(spent) <= share + max(spent)
     run = htmu_diag.load_run(tmp_path)
-    assert len(run.steps) == len(spent)  # a remark about what was passed over is no step of its own
+    assert len(run.steps) == len(spent)  # a sentence about what was passed over is no step of its own
     assert len([event for _, event in run.events() if "stub: not measured at step" in event]) >= len(spent) - 1
 
 

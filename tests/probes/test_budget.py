@@ -52,11 +52,11 @@ def test_what_was_passed_over_is_told_once_with_its_price() -> None:
     clock.now = 1.0
     assert not budget.affords("ntk", 100)
     assert not budget.affords("ntk", 200)
-    (sentence,) = budget.told("ntk")
+    (sentence,) = budget.pop_skipped("ntk")
     assert "100, 200" in sentence
     assert "4 s" in sentence
     assert "5%" in sentence
-    assert budget.told("ntk") == []
+    assert budget.pop_skipped("ntk") == []
 
 
 def test_a_run_under_way_counts_at_its_expected_price() -> None:
@@ -80,7 +80,7 @@ def test_several_probes_share_one_budget_with_what_is_no_probe_s_own() -> None:
     assert budget.affords("a", 1)
     assert not budget.affords("b", 1)
     budget.spend("a", 1.0)
-    budget.note(5.0)
+    budget.overhead(5.0)
     clock.now = 88.0
     assert not budget.affords("b", 2)
     clock.now = 89.1
@@ -92,7 +92,7 @@ def test_a_long_gap_is_told_in_few_words() -> None:
     budget.spend("ntk", 4.0)
     for step in range(10**4):
         budget.affords("ntk", step)
-    (sentence,) = budget.told("ntk")
+    (sentence,) = budget.pop_skipped("ntk")
     assert "0, 1, 2, 3, 4, 5, 6, 7, ... (10000 in all)" in sentence
 
 

@@ -5,7 +5,7 @@ import torch
 
 from htmu_diag.matrices import Matrix
 from htmu_diag.probes import StepContext, WeightsProbe
-from htmu_diag.probes.price import price_told, seconds_of
+from htmu_diag.probes.price import price_sentence, seconds_of
 
 
 def matrix(rows: int, columns: int, name: str = "w") -> Matrix:
@@ -13,14 +13,14 @@ def matrix(rows: int, columns: int, name: str = "w") -> Matrix:
 
 
 def test_the_largest_matrix_is_named_with_its_price_and_the_way_out() -> None:
-    told = price_told([matrix(10, 20), matrix(5000, 5000, "head"), matrix(400, 9000)], lambda largest: 12.3)
+    told = price_sentence([matrix(10, 20), matrix(5000, 5000, "head"), matrix(400, 9000)], lambda largest: 12.3)
     assert "head (5000 x 5000), takes about 12 s" in told
     assert all(word in told for word in ("every=", "exclude=", "budget="))
 
 
 def test_nothing_is_said_or_timed_where_it_is_little() -> None:
-    assert price_told([matrix(5000, 5000)], lambda largest: 0.9) == ""
-    assert price_told([], pytest.fail) == price_told([matrix(200, 300)], pytest.fail) == ""
+    assert price_sentence([matrix(5000, 5000)], lambda largest: 0.9) == ""
+    assert price_sentence([], pytest.fail) == price_sentence([matrix(200, 300)], pytest.fail) == ""
 
 
 def test_the_price_is_measured_and_grows_with_the_cube_of_the_side() -> None:
@@ -31,7 +31,7 @@ def test_the_price_is_measured_and_grows_with_the_cube_of_the_side() -> None:
 
 def test_it_is_said_at_the_first_snapshot_only(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr("htmu_diag.probes.weights.price_told", lambda inventory: "dear")
+    monkeypatch.setattr("htmu_diag.probes.weights.price_sentence", lambda inventory: "dear")
     context = StepContext(step=0, model=torch.nn.Linear(6, 8), say=said.append)
     probe = WeightsProbe()
     for step in range(3):

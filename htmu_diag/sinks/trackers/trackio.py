@@ -38,7 +38,7 @@ class TrackioSink:
         self._name, self._scalars, self._init = Path(directory).name, scalars, init
         self._theirs = imported("trackio.context_vars", "the sink 'trackio'").current_run.get()
         self._run: Any = None
-        self._told: set[str] = set()  # what went wrong, of which a layer has much to say
+        self._said: set[str] = set()  # what went wrong, of which a layer has much to say
 
     def open(self, run: Mapping[str, Any], *, start_step: int) -> None:
         """Begin the run; the one of the training stays as it is."""
@@ -52,9 +52,9 @@ class TrackioSink:
     def write(self, record: StepRecord) -> None:
         self._run.log(numbers(record, self._scalars), step=record.step)
         for event in dict.fromkeys(record.events):
-            if event not in self._told:
+            if event not in self._said:
                 self._run.alert("htmu_diag", event)
-        self._told.update(record.events)
+        self._said.update(record.events)
 
     def close(self) -> None:
         """End the run; harmless when called twice."""
