@@ -167,8 +167,14 @@ class Monitor:
             ends.callback(self._saying, "writing the page", self._recorder.close)
             ends.callback(self._say_what_was_passed_over)
             ends.callback(self._saying, "diagnosing what was measured", self._worker.close)
+            ends.callback(self._end_probes)
             ends.callback(self._counter.remove)
             ends.callback(self._notices.last, counted=self._manual)
+
+    def _end_probes(self) -> None:
+        for name, close in self._plan.ends.items():
+            with self._complaints.containing(name, []):
+                close()
 
     def _saying(self, what: str, call: Callable[[], None]) -> None:
         with self._voice.during(what):

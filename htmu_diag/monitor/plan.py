@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from htmu_diag import plugins
 from htmu_diag.analysis.quantities import Quantity
@@ -62,6 +62,12 @@ class Plan:
     def due(self, step: int) -> list[Probe]:
         """The probes whose schedule says so."""
         return [probe for probe, is_due in self.entries if is_due(step)]
+
+    @property
+    def ends(self) -> dict[str, Callable[[], None]]:
+        """What probes do when the run ends, by their names."""
+        closing = [cast(Any, probe) for probe in self.probes if self.declared[probe.name].closes]
+        return {probe.name: probe.close for probe in closing}
 
     def require(self, available: Iterable[Need]) -> None:
         """Raises InputError where a probe needs what was not passed."""

@@ -14,7 +14,7 @@
     "together"   on all ranks, adding up over ``context.group``; all of them get the result
 
 ``observes = True``: ``observe(context)`` is called after every step. ``rows``: how many samples of the fixed batch it
-looks at, which are then stored with the run.
+looks at, which are then stored with the run. ``closes = True``: ``close()`` is called when the run ends.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class Declaration:
     kinds: tuple[Kind, ...] = ()
     rows: int = 0
     quantities: tuple[Any, ...] = ()
+    closes: bool = False
 
     @classmethod
     def of(cls, probe: Any) -> Declaration:
@@ -58,6 +59,7 @@ class Declaration:
             tuple(_field(probe, name, "kinds", (), _is_collection, "a tuple of Kind")),
             _field(probe, name, "rows", 0, lambda v: isinstance(v, int) and v >= 0, _ROWS),
             tuple(_field(probe, name, "quantities", (), _is_collection, "a tuple of Quantity")),
+            _field(probe, name, "closes", False, lambda v: isinstance(v, bool), "True or False"),
         )
         found._check(probe)
         return found
@@ -68,9 +70,11 @@ class Declaration:
             raise InputError(f"the probe {self.name!r} needs {unknown}; there are {', '.join(get_args(Need))}")
         if not all(isinstance(kind, Kind) for kind in self.kinds):
             raise InputError(f"the probe {self.name!r}: kinds={self.kinds!r}; pass a tuple of htmu_diag.Kind")
-        for method, wanted in (("measure", True), ("capture", self.runs == "shared"), ("observe", self.observes)):
-            if wanted and not callable(getattr(probe, method, None)):
-                raise InputError(f"the probe {self.name!r} has no method {method}(context), which it declares")
+        wanted = {"measure": True, "capture": self.runs == "shared", "observe": self.observes, "close": self.closes}
+        for method in [method for method, is_wanted in wanted.items() if is_wanted]:
+            if not callable(getattr(probe, method, None)):
+                call = f"{method}({'' if method == 'close' else 'context'})"
+                raise InputError(f"the probe {self.name!r} has no method {call}, which it declares")
         for method, field, value in (("capture", "runs", "'shared'"), ("observe", "observes", "True")):
             if callable(getattr(probe, method, None)) and not hasattr(probe, field):
                 raise InputError(f"the probe {self.name!r} has a method {method}: declare {field} = {value}, or not so")

@@ -20,7 +20,9 @@ from dataclasses import dataclass
 
 import torch
 
-__all__ = ["GradientNoise", "Moments"]
+from htmu_diag.model.wrappers import local_part
+
+__all__ = ["GradientNoise", "Moments", "own_reals", "picks", "seen"]
 
 
 @dataclass(frozen=True)
@@ -53,22 +55,20 @@ class GradientNoise:
     """
 
     def __init__(self, parameters: Sequence[torch.Tensor], coordinates: int = 2**16, seed: int = 0) -> None:
-        share = min(1.0, coordinates / max(sum(parameter.numel() for parameter in parameters), 1))
-        generator = torch.Generator().manual_seed(seed)
-        self._picks = [_pick(parameter, share, generator) for parameter in parameters]
+        self._picks = picks(parameters, coordinates, seed)
         self._n = 0
         self._mean: torch.Tensor | None = None
         self._squares: torch.Tensor | None = None
 
     def observe(self, gradients: Sequence[torch.Tensor | None]) -> None:
         """Take one step's gradients, in the order of the parameters; None counts as zero. Waits for nothing."""
-        seen = torch.cat([_seen(g, pick) for g, pick in zip(gradients, self._picks, strict=True)])
+        found = torch.cat([seen(g, pick) for g, pick in zip(gradients, self._picks, strict=True)])
         if self._mean is None or self._squares is None:
-            self._mean, self._squares = torch.zeros_like(seen), torch.zeros_like(seen)
+            self._mean, self._squares = torch.zeros_like(found), torch.zeros_like(found)
         self._n += 1
-        change = seen - self._mean
+        change = found - self._mean
         self._mean += change / self._n
-        self._squares += change * (seen - self._mean)
+        self._squares += change * (found - self._mean)
 
     def take(self) -> Moments:
         """What was seen so far, still on its device; a new window begins."""
@@ -82,16 +82,30 @@ class GradientNoise:
         return Moments(n, sums)
 
 
+def picks(parameters: Sequence[torch.Tensor], coordinates: int, seed: int) -> list[torch.Tensor]:
+    """Places in each parameter, the same share of every one: all where there are no more than ``coordinates``."""
+    share = min(1.0, coordinates / max(sum(parameter.numel() for parameter in parameters), 1))
+    generator = torch.Generator().manual_seed(seed)
+    return [_pick(parameter, share, generator) for parameter in parameters]
+
+
+def seen(gradient: torch.Tensor | None, pick: torch.Tensor) -> torch.Tensor:
+    """The picked entries in single precision; zeros without a gradient."""
+    if gradient is None:
+        return torch.zeros(pick.shape, dtype=torch.float32, device=pick.device)
+    flat = gradient.to_dense().reshape(-1) if gradient.layout != torch.strided else gradient.reshape(-1)
+    return flat[pick].float()
+
+
+def own_reals(tensor: torch.Tensor) -> torch.Tensor:
+    """This rank's part, the two parts of complex entries as two numbers: lengths are the same."""
+    part = local_part(tensor)
+    return torch.view_as_real(part.detach().resolve_conj()) if part.is_complex() else part
+
+
 def _pick(parameter: torch.Tensor, share: float, generator: torch.Generator) -> torch.Tensor:
     size = parameter.numel()
     if share == 1.0:
         return torch.arange(size, device=parameter.device)
     chosen = torch.randint(size, (math.ceil(share * size),), generator=generator, device="cpu")
     return chosen.to(parameter.device)
-
-
-def _seen(gradient: torch.Tensor | None, pick: torch.Tensor) -> torch.Tensor:
-    if gradient is None:
-        return torch.zeros(pick.shape, dtype=torch.float32, device=pick.device)
-    flat = gradient.to_dense().reshape(-1) if gradient.layout != torch.strided else gradient.reshape(-1)
-    return flat[pick].float()

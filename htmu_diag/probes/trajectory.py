@@ -20,13 +20,14 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from htmu_diag.arguments import checked, whole
+from htmu_diag.arguments import FLAG, checked, whole
 from htmu_diag.model.names import clean_parameters, selected
-from htmu_diag.model.wrappers import is_sharded, local_part
+from htmu_diag.model.wrappers import is_sharded
 from htmu_diag.probes.base import Need, Pending, StepContext
 from htmu_diag.probes.copies import Copy, own
 from htmu_diag.probes.declaration import Runs
-from htmu_diag.probes.noise import GradientNoise, Moments
+from htmu_diag.probes.micro_steps import MicroMoments, MicroNoise
+from htmu_diag.probes.noise import GradientNoise, Moments, own_reals
 from htmu_diag.series import Series
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
@@ -42,6 +43,8 @@ class TrajectoryProbe:
 
     window: 1000 by default, which leaves about a hundred steps in a tail of one tenth.
     coordinates: of the gradient that are looked at for its noise, see `GradientNoise`.
+    micro_steps: take the noise from the backward passes of accumulation, free of the drift between steps, wherever a
+    step takes several (`MicroNoise`); with hooks on the parameters, which only read and go at the end of the run.
     """
 
     name = "trajectory"
@@ -49,11 +52,13 @@ class TrajectoryProbe:
     kinds = (Kind.TRAJECTORY,)
     runs: Runs = "shared"
     observes = True
+    closes = True
 
-    @checked(window=whole(2), coordinates=whole(1))
-    def __init__(self, window: int = 1000, coordinates: int = 2**16) -> None:
-        self._window, self._coordinates = window, coordinates
+    @checked(window=whole(2), coordinates=whole(1), micro_steps=FLAG)
+    def __init__(self, window: int = 1000, coordinates: int = 2**16, micro_steps: bool = False) -> None:
+        self._window, self._coordinates, self._micro_steps = window, coordinates, micro_steps
         self._path: _Path | None = None
+        self._micro: MicroNoise | None = None
 
     def observe(self, context: StepContext) -> None:
         """Add the step just taken; the first call, and one after parameters were replaced or moved, only begins."""
@@ -65,10 +70,26 @@ class TrajectoryProbe:
             if self._path is not None and self._path.steps:
                 changed = f"step {context.step}: {self._path.difference(names, parameters)}"
                 context.say(f"trajectory: parameters changed at {changed}; the path begins anew")
-            noise = GradientNoise([_own_reals(parameter) for parameter in parameters], self._coordinates, context.seed)
+            noise = GradientNoise([own_reals(parameter) for parameter in parameters], self._coordinates, context.seed)
             self._path = _Path(names, parameters, self._window, noise)
+            self._look_at_passes(context, parameters)
         else:
             self._path.advance()
+            if self._micro:
+                self._micro.step()
+
+    def _look_at_passes(self, context: StepContext, parameters: list[torch.Tensor]) -> None:
+        self.close()
+        if self._micro_steps and is_sharded(parameters):
+            context.say("trajectory: micro_steps needs whole parameters; the noise is taken from step to step instead")
+        elif self._micro_steps:
+            self._micro = MicroNoise(parameters, self._coordinates, context.seed)
+
+    def close(self) -> None:
+        """Remove what `micro_steps` put on the parameters; harmless when called twice."""
+        if self._micro:
+            self._micro.close()
+            self._micro = None
 
     def measure(self, context: StepContext) -> Iterator[Spectrum]:
         """The lengths seen so far; nothing before the first step."""
@@ -80,13 +101,15 @@ class TrajectoryProbe:
         if self._path is None or not self._path.steps:
             return
         squares, noise = self._path.seen()
+        within = self._micro.take() if self._micro else None
         if context.share.rank != 0:
             return
+        best = within if within and within.steps else noise
         copy = own(squares)
         parts = list(self._path.parts(context.include))
         for order, (name, size, columns) in enumerate(parts):
             source = Source(Kind.TRAJECTORY, name, (squares.shape[0], size), context.step, UNIT)
-            yield Pending(name, order, _Lengths(copy, columns, source, noise.of(columns)))
+            yield Pending(name, order, _Lengths(copy, columns, source, best.of(columns)))
         if self._path.with_gradients:
             shape = squares.shape[0], parts[0][1]
             source = Source(Kind.GRADIENT_NORM, WHOLE, shape, context.step, GRADIENT_UNIT)
@@ -98,7 +121,7 @@ class _Lengths:
     squares: Copy  # (steps, parameters and the gradient), oldest first; made after the moments of the noise
     columns: list[int]
     source: Source
-    noise: Moments | None
+    noise: Moments | MicroMoments | None
 
     def __call__(self) -> Spectrum:
         with self.squares.usable() as squares:
@@ -115,7 +138,7 @@ class _Path:
 
     def __init__(self, names: list[str], parameters: list[torch.Tensor], window: int, noise: GradientNoise) -> None:
         self.names, self.parameters, self.noise = names, parameters, noise
-        self._previous = [_own_reals(parameter).detach().clone() for parameter in parameters]
+        self._previous = [own_reals(parameter).detach().clone() for parameter in parameters]
         device = self._previous[0].device
         doubles = any(tensor.dtype == torch.float64 for tensor in self._previous)
         self._precision = torch.float64 if doubles else torch.float32
@@ -130,7 +153,7 @@ class _Path:
         return (
             len(parameters) == len(self.parameters)
             and all(map(operator.is_, parameters, self.parameters))
-            and all(map(_alike, map(_own_reals, parameters), self._previous))
+            and all(map(_alike, map(own_reals, parameters), self._previous))
         )
 
     def difference(self, names: list[str], parameters: list[torch.Tensor]) -> str:
@@ -146,12 +169,12 @@ class _Path:
         return ", ".join(told) or "another type or device"
 
     def advance(self) -> None:
-        now = [_own_reals(parameter).detach() for parameter in self.parameters]
+        now = [own_reals(parameter).detach() for parameter in self.parameters]
         torch._foreach_sub_(self._previous, now)
         norms = torch._foreach_norm(self._previous, 2, dtype=self._precision)
         torch._foreach_copy_(self._previous, now)
         self._squares[self.steps % len(self._squares)] = self._together(norms).to(self._squares).square()
-        gradients = [None if p.grad is None else _own_reals(p.grad) for p in self.parameters]
+        gradients = [None if p.grad is None else own_reals(p.grad) for p in self.parameters]
         self._gradients[self.steps % len(self._squares)] = self._squared_norms(gradients)
         self.noise.observe(gradients)
         self.steps += 1
@@ -200,12 +223,6 @@ class _Path:
         for column, (name, parameter) in enumerate(zip(self.names, self.parameters, strict=True)):
             if parameter.ndim >= 2 and (not include or selected(name, include)):
                 yield name, sizes[column], [column]
-
-
-def _own_reals(tensor: torch.Tensor) -> torch.Tensor:
-    """This rank's part, the two parts of complex entries as two numbers: lengths are the same."""
-    part = local_part(tensor)
-    return torch.view_as_real(part.detach().resolve_conj()) if part.is_complex() else part
 
 
 def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:
