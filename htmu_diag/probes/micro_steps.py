@@ -15,6 +15,7 @@ import math
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 
@@ -61,7 +62,7 @@ class MicroNoise:
         self._steps = self._passes = 0
         own = weakref.ref(self)  # a hook keeps nothing alive
         handles = [
-            parameter.register_post_accumulate_grad_hook(_hook(own, place))
+            cast(Any, parameter).register_post_accumulate_grad_hook(_hook(own, place))
             for place, parameter in enumerate(parameters)
         ]
         self._handles = weakref.finalize(self, _remove, handles)
