@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import xlogy
+import scipy
 
 from htmu_diag.spectrum import Spectrum
 
@@ -70,4 +70,4 @@ def _effective_rank(spectrum: Spectrum) -> float:
     if not total > 0:
         return math.nan
     share = magnitude / total
-    return float(np.exp(-spectrum.dimension * (spectrum.masses @ xlogy(share, share))))
+    return float(np.exp(-spectrum.dimension * (spectrum.masses @ scipy.special.xlogy(share, share))))

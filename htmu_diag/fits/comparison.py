@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 
 import numpy.typing as npt
-from scipy.special import erfc, gammaincc
+import scipy
 
 from htmu_diag.arguments import XMIN, checked, instance
 from htmu_diag.errors import InputError
@@ -49,5 +49,9 @@ def _compared(tail: Floats, first: LawFit, second: LawFit, nested: bool) -> Comp
     difference = first.law.logpdf(tail) - second.law.logpdf(tail)
     ratio, spread = float(difference.sum()), float(difference.std()) * math.sqrt(tail.size)
     normalized = ratio / spread if spread > 0 else 0.0
-    p_value = float(gammaincc(0.5, abs(ratio))) if nested else float(erfc(abs(normalized) / math.sqrt(2)))
+    p_value = (
+        float(scipy.special.gammaincc(0.5, abs(ratio)))
+        if nested
+        else float(scipy.special.erfc(abs(normalized) / math.sqrt(2)))
+    )
     return Comparison(first, second, ratio, normalized, p_value, nested)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+import scipy
 
 from htmu_diag.spectrum import Floats
 
@@ -30,5 +30,5 @@ def likeliest_floor(array: Floats, log_likelihood: Callable[[float], float]) -> 
     grid = np.linspace(math.log(gap), math.log(low[0]), _FLOORS)
     best = int(np.argmin([cost(w) for w in grid]))
     around = float(grid[max(best - 1, 0)]), float(grid[min(best + 1, _FLOORS - 1)])
-    found = minimize_scalar(cost, bounds=around, method="bounded", options={"xatol": 1e-2})
+    found = scipy.optimize.minimize_scalar(cost, bounds=around, method="bounded", options={"xatol": 1e-2})
     return max(float(low[0]) - math.exp(float(found.x)), 0.0) if found.fun < cost(float(grid[-1])) else 0.0

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammaln, polygamma, psi
+import scipy
 
 from htmu_diag.spectrum import Floats
 
@@ -102,7 +102,7 @@ def _value(shape: Floats, b: Floats, logs: Floats, means: Floats, cut: bool) -> 
 def _log_mass(shape: Floats, b: Floats, cut: bool) -> Floats:
     """A(s, b): log of the integral of y**(s - 1) exp(-b y) from 1, or from 0."""
     if not cut:
-        return np.asarray(gammaln(shape) - shape * np.log(b))
+        return np.asarray(scipy.special.gammaln(shape) - shape * np.log(b))
     _, weights, top = _rule(shape, b)
     return np.asarray(np.log(weights.sum(axis=1)) + top)
 
@@ -110,7 +110,7 @@ def _log_mass(shape: Floats, b: Floats, cut: bool) -> Floats:
 def _moments(shape: Floats, b: Floats, cut: bool) -> tuple[Floats, Floats, Floats, Floats, Floats]:
     """Means of log y and y, variances and covariance: v11 of log y, v12 of both, v22 of y."""
     if not cut:
-        return psi(shape) - np.log(b), shape / b, polygamma(1, shape), 1 / b, shape / b**2
+        return scipy.special.psi(shape) - np.log(b), shape / b, scipy.special.polygamma(1, shape), 1 / b, shape / b**2
     t, weights, _ = _rule(shape, b)
     weights = weights / weights.sum(axis=1, keepdims=True)
     y = np.exp(t)

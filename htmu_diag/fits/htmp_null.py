@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import ndtr
+import scipy
 
 from htmu_diag.fits.null_table import load_table
 from htmu_diag.fits.results import Interval
@@ -25,7 +25,7 @@ __all__ = ["htmp_p_value", "prediction_scores"]
 def htmp_p_value(distance: float, n: float, gamma: float, kappa: float) -> float:
     """Share of spectra of n eigenvalues whose KS distance to their own fit is at least this one; 0.001 at least."""
     row = _null().row("ks", n, gamma, kappa)
-    return float(ndtr(-np.interp(math.sqrt(n) * distance, row, _null().scores)))
+    return float(scipy.special.ndtr(-np.interp(math.sqrt(n) * distance, row, _null().scores)))
 
 
 def prediction_scores(n: float, gamma: float, kappa: float, *, inverse: bool) -> Interval:

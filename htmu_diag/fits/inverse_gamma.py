@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammaincc, gammainccinv, gammaln
+import scipy
 
 from htmu_diag.arguments import GENERATOR, checked, optional, real, whole
 from htmu_diag.errors import InputError
@@ -82,7 +82,7 @@ class _Part:
     def log_likelihood(self, shape: float, b: float) -> float:
         mass = float(log_upper_gamma(shape, np.array([b]))[0]) if self.cut else 0.0
         sums = (shape - 1) * float(np.log(self.y).mean()) - b * float(self.y.mean())
-        return self.y.size * (sums + shape * math.log(b) - float(gammaln(shape)) - mass)
+        return self.y.size * (sums + shape * math.log(b) - float(scipy.special.gammaln(shape)) - mass)
 
     def levels(self, shape: float, b: float) -> Floats:
         """P(Y > y), ascending in x = unit/y."""
@@ -91,8 +91,8 @@ class _Part:
 
     def draw(self, shape: float, b: float, rng: np.random.Generator, count: int) -> Floats:
         """``count`` samples of as many values of the law, each ascending: (count, n)."""
-        top = float(gammaincc(shape, b)) if self.cut else 1.0
-        y = gammainccinv(shape, top * (1 - rng.random((count, self.y.size)))) / b
+        top = float(scipy.special.gammaincc(shape, b)) if self.cut else 1.0
+        y = scipy.special.gammainccinv(shape, top * (1 - rng.random((count, self.y.size)))) / b
         return np.sort(np.asarray(y, dtype=np.float64), axis=1)
 
 
@@ -152,7 +152,7 @@ def _p_value(part: _Part, fit: LawFit, unit: float, draws: int, rng: np.random.G
 
 def log_upper_gamma(shape: float | Floats, x: Floats) -> Floats:
     """log of Gamma(shape, x)/Gamma(shape), by Legendre's continued fraction where it underflows; both broadcast."""
-    plain = gammaincc(shape, x)
+    plain = scipy.special.gammaincc(shape, x)
     with np.errstate(divide="ignore"):
         result = np.log(plain)
     deep = plain < 1e-250
@@ -160,5 +160,5 @@ def log_upper_gamma(shape: float | Floats, x: Floats) -> Floats:
         fraction, z, a = np.zeros(int(deep.sum())), x[deep], np.broadcast_to(shape, plain.shape)[deep]
         for k in range(_LEVELS, 0, -1):
             fraction = k * (a - k) / (z + 2 * k + 1 - a + fraction)
-        result[deep] = a * np.log(z) - z - gammaln(a) - np.log(z + 1 - a + fraction)
+        result[deep] = a * np.log(z) - z - scipy.special.gammaln(a) - np.log(z + 1 - a + fraction)
     return np.asarray(result)

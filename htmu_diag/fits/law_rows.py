@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
-from scipy.interpolate import CubicSpline
+import scipy
 
 from htmu_diag.laws import HTMP, FreeLognormal, Gamma, InverseHTMP, MarchenkoPastur, Wachter
 from htmu_diag.laws.base import Law
@@ -123,7 +123,7 @@ def _free(gamma: float, place: int) -> Row:
         return Row(inner, log_density_at(inner, gamma, sigma))
     sparse = inner[:: max(inner.size // _SPARSE, 1)]
     kept = inner[inner <= sparse[-1]]
-    return Row(kept, np.asarray(CubicSpline(sparse, log_density_at(sparse, gamma, sigma))(kept)))
+    return Row(kept, np.asarray(scipy.interpolate.CubicSpline(sparse, log_density_at(sparse, gamma, sigma))(kept)))
 
 
 @lru_cache(maxsize=768)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
+import scipy
 
 from htmu_diag.spectrum import Floats
 
@@ -38,7 +38,7 @@ def maximise(
         return -value / n if math.isfinite(value) else _WALL
 
     low, high = np.array(bounds).T
-    found = minimize(
+    found = scipy.optimize.minimize(
         cost, np.clip(start, low, high), method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-14, "gtol": 1e-9}
     )
     at_boundary = bool(np.any((found.x <= low + 1e-6) | (found.x >= high - 1e-6)))

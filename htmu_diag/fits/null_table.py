@@ -8,7 +8,7 @@ from functools import lru_cache
 from importlib import resources
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+import scipy
 
 from htmu_diag.spectrum import Floats
 
@@ -33,11 +33,11 @@ class NullTable:
         """Share of the null law at or above the statistic."""
         if math.isnan(statistic):
             return math.nan
-        return float(ndtr(-np.interp(statistic, self._row(first, second), self.scores)))
+        return float(scipy.special.ndtr(-np.interp(statistic, self._row(first, second), self.scores)))
 
     def quantile(self, p: float, first: float, second: float) -> float:
         """The value that the statistic exceeds with probability p."""
-        return float(np.interp(-ndtri(p), self.scores, self._row(first, second)))
+        return float(np.interp(-scipy.special.ndtri(p), self.scores, self._row(first, second)))
 
     def _row(self, first: float, second: float) -> Floats:
         i, s = _place(self.first, first)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import median_filter
+import scipy
 
 from htmu_diag.arguments import GENERATOR, checked, optional, whole
 from htmu_diag.fits.checked_sample import as_values
@@ -67,7 +67,7 @@ def fit_series(
 def running_median(values: Floats, window: int = WINDOW) -> Floats:
     """(n,) medians over ``window`` values around each, the ends mirrored; over a third of a short series."""
     width = min(window, values.size // 3)
-    return np.asarray(median_filter(values, max(width, 1) | 1, mode="reflect")) if values.size else values
+    return np.asarray(scipy.ndimage.median_filter(values, max(width, 1) | 1, mode="reflect")) if values.size else values
 
 
 def _correlation(left: Floats) -> float:

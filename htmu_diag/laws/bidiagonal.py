@@ -9,9 +9,11 @@ compiled callers, in ``scipy.linalg.cython_lapack``; its address is taken from t
 from __future__ import annotations
 
 import ctypes
+import functools
+from typing import Any
 
 import numpy as np
-from scipy.linalg import cython_lapack
+import scipy
 
 from htmu_diag.errors import HTMUError
 from htmu_diag.spectrum import Floats
@@ -67,20 +69,22 @@ def _dqds(diagonal: Floats, below: Floats) -> Floats:
     other = np.append(np.sqrt(below, dtype=np.float64), 0.0)
     work = np.empty(4 * values.size)
     size, info = ctypes.c_int(values.size), ctypes.c_int(0)
-    _DLASQ1(ctypes.byref(size), values.ctypes.data, other.ctypes.data, work.ctypes.data, ctypes.byref(info))
+    _dlasq1()(ctypes.byref(size), values.ctypes.data, other.ctypes.data, work.ctypes.data, ctypes.byref(info))
     if info.value != 0:
         raise HTMUError(f"dlasq1 failed on {values.size} singular values (info {info.value}); draw again")
     return np.asarray(values[::-1] ** 2)
 
 
+@functools.cache
+def _dlasq1() -> Any:
+    return ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 5)(_lapack("dlasq1").value or 0)
+
+
 def _lapack(name: str) -> ctypes.c_void_p:
     """Address of a LAPACK function in scipy's table for Cython."""
-    capsule = cython_lapack.__pyx_capi__[name]
+    capsule = scipy.linalg.cython_lapack.__pyx_capi__[name]
     signature = ctypes.pythonapi.PyCapsule_GetName
     signature.restype, signature.argtypes = ctypes.c_char_p, [ctypes.py_object]
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     return ctypes.c_void_p(pointer(capsule, signature(capsule)))
-
-
-_DLASQ1 = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 5)(_lapack("dlasq1").value or 0)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.special import gammaincc, gammaln
+import scipy
 
 from htmu_diag.spectrum import Floats
 
@@ -60,4 +60,6 @@ def _power_difference(i: float, k: float, log_z: Floats) -> Floats:
 
 
 def _by_gamma(p: float, z: Floats) -> Floats:
-    return np.asarray(np.exp(gammaln(1.0 - p) + (p - 1.0) * np.log(z) + z) * gammaincc(1.0 - p, z))
+    return np.asarray(
+        np.exp(scipy.special.gammaln(1.0 - p) + (p - 1.0) * np.log(z) + z) * scipy.special.gammaincc(1.0 - p, z)
+    )

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammainc, gammaincc, gammainccinv, gammaincinv, gammaln
+import scipy
 
 from htmu_diag.laws.base import ContinuousLaw, numbers_only, require
 from htmu_diag.spectrum import Floats
@@ -38,16 +38,16 @@ class Gamma(ContinuousLaw):
     def _logpdf(self, x: Floats) -> Floats:
         y = x * (self.shape / self.scale)
         log_y = np.log(x) + math.log(self.shape / self.scale)
-        return self.shape * log_y - np.log(x) - y - float(gammaln(self.shape))
+        return self.shape * log_y - np.log(x) - y - float(scipy.special.gammaln(self.shape))
 
     def _cdf(self, x: Floats) -> Floats:
-        return np.asarray(gammainc(self.shape, x * (self.shape / self.scale)))
+        return np.asarray(scipy.special.gammainc(self.shape, x * (self.shape / self.scale)))
 
     def _sf(self, x: Floats) -> Floats:
-        return np.asarray(gammaincc(self.shape, x * (self.shape / self.scale)))
+        return np.asarray(scipy.special.gammaincc(self.shape, x * (self.shape / self.scale)))
 
     def _ppf(self, q: Floats) -> Floats:
-        return np.asarray(gammaincinv(self.shape, q)) * (self.scale / self.shape)
+        return np.asarray(scipy.special.gammaincinv(self.shape, q)) * (self.scale / self.shape)
 
     def _isf(self, q: Floats) -> Floats:
-        return np.asarray(gammainccinv(self.shape, q)) * (self.scale / self.shape)
+        return np.asarray(scipy.special.gammainccinv(self.shape, q)) * (self.scale / self.shape)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammainc, gammaincc, gammainccinv, gammaincinv, gammaln
+import scipy
 
 from htmu_diag.laws.base import ContinuousLaw, numbers_only, require
 from htmu_diag.spectrum import Floats
@@ -46,17 +46,17 @@ class InverseGamma(ContinuousLaw):
         return (self.scale / (self.shape - 1.0)) * (self.scale / (self.shape - 1.0)) / (self.shape - 2.0)
 
     def _logpdf(self, x: Floats) -> Floats:
-        norm = self.shape * math.log(self.scale) - float(gammaln(self.shape))
+        norm = self.shape * math.log(self.scale) - float(scipy.special.gammaln(self.shape))
         return norm - (self.shape + 1.0) * np.log(x) - self.scale / x
 
     def _cdf(self, x: Floats) -> Floats:
-        return np.asarray(gammaincc(self.shape, self.scale / x))
+        return np.asarray(scipy.special.gammaincc(self.shape, self.scale / x))
 
     def _sf(self, x: Floats) -> Floats:
-        return np.asarray(gammainc(self.shape, self.scale / x))
+        return np.asarray(scipy.special.gammainc(self.shape, self.scale / x))
 
     def _ppf(self, q: Floats) -> Floats:
-        return self.scale / np.asarray(gammainccinv(self.shape, q))
+        return self.scale / np.asarray(scipy.special.gammainccinv(self.shape, q))
 
     def _isf(self, q: Floats) -> Floats:
-        return self.scale / np.asarray(gammaincinv(self.shape, q))
+        return self.scale / np.asarray(scipy.special.gammaincinv(self.shape, q))

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaln, log_ndtr, ndtri_exp
+import scipy
 
 from htmu_diag.laws.base import ContinuousLaw, exp_or_inf, numbers_only, require, variance
 from htmu_diag.laws.exponential_integral import scaled_expint
@@ -44,7 +44,7 @@ class Lognormal(ContinuousLaw):
 
     def _moment(self, order: int) -> float:
         shift = order * self.sigma
-        log_ratio = float(log_ndtr(shift - self._start)) - self._log_mass
+        log_ratio = float(scipy.special.log_ndtr(shift - self._start)) - self._log_mass
         return exp_or_inf(order * self.mu + 0.5 * shift**2 + log_ratio)
 
     @property
@@ -54,7 +54,7 @@ class Lognormal(ContinuousLaw):
     @property
     def _log_mass(self) -> float:
         """log of the normal mass above xmin."""
-        return float(log_ndtr(-self._start))
+        return float(scipy.special.log_ndtr(-self._start))
 
     def _logpdf(self, x: Floats) -> Floats:
         z = (np.log(x) - self.mu) / self.sigma
@@ -69,23 +69,23 @@ class Lognormal(ContinuousLaw):
     def _logcdf(self, x: Floats) -> Floats:
         if self.xmin > 0.0:
             return np.log(-np.expm1(self._logsf(x)))
-        return np.asarray(log_ndtr((np.log(x) - self.mu) / self.sigma))
+        return np.asarray(scipy.special.log_ndtr((np.log(x) - self.mu) / self.sigma))
 
     def _logsf(self, x: Floats) -> Floats:
-        above: Floats = log_ndtr(-(np.log(x) - self.mu) / self.sigma)
+        above: Floats = scipy.special.log_ndtr(-(np.log(x) - self.mu) / self.sigma)
         return np.minimum(above - self._log_mass, 0.0)
 
     def _ppf(self, q: Floats) -> Floats:
         if self.xmin > 0.0:
             return self._isf_log(np.log1p(-q))
-        z: Floats = ndtri_exp(np.log(q))
+        z: Floats = scipy.special.ndtri_exp(np.log(q))
         return np.exp(self.mu + self.sigma * z)
 
     def _isf(self, q: Floats) -> Floats:
         return self._isf_log(np.log(q))
 
     def _isf_log(self, log_q: Floats) -> Floats:
-        z: Floats = ndtri_exp(log_q + self._log_mass)
+        z: Floats = scipy.special.ndtri_exp(log_q + self._log_mass)
         return np.exp(self.mu - self.sigma * z)
 
 
@@ -156,7 +156,7 @@ class StretchedExponential(ContinuousLaw):
         """rate**-k exp(z) Gamma(1 + k/beta, z) with z = (rate xmin)**beta, by E_(-k/beta)."""
         power = order / self.beta
         if self.xmin == 0.0:
-            return exp_or_inf(float(gammaln(1.0 + power)) - order * math.log(self.rate))
+            return exp_or_inf(float(scipy.special.gammaln(1.0 + power)) - order * math.log(self.rate))
         z = math.pow(self.rate * self.xmin, self.beta)
         return float(math.prod([self.xmin] * order) * z * scaled_expint(-power, np.array([z]))[0])
 

@@ -12,8 +12,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
-from scipy.special import gammaln
+import scipy
 
 from htmu_diag.arguments import real_array
 from htmu_diag.errors import InputError
@@ -49,7 +48,9 @@ def htmp_log_gap(kappa: float, gamma: float) -> float:
     if gamma == 1:
         return math.inf
     upper = kappa / (2 * gamma)
-    return math.log(upper) - (2 / kappa) * float(gammaln(upper) - gammaln(upper - kappa / 2))
+    return math.log(upper) - (2 / kappa) * float(
+        scipy.special.gammaln(upper) - scipy.special.gammaln(upper - kappa / 2)
+    )
 
 
 def marchenko_pastur_log_gap(gamma: float) -> float:
@@ -68,4 +69,6 @@ def repulsion_of_log_gap(gap: float, gamma: float) -> float:
     if gap >= htmp_log_gap(SMALLEST, gamma):
         return 0.0
     low, high = math.log(SMALLEST), math.log(LARGEST)
-    return math.exp(brentq(lambda log_kappa: htmp_log_gap(math.exp(log_kappa), gamma) - gap, low, high, xtol=1e-12))
+    return math.exp(
+        scipy.optimize.brentq(lambda log_kappa: htmp_log_gap(math.exp(log_kappa), gamma) - gap, low, high, xtol=1e-12)
+    )

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg.lapack import zgesv
+import scipy
 
 from htmu_diag.errors import HTMUError
 from htmu_diag.laws.chebyshev import DEGREE, DIFFERENTIATION, NODES, TO_COEFFICIENTS
@@ -118,7 +118,8 @@ class _Equation:
         for step in range(_NEWTON_STEPS):
             jacobian = derivative.copy(order="F")
             jacobian[_DIAGONAL, _DIAGONAL] -= growth + 2.0 * self.c * w
-            new: Complexes = zgesv(jacobian, x - self.c * w * w - from_start, overwrite_a=1, overwrite_b=1)[2]
+            right = x - self.c * w * w - from_start
+            new: Complexes = scipy.linalg.lapack.zgesv(jacobian, right, overwrite_a=1, overwrite_b=1)[2]
             change, size = float(np.abs(new - w).max()), float(np.abs(new).max())
             w = new
             if change <= (1e-7 if step else 1e-14) * size:  # the next step would be quadratically smaller

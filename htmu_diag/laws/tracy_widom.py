@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import scipy
 from numpy.polynomial import chebyshev
-from scipy.special import airy
 
 from htmu_diag.laws.base import ContinuousLaw, numbers_only, require
 from htmu_diag.spectrum import Floats
@@ -119,7 +119,7 @@ def _eigenvalues(s: float) -> Floats:
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     length = max(16.0 - s, 8.0)  # Ai(s + length) < 1e-18 Ai(s)
     x, root = 0.5 * length * (nodes + 1.0), np.sqrt(0.5 * length * weights)
-    kernel = airy(x[:, None] + x[None, :] + s)[0]
+    kernel = scipy.special.airy(x[:, None] + x[None, :] + s)[0]
     values = np.linalg.eigvalsh(root[:, None] * kernel * root[None, :])
     return np.asarray(values[np.abs(values) > 1e-18 * np.abs(values).max()])
 

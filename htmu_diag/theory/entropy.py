@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import digamma, polygamma, xlogy
+import scipy
 
 from htmu_diag.arguments import checked, real_array, whole
 from htmu_diag.errors import InputError
@@ -20,7 +20,7 @@ __all__ = ["eigenvector_entropy", "haar_entropy", "haar_entropy_stddev"]
 @checked(n=whole(1, 2**62))
 def haar_entropy(n: int) -> float:
     """Mean entropy, in nats, of a uniformly random unit vector of dimension n."""
-    return float(digamma(n / 2.0 + 1.0) - digamma(1.5))
+    return float(scipy.special.digamma(n / 2.0 + 1.0) - scipy.special.digamma(1.5))
 
 
 def haar_entropy_stddev(n: int) -> float:
@@ -33,10 +33,12 @@ def haar_entropy_stddev(n: int) -> float:
     0.0556
     """
     half = n / 2.0
-    gap = digamma(2.5) - digamma(half + 2)
-    square = 0.75 / (half * (half + 1)) * (gap**2 + polygamma(1, 2.5) - polygamma(1, half + 2))
-    cross = digamma(1.5) - digamma(half + 2)
-    product = 0.25 / (half * (half + 1)) * (cross**2 - polygamma(1, half + 2))
+    gap = scipy.special.digamma(2.5) - scipy.special.digamma(half + 2)
+    square = (
+        0.75 / (half * (half + 1)) * (gap**2 + scipy.special.polygamma(1, 2.5) - scipy.special.polygamma(1, half + 2))
+    )
+    cross = scipy.special.digamma(1.5) - scipy.special.digamma(half + 2)
+    product = 0.25 / (half * (half + 1)) * (cross**2 - scipy.special.polygamma(1, half + 2))
     variance = n * square + n * (n - 1) * product - haar_entropy(n) ** 2
     return float(np.sqrt(max(variance, 0.0)))
 
@@ -47,4 +49,4 @@ def eigenvector_entropy(vectors: npt.ArrayLike) -> Floats:
     if array.ndim != 2 or not np.isfinite(array).all():
         raise InputError(f"vectors of shape {array.shape}: pass finite unit vectors as the columns of an (n, k) array")
     squares = array**2
-    return np.asarray(-xlogy(squares, squares).sum(axis=0))
+    return np.asarray(-scipy.special.xlogy(squares, squares).sum(axis=0))

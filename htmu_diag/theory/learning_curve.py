@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
+import scipy
 
 from htmu_diag.arguments import checked, real, real_array, whole
 from htmu_diag.errors import InputError
@@ -133,7 +133,7 @@ def resolution(eigenvalues: npt.ArrayLike, n: float, ridge: float = 0.0) -> floa
         root = math.exp(log_root)
         return float((lam / (lam + root)).sum()) + ridge / root - n
 
-    return math.exp(brentq(excess, math.log(low) - 1e-9, math.log(high) + 1e-9, xtol=1e-13, rtol=1e-13))
+    return math.exp(scipy.optimize.brentq(excess, math.log(low) - 1e-9, math.log(high) + 1e-9, xtol=1e-13, rtol=1e-13))
 
 
 def power_law_slope(sizes: Floats, errors: Floats) -> float:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
+import scipy
 
 from htmu_diag.arguments import checked, instance, real_array, whole
 from htmu_diag.errors import InputError
@@ -109,7 +109,7 @@ def _stderr_of_minimum(one: Exponent, other: Exponent) -> float:
     if not spread > 0:
         return min(one, other, key=lambda exponent: exponent.value).stderr
     gap = (other.value - one.value) / spread
-    first, density = float(ndtr(gap)), math.exp(-gap * gap / 2) / math.sqrt(2 * math.pi)
+    first, density = float(scipy.special.ndtr(gap)), math.exp(-gap * gap / 2) / math.sqrt(2 * math.pi)
     mean = one.value * first + other.value * (1 - first) - spread * density
     second = (one.value**2 + one.stderr**2) * first + (other.value**2 + other.stderr**2) * (1 - first)
     second -= (one.value + other.value) * spread * density
