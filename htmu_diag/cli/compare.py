@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from htmu_diag.cli.arguments import Arguments
 from htmu_diag.report.compare_text import compare_text
 from htmu_diag.report.comparison import compare_runs
-from htmu_diag.report.export import json_text
+from htmu_diag.report.strict_json import json_text
 from htmu_diag.storage import load_run
 
 __all__ = ["parser", "run"]

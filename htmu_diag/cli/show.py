@@ -6,9 +6,9 @@ import shutil
 from collections.abc import Sequence
 
 from htmu_diag.cli.arguments import Arguments
-from htmu_diag.report.export import json_text
 from htmu_diag.report.overview import overview
 from htmu_diag.report.show_text import show_text
+from htmu_diag.report.strict_json import json_text
 from htmu_diag.storage import load_run
 
 __all__ = ["parser", "run"]

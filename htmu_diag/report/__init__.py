@@ -1,15 +1,20 @@
-"""Report: figures and tables of a run. matplotlib is imported when the first figure is drawn."""
+"""Report: figures and tables of a run. Names are imported at first use: a table needs nothing of what draws figures."""
 
+from __future__ import annotations
+
+import importlib
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import htmu_diag.rich_import  # noqa: F401  first of all
-from htmu_diag.report.analysis import Analysis, Layer
-from htmu_diag.report.figures import esd_figure, png
-from htmu_diag.report.plots import compare
-from htmu_diag.report.tables import diagnosis_table, markdown_table, narrow_table, plain_table
-from htmu_diag.report.viewed_run import ViewedRun, load_run
 from htmu_diag.skipped import Skipped
+
+if TYPE_CHECKING:
+    from htmu_diag.report.analysis import Analysis, Layer
+    from htmu_diag.report.figures import esd_figure, png
+    from htmu_diag.report.plots import compare
+    from htmu_diag.report.tables import diagnosis_table, markdown_table, narrow_table, plain_table
+    from htmu_diag.report.viewed_run import ViewedRun, load_run
 
 __all__ = [
     "Analysis",
@@ -26,10 +31,27 @@ __all__ = [
     "png",
 ]
 
+_TABLES = ("diagnosis_table", "markdown_table", "narrow_table", "plain_table")
+# name -> the module that defines it
+_PUBLIC = {
+    **dict.fromkeys(("Analysis", "Layer"), "analysis"),
+    **dict.fromkeys(("esd_figure", "png"), "figures"),
+    "compare": "plots",
+    **dict.fromkeys(_TABLES, "tables"),
+    **dict.fromkeys(("ViewedRun", "load_run"), "viewed_run"),
+}
+
 
 def __getattr__(name: str) -> Any:
-    """``SkippedTensor`` is `Skipped`; the former name is gone in the next version."""
+    """A public name; ``SkippedTensor`` is `Skipped`, the former name is gone in the next version."""
     if name == "SkippedTensor":
         warnings.warn("htmu_diag.report.SkippedTensor is now Skipped", DeprecationWarning, stacklevel=2)
         return Skipped
-    raise AttributeError(f"module 'htmu_diag.report' has no attribute {name!r}; it has {', '.join(__all__)}")
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'htmu_diag.report' has no attribute {name!r}; it has {', '.join(__all__)}")
+    found = globals()[name] = getattr(importlib.import_module(f"htmu_diag.report.{_PUBLIC[name]}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

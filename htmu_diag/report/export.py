@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from htmu_diag.report.analysis import Analysis, Names
 from htmu_diag.report.figures import esd_figure, png
 from htmu_diag.safe_text import csv_cell
 
-__all__ = ["as_content", "csv_text", "json_text", "write_pictures", "write_text"]
+__all__ = ["as_content", "csv_text", "write_pictures", "write_text"]
 
 _LONGEST = 100  # characters of a layer's name in a file name
 
@@ -32,11 +31,6 @@ def as_content(analysis: Analysis, names: Names = "htmu") -> dict[str, Any]:
         "layers": analysis.rows(names),
         "skipped": [asdict(skip) for skip in analysis.skipped],
     }
-
-
-def json_text(content: Any) -> str:
-    """Strict JSON of plain values; NaN and infinities become null."""
-    return json.dumps(_finite(content), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -73,16 +67,6 @@ def write_pictures(analysis: Analysis, folder: Path, done: Callable[[int, str], 
 def _file_name(layer: str) -> str:
     """A layer's name in characters that every file system takes; the number before it keeps names apart."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", layer)[-_LONGEST:]
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, Iterable) and not isinstance(value, str):
-        return [_finite(item) for item in value]
-    return value
 
 
 def _is_nan(value: object) -> bool:

@@ -8,7 +8,8 @@ from typing import IO, Literal
 from rich.console import Console
 
 from htmu_diag.report.content import Content
-from htmu_diag.report.export import csv_text, json_text, write_pictures, write_text
+from htmu_diag.report.export import csv_text, write_pictures, write_text
+from htmu_diag.report.strict_json import json_text
 from htmu_diag.report.tables import FIRST
 from htmu_diag.report.terminal import Report, say
 from htmu_diag.safe_text import safe_text

@@ -25,7 +25,7 @@ import htmu_diag.offline.measure as measure
 from htmu_diag.analysis import Options
 from htmu_diag.cli import main
 from htmu_diag.offline import analyze
-from htmu_diag.report.export import json_text
+from htmu_diag.report.strict_json import json_text
 
 TAIL = Options(tail_only=True)
 

@@ -11,7 +11,7 @@ from htmu_diag.analysis import Options
 from htmu_diag.cli import main
 from htmu_diag.errors import InputError, StorageError
 from htmu_diag.offline import analyze, measure
-from htmu_diag.report.export import json_text
+from htmu_diag.report.strict_json import json_text
 
 QUICK = Options(bootstrap=5)
 NAMES = ["a.weight", "b.weight", "c.weight", "d.weight"]

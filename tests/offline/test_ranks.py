@@ -15,7 +15,7 @@ import torch
 
 from htmu_diag.cli import main
 from htmu_diag.offline import analyze
-from htmu_diag.report.export import json_text
+from htmu_diag.report.strict_json import json_text
 from tests import warm
 from tests.offline.rank_jobs import TAIL, network
 
