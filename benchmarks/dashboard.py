@@ -1,12 +1,12 @@
 """What the Spectra page costs: event files, server, first request, a frame of scrubbing, the page without a server.
 
-    python -m benchmarks.dashboard [--quick] [--default]
+    python -m benchmarks.dashboard [--quick] [--default] [--log 400x100] [--loader Rust]
 
 Two synthetic logs in the format of the sink, 50 layers x 500 steps and 400 x 100 (--quick: 10 x 50): the default, and
 with every number as a scalar of its own (--default leaves the second out; it takes most of the time). Server: CPU time
 and resident memory of TensorBoard and its data server after loading, with both loaders; "data MB" is the data server
-alone (the Python loader has none of its own). Tab: from the address to the drawn page, TensorBoard's shell included.
-Frame: one move of the slider, everything redrawn. Chromium.
+alone (the Python loader has none of its own); a first row says what an empty log folder takes. Tab: from the address to
+the drawn page, TensorBoard's shell included. Frame: one move of the slider, everything redrawn. Chromium.
 """
 
 from __future__ import annotations
@@ -32,35 +32,48 @@ from htmu_diag.spectrum import Kind, Source, Spectrum
 
 SIDE = 128
 FRAMES = 60
+LOADERS = {"Rust": "true", "Python": "false"}  # name -> --load_fast
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--default", action="store_true")
+    parser.add_argument("--log", metavar="LAYERSxSTEPS", help="of this size alone")
+    parser.add_argument("--loader", choices=list(LOADERS), help="this one alone")
     arguments = parser.parse_args()
     sizes = [(10, 50)] if arguments.quick else [(50, 500), (400, 100)]
+    if arguments.log:
+        layers, _, steps = arguments.log.partition("x")
+        sizes = [(int(layers), int(steps))]
+    loaders = [arguments.loader] if arguments.loader else list(LOADERS)
     ways = ("few",) if arguments.default else ("few", "all")
-    rows: list[list[object]] = []
+    rows: list[list[object]] = [_empty(loader) for loader in loaders]
     for layers, steps in sizes:
         with tempfile.TemporaryDirectory() as root:
-            rows += _rows(Path(root), layers, steps, ways)
+            rows += _rows(Path(root), layers, steps, ways, loaders)
     columns = ["log", "loader", "file MB", "write ms a step", "load CPU s", "server MB", "data MB"]
     columns += ["1 quantity ms", "a layer ms", "tab s"]
     note = f"Matrices of {SIDE} x {2 * SIDE}; times of requests are the fastest of five."
     publish("The Spectra page: files, server, requests", [*columns, "frame ms", "page MB"], rows, note)
 
 
-def _rows(root: Path, layers: int, steps: int, ways: tuple[str, ...]) -> list[list[object]]:
+def _empty(loader: str) -> list[object]:
+    """TensorBoard's own share: its server over a folder without a run."""
+    with tempfile.TemporaryDirectory() as folder:
+        load, whole, data = _serve(Path(folder), LOADERS[loader], asked=False)[:3]
+    return ["no run", loader, "-", "-", load, whole, data, *["-"] * 5]
+
+
+def _rows(root: Path, layers: int, steps: int, ways: tuple[str, ...], loaders: list[str]) -> list[list[object]]:
     rows: list[list[object]] = []
     for how in ways:
         folder = root / how / "run"
         cost = _write(folder, layers, steps, how)
         size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
         frame, page = (_frame(folder), _page_size(folder)) if how == "few" else ("-", "-")
-        for loader in ("true", "false"):
-            served = _serve(folder.parent, loader, layers)
-            name = {"true": "Rust", "false": "Python"}[loader]
+        for name in loaders:
+            served = _serve(folder.parent, LOADERS[name])
             about = f"{layers} x {steps}, {'default' if how == 'few' else 'all scalars'}"
             rows.append([about, name, round(size, 1), round(cost, 1), *served, frame, page])
             print(rows[-1], flush=True)
@@ -96,7 +109,7 @@ def _of(base: list[Diagnosis], layer: int, step: int) -> Diagnosis:
     return replace(found, spectrum=replace(found.spectrum, source=source))
 
 
-def _serve(folder: Path, loader: str, layers: int) -> list[object]:
+def _serve(folder: Path, loader: str, *, asked: bool = True) -> list[object]:
     """CPU seconds of loading, resident megabytes, fastest requests of one quantity and of one layer in milliseconds."""
     command = [
         sys.executable,
@@ -113,12 +126,14 @@ def _serve(folder: Path, loader: str, layers: int) -> list[object]:
     try:
         before = _until_loaded(server)
         address = "http://localhost:6299/data/plugin/htmu/"
-        one = _fastest(f"{address}table?run=run&kind=weights&q=alpha")
-        layer = _fastest(f"{address}density?run=run&kind=weights&layer=blocks.0.part3.weight")
+        times: list[object] = []
+        if asked:
+            times = [round(_fastest(f"{address}table?run=run&kind=weights&q=alpha"))]
+            times += [round(_fastest(f"{address}density?run=run&kind=weights&layer=blocks.0.part3.weight"))]
+            times += [_opened("http://localhost:6299/#htmu")]
         sizes = {process.pid: process.memory_info().rss / 1e6 for process in _family(server)}
         data = sum(size for pid, size in sizes.items() if pid != server.pid)
-        opened = _opened("http://localhost:6299/#htmu")
-        return [round(before, 1), round(sum(sizes.values())), round(data) or "-", round(one), round(layer), opened]
+        return [round(before, 1), round(sum(sizes.values())), round(data) or "-", *times]
     finally:
         for process in _family(server):
             process.terminate()
