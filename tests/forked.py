@@ -15,6 +15,7 @@ IMPORTED = [
     "htmu_diag.operators",
     "htmu_diag.probes",
     "htmu_diag.sinks",
+    "tests.frozen",
 ]
 
 
