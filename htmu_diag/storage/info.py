@@ -7,6 +7,7 @@ import platform
 import sys
 import time
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,9 @@ def encode_info(info: Mapping[str, Any]) -> bytes:
     return json.dumps(dict(info), indent=2, default=str, ensure_ascii=False).encode(errors="backslashreplace")
 
 
+@cache
 def _versions() -> dict[str, str]:
+    """What is installed now; asked once, since each answer reads a file."""
     found = {}
     for name in _PACKAGES:
         try:

@@ -6,6 +6,7 @@ Because a batch is a function of the step, a resumed run sees the batches that a
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Protocol
 
 import torch
@@ -92,8 +93,13 @@ def epoch_indices(samples: int, step: int, size: int, seed: int) -> torch.Tensor
     """Indices (<= size,) of the samples of a step: an epoch is one permutation, its ragged end dropped."""
     size = min(size, samples)
     epoch, place = divmod(step, samples // size)
-    order = torch.randperm(samples, generator=step_generator(seed + 1, epoch))
-    return order[place * size : (place + 1) * size]
+    return _order(samples, epoch, seed)[place * size : (place + 1) * size]
+
+
+@lru_cache(maxsize=4)
+def _order(samples: int, epoch: int, seed: int) -> torch.Tensor:
+    """The permutation of an epoch, made once for all of its steps."""
+    return torch.randperm(samples, generator=step_generator(seed + 1, epoch))
 
 
 def _crop_and_flip(images: torch.Tensor, generator: torch.Generator, margin: int = 4) -> torch.Tensor:
