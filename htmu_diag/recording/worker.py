@@ -2,8 +2,8 @@
 
 A snapshot takes a place before it copies anything. Two places, one worked on while the next is copied, are enough where
 computing is short: the training hardly waits for one, and a process that is killed loses no more than these. Where
-computing takes longer than the time between two snapshots it would wait at each: then there are more, within a limit of
-memory, and what a killed process loses grows with them.
+computing takes longer than the time between two snapshots it would wait at each: then there are more, as many as are
+computed in two seconds and no more than a limit of memory holds. That is what a killed process loses.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import torch
 
 from htmu_diag.recording.one_thread import OneThread
 
-__all__ = ["SHORT", "Worker", "places"]
+__all__ = ["LOST", "SHORT", "Worker", "places"]
 
 COPIES = 512 * 2**20  # bytes of weights that wait to be decomposed, where that lags
 SHORT = 0.005  # CPU seconds of computing a snapshot: waiting for as long is not felt
+LOST = 2.0  # CPU seconds of computing that may wait, and that a process which is killed has taken in vain
 
 
 class Worker:
@@ -73,7 +74,9 @@ class Worker:
 
     @property
     def _places(self) -> int:
-        return self._usual if self._fastest < SHORT or self._fastest == float("inf") else self._most
+        if self._fastest < SHORT or self._fastest == float("inf"):
+            return self._usual
+        return max(self._usual, min(self._most, int(LOST / self._fastest)))
 
     def _keep_fastest(self, seconds: float) -> None:
         """The fastest snapshot counts: the first one loads libraries, and others may be in the way."""

@@ -14,7 +14,7 @@ from htmu_diag.ranks.team import Found
 from htmu_diag.recording import backlog, worker
 from htmu_diag.recording.backlog import Held
 from htmu_diag.recording.one_thread import OneThread
-from htmu_diag.recording.worker import SHORT, Worker
+from htmu_diag.recording.worker import LOST, SHORT, Worker
 from htmu_diag.sinks import MemorySink
 from htmu_diag.storage import Store
 from htmu_diag.voice import notices
@@ -98,8 +98,9 @@ def test_a_step_that_was_put_aside_is_read_back_to_the_last_bit(tmp_path: Path) 
         np.testing.assert_array_equal(before.spectrum.values, after.spectrum.values)
 
 
-@pytest.mark.parametrize(("seconds", "room"), [(SHORT / 2, 2), (2 * SHORT, 5)])
+@pytest.mark.parametrize(("seconds", "room"), [(SHORT / 2, 2), (2 * SHORT, 5), (LOST / 4, 4), (2 * LOST, 2)])
 def test_more_than_two_snapshots_wait_only_where_computing_is_long(seconds: float, room: int) -> None:
+    """And then no more than are computed in two seconds: a kill loses those."""
     one = Worker(on_error=print, most=5)
     one.reserve(1)
     one.submit_reserved(lambda: seconds).result()
