@@ -104,7 +104,7 @@ def classify(evidence: Evidence) -> PhaseReading:
     if evidence.dimension >= FEWEST_EQUAL and evidence.width < ALL_EQUAL:
         return _all_equal(evidence)
     if evidence.dimension < FEWEST:
-        few = f"too few: {evidence.dimension} eigenvalues, where a phase needs {FEWEST}; use a larger matrix"
+        few = f"{evidence.dimension} eigenvalues, where a phase needs {FEWEST}; use a larger matrix"
         return PhaseReading(Phase.UNDETERMINED, few)
     if evidence.middle_width < ALL_EQUAL:
         return _mostly_equal()

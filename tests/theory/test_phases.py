@@ -38,7 +38,7 @@ CASES = [
     (replace(HEAVY, tail=OUT), Phase.BULK_DECAY, "no power law (p 0.0099)"),
     (replace(HEAVY, tail=ENDS), Phase.HEAVY_TAILED, "then ends"),
     (Evidence(200, near_zero=0.4, bulk_p=0.9), Phase.RANK_COLLAPSE, "40 %"),
-    (Evidence(10, bulk_p=1e-4, n_spikes=5), Phase.UNDETERMINED, "too few: 10"),
+    (Evidence(10, bulk_p=1e-4, n_spikes=5), Phase.UNDETERMINED, "10 eigenvalues, where a phase needs"),
     (Evidence(64, bulk_p=1e-4, width=0.01, middle_width=0.01), Phase.UNDETERMINED, "all 64 eigenvalues are equal"),
     (Evidence(64, bulk_p=1e-4, width=5.0, middle_width=0.01), Phase.UNDETERMINED, "changes of low rank"),
     (Evidence(200), Phase.UNDETERMINED, "no Marchenko-Pastur fit"),
