@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from htmu_diag._version import __version__
-from htmu_diag.undisturbed import undisturbed
+from htmu_diag.undisturbed import uncollected, undisturbed
 
 if TYPE_CHECKING:  # for type checkers and editors; a test holds it and the table below together
     from htmu_diag.analysis import Diagnosis as Diagnosis
@@ -77,7 +77,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(
             f"module 'htmu_diag' has no attribute {name!r}; public names: {', '.join(sorted(_PUBLIC))}"
         )
-    with undisturbed():
+    with undisturbed(), uncollected():
         found = globals()[name] = getattr(_module(name), name)
     return found
 

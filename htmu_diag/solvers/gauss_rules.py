@@ -13,7 +13,7 @@ the moments, the optimal correction for Gaussian errors of the weights.
 from __future__ import annotations
 
 import numpy as np
-import scipy.linalg
+import scipy
 
 from htmu_diag.spectrum import Floats
 

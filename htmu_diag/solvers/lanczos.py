@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import scipy.linalg
+import scipy
 import torch
 
 from htmu_diag.arguments import checked, one_of, optional, real, whole

@@ -16,8 +16,8 @@ import math
 
 import numpy as np
 import numpy.typing as npt
+import scipy
 import torch
-from scipy.special import chdtri
 
 from htmu_diag.solvers.lanczos import Tridiagonal
 from htmu_diag.spectrum import Floats
@@ -103,9 +103,9 @@ def converged(run: Tridiagonal, norm: float = 0.0) -> Mask:
 
 def believable(chances: Floats, among: Mask) -> Mask:
     """Which of the pairs ``among`` may be one eigenvalue each, by N (v . x)^2 of the start v: (m,)."""
-    single: Mask = among & (chances <= chdtri(1, 1 - _BELIEVABLE))
+    single: Mask = among & (chances <= scipy.special.chdtri(1, 1 - _BELIEVABLE))
     count = int(single.sum())
-    if count and chances[single].sum() > chdtri(count, 1 - _BELIEVABLE):
+    if count and chances[single].sum() > scipy.special.chdtri(count, 1 - _BELIEVABLE):
         return np.zeros_like(single)
     return single
 

@@ -106,11 +106,12 @@ def test_a_compiled_model_is_not_compiled_again_by_what_happens_inside(net: torc
     assert dict(frames) == before
 
 
-def test_the_first_use_of_the_package_draws_from_no_generator() -> None:
+def test_the_first_use_of_the_package_changes_neither_generators_nor_the_collector() -> None:
     """In a fresh interpreter: libraries such as rich draw from Python's generator where they are imported."""
     code = (
-        "import random, numpy, torch, htmu_diag; "
-        "told = lambda: (random.getstate(), numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist()); "
+        "import gc, random, numpy, torch, htmu_diag; "
+        "told = lambda: (random.getstate(), numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist(), "
+        "gc.isenabled(), gc.get_threshold()); "
         "random.seed(3); before = told(); "
         "[getattr(htmu_diag, name) for name in htmu_diag.__all__]; "
         "assert told() == before; import rich.console; assert told() == before, 'loaded too late'"
