@@ -12,15 +12,18 @@ KILLS = 30
 
 # The nursery imports torch once and forks a training for each kill. A training writes a checkpoint at every fifth step,
 # and tells through a pipe which steps are stored and shown; these must be there after the kill. Others may be: they are
-# stored and not yet shown.
+# stored and not yet shown. What it took it writes to a file, so that it is known how many a kill may cost: those whose
+# copies wait to be computed, and the one under way.
 NURSERY = """
 import gc, os, random, signal, sys, tempfile, time, warnings
 import torch
 import htmu_diag
 from htmu_diag.analysis import Options
 from htmu_diag.probes import CurvatureProbe
+from htmu_diag.recording import worker
 from htmu_diag.sinks import MemorySink, TensorBoardSink
 warnings.simplefilter("error")
+worker.SHORT = float("inf")  # on a busy machine too: two places, which is what a kill may cost
 gc.freeze()  # a fork's collector leaves what is shared alone
 torch.set_num_threads(1)  # a forked child has no OpenMP threads of its parent's, and would wait for them
 
@@ -47,14 +50,18 @@ def train(folder, pause, steps):
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
     sinks = [TensorBoardSink(folder, figure_every=None), Telling(keep=1)]
-    with htmu_diag.watch(model, optimizer, log_dir=folder, start_step=step, sinks=sinks, usual_sinks=False,
-                         on_exists="continue", **choices()) as monitor:  # without a checkpoint it begins again
+    with (
+        open(folder + ".taken", "wb", buffering=0) as taken,
+        htmu_diag.watch(model, optimizer, log_dir=folder, start_step=step, sinks=sinks, usual_sinks=False,
+                        on_exists="continue", **choices()) as monitor,  # without a checkpoint it begins again
+    ):
         for step in range(step, steps):
             data = torch.randn(32, 12, generator=torch.Generator().manual_seed(step))
             optimizer.zero_grad()
             loss = (model(data) - data.flip(1)).square().mean()
             loss.backward()
             optimizer.step()
+            taken.write((step + 1).to_bytes(8, "little"))
             monitor.log({"train/loss": loss})
             if (step + 1) % 5 == 0:
                 monitor.flush()  # what a checkpoint follows is stored before it
@@ -79,8 +86,8 @@ def fork(folder, pause, steps):
     return child, told
 
 def rest(told):
-    with os.fdopen(told, "rb") as pipe:
-        data = pipe.read()
+    with open(told, "rb") as steps:
+        data = steps.read()
     return [int.from_bytes(data[i : i + 8], "little") for i in range(0, len(data), 8)]
 
 killed, whole, kills = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -104,6 +111,7 @@ for kill in range(kills):
         run = htmu_diag.load_run(killed)
         assert stored <= set(run.steps), (stored - set(run.steps), acknowledged)
         assert all(len(run.spectra(s)) == 2 + 2 * (s % 3 == 0) + (s % 4 == 0) for s in run.steps[-4:])
+        assert max([0, *rest(killed + ".taken")]) - max(run.steps, default=0) <= 3, kill
         stored, reached = set(run.steps), max(reached, *run.steps, 0)
 print(opened, reached)
 for folder in (killed, whole):
