@@ -6,6 +6,7 @@ width. A fitted law is scaled by the share of the eigenvalues that it was fitted
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,7 @@ from htmu_diag.analysis import Diagnosis
 from htmu_diag.analysis.shape import numerical_zero
 from htmu_diag.analysis.words import kappa_words, with_error
 from htmu_diag.fits import LawFit
+from htmu_diag.laws.base import Law
 from htmu_diag.report.labels import INK, add_legend, set_scale, title
 from htmu_diag.spectrum import Floats
 
@@ -108,7 +110,7 @@ def _draw_bulk_law(axes: Any, diagnosis: Diagnosis, edges: Floats, mass: float) 
     bulk, fit = diagnosis.bulk, diagnosis.htmp_bulk
     if bulk is None or fit is None or fit.law is None or not bulk.n_spikes:
         return
-    law, top = fit.law, min(bulk.threshold, float(edges[-1]))
+    law, top = _alone(fit.law), min(bulk.threshold, float(edges[-1]))
     share = mass * (bulk.n - bulk.n_spikes) / bulk.n / float(law.cdf(bulk.threshold))
     colour = BULK if fit.reading.stands else EDGE
     _curve(axes, edges[0], top, lambda x: share * law.pdf(x), colour, "-", f"bulk alone, kappa {kappa_words(fit)}")
@@ -122,7 +124,8 @@ def _draw_likeliest(axes: Any, diagnosis: Diagnosis, edges: Floats, mass: float)
         return
     shapes = "".join(f", {name} {value:.2g}" for name, value in best.parameters.items() if name != "scale")
     label = f"likeliest beside 2 % outliers: {best.label}{shapes}, KS {best.ks_distance:.2f}"
-    _curve(axes, edges[0], edges[-1], lambda x: mass * best.law.pdf(x), RIVAL, "-.", label)
+    law = _alone(best.law)
+    _curve(axes, edges[0], edges[-1], lambda x: mass * law.pdf(x), RIVAL, "-.", label)
 
 
 def _curve(
@@ -132,13 +135,21 @@ def _curve(
     axes.plot(x, density(x), line, color=colour, linewidth=1.8, label=label)
 
 
+def _alone(law: Law) -> Law:
+    """A law from its parameters, as one that was read back or came from another process: the same picture to the bit.
+
+    A law that was just fitted keeps the row of a table that it was found with, which is right to 1e-5.
+    """
+    return copy.copy(law)
+
+
 def _pareto(alpha: float, xmin: float, x: Floats) -> Floats:
     return np.asarray((alpha - 1) / xmin * (x / xmin) ** -alpha, dtype=np.float64)
 
 
 def _law_density(fit: LawFit, x: Floats) -> Floats:
     assert fit.law is not None
-    return np.where(x > fit.floor, fit.law.pdf(np.maximum(x - fit.floor, 1e-300)), np.nan)
+    return np.where(x > fit.floor, _alone(fit.law).pdf(np.maximum(x - fit.floor, 1e-300)), np.nan)
 
 
 def _htmp_label(fit: LawFit) -> str:

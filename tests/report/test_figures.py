@@ -1,5 +1,6 @@
 """Figures show the density and what was fitted to it, and leave matplotlib's global state alone."""
 
+import pickle
 import struct
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from htmu_diag.analysis import Diagnosis
 from htmu_diag.fits import Status
+from htmu_diag.laws import HTMP, InverseHTMP
 from htmu_diag.report import esd_figure, png
 from htmu_diag.report.panel import log_histogram
 from htmu_diag.spectrum import Kind
@@ -114,6 +116,17 @@ def test_figures_can_be_drawn_in_a_thread(noise: Diagnosis) -> None:
     thread.start()
     thread.join()
     assert drawn[0].startswith(b"\x89PNG")
+
+
+def test_what_came_from_another_process_is_drawn_to_the_last_bit(of: Of) -> None:
+    rng = np.random.default_rng(2)
+    spiked = np.append(HTMP(0.5, 11.3).rvs(150, rng=rng), [40.0, 90.0])
+    for values in (HTMP(0.5, 23.7).rvs(200, rng=rng), InverseHTMP(0.5, 7.7).rvs(200, rng=rng), spiked):
+        fresh = of(values)
+        lines = [esd_figure(one).axes[0].lines for one in (fresh, pickle.loads(pickle.dumps(fresh)))]
+        assert any("HTMP" in str(line.get_label()) for line in lines[0])
+        for drawn, again in zip(*lines, strict=True):
+            np.testing.assert_array_equal(drawn.get_xydata(), again.get_xydata())
 
 
 def test_drawing_imports_no_pyplot() -> None:
