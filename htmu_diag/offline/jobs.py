@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -104,8 +106,17 @@ _here: list[_Here] = []
 
 def _begin(listing: Listing, choices: Choices) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that was started
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(choices.threads or 1)
     _here[:] = [_Here(listing(), choices)]
+
+
+def _end_with_parent() -> None:
+    """A pool's process waits for its next call for ever where the one that was started is killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _measure(places: list[int]) -> Found:

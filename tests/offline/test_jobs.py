@@ -1,6 +1,9 @@
 """Processes that share the matrices of a checkpoint change no bit of what is found, and one that dies costs its own."""
 
 import os
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,11 +12,13 @@ from safetensors.torch import save_file
 
 from htmu_diag import analyze
 from htmu_diag.analysis import Options
+from htmu_diag.cli import main
 from htmu_diag.errors import InputError
 from htmu_diag.matrices import Inventory, Matrix, matrices
 from htmu_diag.offline.analyze import Progress
 from htmu_diag.offline.jobs import in_processes
 from htmu_diag.offline.measure import Choices, measured
+from tests import warm
 
 CHEAP = Options(bootstrap=2)
 
@@ -70,3 +75,32 @@ def test_a_process_that_is_ended_costs_the_matrix_that_it_was_at() -> None:
         assert layer.diagnosis is not None
         assert other is not None
         assert layer.diagnosis.tail.alpha == other.tail.alpha
+
+
+def shown(folder: Path) -> dict[str, bytes]:
+    """What was written for the user, by name."""
+    files = (path for path in folder.rglob("*") if path.is_file() and ".layers" not in path.parts)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def until(happened: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 100
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="children are listed in /proc")
+def test_a_killed_command_leaves_no_process_and_goes_on(checkpoint: Path, tmp_path: Path) -> None:
+    command = ["analyze", str(checkpoint), "--include", "large.*", "--bootstrap", "2", "--out"]
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    process = warm.Process("-m", "htmu_diag", *command, str(killed), "--jobs", "2")
+    until(lambda: list(killed.rglob("*.safetensors")))
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    process.kill()
+    process.wait()
+    until(lambda: not any(Path("/proc", child).exists() for child in children))
+    assert len(children) >= 2
+    assert main([*command, str(killed)]) == main([*command, str(whole)]) == 0
+    assert shown(killed) == shown(whole)
