@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.calibration_nulls import htmp_rows, initial_rows, noise_rows
+from benchmarks.calibration_readings import band_rows, bulk_rows, gap_rows
 from benchmarks.common import machine, table
 from htmu_diag.fits import LawFit, fit_htmp, fit_inverse_gamma, fit_marchenko_pastur, fit_power_law
 from htmu_diag.laws import InverseGamma
@@ -219,8 +220,17 @@ SECTIONS: dict[str, tuple[tuple[str, ...], Callable[[], Iterator[Row]]]] = {
     **{f"kappa, gamma = {gamma:g}": (KAPPA, partial(kappa_rows, gamma)) for gamma in (0.25, 0.5, 1.0)},
     "p-values": (("law", "sample", "fits", "below 0.1", "below 0.5"), p_rows),
     "p-values of HTMP": (
-        ("orientation", "kappa", "fits", "below 0.01", "below 0.1", "below 0.5"),
+        ("orientation", "kappa", "fits", "below 0.01", "below 0.05", "below 0.1", "below 0.5"),
         htmp_rows,
+    ),
+    "repulsion of neighbours": (
+        ("matrix", "shape", "<r>", "kappa", "median z", "z within 2", "z above 5", "named right"),
+        gap_rows,
+    ),
+    "the band of the predicted alpha": (("orientation", "kappa", "fits", "inside"), band_rows),
+    "kappa of a bulk beside spikes": (
+        ("values", "kappa", "spikes", "kappa of the whole", "kappa of the bulk", "covered"),
+        bulk_rows,
     ),
     "pure noise": (
         ("n", "gamma", "median alpha", "90 % of alpha", "not a power law", "false spikes a matrix", "scale, std"),

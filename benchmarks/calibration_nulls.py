@@ -21,7 +21,8 @@ __all__ = ["htmp_rows", "initial_rows", "noise_rows"]
 Row = list[object]
 Matrix = Callable[[int, int, np.random.Generator], Floats]
 KAPPAS = (0.3, 1.0, 3.0, 10.0, 30.0, 0.0)  # 0: kappa = n, the Wishart ensemble
-HTMP_DRAWS, NOISE_DRAWS, INITIAL_DRAWS = 100, 300, 200
+HTMP_SHAPES = {(100, 0.25): 250, (100, 1.0): 250, (330, 0.5): 250, (1000, 0.8): 60}  # draws
+NOISE_DRAWS, INITIAL_DRAWS = 300, 200
 SHAPES = (
     (64, 64), (128, 128), (200, 200), (64, 128), (64, 256), (96, 384), (128, 256), (128, 512), (100, 300), (160, 200),
     (48, 432), (40, 1000),
@@ -34,19 +35,19 @@ def generator(*key: object) -> np.random.Generator:
 
 
 def htmp_rows() -> Iterator[Row]:
-    """Shares of the tabulated p-values on the model's own matrices, where they should be 1, 10 and 50 %."""
+    """Shares of the tabulated p-values on the model's own matrices, where they should be 1, 5, 10 and 50 %."""
     for kappa in KAPPAS:
         for inverse in (False, True):
             p = np.array([_p(x, gamma, inverse) for x, gamma in _htmp_draws(kappa)])
             p = p[np.isfinite(p)]
-            shares = [f"{100 * np.mean(p < level):.1f} %" for level in (0.01, 0.1, 0.5)]
+            shares = [f"{100 * np.mean(p < level):.1f} %" for level in (0.01, 0.05, 0.1, 0.5)]
             yield ["inverse" if inverse else "direct", kappa or "n", p.size, *shares]
 
 
 def _htmp_draws(kappa: float) -> Iterator[tuple[Floats, float]]:
-    for n, gamma in ((100, 0.25), (100, 1.0), (400, 0.5)):
+    for (n, gamma), draws in HTMP_SHAPES.items():
         rng = generator("htmp p", n, gamma, kappa)
-        yield from ((beta_laguerre(n, gamma, kappa or n, rng=rng), gamma) for _ in range(HTMP_DRAWS))
+        yield from ((beta_laguerre(n, gamma, kappa or n, rng=rng), gamma) for _ in range(draws))
 
 
 def _p(x: Floats, gamma: float, inverse: bool) -> float:

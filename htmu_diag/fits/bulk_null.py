@@ -17,11 +17,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from htmu_diag.fits.null_table import NullTable, load_table
+from htmu_diag.fits.null_table import LEAST_P, NullTable, load_table
 
 __all__ = ["LEAST_P", "bulk_p_value", "edge_p_value", "edge_quantile", "edge_score", "ks_score"]
 
-LEAST_P = 1e-4  # where the table ends
 _GROWTH = 0.41  # of n D with log n, see above
 
 

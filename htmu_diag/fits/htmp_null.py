@@ -23,7 +23,7 @@ __all__ = ["htmp_p_value", "prediction_scores"]
 
 
 def htmp_p_value(distance: float, n: float, gamma: float, kappa: float) -> float:
-    """Share of spectra of n eigenvalues whose KS distance to their own fit is at least this one; 0.001 at least."""
+    """Share of spectra of n eigenvalues whose KS distance to their own fit is at least this one; 1e-4 at least."""
     row = _null().row("ks", n, gamma, kappa)
     return float(scipy.special.ndtr(-np.interp(math.sqrt(n) * distance, row, _null().scores)))
 

@@ -12,7 +12,9 @@ import scipy
 
 from htmu_diag.spectrum import Floats
 
-__all__ = ["NullTable", "load_table"]
+__all__ = ["LEAST_P", "NullTable", "load_table"]
+
+LEAST_P = 1e-4  # where the tables end
 
 
 @dataclass(frozen=True)
