@@ -107,12 +107,19 @@ def bulk_rows() -> Iterator[Row]:
                 yield _bulk_row(n, gamma, kappa, count)
 
 
+def _beside_spikes(n: int, gamma: float, kappa: float, count: int, rng: np.random.Generator) -> Floats:
+    """The law's values and some beyond them; for noise (kappa 0) directions planted in it."""
+    if not kappa:
+        return spiked(n, round(n / gamma), np.geomspace(6, 40, count), rng=rng)
+    body = beta_laguerre(n - count, gamma, kappa, rng=rng)
+    return np.concatenate([body, body[-1] * np.geomspace(2, 12, count)])
+
+
 def _bulk_row(n: int, gamma: float, kappa: float, count: int) -> Row:
     rng = generator("bulk", n, gamma, kappa, count)
     whole, bulk, inside = [], [], []
     for _ in range(BULK_DRAWS):
-        body = beta_laguerre(n - count, gamma, kappa or n - count, rng=rng)
-        x = np.concatenate([body, body[-1] * np.geomspace(2, 12, count)])
+        x = _beside_spikes(n, gamma, kappa, count, rng)
         fit = fit_htmp_bulk(x, gamma, fit_marchenko_pastur(x, gamma))
         whole.append(fit_htmp(x, gamma).kappa)
         bulk.append(fit.kappa)

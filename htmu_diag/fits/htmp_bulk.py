@@ -23,7 +23,7 @@ from htmu_diag.laws import HTMP
 
 __all__ = ["fit_htmp_bulk"]
 
-_KEEPS_NOISE = 0.05  # p-value of the Marchenko-Pastur bulk from which on its kappa is that of noise
+_KEEPS_NOISE = 0.01  # p-value of the Marchenko-Pastur bulk from which on its kappa is that of noise, as its phase is
 _MANY = 0.01  # share of spikes from which on the bulk's aspect ratio differs visibly
 
 
