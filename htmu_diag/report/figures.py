@@ -21,7 +21,7 @@ __all__ = ["esd_figure", "png"]
 # inches: one panel of a single figure or of many, and what surrounds it (below: the legend)
 _SINGLE, _ONE_OF_MANY = (6.4, 3.8), (4.2, 2.7)
 _LEFT, _RIGHT, _ABOVE, _TITLE = 0.75, 0.2, 0.5, 0.4
-_BELOW, _BELOW_ONE_OF_MANY = 1.05, 1.5
+_BELOW, _BELOW_ONE_OF_MANY = 1.05, 1.75
 
 
 @checked(

@@ -75,6 +75,15 @@ def test_the_edge_of_the_bulk_and_its_spikes_are_marked(noise: Diagnosis, of: Of
     assert f"{spiked.bulk.n_spikes} spikes" in shown
 
 
+def test_the_longest_legend_lies_inside_the_picture(of: Of) -> None:
+    """Spikes, a law that does not describe, its bulk, a rival, a tail: everything that a panel may name."""
+    beside_spikes = np.concatenate([np.linspace(0.1, 3.0, 60) ** 1.5, [20.0, 40.0, 80.0]])
+    figure = esd_figure([of(beside_spikes)] * 4, columns=2)
+    assert all(len(panel.get_legend().get_texts()) == 8 for panel in figure.axes)
+    figure.canvas.draw()
+    assert all(panel.get_legend().get_window_extent().y0 >= 0 for panel in figure.axes)
+
+
 def test_a_model_has_a_panel_for_each_layer(noise: Diagnosis, heavy: Diagnosis) -> None:
     figure = esd_figure([noise, heavy] * 2, title="step 100")
     assert [panel.get_title(loc="left") != "" for panel in figure.axes] == [True] * 4 + [False] * 2
