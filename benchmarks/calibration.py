@@ -272,9 +272,9 @@ What the tables say:
   inverse Gamma 7.5 and 47.5 %) up to the choice of xmin, which makes the power-law test cautious, and small where it is
   wrong. That of the inverse Gamma holds for independent values only; eigenvalues repel each other, it hardly can reject
   theirs, and a diagnosis does not give it.
-- **p-values of HTMP** come from a table over (gamma, n, kappa) whose tail below 0.02 is a fitted one. On the model's own
-  matrices (100, 330 and 1,000 rows, kappa 0.3 to n, both orientations) they are uniform; at kappa of 10 to 30 a few per
-  cent too small and on noise a few too large, since there a fit hardly tells one kappa from another.
+- **p-values of HTMP** come from a table over (gamma, n, kappa) whose tail below 0.02 is a fitted one. They are uniform
+  on the model's own matrices (100, 330 and 1,000 rows, kappa 0.3 to n, both orientations); at kappa of 10 to 30 a few
+  per cent too small and on noise a few too large, since there a fit hardly tells one kappa from another.
 - **Repulsion of neighbours**: z of the mean gap ratio against what the fitted kappa predicts. Within 2 where kappa is
   real repulsion; far above where a spread population or spikes make kappa small; blocks stand far below noise.
 - **The band of the predicted alpha** should hold 93 to 97 % of the measured ones.
