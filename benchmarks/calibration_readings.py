@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
 from htmu_diag.analysis.repulsion import FULL, POPULATION, REDUCED, read_repulsion
 from htmu_diag.fits import fit_htmp, fit_htmp_bulk, fit_marchenko_pastur, fit_power_law, gap_ratio
@@ -132,5 +133,5 @@ def _bulk_row(n: int, gamma: float, kappa: float, count: int) -> Row:
     ]  # fmt: skip
 
 
-def _share(found: object) -> str:
-    return f"{100 * np.mean(found):.0f} %"  # type: ignore[arg-type]
+def _share(found: npt.ArrayLike) -> str:
+    return f"{100 * np.asarray(found, dtype=np.float64).mean():.0f} %"
