@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from htmu_diag.analysis.diagnosis import Diagnosis
+from htmu_diag.analysis.numbers import LARGEST_KAPPA
 from htmu_diag.fits import LawFit
 
-__all__ = ["NO_VALUE", "kappa_words", "number", "predicted_words", "with_error"]
+__all__ = ["NO_VALUE", "brief_number", "kappa_words", "number", "predicted_words", "with_error"]
 
 NO_VALUE = "-"
 
@@ -23,6 +24,15 @@ def number(value: float) -> str:
     if math.isinf(value) or (value == int(value) and abs(value) < 1e6):
         return f"{value:.0f}"
     return f"{value:.3g}"
+
+
+def brief_number(name: str, value: float) -> str:
+    """`number`, but "noise" for a kappa that stands for N or more, of one layer or on an average.
+
+    >>> brief_number("kappa_median", 10404.6), brief_number("kappa", 2.5), brief_number("spikes", 2e4)
+    ('noise', '2.5', '20000')
+    """
+    return "noise" if name.startswith("kappa") and value >= LARGEST_KAPPA else number(value)
 
 
 def with_error(value: float, stderr: float) -> str:

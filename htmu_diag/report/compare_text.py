@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from htmu_diag.report.cells import number
+from htmu_diag.analysis.words import NO_VALUE, brief_number, number
 from htmu_diag.report.comparison import Comparison, Drift
 from htmu_diag.report.overview import shortest
 from htmu_diag.report.text_table import TextTable
@@ -35,8 +35,15 @@ def _settings(found: Comparison) -> str:
 
 
 def _averages(found: Comparison) -> str:
-    rows = [[name, number(a), number(b), number(b - a)] for name, (a, b) in found.averages.items()]
+    rows = [[name, *_average(name, a, b)] for name, (a, b) in found.averages.items()]
     return _table(["averages over layers", "A", "B", "B - A"], rows)
+
+
+def _average(name: str, a: float, b: float) -> tuple[str, str, str]:
+    """Both and their difference, which a kappa of noise has none of."""
+    of = name.split("_", 1)[1] if name.startswith("weights_") else name
+    shown = brief_number(of, a), brief_number(of, b)
+    return (*shown, NO_VALUE if "noise" in shown else number(b - a))
 
 
 def _layers(drifts: Sequence[Drift]) -> str:
@@ -54,7 +61,7 @@ def _layers(drifts: Sequence[Drift]) -> str:
 def _pair(drift: Drift, quantity: str) -> str:
     """Both numbers; a star where their intervals do not meet."""
     a, b = drift.numbers[quantity]
-    return f"{number(a)} -> {number(b)}{' *' if quantity in drift.apart else ''}"
+    return f"{brief_number(quantity, a)} -> {brief_number(quantity, b)}{' *' if quantity in drift.apart else ''}"
 
 
 def _only(found: Comparison) -> str:

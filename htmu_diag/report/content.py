@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from htmu_diag.analysis import QUANTITIES
+from htmu_diag.analysis.words import brief_number
 from htmu_diag.report.analysis import Analysis, Names
-from htmu_diag.report.cells import number
 from htmu_diag.report.export import as_content
 from htmu_diag.report.tables import cells_of
 from htmu_diag.report.text_table import TextTable
@@ -76,7 +76,12 @@ def _through_time(steps: Sequence[int], summaries: Sequence[Mapping[str, float]]
     """Means over the layers of each step, over how many of them, and their phases."""
     shown = {q.brief: q.name if q.mean == "sum" else q.summary for q in QUANTITIES.values() if q.brief}
     rows = [
-        [str(step), _behind(summary), *[number(summary.get(key, math.nan)) for key in shown.values()], _phases(summary)]
+        [
+            str(step),
+            _behind(summary),
+            *[brief_number(key, summary.get(key, math.nan)) for key in shown.values()],
+            _phases(summary),
+        ]
         for step, summary in zip(steps, summaries, strict=True)
     ]
     return TextTable.of(["step", "layers", *shown, "phases"], rows, left=[len(shown) + 2])
@@ -89,7 +94,7 @@ def _behind(summary: Mapping[str, float]) -> str:
 
 def _described(analysis: Analysis, summary: Mapping[str, float]) -> Iterator[str]:
     """The model in a few lines: its means, its phases, what is unusable and what was skipped."""
-    shown = {key: number(value) for key, value in summary.items()}
+    shown = {key: brief_number(key, value) for key, value in summary.items()}
     yield (
         f"mean alpha {shown['alpha_mean']} over {shown['alpha_layers']} of {shown['layers']} "
         f"(noise of these shapes {shown['alpha_noise_mean']}), "

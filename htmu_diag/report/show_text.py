@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from htmu_diag.analysis.words import NO_VALUE, number
+from htmu_diag.analysis.words import NO_VALUE, brief_number, number
 from htmu_diag.report.overview import Overview, held, shortest
 from htmu_diag.report.text_table import TextTable
 
@@ -61,10 +61,10 @@ def _alpha(row: Mapping[str, Any]) -> str:
 
 def _value(row: Mapping[str, Any], name: str) -> str:
     value = row.get(name, math.nan)
-    if name == "kappa" and row.get("htmp") == "noise":
-        return f"noise (>= {min(row.get('rows', 0), row.get('columns', 0))})"
-    if name == "kappa" and row.get("htmp") == "does not describe":
-        return f"{number(value)}, does not describe"
+    if name == "kappa" and row.get("htmp") in ("noise", "does not describe"):
+        large = row["htmp"] == "noise" or brief_number(name, value) == "noise"
+        text = f"noise (>= {min(row.get('rows', 0), row.get('columns', 0))})" if large else number(value)
+        return text if row["htmp"] == "noise" else f"{text}, does not describe"
     return number(value) if isinstance(value, float) else str(value or NO_VALUE)
 
 

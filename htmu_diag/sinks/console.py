@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from htmu_diag.analysis.quantities import QUANTITIES
 from htmu_diag.analysis.record import StepRecord
+from htmu_diag.analysis.words import brief_number
 
 __all__ = ["ConsoleSink"]
 
@@ -43,7 +44,9 @@ def _line(record: StepRecord) -> str:
     for kind in kinds:
         briefs = [q.summary for q in sorted(QUANTITIES.values(), key=lambda q: not q.fitted) if q.brief]
         numbers = ((name, metrics.get(f"summary/{kind}_{name}")) for name in briefs)
-        shown = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in numbers if value is not None]
+        shown = [
+            f"{name.replace('_', ' ')} {brief_number(name, value)}" for name, value in numbers if value is not None
+        ]
         fitted, layers = (metrics.get(f"summary/{kind}_{name}", 0) for name in ("alpha_layers_count", "layers_count"))
         over = f" (fits of {fitted:.0f} of {layers:.0f})" if fitted < layers else ""
         parts.append(f"{kind}{over}: {', '.join(shown) or 'nothing to report'}")

@@ -192,6 +192,7 @@ def sentence(js: Run, **numbers: float | str) -> str:
         ({"htmp_status": "does_not_describe"}, "κ 1.5 [1, 2], but HTMP does not describe this spectrum (KS 0.04)."),
         ({}, "κ 1.5 [1, 2]; HTMP lies within KS 0.04 of the spectrum."),
         ({"kappa": 10405.0, "htmp_status": "noise"}, "κ is that of noise (≥ N)"),
+        ({"kappa": 10405.0, "htmp_status": "does_not_describe"}, "κ is that of noise (≥ N), but HTMP does not"),
         ({"htmp_status": "not_converged"}, "κ 1.5 [1, 2] (not converged)"),
         ({"phase": 4.0}, "Heavy-tailed."),
     ],

@@ -2,6 +2,9 @@
 
 import { count, number, pretty } from "./format.js";
 
+/** From here on a kappa stands for that of noise, N or more, which has no value of its own. */
+export const NOISE = 1e4;
+
 /** What one layer's spectrum at one step says: a list of sentences, the first one the verdict. */
 export function verdict(frame, layer, step, words, held = null) {
   if (!frame.measured(layer, step)) return ["Not measured at this step."];
@@ -113,7 +116,8 @@ function repulsion(get, status) {
   if (Number.isNaN(kappa) || status === "too_few_values") return "";
   const ks = Number.isFinite(get("htmp_ks")) ? `; HTMP lies within KS ${number(get("htmp_ks"))} of the spectrum` : "";
   if (status === "noise" || (status === "at_boundary" && kappa > 1)) return `κ is that of noise (≥ N)${ks}.`;
-  if (status === "does_not_describe") return `κ ${number(kappa)} [${number(get("kappa_low"))}, ${number(get("kappa_high"))}], but HTMP does not describe this spectrum${Number.isFinite(get("htmp_ks")) ? ` (KS ${number(get("htmp_ks"))})` : ""}.`;
+  const value = kappa >= NOISE ? "is that of noise (≥ N)" : `${number(kappa)} [${number(get("kappa_low"))}, ${number(get("kappa_high"))}]`;
+  if (status === "does_not_describe") return `κ ${value}, but HTMP does not describe this spectrum${Number.isFinite(get("htmp_ks")) ? ` (KS ${number(get("htmp_ks"))})` : ""}.`;
   const failed = status && status !== "ok" ? ` (${status.replaceAll("_", " ")})` : "";
   return `κ ${number(kappa)} [${number(get("kappa_low"))}, ${number(get("kappa_high"))}]${failed}${ks}.`;
 }
