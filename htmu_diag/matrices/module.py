@@ -11,6 +11,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 
 from htmu_diag.arguments import checked
 from htmu_diag.matrices.arguments import CUT
+from htmu_diag.errors import MeasurementError
 from htmu_diag.matrices.effective import UNCOMPUTABLE, Effective, effective_weights
 from htmu_diag.matrices.inventory import Entry, Filter, inventory
 from htmu_diag.matrices.layout import Conv, Layout, Splitting
@@ -134,6 +135,8 @@ def _effective(name: str, item: Effective, layout: Callable[..., Layout]) -> Ent
 
     try:
         weight = item.compute()
+    except MeasurementError:  # of shards that could not be gathered now: no property of the weight
+        raise
     except UNCOMPUTABLE as error:
         refusal = f"its parametrisation fails outside the model ({type(error).__name__}: {error})"
         return Entry(name, (), torch.float32, Layout(), load, refusal=refusal)

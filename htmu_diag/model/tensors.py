@@ -1,6 +1,6 @@
 """Reading one tensor of a live model: gathered where sharded, dequantised where quantised, or refused with a reason.
 
-A sharded parameter (DTensor, as FSDP2 and tensor parallelism make it) is gathered by ``full_tensor()``. That is a
+A sharded parameter (DTensor, as FSDP2 and tensor parallelism make it) is gathered (`model.shards`). That is a
 collective: every rank has to read the same matrices in the same order.
 """
 
@@ -11,6 +11,9 @@ from collections.abc import Hashable
 
 import torch
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+
+from htmu_diag.model.shards import whole
+from htmu_diag.model.wrappers import is_sharded
 
 __all__ = ["claims", "gathered", "identity_of", "read_rows", "refusal_of", "shape_of", "weight_dtype"]
 
@@ -33,8 +36,7 @@ def read_rows(tensor: torch.Tensor, rows: slice) -> torch.Tensor:
 
 def gathered(tensor: torch.Tensor) -> torch.Tensor:
     """The whole of a sharded tensor, a collective; any other tensor as it is."""
-    gather = getattr(tensor, "full_tensor", None)  # of a DTensor; torch may be built without torch.distributed
-    return tensor if gather is None else gather()
+    return whole(tensor) if is_sharded(tensor) else tensor
 
 
 def refusal_of(tensor: torch.Tensor) -> str:

@@ -12,7 +12,8 @@ import torch.distributed as dist
 from htmu_diag.analysis import Options
 from htmu_diag.analysis.quantities import Quantity
 from htmu_diag.errors import InputError
-from htmu_diag.model.wrappers import is_sharded
+from htmu_diag.model.shards import ranks_of
+from htmu_diag.model.wrappers import unwrap
 from htmu_diag.ranks.snapshot import Ranks
 from htmu_diag.ranks.team import Solo, Team
 from htmu_diag.storage import run_info
@@ -21,11 +22,28 @@ __all__ = ["run_content", "team_of"]
 
 
 def team_of(model: torch.nn.Module, team: Team | None) -> Team:
-    """The given team, or all ranks of the job. Raises InputError where not all of them train this model."""
+    """The given team, or the ranks of the job that hold this model. Raises InputError where it is not theirs alone."""
     if team is None:
-        team = Ranks() if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1 else Solo()
+        team = Ranks(ranks=_holders(model)) if dist.is_available() and _several() else Solo()
     _check_ranks(model, team)
     return team
+
+
+def _several() -> bool:
+    return dist.is_initialized() and dist.get_world_size() > 1
+
+
+def _holders(model: torch.nn.Module) -> tuple[int, ...]:
+    """The ranks that hold this model where they are some of the job's only, () where they are all or not known."""
+    ranks = _known(model)
+    return ranks if 1 < len(ranks) < dist.get_world_size() else ()
+
+
+def _known(model: torch.nn.Module) -> tuple[int, ...]:
+    ranks = ranks_of(list(model.parameters()))
+    if not isinstance(model, torch.nn.parallel.DistributedDataParallel):
+        return ranks
+    return () if ranks else tuple(sorted(dist.get_process_group_ranks(model.process_group)))  # shards, replicated again
 
 
 def run_content(
@@ -47,11 +65,9 @@ def run_content(
 
 def _check_ranks(model: torch.nn.Module, team: Team) -> None:
     """Raises InputError where the ranks that share the work do not all train this model: shares would be mixed up."""
-    if not isinstance(model, torch.nn.parallel.DistributedDataParallel) or team.share.world == 1:
-        return
-    ranks = dist.get_world_size(model.process_group)
-    if ranks < team.share.world and not is_sharded(model):
+    ranks = _known(model) if team.share.world > 1 else ()
+    if ranks and len(ranks) < team.share.world:
         raise InputError(
-            f"the {type(model.module).__name__} is trained by {ranks} of the job's {team.share.world} ranks; pass "
-            "team=alone() from htmu_diag.integrations.distributed on one rank of each model, with a log_dir of its own"
+            f"the {type(unwrap(model)).__name__} is trained by {len(ranks)} of the job's {team.share.world} ranks; "
+            "pass team=alone() from htmu_diag.integrations.distributed on one rank of each model, with its own log_dir"
         )

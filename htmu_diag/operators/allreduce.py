@@ -14,10 +14,13 @@ import torch
 import torch.distributed as dist
 
 from htmu_diag.errors import HTMUError, InputError, MeasurementError
+from htmu_diag.model.leaving import summed
 from htmu_diag.operators.base import as_columns
 from htmu_diag.operators.model_operator import ModelOperator
 
 __all__ = ["AllReduced"]
+
+_FAILURES = (HTMUError, RuntimeError, MemoryError)  # no memory for a product is a RuntimeError or a MemoryError
 
 
 @final
@@ -42,10 +45,10 @@ class AllReduced:
 
     def matvec(self, vector: torch.Tensor) -> torch.Tensor:
         """A v over all ranks, (N,); MeasurementError on every rank where their vectors differ or one rank fails."""
-        failure: HTMUError | None = None
+        failure: Exception | None = None
         try:
             local = self.share * self.operator.matvec(vector)
-        except HTMUError as problem:
+        except _FAILURES as problem:
             failure, local = problem, torch.full_like(vector, math.nan)
         product = self._summed(torch.cat([local, self._checksum(vector)]))
         if failure is not None:
@@ -66,12 +69,12 @@ class AllReduced:
 
     def _shares(self) -> tuple[float, float]:
         """This rank's share of the loss, and the weight of its products. HTMUError on all ranks where one has none."""
-        failure: HTMUError | None = None
+        failure: Exception | None = None
         number, rows = math.nan, float(self.operator.samples)
         try:
             tally = self.operator.tally()
             number = sum(tally.numbers) if tally.absolute else math.nan
-        except HTMUError as problem:
+        except _FAILURES as problem:
             failure = problem
         total = self._summed(torch.tensor([number, rows], dtype=torch.float64, device=self.device))
         if failure is not None:
@@ -87,12 +90,10 @@ class AllReduced:
     def agreed(self, number: int) -> int:
         """The smallest of the ranks' numbers: what depends on a machine's memory must not differ between ranks."""
         found = torch.tensor([number], dtype=torch.int64, device=self.device)
-        dist.all_reduce(found, op=dist.ReduceOp.MIN, group=self.group)
-        return int(found)
+        return int(summed(found, self.group, dist.ReduceOp.MIN))
 
     def _summed(self, tensor: torch.Tensor) -> torch.Tensor:
-        dist.all_reduce(tensor, group=self.group)
-        return tensor
+        return summed(tensor, self.group)
 
     def _checksum(self, vector: torch.Tensor) -> torch.Tensor:
         """A random-looking linear form of the vector and its square, over the number of ranks."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
-import torch.distributed as dist
 
 from htmu_diag.model.names import clean_parameters, selected
+from htmu_diag.model.shards import company, ranks_of
 from htmu_diag.model.wrappers import is_sharded
 from htmu_diag.probes.noise import GradientNoise, Moments, own_reals
 
@@ -88,13 +89,14 @@ class StepPath:
         """
         squares, gradients = self._ordered(self._squares), self._ordered(self._gradients)
         noise = self.noise.take()
-        if is_sharded(self.parameters):
-            holders = torch.tensor([_holders(p) for p in self.parameters], device="cpu").to(squares)
+        ranks = ranks_of(self.parameters)
+        if ranks:
+            holders = torch.tensor([_holders(p, len(ranks)) for p in self.parameters], device="cpu").to(squares)
             squares, gradients = squares / holders, gradients / holders
         squares = torch.cat([squares, gradients.sum(1, keepdim=True)], dim=1)
-        if is_sharded(self.parameters):
-            dist.all_reduce(squares)
-            dist.all_reduce(noise.sums)
+        if ranks:
+            together = company(ranks)
+            squares, noise = together.add(squares), replace(noise, sums=together.add(noise.sums))
         return squares, noise
 
     def _ordered(self, ring: torch.Tensor) -> torch.Tensor:
@@ -130,9 +132,9 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _holders(parameter: Any) -> int:
-    """How many ranks hold the same numbers."""
+def _holders(parameter: Any, ranks: int) -> int:
+    """How many of the ranks hold the same numbers."""
     if not is_sharded(parameter):
-        return dist.get_world_size()
+        return ranks
     mesh, placements = parameter.device_mesh, parameter.placements
     return math.prod(mesh.size(dim) for dim, where in enumerate(placements) if where.is_replicate())

@@ -17,6 +17,7 @@ import torch
 from htmu_diag.arguments import GLOBS, check_fields, whole
 from htmu_diag.errors import HTMUError, MeasurementError
 from htmu_diag.matrices import Inventory, Matrix, matrices
+from htmu_diag.model.shards import Lost
 from htmu_diag.model.wrappers import is_sharded
 from htmu_diag.probes.base import Need, Pending, StepContext
 from htmu_diag.probes.copies import Copy, Room, copy_of
@@ -108,8 +109,12 @@ class WeightsProbe:
             wanted = self.turns if self.vectors is not None and schedule(self.vectors)(step) else None
             copies = tuple(copy_of(tensor, room) for tensor in stored)
             return _Decomposition(matrix, copies, step, self.places, self.starts, wanted)
+        except Lost:  # once for all matrices
+            raise
         except HTMUError as error:
             return _Failure(error)
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            return _Failure(MeasurementError(f"{matrix.name}: no memory for a copy ({_first_line(error)})"))
 
     def inventory(self, context: StepContext) -> Inventory:
         """What it measures on this model, and what it leaves out with the reason."""
@@ -168,6 +173,10 @@ class _Failure:
 
     def __call__(self) -> Spectrum:
         raise self.error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
 def _nothing(inventory: Inventory) -> str:

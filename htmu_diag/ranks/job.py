@@ -8,7 +8,7 @@ connection of its own; it closes one that sends more than 8 MB at once, so long 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -26,15 +26,17 @@ PIECE = 2**20  # bytes of one value in the store
 class Job:
     """This process's place in the job, and connections to the job's key-value store.
 
-    name: what the keys are for. count: the same on every rank, another one each time.
+    name: what the keys are for. count: the same on every rank, another one each time. ranks: those that belong
+    together, all of the job where there are none; this process is one of them.
     """
 
-    def __init__(self, name: str, count: int) -> None:
-        self.share = Share(dist.get_rank(), dist.get_world_size())
+    def __init__(self, name: str, count: int, ranks: Sequence[int] = ()) -> None:
+        self.ranks = tuple(sorted(ranks)) or tuple(range(dist.get_world_size()))
+        self.share = Share(self.ranks.index(dist.get_rank()), len(self.ranks))
         self._store: Any = (
             _get_default_store()
         )  # destroy_process_group() would end the server while values are on their way
-        self._prefix = f"htmu_diag/{name}/{_attempt()}/{count}"
+        self._prefix = f"htmu_diag/{name}/{_attempt()}/{'-'.join(map(str, ranks))}/{count}"
 
     def connection(self) -> Store:
         """One more, for a thread of its own."""

@@ -18,7 +18,8 @@ as long as it gives signs of life:
     the others   read it
 
 Probes that add up over ranks (Hessian products) do need collectives. These run on a gloo group of their own under the
-same time limit: a rank that fails between two products costs the others that limit, once in a run.
+same time limit; a rank that fails between two products says so by a key, and nobody waits for it. One that hangs costs
+the others the limit, once in a run.
 
 Later, off the training thread, every rank puts its spectra under step/part/rank, in pieces (the store closes a
 connection that sends more than 8 MB at once), and rank 0 takes them from there, waiting for a rank as long as it gives
@@ -36,9 +37,11 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
+import torch
 import torch.distributed as dist
 
 from htmu_diag.errors import HTMUError, MeasurementError
+from htmu_diag.model.leaving import Left, Silence, summed, watched
 from htmu_diag.ranks.heartbeat import Heartbeat, arrives
 from htmu_diag.ranks.job import Job, receive, send
 from htmu_diag.ranks.team import Part
@@ -51,15 +54,17 @@ _COUNT = itertools.count()
 
 
 class Ranks:
-    """All ranks of the running torch.distributed job. Every rank must make it, in the same order as other ones.
+    """The ranks of the running torch.distributed job. Every one of them must make it, in the same order as other ones.
+
+    ranks: those that train one model together; all of the job where there are none.
 
     limit: seconds to wait for the others at the first snapshot, and for a sign of life of a rank that measures; 60 by
     default: nothing of a healthy job lags that far behind. Once all have met, a rank that does not come (it ran out of
     data under `Join`, it left) is waited for no longer than a few seconds: the others may stand in a collective.
     """
 
-    def __init__(self, limit: float = 60.0) -> None:
-        self._job = Job("snapshots", next(_COUNT))
+    def __init__(self, limit: float = 60.0, ranks: Sequence[int] = ()) -> None:
+        self._job = Job("snapshots", next(_COUNT), ranks)
         self.share, self._limit = self._job.share, limit
         self._here, self._there = self._job.connection(), self._job.connection()
         self._heartbeat = Heartbeat(self._job.connection(), self.share.rank, limit)
@@ -69,6 +74,7 @@ class Ranks:
         self._names, self._collections = _Names(), _Names()
         self._agreed = ""  # the name of the newest agreement
         self._group: Any = None
+        self._blocks = itertools.count()
         self._apart = False
 
     def agree(self, step: int, probes: Sequence[str]) -> list[str]:
@@ -90,18 +96,38 @@ class Ranks:
     def together(self) -> Iterator[Any]:
         if self._apart:
             raise MeasurementError("the ranks lost each other in an earlier measurement; the run goes on without it")
+        left = f"{self._agreed}/left/{next(self._blocks)}"
+        how = "left"
         try:
-            if self._group is None:
-                self._group = dist.new_group(backend="gloo", timeout=timedelta(seconds=self._limit))
+            self._group = self._group or self._new_group()
+            watched(self._group, lambda: self._here.check([left]))
             yield self._group
-        except HTMUError:
+            summed(torch.zeros(1, device="cpu"), self._group)  # nobody has left
+            how = ""
+        except Left:
+            self._apart, how = self._here.get(left) == b"apart", "heard"
             raise
-        except RuntimeError as error:
-            self._apart = True
+        except Silence as error:
+            self._apart, how = True, "apart"
             raise MeasurementError(
                 f"a product of all ranks failed, or a rank did not come to it within {self._limit:g} s ({error}); "
                 "all ranks must pass the same probes and a batch each"
             ) from error
+        finally:
+            self._leave(left, how)
+
+    def _leave(self, key: str, how: str) -> None:
+        """After a block that failed here or elsewhere: the others are told, and all begin with another group."""
+        if how:
+            self._group = None
+        if how in ("left", "apart"):
+            with contextlib.suppress(RuntimeError):  # a store that is gone: the job has ended
+                self._here.set(key, how)
+
+    def _new_group(self) -> Any:
+        """Of these ranks; others of the job need not come."""
+        timeout, ranks = timedelta(seconds=self._limit), list(self._job.ranks)
+        return dist.new_group(ranks, backend="gloo", timeout=timeout, use_local_synchronization=True)
 
     def follow_first(self, step: int, place: str) -> None:
         key = f"{self._agreed}/{place}/over"

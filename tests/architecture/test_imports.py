@@ -60,7 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "analysis": THEORY,
     "files": set(),
     "model": set(),
-    "ranks": set(),
+    "ranks": {"model"},
     "counting": {"model"},
     "matrices": {"model"},
     "operators": {"model", "matrices"},

@@ -89,15 +89,6 @@ def _half(folder: Path, probes: Sequence[Any]) -> Run:
     return load_run(folder / "half")
 
 
-def test_a_rank_that_fails_between_products_costs_the_limit_once(tmp_path: Path) -> None:
-    workers.launch(workers.a_rank_fails_between_products, tmp_path)
-    waiting, failing = ((tmp_path / f"warnings-{rank}.txt").read_text() for rank in (0, 1))
-    assert "a rank did not come to it within 2 s" in waiting
-    assert "no memory is left on this rank" in failing
-    assert load_run(tmp_path / "run").steps == (0, 2, 4)
-    assert len(load_run(tmp_path / "run").series("4.weight")) == 3
-
-
 @pytest.mark.parametrize("job", [workers.a_rank_skips_a_step, workers.a_rank_raises])
 def test_a_rank_that_does_not_come_costs_a_limit_and_a_sentence(job: workers.Job, tmp_path: Path) -> None:
     workers.launch(job, tmp_path)

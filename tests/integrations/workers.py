@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 import htmu_diag
 from htmu_diag.analysis import Options
-from htmu_diag.errors import InputError, MeasurementError
+from htmu_diag.errors import InputError
 from htmu_diag.integrations.distributed import all_ranks, alone
 from htmu_diag.probes import CurvatureProbe, Need, Pending, StepContext
 from htmu_diag.spectrum import Spectrum
@@ -33,9 +33,9 @@ watch = partial(htmu_diag.watch, usual_sinks=False, options=Options(bootstrap=0)
 Job = Callable[[int, Path], None]
 
 
-def launch(job: Job, folder: Path, seconds: float = 90.0) -> None:
-    """Run a job on two ranks; raises what a rank raised, and TimeoutError where they do not end in time."""
-    start(_enter, job, folder, _free_port(), ranks=WORLD, seconds=seconds)
+def launch(job: Job, folder: Path, seconds: float = 90.0, ranks: int = WORLD) -> None:
+    """Run a job on some ranks; raises what a rank raised, and TimeoutError where they do not end in time."""
+    start(_enter, job, folder, _free_port(), ranks, ranks=ranks, seconds=seconds)
 
 
 def _free_port() -> int:
@@ -44,12 +44,13 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _enter(rank: int, job: Job, folder: Path, port: int) -> None:
+def _enter(rank: int, job: Job, folder: Path, port: int, world: int) -> None:
     torch.set_num_threads(1)
     notices.LONG_WAIT = float("inf")  # a busy machine is not what these jobs are about
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    limit = timedelta(seconds=30)
     rendezvous = f"tcp://127.0.0.1:{port}"  # its store, which rank 0 serves, is the one that real jobs have
-    dist.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=WORLD, timeout=timedelta(seconds=30))
+    dist.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=world, timeout=limit)
     job(rank, folder)
     if dist.is_initialized():
         dist.destroy_process_group()
@@ -85,7 +86,7 @@ def uneven_inputs(rank: int, folder: Path, longer: int) -> None:
     """Under ``Join`` the rank whose data end first stands in for itself in the other's collectives."""
     model = DistributedDataParallel(network())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with _caught(folder, rank), watch(model, optimizer, log_dir=folder / "run", every=2):
+    with caught(folder, rank), watch(model, optimizer, log_dir=folder / "run", every=2):
         began = time.monotonic()
         with Join([model]):
             train(model, optimizer, rank, 9 if rank == longer else 5)
@@ -115,7 +116,7 @@ def a_rank_skips_a_step(rank: int, folder: Path) -> None:
     """Rank 1 does not take the first step: later snapshots find one rank only, and the training ends all the same."""
     model = DistributedDataParallel(network())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with _caught(folder, rank), watch(model, optimizer, log_dir=folder / "run", every=2, team=all_ranks(1.0)):
+    with caught(folder, rank), watch(model, optimizer, log_dir=folder / "run", every=2, team=all_ranks(1.0)):
         model(torch.ones(2, 16)).sum().backward()
         if rank == 0:
             optimizer.step()
@@ -126,7 +127,7 @@ def a_rank_raises(rank: int, folder: Path) -> None:
     """Rank 1 stops training after three steps; rank 0 goes on (without gradient exchange) and is not held up."""
     model = network()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with _caught(folder, rank), watch(model, optimizer, log_dir=folder / "run", every=2, team=all_ranks(1.0)):
+    with caught(folder, rank), watch(model, optimizer, log_dir=folder / "run", every=2, team=all_ranks(1.0)):
         train(model, optimizer, -1, 3)
         if rank == 1:
             return
@@ -160,23 +161,6 @@ def curvature(rank: int, folder: Path) -> None:
         train(model, optimizer, rank, 2)
 
 
-class Breaking(CurvatureProbe):
-    """Ends on one rank before its first product, while the other rank waits for that product."""
-
-    def _operator(self, model: torch.nn.Module, context: Any) -> Any:
-        if context.share.rank == 1:
-            raise MeasurementError("no memory is left on this rank")
-        return super()._operator(model, context)
-
-
-def a_rank_fails_between_products(rank: int, folder: Path) -> None:
-    model = DistributedDataParallel(network())
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    choices = {"every": 2, "probes": [Breaking("hessian"), "weights"], "team": all_ranks(2.0), **probe_batch(rank)}
-    with _caught(folder, rank), watch(model, optimizer, log_dir=folder / "run", **choices):
-        train(model, optimizer, rank, 4)
-
-
 class SlowShare:
     """Rank 1 needs longer than others for its share, off the training thread.
 
@@ -207,7 +191,7 @@ def one_rank_measures_for_long(rank: int, folder: Path) -> None:
     slow = StubProbe(lambda step: (time.sleep(3.0), [spectrum()])[1])
     choices = {"probes": ["hessian_layers", slow, "ggn_layers", SlowShare()], "every": 2, "team": all_ranks(1.0)}
     with (
-        _caught(folder, rank),
+        caught(folder, rank),
         watch(model, optimizer, log_dir=folder / "run", **choices, **probe_batch(rank)),
     ):
         train(model, optimizer, rank, 3)
@@ -218,7 +202,7 @@ def a_second_snapshot_at_a_step(rank: int, folder: Path) -> None:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     choices = {"probes": ["weights", "ntk"], "every": {"weights": 2, "ntk": 4}, **probe_batch(rank)}
     with (
-        _caught(folder, rank),
+        caught(folder, rank),
         watch(model, optimizer, log_dir=folder / "run", team=all_ranks(2.0), **choices) as monitor,
     ):
         train(model, optimizer, rank, 2)
@@ -231,7 +215,7 @@ def group_destroyed_before_a_large_share_is_sent(rank: int, folder: Path) -> Non
     model = DistributedDataParallel(network())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     choices = {"probes": ["weights", SlowShare(1.0, 600_000)], "every": 2, "team": all_ranks(2.0)}
-    with _caught(folder, rank):
+    with caught(folder, rank):
         monitor = watch(
             model, optimizer, log_dir=folder / "run", options=Options(bootstrap=0, tail_only=True), **choices
         )
@@ -252,11 +236,11 @@ def a_model_of_some_ranks(rank: int, folder: Path) -> None:
 def careless_probe_on_shards(rank: int, folder: Path) -> None:
     model = network()
     fully_shard(model)
-    with _caught(folder, rank):
+    with caught(folder, rank):
         watch(model, log_dir=folder / "run", probes=[StubProbe(lambda step: [spectrum()]), "weights"]).close()
 
 
-class _caught(warnings.catch_warnings):
+class caught(warnings.catch_warnings):
     """Writes the warnings of a block to a file of the rank."""
 
     def __init__(self, folder: Path, rank: int) -> None:
@@ -264,10 +248,10 @@ class _caught(warnings.catch_warnings):
         self._path = folder / f"warnings-{rank}.txt"
 
     def __enter__(self) -> Any:
-        self._caught = super().__enter__()
+        self.caught = super().__enter__()
         warnings.simplefilter("always")
-        return self._caught
+        return self.caught
 
     def __exit__(self, *exception: Any) -> None:
-        self._path.write_text("\n".join(str(warning.message) for warning in self._caught or ()))
+        self._path.write_text("\n".join(str(warning.message) for warning in self.caught or ()))
         super().__exit__(*exception)
