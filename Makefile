@@ -18,7 +18,7 @@ quick: .venv/.dev
 # Changes of one thing each, against the tests of their room: docs/mutants.md. An hour or two on two cores.
 mutants: .venv/.dev
 	$(BIN)/python -m pip install --quiet "cosmic-ray>=8.3"
-	$(BIN)/python scripts/mutants.py --count 300 --seed $(or $(SEED),0)
+	$(BIN)/python -m scripts.mutants --count 300 --seed $(or $(SEED),0)
 
 # What only a CUDA device can show, in under nine minutes and without a network; elsewhere the tests say why they do not run.
 gpu: .venv/.dev

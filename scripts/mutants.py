@@ -1,22 +1,18 @@
 """Change one thing in the package at a time, run the tests of its room, and say which changes no test has noticed.
 
-    python scripts/mutants.py --count 300 --seed 0 --out mutants.jsonl
+    python -m scripts.mutants --count 300 --seed 0 --tree /tmp/mutants      # again: goes on where it was ended
+    python -m scripts.mutants --count 300 --seed 0 --tree /tmp/mutants --again      # survivors, against today's tests
 
 Mutations are cosmic-ray's (MIT); the sample is drawn evenly over all places of the rooms below, and is the same for the
-same seed and tree. Each mutant runs in a copy of the repository, against the tests that mirror its file, or against its
-room's where none does. docs/mutants.md says how to read what survives.
+same seed and tree. The tree is a copy of the repository, made once; what came out of each mutant is a line of
+mutants.jsonl in it. docs/mutants.md says how to read what survives.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
-import shutil
-import subprocess
-import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +23,8 @@ from cosmic_ray.ast import get_ast_from_path
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator, operator_names
 
-ROOT = Path(__file__).resolve().parents[1]
+from scripts import mutant_tests
+
 ROOMS = ("laws", "fits", "theory", "analysis", "solvers", "storage", "matrices", "operators", "probes", "sinks")
 # one neighbour of each operator, so that no place counts many times
 WANTED = {
@@ -55,20 +52,20 @@ class Place:
     line: int
 
 
-def places() -> list[Place]:
+def places(tree: Path) -> list[Place]:
     """Every mutation of every room, in a fixed order."""
     operators = [name for name in sorted(operator_names()) if name.removeprefix("core/") in WANTED]
-    files = [path for room in ROOMS for path in sorted((ROOT / "htmu_diag" / room).rglob("*.py"))]
-    return [place for path in files for place in _of_file(path, operators)]
+    files = [path for room in ROOMS for path in sorted((tree / "htmu_diag" / room).rglob("*.py"))]
+    return [place for path in files for place in _of_file(path, tree, operators)]
 
 
-def _of_file(path: Path, operators: list[str]) -> list[Place]:
+def _of_file(path: Path, tree: Path, operators: list[str]) -> list[Place]:
     nodes = list(_walk(get_ast_from_path(path)))
     found = []
     for name in operators:
         operator = get_operator(name)()
         spots = [span for node in nodes for span in operator.mutation_positions(node)]
-        relative = path.relative_to(ROOT).as_posix()
+        relative = path.relative_to(tree).as_posix()
         found += [Place(relative, name, index, span[0][0]) for index, span in enumerate(spots)]
     return found
 
@@ -79,58 +76,64 @@ def _walk(node: Any) -> Iterator[Any]:
         yield from _walk(child)
 
 
-def tests_of(file: str) -> list[str]:
-    """The tests that mirror a file, or those of its room."""
-    _, room, *rest = Path(file).with_suffix("").parts
-    mirror = ROOT / "tests" / room / f"test_{rest[-1]}.py"
-    return [mirror.relative_to(ROOT).as_posix()] if mirror.exists() else [f"tests/{room}"]
-
-
-def outcome(place: Place, copy: Path, seconds: float) -> tuple[str, str]:
-    """killed, survived, slow (no end in time: counts as killed) or none, with the changed line."""
-    target, source = copy / place.file, (ROOT / place.file).read_text()
+def outcome(place: Place, tree: Path) -> dict[str, object]:
+    """What became of one mutant: killed, slow (no end in time: counts as killed), survived or none; what changed."""
+    unchanged = mutant_tests.room(tree, place.file)
+    target = tree / place.file
+    source = target.read_text()
     mutated = mutate_code(source, get_operator(place.operator)(), place.occurrence)
     if mutated is None or mutated == source:
-        return "none", ""
+        return {**vars(place), "outcome": "none"}
     pairs = zip(source.splitlines(), mutated.splitlines(), strict=False)
-    changed = next((new.strip() for old, new in pairs if old != new), "")
-    target.write_text(mutated)
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
-    environment = {**os.environ, "PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    old, new = next((pair for pair in pairs if pair[0] != pair[1]), ("", ""))
     try:
-        run = subprocess.run(
-            [*command, *tests_of(place.file)], cwd=copy, env=environment, timeout=seconds, capture_output=True
-        )
-    except subprocess.TimeoutExpired:
-        return "slow", changed
+        target.write_text(mutated)
+        found, by = mutant_tests.first_failure(unchanged, place.file, place.line)
     finally:
         target.write_text(source)
-    return "survived" if run.returncode == 0 else "killed", changed
+    return {**vars(place), "outcome": found, "by": by, "was": old.strip(), "changed": new.strip()}
+
+
+def wanted(sample: list[Place], known: dict[Place, str], again: bool) -> list[Place]:
+    """What is still to be run, or the survivors."""
+    return [place for place in sample if (known.get(place) == "survived" if again else place not in known)]
+
+
+def read(lines: Path) -> dict[Place, str]:
+    """The last outcome of every mutant that was run."""
+    rows = [json.loads(line) for line in lines.read_text().splitlines()] if lines.exists() else []
+    return {Place(row["file"], row["operator"], row["occurrence"], row["line"]): row["outcome"] for row in rows}
+
+
+def rate(counts: Counter[str]) -> str:
+    """The share that died, with its binomial standard error."""
+    killed = counts["killed"] + counts["slow"]
+    tried = killed + counts["survived"]
+    share = killed / tried if tried else 0.0
+    error = (share * (1 - share) / tried) ** 0.5 if tried else 0.0
+    return f"{killed} of {tried} killed: {100 * share:.1f} +- {100 * error:.1f} %"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="a part of the file's path")
-    parser.add_argument("--seconds", type=float, default=300.0, help="of one mutant's tests")
-    parser.add_argument("--out", type=Path, default=Path("mutants.jsonl"))
+    parser.add_argument("--tree", type=Path, default=Path("/tmp/mutants"), help="the copy, and what was found")
+    parser.add_argument("--again", action="store_true", help="run the survivors, against the tests as they are now")
     choice = parser.parse_args()
-    listed = [place for place in places() if choice.only in place.file]
+    tree = mutant_tests.prepared(choice.tree.resolve(), choice.again)
+    listed = [place for place in places(tree) if choice.only in place.file]
     sample = random.Random(choice.seed).sample(listed, min(choice.count, len(listed)))
-    print(f"{len(listed)} places, {len(sample)} drawn with seed {choice.seed}")
-    counts: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory() as folder, choice.out.open("w") as lines:
-        copy = Path(folder) / "tree"
-        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "runs", "data", "*.pyc", "__pycache__"))
-        for place in sample:
-            found, changed = outcome(place, copy, choice.seconds)
-            counts[found] += 1
-            lines.write(json.dumps({**vars(place), "outcome": found, "changed": changed}) + "\n")
-            lines.flush()
-            print(f"{found:9} {place.file}:{place.line} {changed}", flush=True)
-    tried = counts["killed"] + counts["slow"] + counts["survived"]
-    print(f"{counts['killed'] + counts['slow']} of {tried} killed")
+    lines = tree / "mutants.jsonl"
+    print(f"{len(listed)} places, {len(sample)} drawn with seed {choice.seed}", flush=True)
+    for place in wanted(sample, read(lines), choice.again):
+        row = outcome(place, tree)
+        with lines.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(f"{row['outcome']:9} {place.file}:{place.line} {row.get('changed', '')}", flush=True)
+    known = read(lines)
+    print(rate(Counter(known[place] for place in sample if place in known)))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ import torch
 from torch.nn.utils.parametrize import ParametrizationList
 
 from htmu_diag.arguments import checked
-from htmu_diag.matrices.arguments import CUT
 from htmu_diag.errors import MeasurementError
+from htmu_diag.matrices.arguments import CUT
 from htmu_diag.matrices.effective import UNCOMPUTABLE, Effective, effective_weights
 from htmu_diag.matrices.inventory import Entry, Filter, inventory
 from htmu_diag.matrices.layout import Conv, Layout, Splitting

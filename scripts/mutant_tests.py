@@ -1,0 +1,160 @@
+"""The tests that a changed line has to pass, in a process forked from one that has the libraries but not the package.
+
+One run of a room without any change, under coverage.py (Apache-2.0), says which tests reach which line, how long
+each takes, and which fail anyway: those are left out, so that no mutant is killed by them. A line that runs on import
+(a default, a constant) is held against every test that reaches its file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import coverage
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LIBRARIES = (
+    "torch",
+    "scipy.stats",
+    "scipy.optimize",
+    "scipy.integrate",
+    "safetensors.torch",
+    "hypothesis",
+    "rich.table",
+)
+OPTIONS = ("-q", "-p", "no:cacheprovider", "-m", "not slow")
+MEMORY = 10 << 30
+PATIENCE = 4.0  # of wall for each second of CPU: the machine has other work
+ROOM_SECONDS = 1800
+
+
+@dataclass(frozen=True)
+class Room:
+    """What one unchanged run of a room's tests showed."""
+
+    seconds: dict[str, float]  # of each test that passes
+    reached: dict[str, dict[str, list[str]]]  # file -> line ("0": any) -> tests
+
+    def tests(self, file: str, line: int) -> list[str]:
+        """Those that reach the line, the quick ones first."""
+        lines = self.reached.get(file, {})
+        names = lines.get(str(line)) or lines.get("0", [])
+        return sorted(set(names) & set(self.seconds), key=self.seconds.__getitem__)
+
+
+class Watcher:
+    """A pytest plugin: what failed, how long each test took, and whose lines coverage counts."""
+
+    def __init__(self, cover: coverage.Coverage | None) -> None:
+        self.cover, self.failed = cover, list[str]()
+        self.seconds: dict[str, float] = {}
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        if self.cover:
+            self.cover.switch_context(nodeid)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0.0) + report.duration
+        if report.failed:
+            self.failed.append(report.nodeid)
+
+
+def prepared(tree: Path, again: bool) -> Path:
+    """The copy to change, made where it is missing; `again` brings today's tests into it."""
+    ignored = shutil.ignore_patterns(".*", "runs", "data", "*.pyc", "__pycache__")
+    if not tree.exists():
+        shutil.copytree(ROOT, tree, ignore=ignored)
+    elif again:
+        shutil.rmtree(tree / "tests")
+        shutil.copytree(ROOT / "tests", tree / "tests", ignore=ignored)
+        for kept in tree.glob("room-*.json"):
+            kept.unlink()
+    os.environ.update(PYTHONPATH=str(tree), OMP_NUM_THREADS="1", PYTHONDONTWRITEBYTECODE="1")
+    os.chdir(tree)
+    sys.path.insert(0, str(tree))
+    for name in LIBRARIES:
+        import_module(name)
+    return tree
+
+
+def room(tree: Path, file: str) -> Room:
+    """The unchanged run of a file's room, made once and kept in the tree."""
+    name = Path(file).parts[1]
+    kept = tree / f"room-{name}.json"
+    if not kept.exists():
+        code = _forked(lambda: _unchanged(tree, name, kept), ROOM_SECONDS)
+        if not kept.exists():
+            raise SystemExit(f"tests/{name}: the run without a change ended with {code}; see what it says by hand")
+    return Room(**json.loads(kept.read_text()))
+
+
+def _unchanged(tree: Path, name: str, kept: Path) -> int:
+    source = tree / "htmu_diag" / name
+    cover = coverage.Coverage(data_file=None, include=[f"{source}/*"], config_file=False)
+    watcher = Watcher(cover)
+    cover.start()
+    pytest.main([*OPTIONS, f"tests/{name}"], plugins=[watcher])
+    cover.stop()
+    passed = {test: spent for test, spent in watcher.seconds.items() if test not in watcher.failed}
+    reached = {
+        Path(path).relative_to(tree).as_posix(): _lines(cover, path) for path in cover.get_data().measured_files()
+    }
+    kept.write_text(json.dumps({"seconds": passed, "reached": reached}))
+    return 0
+
+
+def _lines(cover: coverage.Coverage, path: str) -> dict[str, list[str]]:
+    by_line = cover.get_data().contexts_by_lineno(path)
+    lines = {str(line): [test for test in tests if test] for line, tests in by_line.items()}
+    return {**lines, "0": sorted({test for tests in lines.values() for test in tests})}
+
+
+def first_failure(unchanged: Room, file: str, line: int) -> tuple[str, str]:
+    """killed with the test that saw it, slow (far longer than without the change), or survived."""
+    tests = unchanged.tests(file, line)
+    if not tests:
+        return "survived", "no test of the room reaches it"
+    limit = 20.0 + 3 * sum(unchanged.seconds[test] for test in tests)
+    code = _forked(lambda: int(pytest.main([*OPTIONS, "-x", *tests])), limit)
+    if code in {-signal.SIGKILL, -signal.SIGXCPU}:
+        return "slow", f"{len(tests)} tests"
+    return ("survived" if code == 0 else "killed"), f"{len(tests)} tests"
+
+
+def _forked(work: Callable[[], int], seconds: float) -> int:
+    """The exit status of a function in a process and group of its own; the negative signal where one ended it."""
+    pid = os.fork()
+    if pid == 0:
+        _run(work, seconds)
+    until = time.monotonic() + PATIENCE * seconds
+    while not (ended := os.waitpid(pid, os.WNOHANG))[0]:
+        if time.monotonic() > until:
+            os.killpg(pid, signal.SIGKILL)
+        time.sleep(0.05)
+    return os.waitstatus_to_exitcode(ended[1])
+
+
+def _run(work: Callable[[], int], seconds: float) -> Any:
+    os.setsid()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+    limit = int(seconds) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    code = 70
+    try:
+        code = work()
+    finally:
+        os._exit(code)
