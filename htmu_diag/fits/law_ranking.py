@@ -133,10 +133,14 @@ class _Sample:
     def middle(self) -> float:
         return float(np.interp(0.5, (np.cumsum(self.masses) - self.masses / 2) / self.masses.sum(), self.t))
 
-    def heights(self, row: Row, scales: Floats) -> Floats:
-        """(k,) log likelihoods at k logarithms of the scale."""
-        log_g = row.at((self.t - scales[:, None]).ravel()).reshape(scales.size, -1)
-        return np.asarray(np.log((1 - CONTAMINATION) * np.exp(log_g) + self.background) @ self.masses)
+    def likeliest(self, row: Row, start: float, steps: Sequence[float]) -> _Best:
+        """Of the contaminated law: by its logarithm at the nodes, linear between them."""
+        logs, beyond = np.log((1 - CONTAMINATION) * row.density + self.background), math.log(self.background)
+
+        def heights(scales: Floats) -> Floats:
+            return np.interp(self.t - scales[:, None], row.nodes, logs, beyond, beyond) @ self.masses
+
+        return _likeliest_scale(heights, start, steps)
 
 
 @dataclass(frozen=True)
@@ -167,7 +171,7 @@ class _Search:
             {**named, "scale": math.exp(scale)},
             found.height,
             2 * family.parameters - 2 * found.height,
-            ks_of_levels(np.clip(levels, 0.0, 1.0), self._sample.masses),
+            ks_of_levels(np.minimum(np.maximum(levels, 0.0), 1.0), self._sample.masses),
             self._gamma,
         )
 
@@ -186,7 +190,7 @@ class _Search:
             near = min(self._found, key=lambda k: abs(k - place), default=None)
             scale = self._sample.middle - middle if near is None else self._found[near].scale
             steps = [share * (high - low) for share in (_STEPS if near is None else _STEPS[1:])]
-            self._found[place] = _likeliest_scale(lambda v: self._sample.heights(row, v), scale, steps)
+            self._found[place] = self._sample.likeliest(row, scale, steps)
         return self._found[place]
 
 
@@ -195,12 +199,12 @@ def _likeliest_scale(heights: Callable[[Floats], Floats], start: float, steps: S
     for step in steps:
         for _ in range(_MOST_MOVES):
             tried = start + _SCALES * step
-            found = heights(tried)
-            best = int(found.argmax())
+            found = heights(tried).tolist()
+            best = found.index(max(found))
             start = float(tried[best])
-            if 0 < best < _SCALES.size - 1:
+            if 0 < best < len(found) - 1:
                 break
-    left, top, right = found[np.clip([best - 1, best, best + 1], 0, found.size - 1)]
+    left, top, right = found[max(best - 1, 0)], found[best], found[min(best + 1, len(found) - 1)]
     bend = left - 2 * top + right
     shift = 0.5 * (left - right) / bend if bend < 0 else 0.0
-    return _Best(float(top - 0.25 * (left - right) * shift), start + shift * step)
+    return _Best(top - 0.25 * (left - right) * shift, start + shift * step)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
-import scipy
 
 from htmu_diag.laws import HTMP, FreeLognormal, Gamma, InverseHTMP, MarchenkoPastur, Wachter
 from htmu_diag.laws.base import Law
@@ -26,6 +25,7 @@ __all__ = ["FAMILIES", "Family", "Row"]
 _FAR = 42.0  # in t: from there on every density is below what contamination leaves
 _NEVER = -700.0
 _SPARSE = 160  # points at which Silverstein's equation is solved for a row
+_OVER = 0.05  # that a smooth log density rises above two neighbouring points
 _NARROW = 0.3  # a population of less spread leaves an edge that no spline follows
 
 
@@ -36,8 +36,10 @@ class Row:
     nodes: Floats
     log_g: Floats
 
-    def at(self, t: Floats) -> Floats:
-        return np.interp(t, self.nodes, self.log_g, _NEVER, _NEVER)
+    @cached_property
+    def density(self) -> Floats:
+        """(m,) of t at the nodes."""
+        return np.exp(self.log_g)
 
     @cached_property
     def quartiles(self) -> tuple[float, float, float]:
@@ -50,8 +52,7 @@ class Row:
 
     @cached_property
     def _mass(self) -> Floats:
-        density = np.exp(self.log_g)
-        steps = np.diff(self.nodes) * (density[1:] + density[:-1]) / 2
+        steps = np.diff(self.nodes) * (self.density[1:] + self.density[:-1]) / 2
         inside = np.concatenate([[0.0], np.cumsum(steps)])
         return np.asarray((inside + max(1 - inside[-1], 0.0)) / max(inside[-1], 1.0))  # what is missing lies below
 
@@ -90,6 +91,7 @@ def _logistic(place: float) -> float:
     return 1 / (1 + math.exp(-STEP * place))
 
 
+@lru_cache(maxsize=256)
 def _near(gamma: float) -> Floats:
     nodes = lattice(gamma).nodes
     return nodes[np.abs(nodes) < _FAR]
@@ -108,8 +110,7 @@ def _marchenko_pastur(gamma: float, _: int) -> Row:
 
 @lru_cache(maxsize=768)
 def _htmp(gamma: float, place: int) -> Row:
-    nodes = lattice(gamma).nodes
-    return Row(nodes[np.abs(nodes) < _FAR], grid_row(gamma, place).data[0][np.abs(nodes) < _FAR])
+    return Row(_near(gamma), grid_row(gamma, place).data[0][np.abs(lattice(gamma).nodes) < _FAR])
 
 
 @lru_cache(maxsize=768)
@@ -118,12 +119,28 @@ def _free(gamma: float, place: int) -> Row:
     sigma, nodes = _exponential(place), _near(gamma)
     low = 2 * math.log1p(-math.sqrt(gamma)) if gamma < 1 else -16.0
     reach = 6.5 * sigma + 0.5 * sigma**2
-    inner = nodes[(nodes > low - reach) & (nodes < 2 * math.log1p(math.sqrt(gamma)) + reach)]
+    inner = np.flatnonzero((nodes > low - reach) & (nodes < 2 * math.log1p(math.sqrt(gamma)) + reach))
+    log_g = np.full(nodes.size, _NEVER)
     if sigma < _NARROW:
-        return Row(inner, log_density_at(inner, gamma, sigma))
+        log_g[inner] = log_density_at(nodes[inner], gamma, sigma)
+        return Row(nodes, log_g)
     sparse = inner[:: max(inner.size // _SPARSE, 1)]
-    kept = inner[inner <= sparse[-1]]
-    return Row(kept, np.asarray(scipy.interpolate.CubicSpline(sparse, log_density_at(sparse, gamma, sigma))(kept)))
+    kept = slice(int(inner[0]), int(sparse[-1]) + 1)
+    log_g[kept] = _smooth(nodes[kept], nodes[sparse], log_density_at(nodes[sparse], gamma, sigma))
+    return Row(nodes, log_g)
+
+
+def _smooth(t: Floats, nodes: Floats, values: Floats) -> Floats:
+    """Cubic Hermite interpolation with the slopes of parabolas, kept near the values at either side: a plain cubic
+    overshoots by tens where the density falls off."""
+    i = np.minimum(np.searchsorted(nodes, t, side="right") - 1, nodes.size - 2)
+    width = nodes[i + 1] - nodes[i]
+    s, slopes = (t - nodes[i]) / width, np.gradient(values, nodes)
+    rest = 1 - s
+    ends = values[i] * rest * rest * (1 + 2 * s) + values[i + 1] * s * s * (1 + 2 * rest)
+    found = ends + width * s * rest * (slopes[i] * rest - slopes[i + 1] * s)
+    low, high = np.minimum(values[i], values[i + 1]), np.maximum(values[i], values[i + 1])
+    return np.asarray(np.minimum(np.maximum(found, low - _OVER), high + _OVER))
 
 
 @lru_cache(maxsize=768)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -13,6 +14,7 @@ __all__ = ["SIDE", "Sextic"]
 SIDE = 3  # points on each side of the middle one
 _TO_POWERS = np.linalg.inv(np.vander(np.arange(-SIDE, SIDE + 1.0), increasing=True))
 _FINE = np.linspace(-1.0, 1.0, 401)
+_ORDERS = np.arange(2 * SIDE + 1.0)
 
 
 @dataclass(frozen=True)
@@ -26,22 +28,36 @@ class Sextic:
         return cls(_TO_POWERS @ np.array(values))
 
     def at(self, x: float) -> float:
-        return float(np.polyval(self.coefficients[::-1], x))
+        return _value(self.coefficients.tolist(), x)
 
     def slope(self, x: float) -> float:
-        return float(np.polyval(self._derivative[::-1], x))
+        return _value(self._derivative.tolist(), x)
 
     def bend(self, x: float) -> float:
-        return float(np.polyval((self._derivative * np.arange(2 * SIDE))[:0:-1], x))
+        return _value((self._derivative * _ORDERS[:-1])[1:].tolist(), x)
 
     def highest(self, near: int) -> float:
         """Where it is highest within one of near, to 1e-3 of that, then by one step of Newton's method."""
-        x = np.clip(near + _FINE, -SIDE, SIDE)
-        best = float(x[np.argmax(np.polyval(self.coefficients[::-1], x))])
+        x, powers = _fine(near)
+        best = float(x[(powers @ self.coefficients).argmax()])
         bend = self.bend(best)
         step = -self.slope(best) / bend if bend < 0 else 0.0
         return float(min(max(best + min(max(step, -0.01), 0.01), x[0]), x[-1]))
 
-    @property
+    @cached_property
     def _derivative(self) -> Floats:
-        return self.coefficients[1:] * np.arange(1, 2 * SIDE + 1)
+        return self.coefficients[1:] * _ORDERS[1:]
+
+
+@lru_cache(maxsize=2 * SIDE + 1)
+def _fine(near: int) -> tuple[Floats, Floats]:
+    """Points about near within the seven, and their powers."""
+    x = np.clip(near + _FINE, -SIDE, SIDE)
+    return x, np.vander(x, 2 * SIDE + 1, increasing=True)
+
+
+def _value(coefficients: list[float], x: float) -> float:
+    found = 0.0
+    for coefficient in reversed(coefficients):
+        found = found * x + coefficient
+    return found

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from htmu_diag.laws.base import ContinuousLaw, numbers_only, require
 from htmu_diag.spectrum import Floats
 
-__all__ = ["MarchenkoPastur"]
+__all__ = ["MarchenkoPastur", "central_quantiles"]
 
 _SERIES_BELOW = 0.1  # r where 1/r**2 would cost two digits; the series then needs 15 terms for 1e-16
 _TERMS = 18
@@ -31,6 +32,7 @@ _TERMS = 18
 _CENTRAL = 1e-3  # share of either tail that is left to the general search
 _ANGLES = np.linspace(0.0, math.pi, 129)
 _NEWTON_STEPS = 4  # from 1e-4 of the interpolation: the second leaves rounding
+_SETTLED = 1e-8  # in the angle; the step is taken, and the next one would be below rounding
 
 
 @dataclass(frozen=True)
@@ -91,19 +93,10 @@ class MarchenkoPastur(ContinuousLaw):
         """In the angle, by Newton's method where neither tail needs relative accuracy."""
         central = (q > _CENTRAL) & (q < 1.0 - _CENTRAL) if self.gamma <= 1.0 else np.zeros(q.shape, bool)
         out = np.empty(q.shape)
-        out[central] = self._central_quantiles(q[central])
+        out[central] = self.scale * central_quantiles(q[central], self.gamma)
         if not central.all():
             out[~central] = super()._ppf(q[~central])
         return out
-
-    def _central_quantiles(self, q: Floats) -> Floats:
-        low, high = self.edges
-        theta = np.interp(q, _mass(_ANGLES, self._ratio), _ANGLES)
-        for _ in range(_NEWTON_STEPS):
-            x = low + (high - low) * np.sin(theta / 2) ** 2
-            slope = 2 * self.scale * np.sin(theta) ** 2 / (math.pi * x)
-            theta = theta - (_mass(theta, self._ratio) - q) / slope
-        return np.asarray(low + (high - low) * np.sin(theta / 2) ** 2)
 
     @property
     def _ratio(self) -> float:
@@ -115,6 +108,25 @@ class MarchenkoPastur(ContinuousLaw):
         lower = np.sqrt(np.clip((x - low) / (high - low), 0.0, 1.0))
         upper = np.sqrt(np.clip((high - x) / (high - low), 0.0, 1.0))
         return 2.0 * np.arctan2(lower, upper)
+
+
+def central_quantiles(q: Floats, gamma: float) -> Floats:
+    """Quantiles of the law of mean 1, for gamma up to 1 and shares (n,) from 0.001 to 0.999: Newton's method in the
+    angle."""
+    low, width, r = (1.0 - math.sqrt(gamma)) ** 2, 4.0 * math.sqrt(gamma), math.sqrt(gamma)
+    theta = np.interp(q, _masses(r), _ANGLES)
+    for _ in range(_NEWTON_STEPS):
+        x = low + width * np.sin(theta / 2) ** 2
+        step = (_mass(theta, r) - q) * x * (0.5 * math.pi) / np.sin(theta) ** 2
+        theta = theta - step
+        if abs(step).max(initial=0.0) < _SETTLED:
+            break
+    return np.asarray(low + width * np.sin(theta / 2) ** 2)
+
+
+@lru_cache(maxsize=1024)
+def _masses(r: float) -> Floats:
+    return _mass(_ANGLES, r)
 
 
 def _mass(theta: Floats, r: float) -> Floats:

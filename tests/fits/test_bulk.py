@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 
 from htmu_diag.fits import fit_marchenko_pastur
 from htmu_diag.fits.distance import ks_of_levels
-from htmu_diag.fits.spiked import _CENTRAL, _quantiles_near, bulk_beside, scale_of
+from htmu_diag.fits.spiked import _CENTRAL, bulk_beside, scale_of
 from htmu_diag.laws import HTMP, MarchenkoPastur
 from htmu_diag.laws.ensembles import beta_laguerre, wishart
+from htmu_diag.laws.marchenko_pastur import central_quantiles
+from htmu_diag.laws.roots import quantile_root
 
 
 def spiked(rows, columns, strengths, rng):
@@ -134,9 +136,7 @@ def test_mostly_zero_eigenvalues_are_a_status():
 
 @pytest.mark.parametrize("gamma", [1.0, 0.999, 0.5, 0.05, 0.005])
 @pytest.mark.parametrize("shift", [-0.24, -0.01, 0.003, 0.1, 0.24])
-def test_quantiles_found_from_nearby_are_those_of_the_law(gamma: float, shift: float) -> None:
-    law = MarchenkoPastur(gamma)
-    start, levels = law.ppf(_CENTRAL), np.clip(_CENTRAL - shift * np.linspace(0, 1, 65), 0.01, 0.99)
-    np.testing.assert_allclose(_quantiles_near(start, law, levels), law.ppf(levels), rtol=1e-12)
-    far = np.full(65, 0.5 * (law.edges[0] + law.edges[1]))  # where Newton's method leaves the bulk
-    np.testing.assert_allclose(_quantiles_near(far, law, levels), law.ppf(levels), rtol=1e-12)
+def test_quantiles_found_in_the_angle_are_those_of_the_law(gamma: float, shift: float) -> None:
+    law, levels = MarchenkoPastur(gamma), np.clip(_CENTRAL - shift * np.linspace(0, 1, 65), 0.01, 0.99)
+    by_search = quantile_root(law, np.log(levels), np.log1p(-levels))
+    np.testing.assert_allclose(central_quantiles(levels, gamma), by_search, rtol=1e-12)

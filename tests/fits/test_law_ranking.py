@@ -105,6 +105,13 @@ def test_rows_are_densities_of_mean_one(family, gamma: float) -> None:
         assert np.trapezoid(density * np.exp(row.nodes), row.nodes) == pytest.approx(1, abs=0.01)
 
 
+@pytest.mark.parametrize("sigma_place", [-4, -2, 0])
+def test_rows_of_nearly_square_matrices_hold_no_more_than_their_mass(sigma_place: int) -> None:
+    """A spline through points beside a steep edge would overshoot by tens in the logarithm."""
+    row = next(family for family in FAMILIES if family.name == "FreeLognormal").row(64 / 65, sigma_place)
+    assert np.trapezoid(np.exp(row.log_g), row.nodes) == pytest.approx(1, abs=0.01)
+
+
 def test_the_winner_is_a_law_of_its_own() -> None:
     values = noise(rng().lognormal(0, 0.7, P))
     best = rank_laws(values, GAMMA).best
