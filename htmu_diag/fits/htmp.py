@@ -211,7 +211,7 @@ def _result(
     slope = (1 - problem.gamma) / (2 * problem.gamma)
     low, high = kappa_interval
     exact = not problem.weighted and not problem.unseen and problem.cut is None
-    below, above = law.logcdf(problem.values), law.logsf(problem.values)
+    below, above = law.log_tails(problem.values)
     levels = np.exp(below - (0.0 if problem.cut is None else float(law.logcdf(problem.cut))))
     return LawFit(
         _FAMILY[orientation],

@@ -176,8 +176,10 @@ class Likelihood:
         bins = self._bins(v)
         if bins is None:
             return -math.inf, 0.0, 0.0
-        sums = row.data[:3] @ bins
-        height, slope, curvature = sums[0, 0] + sums[1, 1] - self._log_values, -sums[1, 0] - sums[2, 1], sums[2, 2]
+        size = 2 * row.data.shape[1]
+        orders, values = row.data.reshape(-1), bins[:size]
+        height = orders[:size] @ values - self._log_values
+        slope, curvature = -(orders[size // 2 : size // 2 * 3] @ values), orders[size : size // 2 * 3] @ bins[size:]
         for count, t in self._beside:
             log_mass, rate, bend = row.tail_at(t - v, above=self.inverse)
             height, slope, curvature = height + count * log_mass, slope - count * rate, curvature + count * bend
@@ -192,7 +194,7 @@ class Likelihood:
         return found
 
     def _bins(self, v: float) -> Floats | None:
-        """(nodes, 3): masses of the sample at log scale v that stand for values, for slopes, and for curvatures."""
+        """(3 nodes,): masses of the sample at log scale v that stand for values, for slopes, and for curvatures."""
         if v not in self._binned:
             where, t = lattice(self.gamma), self._t - v
             self._binned[v] = self._spread(t) if where.covers(t[0], t[-1]) else None
@@ -202,13 +204,15 @@ class Likelihood:
         where = lattice(self.gamma)
         i, width, s = where.places(t)
         rest, nodes = 1 - s, where.nodes.size
-        left, right, both = self.masses * rest, self.masses * s, np.concatenate([i, i + 1])
-        parts = (
-            np.concatenate([left * rest * (1 + 2 * s), right * s * (1 + 2 * rest)]),
-            np.concatenate([left * width * s * rest, -right * width * s * rest]),
-            np.concatenate([left, right]),
-        )
-        return np.stack([np.bincount(both, part, nodes) for part in parts], axis=1)
+        left, right = self.masses * rest, self.masses * s
+        turn, size = width * rest, i.size
+        places, parts = np.empty((6, size), np.intp), np.empty((6, size))
+        places[0], places[2], places[4] = i, i + nodes, i + 2 * nodes
+        np.add(places[::2], 1, out=places[1::2])
+        parts[0], parts[1] = left * rest * (1 + 2 * s), right * s * (1 + 2 * rest)
+        parts[2], parts[3] = left * turn * s, -right * turn * s
+        parts[4], parts[5] = left, right
+        return np.bincount(places.ravel(), parts.ravel(), 3 * nodes)
 
     @cached_property
     def _t(self) -> Floats:

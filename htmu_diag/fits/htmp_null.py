@@ -48,19 +48,24 @@ class _Null:
 
     def row(self, name: str, n: float, gamma: float, kappa: float) -> Floats:
         """Quantiles at one place, linear in gamma, log n and the share of log kappa between the first and log n."""
-        table = self.tables[name]
         span = math.log(max(n, 2 * self.least) / self.least)
         share = min(max(math.log(max(kappa, self.least) / self.least) / span, 0.0), 1.0)
-        out = table
-        for grid, x in (
-            (self.gammas, gamma),
-            (self.log_sizes, math.log(n)),
-            (np.linspace(0, 1, table.shape[2]), share),
-        ):
-            place = float(np.interp(x, grid, np.arange(grid.size)))
-            i = min(int(place), grid.size - 2)
-            out = out[i] + (place - i) * (out[i + 1] - out[i])
-        return out
+        table = _of_shape(name, n, gamma)
+        return _along(table, np.linspace(0, 1, len(table)), share)
+
+
+def _along(table: Floats, grid: Floats, x: float) -> Floats:
+    """Linear between the entries of the first axis."""
+    place = float(np.interp(x, grid, np.arange(grid.size)))
+    i = min(int(place), grid.size - 2)
+    return np.asarray(table[i] + (place - i) * (table[i + 1] - table[i]))
+
+
+@lru_cache(maxsize=512)
+def _of_shape(name: str, n: float, gamma: float) -> Floats:
+    """(places, levels) at one size and aspect ratio."""
+    null = _null()
+    return _along(_along(null.tables[name], null.gammas, gamma), null.log_sizes, math.log(n))
 
 
 @lru_cache(maxsize=1)

@@ -50,11 +50,11 @@ class _Samples:
         rises = np.diff(values) > 0
         zero = np.zeros((len(values), 1))
         self.new = np.concatenate((zero == 0, rises), axis=1)
-        self.places = np.arange(self.size)
+        places = np.arange(self.size)
         gaps = log_gaps(values)
         self.logs = np.concatenate((zero, np.cumsum(gaps, axis=1)), axis=1)
-        self.left = np.maximum.accumulate(np.where(self.new, self.places, 0), axis=1).astype(np.float64)
-        sums = np.cumsum(((self.size - self.places[1:]) * gaps)[:, ::-1], axis=1)[:, ::-1]
+        self.left = np.maximum.accumulate(np.where(self.new, places, 0), axis=1).astype(np.float64)
+        sums = np.cumsum(((self.size - places[1:]) * gaps)[:, ::-1], axis=1)[:, ::-1]
         self.sums = np.concatenate((sums, zero), axis=1)
 
     def candidates(self) -> _Candidates:
@@ -70,11 +70,18 @@ class _Samples:
 
     def deviations(self, alive: _Candidates, chosen: Indices) -> tuple[Indices, Floats]:
         """Flat place of the largest deviation, and KS distance, of one candidate in each of some rows."""
-        row, place = alive.row[chosen], alive.place[chosen] - self.size * alive.row[chosen]
+        row = alive.row[chosen]
         log, left, rate, size = (a[chosen, None] for a in (alive.log, alive.left, alive.rate, alive.size))
-        beyond = np.maximum(self.logs[row] - log, 0.0)
-        deviation = np.abs(-np.expm1(-rate * beyond) - (self.left[row] - left) / size)
-        deviation[self.places < place[:, None]] = 0.0
+        ahead, steps = self.logs[row], self.left[row]  # copies, worked on in place
+        ahead -= log
+        np.maximum(ahead, 0.0, out=ahead)  # before the candidate there is nothing
+        ahead *= -rate
+        steps -= left
+        np.maximum(steps, 0.0, out=steps)
+        steps /= size
+        deviation = np.expm1(ahead, out=ahead)
+        deviation += steps
+        np.abs(deviation, out=deviation)
         furthest = deviation.argmax(axis=1)
         return furthest + self.size * row, deviation[np.arange(row.size), furthest]
 
@@ -108,6 +115,11 @@ class _Candidates:
 
     def raise_bounds(self, samples: _Samples, probes: Indices) -> None:
         """What the fits are off by at one place each, into ``bound``."""
-        fitted = -np.expm1(-self.rate * (samples.logs.ravel()[probes] - self.log))
-        fitted -= (samples.left.ravel()[probes] - self.left) / self.size
-        np.maximum(self.bound, np.abs(fitted), out=self.bound)
+        off, steps = samples.logs.ravel()[probes], samples.left.ravel()[probes]
+        off -= self.log
+        off *= -self.rate
+        np.expm1(off, out=off)
+        steps -= self.left
+        steps /= self.size
+        off += steps
+        np.maximum(self.bound, np.abs(off, out=off), out=self.bound)

@@ -84,6 +84,10 @@ class HTMP(ContinuousLaw):
         """(3, n): log of x f(x) and its first two derivatives with respect to log x, at positive finite x (n,)."""
         return self._table.log_g_slopes(np.log(x) + self._shift)
 
+    def log_tails(self, x: Floats) -> tuple[Floats, Floats]:
+        """(log F, log(1 - F)) at positive finite x (n,), at the cost of one of them."""
+        return self._table.log_tails(np.log(x) + self._shift)
+
     def _logpdf(self, x: Floats) -> Floats:
         log_x = np.log(x)
         return self._table.log_g(log_x + self._shift) - log_x
@@ -160,6 +164,11 @@ class InverseHTMP(ContinuousLaw):
         a, unit = self._a_and_unit
         c = 0.5 * min(self.kappa, LARGEST_KAPPA)
         return (unit / a) * (unit / a) * (1.0 + c) / (a - 1.0) if a > 1.0 else math.inf
+
+    def log_tails(self, x: Floats) -> tuple[Floats, Floats]:
+        """(log F, log(1 - F)) at positive finite x (n,), at the cost of one of them."""
+        above, below = self._table.log_tails(self._shift - np.log(x))
+        return below, above
 
     def _logpdf(self, x: Floats) -> Floats:
         log_x = np.log(x)

@@ -23,6 +23,7 @@ from htmu_diag.spectrum import Floats
 __all__ = ["STEP", "Lattice", "Row", "grid_row", "lattice", "row_at"]
 
 Indices = npt.NDArray[np.intp]
+Mask = npt.NDArray[np.bool_]
 
 STEP = 0.25  # of the grid in log kappa
 _POINTS = 6  # rows behind one between them
@@ -76,10 +77,8 @@ class Row:
 
     def log_tails(self, t: Floats) -> tuple[Floats, Floats]:
         """(log F, log(1 - F)): the smaller one is interpolated, the other follows."""
-        below = t < self._middle
-        low = self._hermite(t, self.data[3], self._slopes[0])
-        high = self._hermite(t, self.data[4], self._slopes[1])
-        small = np.minimum(np.where(below, low, high), 0.0)
+        below, places = t < self._middle, self.lattice.places(t)
+        small = np.minimum(self._smaller(below, places), 0.0)
         with np.errstate(divide="ignore"):
             rest = np.log(-np.expm1(small))
         return np.where(below, small, rest), np.where(below, rest, small)
@@ -91,11 +90,19 @@ class Row:
         guess = np.where(left, np.interp(log_q, self.data[3], nodes), np.interp(-log_p, -self.data[4], nodes))
         t, target, sign = guess, np.where(left, log_q, log_p), np.where(left, 1.0, -1.0)
         for _ in range(3):
-            tails = self.log_tails(t)
-            off = np.where(left, tails[0], tails[1]) - target
-            slope = np.exp(np.minimum(self.log_g(t) - np.where(left, tails[0], tails[1]), 300.0))
-            t = t - np.clip(sign * off / np.maximum(slope, 1e-300), -0.5, 0.5)
+            places = self.lattice.places(t)
+            tail = np.minimum(self._smaller(left, places), 0.0)
+            slope = np.exp(np.minimum(_between(self.data[0], self.data[1], *places) - tail, 300.0))
+            t = t - np.minimum(np.maximum(sign * (tail - target) / np.maximum(slope, 1e-300), -0.5), 0.5)
         return np.asarray(t)
+
+    def _smaller(self, below: Mask, places: tuple[Indices, Floats, Floats]) -> Floats:
+        """log F for the points below, log(1 - F) for the others."""
+        return np.where(
+            below,
+            _between(self.data[3], self._slopes[0], *places),
+            _between(self.data[4], self._slopes[1], *places),
+        )
 
     def tail_at(self, t: float, *, above: bool) -> tuple[float, float, float]:
         """log F (or log(1 - F), above) at one point, and its first two derivatives in t."""
@@ -131,10 +138,14 @@ class Row:
         return np.asarray(rates * np.array([[1.0], [-1.0]]))
 
     def _hermite(self, t: Floats, values: Floats, slopes: Floats) -> Floats:
-        i, width, s = self.lattice.places(t)
-        rest = 1 - s
-        ends = values[i] * rest * rest * (1 + 2 * s) + values[i + 1] * s * s * (1 + 2 * rest)
-        return np.asarray(ends + width * s * rest * (slopes[i] * rest - slopes[i + 1] * s))
+        return _between(values, slopes, *self.lattice.places(t))
+
+
+def _between(values: Floats, slopes: Floats, i: Indices, width: Floats, s: Floats) -> Floats:
+    """Cubic Hermite interpolation at the places of ``Lattice.places``."""
+    rest, j = 1 - s, i + 1
+    ends = values[i] * rest * rest * (1 + 2 * s) + values[j] * s * s * (1 + 2 * rest)
+    return np.asarray(ends + width * s * rest * (slopes[i] * rest - slopes[j] * s))
 
 
 @lru_cache(maxsize=256)
@@ -172,8 +183,10 @@ def row_at(gamma: float, kappa: float) -> Row:
     if abs(place - round(place)) < 1e-12:
         return grid_row(gamma, round(place))
     first = math.floor(place) - _POINTS // 2 + 1
-    grid = np.arange(first, first + _POINTS)
-    gaps = grid[:, None] - grid + np.eye(_POINTS)
-    weights = [np.prod(np.delete(place - grid, i) / np.delete(gaps[i], i)) for i in range(_POINTS)]
-    data = sum(w * grid_row(gamma, int(k)).data for w, k in zip(weights, grid, strict=True))
+    data = sum(w * grid_row(gamma, first + i).data for i, w in enumerate(_lagrange(place - first)))
     return Row(lattice(gamma), np.asarray(data))
+
+
+def _lagrange(x: float) -> list[float]:
+    """Weights of the values at 0, 1, ..., 5 in the polynomial through them, at x."""
+    return [math.prod((x - j) / (i - j) for j in range(_POINTS) if j != i) for i in range(_POINTS)]

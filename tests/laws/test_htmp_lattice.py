@@ -38,6 +38,15 @@ def test_a_tail_at_one_point_has_its_slopes(gamma, kappa, above):
         assert mid[2] == pytest.approx((high[1] - low[1]) / (2 * h), rel=1e-2, abs=1e-4)
 
 
+@pytest.mark.parametrize("law", [HTMP, InverseHTMP])
+def test_both_tails_at_once_are_the_two_tails(law) -> None:
+    found = law.from_row(0.25, 3.0, 2.0, row_at(0.25, 3.0))
+    x = np.geomspace(1e-3, 50, 40)
+    below, above = found.log_tails(x)
+    np.testing.assert_array_equal(below, found.logcdf(x))
+    np.testing.assert_array_equal(above, found.logsf(x))
+
+
 def test_a_wrong_kappa_has_another_row():
     x = HTMP(0.3, 2.0).ppf(LEVELS)
     assert np.abs(HTMP.from_row(0.3, 2.2, 1.0, row_at(0.3, 2.2)).cdf(x) - LEVELS).max() > 1e-3

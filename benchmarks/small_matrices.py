@@ -1,0 +1,84 @@
+"""One whole diagnosis beside the linear algebra of its matrix, by size; two checkouts in turns.
+
+    python benchmarks/small_matrices.py [--before CHECKOUT] [--sizes 32 64 128 256 384 768] [--rounds 3]
+
+CPU milliseconds of `diagnose` of an n x 4n matrix (noise, noise with n/8 spikes, heavy-tailed rows; three seeds each),
+the median over the nine, tables of the shape filled; each round is a process of its own with one BLAS thread, the two
+checkouts take turns, and the smallest of the rounds counts. Linear algebra: the Gram matrix in float32, its eigenvalues
+in float64.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+MEASURE = """
+import json, statistics, sys, time
+import numpy as np
+from htmu_diag.analysis import diagnose
+from htmu_diag.spectrum import Source, Spectrum
+
+def matrix(n, seed):
+    rng = np.random.default_rng(seed)
+    values = rng.standard_normal((n, 4 * n))
+    if seed % 3 == 1:
+        spikes = (rng.standard_normal((n, n // 8)) * np.sqrt(rng.pareto(2.0, n // 8) + 1)) / np.sqrt(n)
+        values += spikes @ rng.standard_normal((n // 8, 4 * n))
+    return values * (rng.pareto(3.0, (n, 1)) + 1) if seed % 3 == 2 else values
+
+def timed(work):
+    began = time.process_time()
+    work()
+    return 1e3 * (time.process_time() - began)
+
+found = {}
+for n in map(int, sys.argv[1:]):
+    matrices = [matrix(n, seed) for seed in range(9)]
+    single = [m.astype(np.float32) for m in matrices]
+    algebra = statistics.median(timed(lambda: np.linalg.eigvalsh((m @ m.T).astype(np.float64))) for m in single)
+    spectra = [
+        Spectrum.exact(np.linalg.eigvalsh(m @ m.T) / (4 * n), Source("weights", f"layer{i}", (n, 4 * n)))
+        for i, m in enumerate(matrices)
+    ]
+    for spectrum in spectra:
+        diagnose(spectrum)
+    found[n] = algebra, statistics.median(timed(lambda: diagnose(spectrum)) for spectrum in spectra)
+print(json.dumps(found))
+"""
+
+
+def measured(package: Path, sizes: list[str]) -> dict[str, list[float]]:
+    """(linear algebra, diagnosis) in milliseconds by size."""
+    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    environment = {**os.environ, **one_thread, "PYTHONPATH": str(package)}
+    command = [sys.executable, "-c", MEASURE, *sizes]
+    done = subprocess.run(command, cwd=package, env=environment, capture_output=True, text=True, check=True)
+    found: dict[str, list[float]] = json.loads(done.stdout)
+    return found
+
+
+def main() -> None:
+    """A line a size."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--before", type=Path, help="a checkout of the package to compare with")
+    parser.add_argument("--sizes", nargs="+", default=["32", "64", "128", "256", "384", "768"])
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    places = [given.before.resolve()] if given.before else []
+    places.append(Path(__file__).resolve().parents[1])
+    rounds = [[measured(place, given.sizes) for place in places] for _ in range(given.rounds)]
+    print("| n | linear algebra, ms | " + " | ".join(["before, ms"] * len(places[1:]) + ["now, ms"]) + " | share |")
+    print("|---" * (len(places) + 3) + "|")
+    for n in given.sizes:
+        algebra = min(run[n][0] for one in rounds for run in one)
+        costs = [min(one[i][n][1] for one in rounds) for i in range(len(places))]
+        print(f"| {n} | {algebra:.2f} | " + " | ".join(f"{c:.1f}" for c in costs) + f" | {costs[-1] / algebra:.0%} |")
+
+
+if __name__ == "__main__":
+    main()
