@@ -212,7 +212,7 @@ class Likelihood:
         parts[0], parts[1] = left * rest * (1 + 2 * s), right * s * (1 + 2 * rest)
         parts[2], parts[3] = left * turn * s, -right * turn * s
         parts[4], parts[5] = left, right
-        return np.bincount(places.ravel(), parts.ravel(), 3 * nodes)
+        return np.asarray(np.bincount(places.ravel(), parts.ravel(), 3 * nodes), np.float64)
 
     @cached_property
     def _t(self) -> Floats:
