@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -80,7 +81,7 @@ class LayerFolder:
     def _diagnosis(self, reading: Reading, spectrum: Spectrum) -> Diagnosis:
         """Its record is named by its place; the checkpoint has its own step."""
         own = replace(reading, source=replace(reading.source, step=self._step))
-        return cast(Diagnosis, StoredDiagnosis(own, lambda: spectrum, self._options))
+        return cast(Diagnosis, StoredDiagnosis(own, partial(_itself, spectrum), self._options))
 
 
 def resumed(
@@ -102,3 +103,8 @@ def resumed(
     rest = [place for place in mine if place not in before]
     if rest:
         yield from kept.keeping(measuring(rest))
+
+
+def _itself(spectrum: Spectrum) -> Spectrum:
+    """Ranks send what they found to the first one, so a lambda would not do."""
+    return spectrum

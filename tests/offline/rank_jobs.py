@@ -2,7 +2,8 @@
 
 Everything is imported once; each rank of each job is then a fork with the environment that a launcher sets. JOBS.json
 lists {"folder", "world", "how", "arguments"}; a folder gets out-<rank>, err-<rank> and code-<rank> of its job. ``how``
-is what rank 1 does at its first matrix: "work", "raise", or "hang" (stop altogether, until rank 0 has ended); "sharded"
+is what rank 1 does at its first matrix: "work", "raise", "hang" (stop altogether, until rank 0 has ended), or, at its
+second one, "kill" (as the kernel does); "sharded"
 analyses `network` under ``fully_shard`` instead, and prints its rows as JSON.
 """
 
@@ -46,10 +47,15 @@ def analyse_shards() -> int:
 
 
 def misbehaving(how: str) -> Callable[..., Any]:
+    done = []
+
     def instead(*given: Any) -> Any:
         if how == "raise":
             raise ValueError("a fit went wrong")
-        os.kill(os.getpid(), signal.SIGSTOP)
+        if how == "kill" and not done:
+            done.append(given)
+            return diagnosed(*given)
+        os.kill(os.getpid(), signal.SIGKILL if how == "kill" else signal.SIGSTOP)
 
     return instead
 
@@ -64,7 +70,7 @@ def rank_process(job: dict[str, Any], rank: int, port: int) -> int:
         os.dup2(target, stream.fileno())
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(job["world"]), "GLOO_SOCKET_IFNAME": "lo"}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    if job["how"] in ("raise", "hang") and rank == 1:
+    if job["how"] in ("raise", "hang", "kill") and rank == 1:
         measure._diagnosed = misbehaving(job["how"])
     code = 1
     try:

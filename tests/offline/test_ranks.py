@@ -55,7 +55,11 @@ def jobs(path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list
         "sharded": (2, "sharded", []),
         "missing": (2, "work", [str(path.with_name("missing.pt")), *quick]),
     }
-    folder = tmp_path_factory.mktemp("jobs")
+    return ran(tmp_path_factory.mktemp("jobs"), wanted)
+
+
+def ran(folder: Path, wanted: dict[str, tuple[int, str, list[str]]]) -> dict[str, list[Rank]]:
+    """Jobs, all at once. wanted: ranks, what the second of them does, and arguments, by name."""
     listed = [
         {"folder": str(folder / name), "world": world, "how": how, "arguments": ["analyze", *arguments]}
         for name, (world, how, arguments) in wanted.items()
@@ -120,3 +124,19 @@ def test_bad_input_is_told_once_by_rank_0(jobs: dict[str, list[Rank]]) -> None:
     assert first.err.count("\n") == 1
     assert second == Rank(2, "", "")
     assert first.code == 2
+
+
+def test_a_rank_that_is_killed_costs_nothing_that_is_done(path: Path, tmp_path: Path) -> None:
+    quick = [str(path), "--tail-only", "--include", "?.weight"]
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    again = [*quick, "--limit", "3", "--out", str(out)]
+    first, second = ran(tmp_path, {"killed": (2, "kill", again)})["killed"]
+    assert (first.code, second.code) == (2, -9)
+    assert "rank 1 gave no sign of life for 3 s" in first.err
+    kept = {part: part.stat().st_mtime_ns for part in out.rglob("*.safetensors")}
+    assert len(kept) == 4  # all of the first rank's, one of the second's
+    assert [rank.code for rank in ran(tmp_path, {"again": (2, "work", again)})["again"]] == [0, 0]
+    assert {part: part.stat().st_mtime_ns for part in kept} == kept
+    assert main(["analyze", *quick, "--out", str(whole)]) == 0
+    assert (out / "analysis.json").read_bytes() == (whole / "analysis.json").read_bytes()
+    assert (out / "layers.csv").read_bytes() == (whole / "layers.csv").read_bytes()
