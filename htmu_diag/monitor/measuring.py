@@ -16,6 +16,7 @@ from htmu_diag.errors import MeasurementError
 from htmu_diag.model.sigint import Interrupts
 from htmu_diag.model.wrappers import is_sharded
 from htmu_diag.monitor.plan import Plan
+from htmu_diag.monitor.prices import Prices
 from htmu_diag.probes import Budget, ObservingProbe, Probe, SharedProbe, StepContext, quiet
 from htmu_diag.probes.temperature import Temperature
 from htmu_diag.ranks.team import Part, Team
@@ -72,6 +73,13 @@ class Measuring:
                 with self._complaints.containing(probe.name, []), torch.no_grad():
                     probe.observe(self._at(step, probe))
         self._budget.overhead(time.perf_counter() - began)
+
+    def priced(self, step: int, due: list[Probe], prices: Prices) -> list[Probe]:
+        """The due probes that run now, all where a price cannot be had; the model is left as found."""
+        found = due
+        with Interrupts(), self._complaints.containing("monitor", []), quiet(*self._context.modules):
+            found = prices.runs(due, self._context.at(step))
+        return found
 
     def measure(self, step: int, probes: Iterable[Probe]) -> None:
         """Run those that all ranks agree on; waits for a place among the snapshots under way."""

@@ -18,6 +18,7 @@ from htmu_diag.errors import InputError
 from htmu_diag.monitor.at_exit import AtExit
 from htmu_diag.monitor.measuring import Measuring
 from htmu_diag.monitor.plan import Plan
+from htmu_diag.monitor.prices import Prices
 from htmu_diag.probes import Budget, StepContext
 from htmu_diag.probes.copies import own
 from htmu_diag.probes.temperature import Temperature
@@ -62,10 +63,11 @@ class Monitor:
             context.optimizer,
             start=context.step,
             on_step=self._after_step,
-            might_be_due=lambda step: self._measuring.observes or bool(plan.due(step)),
+            might_be_due=lambda step: self._measuring.observes or bool(plan.due(step)) or self._prices.waits(step),
             members=optimizers,
         )
         self._notices = Notices(context.model, self._counter, self._say, _warn)
+        self._prices = Prices(plan, budget, context.step, self._say, alone=team.share.world == 1)
         self._measuring = Measuring(
             context,
             plan,
@@ -215,6 +217,8 @@ class Monitor:
         self._notices.stepped()
         self._measuring.observe(step)
         due = self._measuring.missing(self._plan.due(step), step)
+        if due or self._prices.waits(step):
+            due = self._measuring.missing(self._measuring.priced(step, due, self._prices), step)
         if due:
             self._measuring.measure(step, [probe for probe in due if self._budget.affords(probe.name, step)])
             self._notices.behind(*self._recorder.behind)

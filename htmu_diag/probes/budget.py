@@ -43,7 +43,7 @@ class Budget:
     def affords(self, probe: str, step: int) -> bool:
         """Whether one more run, at the price of the last one, stays within the share; then `spend` or `withdraw` it.
 
-        The first run always does; until its price is known, no second one does.
+        The first run always does, unless a price was expected; until its price is known, no second one does.
         """
         if self.share is None:
             return True
@@ -54,6 +54,11 @@ class Budget:
             else:
                 self._skipped.setdefault(probe, _Skipped()).add(step)
         return fits
+
+    def expect(self, probe: str, seconds: float) -> None:
+        """The price of a run before the first one, by an estimate."""
+        with self._lock:
+            self._price.setdefault(probe, seconds)
 
     def spend(self, probe: str, seconds: float) -> None:
         """The price of one run that has ended."""

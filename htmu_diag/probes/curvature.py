@@ -8,6 +8,7 @@ without a right second derivative is reported by the module's name.
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -41,6 +42,9 @@ _OPERATORS: dict[str, Callable[..., ModelOperator]] = {
 }
 
 
+_OF_OUTLIERS = 40  # products that the largest eigenvalues take beside two for each
+
+
 @dataclass
 class CurvatureProbe:
     """Spectra of one curvature operator.
@@ -68,6 +72,7 @@ class CurvatureProbe:
     needs: frozenset[Need] = frozenset({"model", "batch", "loss_fn"})
     checked: bool = field(default=False, init=False, repr=False, compare=False)
     runs: ClassVar[Runs] = "together"
+    priced: ClassVar = True
 
     def __post_init__(self) -> None:
         check_fields(
@@ -104,14 +109,32 @@ class CurvatureProbe:
             found = list(self._spectra(self._operator(model, context), context, model))
         yield from found
 
+    def price(self, context: StepContext) -> float:
+        """Seconds of one run: the second of two products, times their number. 0 where a product fails: the run itself
+        says why."""
+        try:
+            with evaluating(context) as model:
+                return self._products(operator := self._built(model, context)) * _timed(operator)
+        except (MeasurementError, InputError, RuntimeError):
+            return 0.0
+
+    def _products(self, operator: ModelOperator) -> float:
+        """How many products one run takes, about: a block's count for a whole one, since they share the way back."""
+        density, outliers = self.steps * self.probes, _OF_OUTLIERS + 2 * self.outliers if self.outliers else 0
+        blocks = self.layer_products * (1 + len(operator.names)) if self.layers else 0
+        return float(density + outliers + blocks)
+
     def _operator(self, model: torch.nn.Module, context: StepContext) -> ModelOperator:
-        build = _OPERATORS[self.kind.value]
-        of_run = {"include": context.include, "output": context.output, "reduction": context.loss_reduction}
-        operator = build(model, context.loss_fn, context.batch, **{**of_run, **self.options})
+        operator = self._built(model, context)
         if not self.checked:
             self_check(operator)
             self.checked = True
         return operator
+
+    def _built(self, model: torch.nn.Module, context: StepContext) -> ModelOperator:
+        build = _OPERATORS[self.kind.value]
+        of_run = {"include": context.include, "output": context.output, "reduction": context.loss_reduction}
+        return build(model, context.loss_fn, context.batch, **{**of_run, **self.options})
 
     def _spectra(self, operator: ModelOperator, context: StepContext, model: torch.nn.Module) -> Iterator[Spectrum]:
         def source(name: str, part: ModelOperator) -> Source:
@@ -143,6 +166,15 @@ class CurvatureProbe:
                 top = top_k(of_all_ranks(block), 1, rng=rng, tolerance=1e-2, max_products=self.layer_products)
                 scalars = {"trace": total.value, "trace_stderr": total.stderr}
                 yield replace(top.spectrum(source(name, block)), scalars=scalars)
+
+
+def _timed(operator: ModelOperator) -> float:
+    """Seconds of a product whose graph is kept; the first one builds it."""
+    vector = torch.ones(operator.shape[0], dtype=operator.dtype, device=operator.device)
+    float(operator.matvec(vector)[0])
+    began = time.perf_counter()
+    float(operator.matvec(vector)[0])  # waits for a device
+    return time.perf_counter() - began
 
 
 hessian_probe = functools.partial(CurvatureProbe, "hessian")

@@ -15,6 +15,8 @@
 
 ``observes = True``: ``observe(context)`` is called after every step. ``rows``: how many samples of the fixed batch it
 looks at, which are then stored with the run. ``closes = True``: ``close()`` is called when the run ends.
+``priced = True``: ``price(context)`` estimates, within the time of a few products, how many seconds one run will take;
+it is asked once, before the first run.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ class Declaration:
     rows: int = 0
     quantities: tuple[Any, ...] = ()
     closes: bool = False
+    priced: bool = False
 
     @classmethod
     def of(cls, probe: Any) -> Declaration:
@@ -60,6 +63,7 @@ class Declaration:
             _field(probe, name, "rows", 0, lambda v: isinstance(v, int) and v >= 0, _ROWS),
             tuple(_field(probe, name, "quantities", (), _is_collection, "a tuple of Quantity")),
             _field(probe, name, "closes", False, lambda v: isinstance(v, bool), "True or False"),
+            _field(probe, name, "priced", False, lambda v: isinstance(v, bool), "True or False"),
         )
         found._check(probe)
         return found
@@ -70,7 +74,13 @@ class Declaration:
             raise InputError(f"the probe {self.name!r} needs {unknown}; there are {', '.join(get_args(Need))}")
         if not all(isinstance(kind, Kind) for kind in self.kinds):
             raise InputError(f"the probe {self.name!r}: kinds={self.kinds!r}; pass a tuple of htmu_diag.Kind")
-        wanted = {"measure": True, "capture": self.runs == "shared", "observe": self.observes, "close": self.closes}
+        wanted = {
+            "measure": True,
+            "capture": self.runs == "shared",
+            "observe": self.observes,
+            "close": self.closes,
+            "price": self.priced,
+        }
         for method in [method for method, is_wanted in wanted.items() if is_wanted]:
             if not callable(getattr(probe, method, None)):
                 call = f"{method}({'' if method == 'close' else 'context'})"

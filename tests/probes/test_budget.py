@@ -46,6 +46,19 @@ def test_without_a_share_everything_is_affordable() -> None:
     assert done == list(range(10))
 
 
+def test_an_expected_price_holds_for_the_first_run_too() -> None:
+    budget = Budget(0.1, clock := Clock())
+    budget.expect("hessian", 9.0)
+    assert not budget.affords("hessian", 0)
+    clock.now = 80.0
+    assert not budget.affords("hessian", 8)  # 9 of 89 seconds
+    clock.now = 82.0
+    assert budget.affords("hessian", 9)
+    budget.spend("hessian", 1.0)
+    budget.expect("hessian", 9.0)  # what it did cost counts more than what was expected
+    assert budget.affords("hessian", 10)
+
+
 def test_what_was_passed_over_is_told_once_with_its_price() -> None:
     budget = Budget(0.05, clock := Clock())
     budget.spend("ntk", 4.0)

@@ -51,6 +51,7 @@ def test_how_a_probe_runs_is_declared() -> None:
         ({"runs": ["first"]}, "it must be first"),
         ({"observes": 1}, "it must be True or False"),
         ({"observes": True}, r"no method observe\(context\)"),
+        ({"priced": True}, r"no method price\(context\)"),
         ({"observe": lambda self, context: None}, "declare observes = True"),
         ({"capture": lambda self, context: []}, "declare runs = 'shared'"),
         ({"rows": "all of them"}, "a whole number of samples"),
