@@ -194,6 +194,7 @@ class Monitor:
 
     def _say_what_was_passed_over(self) -> None:
         unsaid = [sentence for probe in self._plan.probes for sentence in self._budget.pop_skipped(probe.name)]
+        unsaid += self._prices.never_run
         if unsaid and self._team.share.rank == 0:
             self._recorder.say(self._counter.step, unsaid, time.time())
 

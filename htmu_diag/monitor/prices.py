@@ -32,6 +32,19 @@ class Prices:
         self._unknown = {probe.name for probe in plan.probes if alone and plan.declared[probe.name].priced}
         self._waiting: list[Probe] = []
 
+    def to_decide(self, due: Sequence[Probe]) -> bool:
+        """Whether a price is still unknown among them, or a first run was put off."""
+        return bool(self._waiting) or any(probe.name in self._unknown for probe in due)
+
+    @property
+    def never_run(self) -> list[str]:
+        """A sentence for each first run that was put off and did not come."""
+        return [
+            f"{probe.name}: not measured: its dear first run was put off to step {self._start + AFTER}, and the run "
+            "ended before; take more steps, or call snapshot()"
+            for probe in self._waiting
+        ]
+
     def waits(self, step: int) -> bool:
         """Whether a first run was put off to this step."""
         return bool(self._waiting) and step >= self._start + AFTER

@@ -45,6 +45,13 @@ def test_a_dear_first_run_comes_after_the_first_steps_and_says_so(tmp_path) -> N
     assert probe.asked == 1
 
 
+def test_a_run_that_ends_before_says_what_it_did_not_measure(tmp_path) -> None:
+    with pytest.warns(RuntimeWarning, match="dear: one run takes"):
+        probe = trained(Dear(12.0), tmp_path, steps=1)
+    assert probe.steps == []
+    assert any("its dear first run was put off" in event for _, event in htmu_diag.load_run(tmp_path).events())
+
+
 def test_a_cheap_one_runs_before_the_first_step(tmp_path) -> None:
     assert trained(Dear(0.5), tmp_path).steps == [0, 5]
 
