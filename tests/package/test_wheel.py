@@ -24,6 +24,16 @@ assert Path(htmu_diag.__file__).is_relative_to(sys.prefix), htmu_diag.__file__
 print(version("htmu_diag"), point.load().__name__)
 """
 
+NOTEBOOK = """
+import sys, nbformat
+from nbclient import NotebookClient
+notebook = nbformat.read(sys.argv[1], as_version=4)
+notebook.cells.append(nbformat.v4.new_code_cell("import sys; print(htmu_diag.__file__.startswith(sys.prefix), end='')"))
+NotebookClient(notebook, timeout=240).execute()
+outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+print(outputs[-1].text, sum("image/png" in output.get("data", {}) for output in outputs))
+"""
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -75,4 +85,13 @@ def test_the_demo_trains_by_name_and_its_run_can_be_shown(python: Path, tmp_path
     assert "page:        runs/demo/report.html" in done.stdout
     shown = subprocess.run([htmu, "show", "runs/demo"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "fc1.weight" in shown.stdout, shown.stderr
-    assert "step 50 of 2 steps" in shown.stdout
+    assert "step 50 (2 measured steps" in shown.stdout
+
+
+@pytest.mark.slow
+def test_the_first_notebook_runs_without_the_source_tree(python: Path, tmp_path: Path) -> None:
+    pytest.importorskip("nbclient")
+    command = [python, "-c", NOTEBOOK, ROOT / "notebooks" / "01_quickstart.ipynb"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": "", "TMPDIR": str(tmp_path)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["True", "3"], done.stderr
