@@ -41,7 +41,7 @@ def test_a_view_of_the_page_can_be_sent_and_is_kept_in_its_address(address: str,
     page.locator(".heat").focus()
     page.keyboard.press("ArrowLeft")
     page.locator(".name", has_text="step 40").wait_for()
-    assert "step=40" in page.url
+    page.wait_for_function("location.hash.includes('step=40')")
 
 
 def test_the_page_follows_the_systems_dark_mode_and_narrow_screens(address: str, open_page: Open) -> None:

@@ -67,7 +67,7 @@ def test_the_keyboard_moves_the_cell_speaks_it_and_writes_the_address(server: Se
         page.keyboard.press(key)
     frame.locator(".name", has_text=f"{NAMES[1]}, 64 × 64, step 20").wait_for()
     assert f"{NAMES[1]}, step 20" in frame.locator(".spoken").text_content()
-    assert f"p.htmu.step={STEPS[2]}" in page.evaluate("location.hash")
+    page.wait_for_function(f"location.hash.includes('p.htmu.step={STEPS[2]}')")
     page.keyboard.press("Shift+ArrowDown")
     frame.locator(".name", has_text=NAMES[11]).wait_for()
 
@@ -80,11 +80,11 @@ def test_the_slider_moves_every_view_and_the_newest_step_is_followed(server: Ser
     frame.locator(".time input").evaluate("(s) => { s.value = 0; s.dispatchEvent(new Event('input')); }")
     frame.locator(".name", has_text="step 0").wait_for()
     assert text(frame, ".verdict") != before
-    assert "p.htmu.step=0" in page.evaluate("location.hash")
+    page.wait_for_function("location.hash.includes('p.htmu.step=0')")
     frame.locator(".time button", has_text="pin").click()
     frame.locator(".time input").evaluate("(s) => { s.value = 11; s.dispatchEvent(new Event('input')); }")
     frame.locator(".legend.lines", has_text="step 0").wait_for()
-    assert "p.htmu.step" not in page.evaluate("location.hash")
+    page.wait_for_function("!location.hash.includes('p.htmu.step')")
 
 
 def test_a_second_run_lies_in_the_same_pictures(server: Server, open_page: Open) -> None:

@@ -119,7 +119,10 @@ def test_rows_can_stand_by_role_without_losing_the_models_order(js: Run) -> None
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(3.14159, "3.14"), (-2.5, "−2.5"), (120.0, "120"), (None, "–"), (1.234e-7, "1.23·10⁻⁷"), (10405.0, "10405")],
+    [
+        *[(3.14159, "3.14"), (-2.5, "−2.5"), (120.0, "120"), (None, "–"), (1.234e-7, "1.23·10⁻⁷"), (10405.0, "10405")],
+        *[(9.99999975e-5, "0.0001"), (9.999e-6, "1·10⁻⁵"), (999999.7, "1·10⁶"), (-2.5e-8, "−2.5·10⁻⁸")],
+    ],
 )
 def test_numbers_read_well(js: Run, value: float | None, text: str) -> None:
     assert js("number(value)", value=value) == text
@@ -235,6 +238,16 @@ def test_the_state_in_the_address_survives_a_round_trip(js: Run) -> None:
         return [kept, new State(host).get("layer")]; })()"""
     assert js(made) == [{"layer": "a&b=c#d", "step": "30"}, "a&b=c#d"]
     assert js("known({layer: 'x', nonsense: 1})") == {"layer": "x"}
+
+
+def test_a_played_run_writes_the_address_now_and_then_and_its_last_step_in_the_end(js: Run) -> None:
+    made = """(() => { const [later, written, clock] = [[], [], Date.now]; let now = 1000;
+        globalThis.setTimeout = (call) => later.push(call); Date.now = () => now;
+        const one = new State({read: () => ({}), write: (parts) => written.push(parts.step)});
+        for (let step = 1; step < 10; step++) one.set({step});
+        const soon = [...written]; now += 200; later.forEach((call) => call()); Date.now = clock;
+        return [soon, written, later.length]; })()"""
+    assert js(made) == [["1"], ["1", "9"], 1]
 
 
 def test_every_phase_has_its_letter_and_its_meaning() -> None:

@@ -7,9 +7,9 @@ const GREEK = { alpha: "α", kappa: "κ", lambda: "λ", gamma: "γ", tau: "τ", 
 export function number(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
-  const size = Math.abs(value);
-  if (size >= 1e6 || (size > 0 && size < 1e-4)) return scientific(value);
-  return minus(String(Number.isInteger(value) ? value : Number(value.toPrecision(3))));
+  const shown = Number.isInteger(value) ? value : Number(value.toPrecision(3)); // as read: 9.9999e-5 is 1e-4
+  const size = Math.abs(shown);
+  return size >= 1e6 || (size > 0 && size < 1e-4) ? scientific(value) : minus(String(shown));
 }
 
 /** 10 to a whole power, as on an axis. */
@@ -51,10 +51,8 @@ export function shortened(long, room) {
 }
 
 function scientific(value) {
-  const exponent = Math.floor(Math.log10(Math.abs(value)));
-  const mantissa = value / 10 ** exponent;
-  const shown = Number(mantissa.toPrecision(3));
-  return `${minus(String(shown))}·${power(exponent)}`;
+  const [mantissa, exponent] = value.toExponential(2).split("e").map(Number);
+  return `${minus(String(mantissa))}·${power(exponent)}`;
 }
 
 const minus = (text) => text.replace("-", "−");

@@ -119,7 +119,8 @@ export class HeatMap {
     context.textBaseline = "middle";
     context.fillStyle = this.colours.ink;
     order.forEach((layer, row) => {
-      if (row % every === 0) context.fillText(shortened(frame.names[layer], Math.floor((this.left - 10) / 5.6)), this.left - 6, (row + 0.5) * this.rowHeight, this.left - 8);
+      const middle = Math.max((row + 0.5) * this.rowHeight, 6); // the first name of thin rows stays whole
+      if (row % every === 0) context.fillText(shortened(frame.names[layer], Math.floor((this.left - 10) / 5.6)), this.left - 6, middle, this.left - 8);
     });
   }
 

@@ -6,6 +6,8 @@ export const DEFAULTS = {
   order: "model", raw: "", minus: "", view: "prediction", align: "step",
 };
 
+const PAUSE = 200; // milliseconds between writes of the address: browsers refuse more than 200 in half a minute
+
 export class State {
   /** host: read() gives the keys of the address, write(state) keeps them. */
   constructor(host) {
@@ -23,8 +25,20 @@ export class State {
     const changed = Object.keys(known(changes)).filter((key) => this.now[key] !== String(changes[key]));
     if (changed.length === 0) return;
     for (const key of changed) this.now[key] = String(changes[key]);
-    this.host.write(this.parts());
+    this.keep();
     for (const listener of this.listeners) listener(new Set(changed));
+  }
+
+  /** Write the address: at once, or with what is true then once the last write is long enough ago. */
+  keep() {
+    if (this.waiting) return;
+    const left = PAUSE - (Date.now() - (this.kept ?? 0));
+    if (left > 0) {
+      this.waiting = setTimeout(() => { this.waiting = 0; this.keep(); }, left);
+    } else {
+      this.kept = Date.now();
+      this.host.write(this.parts());
+    }
   }
 
   onChange(listener) {
