@@ -11,6 +11,8 @@ export class Curves {
     parent.append(this.title);
     const make = (label) => new Chart(parent, { height: 150, label, onclick: (x) => select(Math.round(x)) });
     this.alpha = make("alpha through time");
+    this.said = element("p", { class: "note", text: "Red: measured, with its 95 % interval. Dotted: noise of this shape. Blue: predicted, where HTMP describes the spectrum." });
+    parent.append(this.said);
     this.kappa = make("log kappa through time");
     this.chosen = make("the chosen quantity through time");
     this.loss = make("the training's own curve");
@@ -24,8 +26,9 @@ export class Curves {
     const log = (name) => frame.row(name, layer).map((x) => Math.log10(x));
     this.one(this.alpha, now, "alpha", symbol("alpha"), [
       { label: "noise", y: frame.row("alpha_noise", layer), stroke: "#808790", dash: [2, 3] },
-      { label: "predicted", y: frame.row("alpha_predicted", layer), stroke: "#1f78c8", dash: [7, 3] },
+      { label: "predicted", y: frame.row("alpha_predicted", layer).map((y, at) => (frame.missed(layer, at) ? NaN : y)), stroke: "#1f78c8", dash: [7, 3] },
     ], [frame.row("alpha_low", layer), frame.row("alpha_high", layer)]);
+    this.said.hidden = this.alpha.box.hidden;
     this.one(this.kappa, now, "log_kappa", symbol("log_kappa"), [], [log("kappa_low"), log("kappa_high")]);
     const shown = colour.quantity === "alpha" || colour.quantity === "log_kappa" ? { quantity: "stable_rank" } : colour.quantity === "phase" ? { quantity: "spikes" } : colour;
     this.one(this.chosen, now, shown.quantity, colourLabel({ quantity: shown.quantity }, words), [], null);
