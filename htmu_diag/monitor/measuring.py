@@ -16,11 +16,11 @@ from htmu_diag.errors import MeasurementError
 from htmu_diag.model.sigint import Interrupts
 from htmu_diag.model.wrappers import is_sharded
 from htmu_diag.monitor.plan import Plan
-from htmu_diag.monitor.prices import Prices
 from htmu_diag.probes import Budget, ObservingProbe, Probe, SharedProbe, StepContext, quiet
 from htmu_diag.probes.temperature import Temperature
 from htmu_diag.ranks.team import Part, Team
 from htmu_diag.recording.complaints import Complaints
+from htmu_diag.recording.prices import Prices
 from htmu_diag.recording.recorder import Measured, Recorder
 from htmu_diag.recording.worker import Worker
 

@@ -18,12 +18,12 @@ from htmu_diag.errors import InputError
 from htmu_diag.monitor.at_exit import AtExit
 from htmu_diag.monitor.measuring import Measuring
 from htmu_diag.monitor.plan import Plan
-from htmu_diag.monitor.prices import Prices
 from htmu_diag.probes import Budget, StepContext
 from htmu_diag.probes.copies import own
 from htmu_diag.probes.temperature import Temperature
 from htmu_diag.ranks.team import Team
 from htmu_diag.recording.complaints import Complaints
+from htmu_diag.recording.prices import Prices
 from htmu_diag.recording.recorder import Recorder
 from htmu_diag.recording.worker import Worker, places
 from htmu_diag.voice.notices import Notices
@@ -67,7 +67,7 @@ class Monitor:
             members=optimizers,
         )
         self._notices = Notices(context.model, self._counter, self._say, _warn)
-        self._prices = Prices(plan, budget, context.step, self._say, alone=team.share.world == 1)
+        self._prices = Prices(plan.priced, budget, context.step, self._say, alone=team.share.world == 1)
         self._measuring = Measuring(
             context,
             plan,

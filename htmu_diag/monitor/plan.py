@@ -64,6 +64,11 @@ class Plan:
         return [probe for probe, is_due in self.entries if is_due(step)]
 
     @property
+    def priced(self) -> frozenset[str]:
+        """Names of the probes that can say what a run costs before it."""
+        return frozenset(name for name, one in self.declared.items() if one.priced)
+
+    @property
     def ends(self) -> dict[str, Callable[[], None]]:
         """What probes do when the run ends, by their names."""
         closing = [cast(Any, probe) for probe in self.probes if self.declared[probe.name].closes]

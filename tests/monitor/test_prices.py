@@ -4,9 +4,9 @@ import pytest
 import torch
 
 import htmu_diag
-from htmu_diag.monitor.prices import AFTER
 from htmu_diag.probes import StepContext
 from htmu_diag.probes.curvature import CurvatureProbe
+from htmu_diag.recording.prices import AFTER
 from tests.monitor.helpers import StubProbe, Task, spectrum
 
 

@@ -6,10 +6,9 @@ a run of more than two seconds does not stand between `watch` and the first step
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, cast
 
-from htmu_diag.monitor.plan import Plan
 from htmu_diag.probes import Budget, Probe, StepContext
 
 __all__ = ["MUCH", "Prices"]
@@ -21,15 +20,15 @@ AFTER = 3  # optimizer steps before a dear first run
 class Prices:
     """The prices of one run's probes, each asked for once.
 
-    say: told about each that is above two seconds. alone: whether there is one process; several do not ask, since
-    their probes measure together. start: the step at which the run begins.
+    priced: names of the probes that have one. say: told about each that is above two seconds. alone: whether there is
+    one process; several do not ask, since their probes measure together. start: the step at which the run begins.
     """
 
     def __init__(
-        self, plan: Plan, budget: Budget, start: int, say: Callable[[str], object], *, alone: bool = True
+        self, priced: Collection[str], budget: Budget, start: int, say: Callable[[str], object], *, alone: bool = True
     ) -> None:
         self._budget, self._start, self._say = budget, start, say
-        self._unknown = {probe.name for probe in plan.probes if alone and plan.declared[probe.name].priced}
+        self._unknown = set(priced) if alone else set[str]()
         self._waiting: list[Probe] = []
 
     def to_decide(self, due: Sequence[Probe]) -> bool:
