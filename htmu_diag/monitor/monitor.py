@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from htmu_diag.analysis import StepRecord
+from htmu_diag.arguments import checked, instance
 from htmu_diag.counting.counter import StepCounter
 from htmu_diag.errors import InputError
 from htmu_diag.monitor.at_exit import AtExit
@@ -122,6 +123,7 @@ class Monitor:
         self._counter.set(taken)
         self._after_step(taken)
 
+    @checked(scalars=instance('numbers by their names, as {"train/loss": 1.0}', Mapping))
     def log(self, scalars: Mapping[str, float | torch.Tensor], step: int | None = None) -> None:
         """Numbers of the training ("train/loss": loss) for the sinks and the store. Tensors are read off the training
         thread, so nothing waits for a GPU. Raises InputError when closed."""

@@ -223,6 +223,12 @@ def test_measuring_keeps_within_its_share_of_the_wall_time(task: Task, tmp_path:
     assert len([event for _, event in run.events() if "stub: not measured at step" in event]) >= len(spent) - 1
 
 
+def test_a_name_and_a_number_in_place_of_a_dict_are_answered(task: Task, tmp_path: Path) -> None:
+    with htmu_diag.watch(task.model, task.optimizer, log_dir=tmp_path, sinks=[]) as monitor:
+        with pytest.raises(InputError, match="pass numbers by their names"):
+            monitor.log("loss", 1.0)  # type: ignore[arg-type]
+
+
 def test_a_closed_monitor_refuses_what_it_would_lose(task: Task, tmp_path: Path) -> None:
     monitor = htmu_diag.watch(task.model, task.optimizer, log_dir=tmp_path)
     monitor.close()
