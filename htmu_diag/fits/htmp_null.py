@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 import scipy
 
-from htmu_diag.fits.null_table import load_table
+from htmu_diag.fits.null_table import load_table, place
 from htmu_diag.fits.results import Interval
 from htmu_diag.spectrum import Floats
 
@@ -56,9 +56,8 @@ class _Null:
 
 def _along(table: Floats, grid: Floats, x: float) -> Floats:
     """Linear between the entries of the first axis."""
-    place = float(np.interp(x, grid, np.arange(grid.size)))
-    i = min(int(place), grid.size - 2)
-    return np.asarray(table[i] + (place - i) * (table[i + 1] - table[i]))
+    i, share = place(grid, x)
+    return np.asarray(table[i] + share * (table[i + 1] - table[i]))
 
 
 @lru_cache(maxsize=512)

@@ -17,6 +17,7 @@ import numpy as np
 from htmu_diag.laws import HTMP, FreeLognormal, Gamma, InverseHTMP, MarchenkoPastur, Wachter
 from htmu_diag.laws.base import Law
 from htmu_diag.laws.free import LEAST_SIGMA, MOST_SIGMA, log_density_at
+from htmu_diag.laws.hermite import hermite
 from htmu_diag.laws.htmp_lattice import STEP, grid_row, lattice
 from htmu_diag.spectrum import Floats
 
@@ -135,10 +136,7 @@ def _smooth(t: Floats, nodes: Floats, values: Floats) -> Floats:
     overshoots by tens where the density falls off."""
     i = np.minimum(np.searchsorted(nodes, t, side="right") - 1, nodes.size - 2)
     width = nodes[i + 1] - nodes[i]
-    s, slopes = (t - nodes[i]) / width, np.gradient(values, nodes)
-    rest = 1 - s
-    ends = values[i] * rest * rest * (1 + 2 * s) + values[i + 1] * s * s * (1 + 2 * rest)
-    found = ends + width * s * rest * (slopes[i] * rest - slopes[i + 1] * s)
+    found = hermite(values, np.gradient(values, nodes), i, width, (t - nodes[i]) / width)
     low, high = np.minimum(values[i], values[i + 1]), np.maximum(values[i], values[i + 1])
     return np.asarray(np.minimum(np.maximum(found, low - _OVER), high + _OVER))
 

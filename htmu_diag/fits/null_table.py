@@ -12,7 +12,7 @@ import scipy
 
 from htmu_diag.spectrum import Floats
 
-__all__ = ["LEAST_P", "NullTable", "load_table"]
+__all__ = ["LEAST_P", "NullTable", "load_table", "place"]
 
 LEAST_P = 1e-4  # where the tables end
 
@@ -42,14 +42,14 @@ class NullTable:
         return float(np.interp(-scipy.special.ndtri(p), self.scores, self._row(first, second)))
 
     def _row(self, first: float, second: float) -> Floats:
-        i, s = _place(self.first, first)
-        j, t = _place(self.second, second)
+        i, s = place(self.first, first)
+        j, t = place(self.second, second)
         low = (1 - t) * self.quantiles[i, j] + t * self.quantiles[i, j + 1]
         high = (1 - t) * self.quantiles[i + 1, j] + t * self.quantiles[i + 1, j + 1]
         return np.asarray((1 - s) * low + s * high)
 
 
-def _place(grid: Floats, x: float) -> tuple[int, float]:
+def place(grid: Floats, x: float) -> tuple[int, float]:
     """The interval of x and how far along it x lies, the ends for what lies outside."""
     i = min(max(int(np.searchsorted(grid, x)) - 1, 0), grid.size - 2)
     return i, min(max((x - grid[i]) / (grid[i + 1] - grid[i]), 0.0), 1.0)

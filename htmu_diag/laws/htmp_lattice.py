@@ -17,6 +17,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from htmu_diag.laws.hermite import hermite
 from htmu_diag.laws.htmp_table import table
 from htmu_diag.spectrum import Floats
 
@@ -92,17 +93,14 @@ class Row:
         for _ in range(3):
             places = self.lattice.places(t)
             tail = np.minimum(self._smaller(left, places), 0.0)
-            slope = np.exp(np.minimum(_between(self.data[0], self.data[1], *places) - tail, 300.0))
+            slope = np.exp(np.minimum(hermite(self.data[0], self.data[1], *places) - tail, 300.0))
             t = t - np.minimum(np.maximum(sign * (tail - target) / np.maximum(slope, 1e-300), -0.5), 0.5)
         return np.asarray(t)
 
     def _smaller(self, below: Mask, places: tuple[Indices, Floats, Floats]) -> Floats:
         """log F for the points below, log(1 - F) for the others."""
-        return np.where(
-            below,
-            _between(self.data[3], self._slopes[0], *places),
-            _between(self.data[4], self._slopes[1], *places),
-        )
+        low = hermite(self.data[3], self._slopes[0], *places)
+        return np.asarray(np.where(below, low, hermite(self.data[4], self._slopes[1], *places)))
 
     def tail_at(self, t: float, *, above: bool) -> tuple[float, float, float]:
         """log F (or log(1 - F), above) at one point, and its first two derivatives in t."""
@@ -118,9 +116,7 @@ class Row:
         return (log_mass, -rate, -rate * (slope + rate)) if above else (log_mass, rate, rate * (slope - rate))
 
     def _one(self, which: int, slopes: Floats, i: int, s: float, width: float) -> float:
-        values, rest = self.data[which], 1 - s
-        ends = values[i] * rest * rest * (1 + 2 * s) + values[i + 1] * s * s * (1 + 2 * rest)
-        return float(ends + width * s * rest * (slopes[i] * rest - slopes[i + 1] * s))
+        return float(hermite(self.data[which], slopes, i, width, s))
 
     @cached_property
     def _list(self) -> list[float]:
@@ -138,14 +134,7 @@ class Row:
         return np.asarray(rates * np.array([[1.0], [-1.0]]))
 
     def _hermite(self, t: Floats, values: Floats, slopes: Floats) -> Floats:
-        return _between(values, slopes, *self.lattice.places(t))
-
-
-def _between(values: Floats, slopes: Floats, i: Indices, width: Floats, s: Floats) -> Floats:
-    """Cubic Hermite interpolation at the places of ``Lattice.places``."""
-    rest, j = 1 - s, i + 1
-    ends = values[i] * rest * rest * (1 + 2 * s) + values[j] * s * s * (1 + 2 * rest)
-    return np.asarray(ends + width * s * rest * (slopes[i] * rest - slopes[j] * s))
+        return np.asarray(hermite(values, slopes, *self.lattice.places(t)))
 
 
 @lru_cache(maxsize=256)

@@ -76,9 +76,9 @@ class Measuring:
 
     def priced(self, step: int, due: list[Probe], prices: Prices) -> list[Probe]:
         """The due probes that run now, all where a price cannot be had; the model is left as found."""
-        found = due
         if not prices.to_decide(due):
-            return found
+            return due
+        found = due
         with Interrupts(), self._complaints.containing("monitor", []), quiet(*self._context.modules):
             found = prices.runs(due, self._context.at(step))
         return found

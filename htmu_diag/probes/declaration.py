@@ -58,12 +58,12 @@ class Declaration:
             name,
             frozenset(_field(probe, name, "needs", (), _is_collection, f"a set of {', '.join(get_args(Need))}")),
             _field(probe, name, "runs", "first", lambda v: v in get_args(Runs), " or ".join(get_args(Runs))),
-            _field(probe, name, "observes", False, lambda v: isinstance(v, bool), "True or False"),
+            _flag(probe, name, "observes"),
             tuple(_field(probe, name, "kinds", (), _is_collection, "a tuple of Kind")),
             _field(probe, name, "rows", 0, lambda v: isinstance(v, int) and v >= 0, _ROWS),
             tuple(_field(probe, name, "quantities", (), _is_collection, "a tuple of Quantity")),
-            _field(probe, name, "closes", False, lambda v: isinstance(v, bool), "True or False"),
-            _field(probe, name, "priced", False, lambda v: isinstance(v, bool), "True or False"),
+            _flag(probe, name, "closes"),
+            _flag(probe, name, "priced"),
         )
         found._check(probe)
         return found
@@ -95,6 +95,11 @@ def _field(probe: Any, name: str, field: str, default: Any, holds: Any, rule: st
     if not holds(value):
         raise InputError(f"the probe {name!r}: its field {field} is {value!r}; it must be {rule}")
     return value
+
+
+def _flag(probe: Any, name: str, field: str) -> bool:
+    found: bool = _field(probe, name, field, False, lambda value: isinstance(value, bool), "True or False")
+    return found
 
 
 def _is_collection(value: Any) -> bool:
