@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from benchmarks.common import generator
 from htmu_diag.analysis.evidence import phase_evidence
 from htmu_diag.fits import TailFit, fit_htmp, fit_marchenko_pastur, fit_power_law
 from htmu_diag.fits.results import Status
@@ -28,10 +28,6 @@ SHAPES = (
     (48, 432), (40, 1000),
 )  # fmt: skip
 _NO_TAIL = TailFit(np.nan, np.nan, np.nan, 0, 0, np.nan, status=Status("not_a_power_law", "not fitted"))
-
-
-def generator(*key: object) -> np.random.Generator:
-    return np.random.default_rng(zlib.crc32(repr(key).encode()))
 
 
 def htmp_rows() -> Iterator[Row]:

@@ -6,13 +6,13 @@ matrices whose truth is known, with sizes and seeds that no rule was made on.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.common import generator
 from htmu_diag.analysis.repulsion import FULL, POPULATION, REDUCED, read_repulsion
 from htmu_diag.fits import fit_htmp, fit_htmp_bulk, fit_marchenko_pastur, fit_power_law, gap_ratio
 from htmu_diag.laws.ensembles import beta_laguerre, spiked, wishart
@@ -24,10 +24,6 @@ __all__ = ["band_rows", "bulk_rows", "gap_rows"]
 Row = list[object]
 Draw = Callable[[np.random.Generator], Floats]
 GAP_DRAWS, BAND_DRAWS, BULK_DRAWS = 40, 150, 100
-
-
-def generator(*key: object) -> np.random.Generator:
-    return np.random.default_rng(zlib.crc32(repr(key).encode()))
 
 
 def _laguerre(n: int, gamma: float, kappa: float, rng: np.random.Generator) -> Floats:

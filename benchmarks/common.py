@@ -12,9 +12,12 @@ import statistics
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
@@ -28,6 +31,11 @@ def cpu_seconds(call: Callable[[], object], repeats: int = 5) -> float:
         call()
         spent.append(time.process_time() - start)
     return statistics.median(spent)
+
+
+def generator(*key: object) -> np.random.Generator:
+    """A generator of the key's own: a row that is drawn again is the same, whatever is drawn before it."""
+    return np.random.default_rng(zlib.crc32(repr(key).encode()))
 
 
 def peak_rss_mb() -> float:
