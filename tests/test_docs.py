@@ -125,3 +125,12 @@ def test_the_interface_s_page_names_what_can_be_found() -> None:
 def _prefixes(place: str) -> list[str]:
     parts = place.split(".")
     return [".".join(parts[: i + 1]) for i in range(len(parts) - 1)]
+
+
+def test_every_test_that_holds_a_promise_exists() -> None:
+    page = (ROOT / "docs/promises.md").read_text(encoding="utf-8") + (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page))
+    assert len(named) > 80
+    for file, test in sorted(named):
+        assert not test or f"def {test}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file}::{test}"
+        assert (ROOT / file).is_file(), file
