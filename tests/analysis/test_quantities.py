@@ -74,3 +74,15 @@ def test_an_unknown_number_costs_itself_alone() -> None:
     found = diagnose(odd, Options(bootstrap=0))
     assert found.metrics() == diagnose(plain, Options(bootstrap=0)).metrics() | {"updates_my_number/w": 2.0}
     assert summarize([found])["summary/updates_my_number_mean"] == 2.0
+
+
+def test_ranges_are_what_the_definitions_allow() -> None:
+    """Distances between distribution functions, p values and shares fill [0, 1]; exponents of a tail begin at 1."""
+    ranges = {quantity.name: (quantity.low, quantity.high) for quantity in QUANTITIES.values()}
+    unit = {name for name in ranges if name.endswith(("_ks", "_p")) or name in ("gap_ratio", "gap_ratio_predicted")}
+    assert len(unit) >= 8
+    assert {ranges[name] for name in unit} == {(0, 1)}
+    exponents = {name for name in ranges if name.startswith("alpha_predicted")} | {"tail_exponent"}
+    assert {ranges[name] for name in exponents} == {(1, math.inf)}
+    positive = {"log_gap", "delta_aic", "bulk_scale", "bulk_edge", "kappa_moment", "distance", "gap_ratio_stderr"}
+    assert {ranges[name] for name in positive} == {(0, math.inf)}

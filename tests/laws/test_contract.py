@@ -98,6 +98,9 @@ def test_outside_the_support_the_density_is_zero_and_nan_stays_nan(law: Continuo
     assert (law.pdf(outside) == 0).all()
     assert np.isneginf(law.logpdf(outside)).all()
     assert set(law.cdf(outside)) <= {0.0, 1.0}
+    with np.errstate(divide="ignore"):
+        np.testing.assert_array_equal(law.logcdf(outside), np.log(law.cdf(outside)))
+        np.testing.assert_array_equal(law.logsf(outside), np.log(law.sf(outside)))
     assert all(
         np.isnan(f(np.nan)) for f in (law.pdf, law.logpdf, law.cdf, law.sf, law.logcdf, law.logsf, law.ppf, law.isf)
     )

@@ -126,3 +126,17 @@ def test_parameters_outside_the_domain_raise_with_the_reason() -> None:
     ):
         with pytest.raises(InputError, match=";"):
             call()
+
+
+def test_one_number_gives_its_square() -> None:
+    """W W^T / n of one row is the mean of n squares."""
+    many = np.concatenate([ensembles.wishart(1, 1, rng=np.random.default_rng(seed)) for seed in range(2000)])
+    assert many.mean() == pytest.approx(1.0, abs=4 * math.sqrt(2 / 2000))
+
+
+def test_a_scale_of_nothing_is_refused() -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(InputError):
+        ensembles.wishart(4, 4, scale=0.0, rng=rng)
+    with pytest.raises(InputError):
+        ensembles.beta_laguerre(4, 0.5, 1.0, scale=0.0, rng=rng)

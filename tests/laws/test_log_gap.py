@@ -48,3 +48,8 @@ def test_no_finite_kappa_where_there_is_none() -> None:
     for bad in ([], [-1.0, 2.0], [np.nan]):
         with pytest.raises(InputError, match="finite values"):
             log_gap(bad)
+
+
+def test_the_gap_of_square_noise_is_one_and_its_limit() -> None:
+    assert marchenko_pastur_log_gap(1.0) == 1.0
+    assert marchenko_pastur_log_gap(1 - 1e-9) == pytest.approx(1.0, abs=1e-6)

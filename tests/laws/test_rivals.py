@@ -8,6 +8,7 @@ from htmu_diag.errors import InputError
 from htmu_diag.fits import ks_distance
 from htmu_diag.laws import FreeLognormal, Gamma, MarchenkoPastur, Wachter
 from htmu_diag.laws.free import log_density_at
+from htmu_diag.laws.silverstein import Population
 
 LAWS = [
     FreeLognormal(0.3, 0.6, 2.0),
@@ -93,3 +94,12 @@ def test_two_noise_covariances_have_wachters_law():
 def test_parameters_outside_are_refused(law):
     with pytest.raises(InputError):
         law()
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.7, 2.0])
+def test_a_population_of_mean_one_has_mass_one(sigma):
+    population = Population.lognormal(sigma)
+    density = lambda u: float(np.exp(population.log_density(np.array([u]))[0]))  # noqa: E731
+    for power in (0, 1):
+        found = integrate.quad(lambda u, power=power: np.exp(power * u) * density(u), -12 * sigma - 3, 12 * sigma + 3)
+        assert found[0] == pytest.approx(1.0, rel=1e-8)

@@ -90,3 +90,11 @@ def test_the_largest_eigenvalue_of_real_wishart_matrices_follows_beta_one() -> N
 def test_another_beta_is_refused() -> None:
     with pytest.raises(InputError, match="beta = 3 is not 1, 2 or 4"):
         TracyWidom(3)
+
+
+@pytest.mark.parametrize(("beta", "rate", "power"), [(1, 2 / 3, 3 / 4), (2, 4 / 3, 3 / 2), (4, 4 / 3, 3.0)])
+def test_far_on_the_right_the_law_falls_as_its_asymptotic_form(beta, rate, power):
+    """d log(1 - F)/ds = -(3/2) rate sqrt(s) - power/s + O(s**-5/2), by differences; of beta 4 in s = sqrt(2) x."""
+    law, s, h, unit = TracyWidom(beta), np.array([14.0, 30.0]), 1e-3, math.sqrt(2) if beta == 4 else 1.0
+    slope = (law.logsf((s + h) / unit) - law.logsf((s - h) / unit)) / (2 * h)
+    assert np.all(np.abs(slope + 1.5 * rate * np.sqrt(s) + power / s) < 0.3 * power / s)

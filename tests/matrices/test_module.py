@@ -41,3 +41,10 @@ def test_reading_gives_detached_tensors_of_single_precision_or_more() -> None:
     matrix = matrices(nn.Linear(4, 3).bfloat16())["weight"].read()
     assert matrix.dtype == torch.float32
     assert not matrix.requires_grad
+
+
+def test_the_cost_grows_with_the_cube_of_the_sides_and_is_the_same_transposed() -> None:
+    """n m^2 + 4 m^3, m the smaller side."""
+    cost = {(n, m): next(iter(matrices(nn.Linear(m, n)))).cost for n, m in [(20, 30), (40, 60), (30, 20), (20, 20)]}
+    assert cost[40, 60] == 8 * cost[20, 30]
+    assert cost[20, 30] == cost[30, 20] == cost[20, 20] * (30 + 80) / 100

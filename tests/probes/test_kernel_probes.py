@@ -14,6 +14,7 @@ from htmu_diag.probes import ConjugateKernelProbe, JacobianProbe, NTKProbe, Prob
 from htmu_diag.probes.probe_batch import chosen_rows, probe_inputs
 from htmu_diag.solvers.kernels import ntk_spectrum
 from htmu_diag.spectrum import Kind
+from htmu_diag.theory import Phase
 
 
 def context(step: int = 3, **changes: Any) -> StepContext:
@@ -130,3 +131,19 @@ def test_rounding_of_a_rank_deficient_kernel_is_zero_not_noise() -> None:
     torch.manual_seed(0)
     kernel = empirical_ntk(nn.Linear(5, 1), torch.randn(40, 5))
     assert int((ntk_spectrum(kernel).values == 0).sum()) == 34
+
+
+def test_a_layer_wider_than_the_batch_is_judged_on_its_samples() -> None:
+    """n samples of 90 channels have n - 1 directions about their mean: the other zeros are the batch's, no collapse."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(60, 90), nn.Tanh())
+    x = torch.randn(40, 60)
+    found = list(ConjugateKernelProbe().measure(StepContext(0, model, batch=(x, None))))
+    (covariance,) = [s for s in found if s.source.kind == Kind.ACTIVATIONS and s.source.name == "1"]
+    (kernel,) = [s for s in found if s.source.kind == Kind.CONJUGATE_KERNEL and s.source.name == "1"]
+    channels = np.linalg.eigvalsh(np.cov(model(x).detach().double().numpy(), rowvar=False))
+    assert (channels > 1e-9).sum() == 39
+    np.testing.assert_allclose(covariance.values / covariance.values.sum(), channels[-39:] / channels.sum(), rtol=1e-4)
+    assert len(kernel.values) == 40
+    assert kernel.values[0] > 0
+    assert all(diagnose(s).phase.phase != Phase.RANK_COLLAPSE for s in (covariance, kernel))

@@ -248,3 +248,12 @@ def test_a_half_precision_matrix_is_widened_and_a_low_rank_product_solved_from_i
     assert product.estimator.routine == "qr_svdvals rank 2 float64"
     assert (product.source.step, product.source.name) == (3, "lora_delta")
     np.testing.assert_allclose(product.values, reference(net.lora_B.detach() @ net.lora_A.detach())[-2:], rtol=1e-5)
+
+
+def test_a_complex_matrix_beside_real_ones_keeps_its_imaginary_part() -> None:
+    real = noise(6, 15)
+    unitary = torch.polar(torch.ones(6, 15), noise(6, 15, seed=1)).to(torch.complex64)  # modulus 1 everywhere
+    together = exact_spectra([real, unitary, real], [source(6, 15)] * 3)
+    expected = np.linalg.svd(unitary.numpy().astype(complex), compute_uv=False)[::-1] ** 2 / 15
+    np.testing.assert_allclose(together[1].values, expected, rtol=1e-6)
+    np.testing.assert_allclose(together[2].values, together[0].values, rtol=1e-14)

@@ -18,6 +18,7 @@ from htmu_diag.theory import (
     sample_spike,
     spike_overlap,
 )
+from htmu_diag.theory.entropy import haar_entropy_stddev
 
 
 @pytest.mark.parametrize("gamma", [0.05, 0.25, 0.5, 0.9])
@@ -95,3 +96,14 @@ def test_an_estimated_exponent_is_that_of_the_mid_point_quantiles() -> None:
     alpha = estimated_exponent(Recording(), 200)  # type: ignore[arg-type]
     np.testing.assert_allclose(seen[0], (np.arange(1, 201) - 0.5) / 200, rtol=1e-15)
     assert alpha == pytest.approx(3.0, abs=0.1)
+
+
+def test_a_vector_of_one_entry_has_no_entropy_and_no_spread() -> None:
+    assert haar_entropy(1) == pytest.approx(0.0, abs=1e-12)
+    assert haar_entropy_stddev(1) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_spike_of_no_strength_is_no_mistake_and_a_negative_one_is() -> None:
+    assert sample_spike(0.0, 0.25) == pytest.approx((1 + 0.5) ** 2)
+    with pytest.raises(InputError):
+        sample_spike(-0.5, 0.25)
