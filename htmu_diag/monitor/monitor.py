@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from htmu_diag.analysis import StepRecord
-from htmu_diag.arguments import checked, instance
+from htmu_diag.arguments import Rule, checked, optional, whole
 from htmu_diag.counting.counter import StepCounter
 from htmu_diag.errors import InputError
 from htmu_diag.monitor.at_exit import AtExit
@@ -31,6 +31,12 @@ from htmu_diag.voice.notices import Notices
 from htmu_diag.voice.voice import Voice
 
 __all__ = ["Monitor"]
+
+_SCALARS = Rule(
+    'numbers by their names, as {"train/loss": 1.0}',
+    lambda value: isinstance(value, Mapping) and all(isinstance(tag, str) for tag in value),
+)
+_STEP = optional(whole(0, 2**62))
 
 
 class Monitor:
@@ -107,6 +113,7 @@ class Monitor:
         """Whether ``close()`` was called."""
         return self._closed
 
+    @checked(step=_STEP)
     def step(self, step: int | None = None) -> None:
         """Count a step by hand: ``step`` steps are taken now, or one more. From then on only these calls count.
 
@@ -123,7 +130,7 @@ class Monitor:
         self._counter.set(taken)
         self._after_step(taken)
 
-    @checked(scalars=instance('numbers by their names, as {"train/loss": 1.0}', Mapping))
+    @checked(scalars=_SCALARS, step=_STEP)
     def log(self, scalars: Mapping[str, float | torch.Tensor], step: int | None = None) -> None:
         """Numbers of the training ("train/loss": loss) for the sinks and the store. Tensors are read off the training
         thread, so nothing waits for a GPU. Raises InputError when closed."""

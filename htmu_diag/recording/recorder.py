@@ -108,8 +108,11 @@ class Recorder:
         self._backlog.wait()
 
     def log(self, step: int, scalars: Mapping[str, Any], wall_time: float) -> None:
-        """Numbers of the training, between snapshots."""
-        numbers = {tag: _number(value) for tag, value in scalars.items()}
+        """Numbers of the training, between snapshots; a value that is none costs itself."""
+        numbers: dict[str, float] = {}
+        for tag, value in scalars.items():
+            with self._complaints.containing(f"log of {tag!r}", []):
+                numbers[tag] = _number(value)
         if self._store:
             with self._complaints.containing("store", []):
                 self._store.log(step, numbers, wall_time=wall_time)

@@ -5,6 +5,7 @@ import pickle
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -223,10 +224,28 @@ def test_measuring_keeps_within_its_share_of_the_wall_time(task: Task, tmp_path:
     assert len([event for _, event in run.events() if "stub: not measured at step" in event]) >= len(spent) - 1
 
 
-def test_a_name_and_a_number_in_place_of_a_dict_are_answered(task: Task, tmp_path: Path) -> None:
+@pytest.mark.parametrize("scalars", ["loss", None, {1: 2.0}])
+def test_what_is_no_dict_of_names_is_answered(task: Task, tmp_path: Path, scalars: Any) -> None:
     with htmu_diag.watch(task.model, task.optimizer, log_dir=tmp_path, sinks=[]) as monitor:
         with pytest.raises(InputError, match="pass numbers by their names"):
-            monitor.log("loss", 1.0)  # type: ignore[arg-type]
+            monitor.log(scalars)
+
+
+@pytest.mark.parametrize("step", ["3", 2.5, -4])
+def test_a_step_that_is_none_is_answered(task: Task, tmp_path: Path, step: Any) -> None:
+    with htmu_diag.watch(task.model, task.optimizer, log_dir=tmp_path, sinks=[]) as monitor:
+        for use in (lambda: monitor.log({"loss": 1.0}, step), lambda: monitor.step(step)):
+            with pytest.raises(InputError, match=f"step = {step!r} cannot be taken"):
+                use()
+
+
+@pytest.mark.parametrize("value", ["text", None, torch.ones(3)])
+def test_a_value_that_is_no_number_costs_itself(task: Task, tmp_path: Path, value: Any) -> None:
+    with htmu_diag.watch(task.model, task.optimizer, log_dir=tmp_path, sinks=[]) as monitor:
+        monitor.log({"odd": value, "loss": 1.0})
+        with pytest.warns(RuntimeWarning, match="log of 'odd'"):
+            monitor.flush()
+    assert htmu_diag.load_run(tmp_path).scalars()["loss"] == [(0, 1.0)]
 
 
 def test_a_closed_monitor_refuses_what_it_would_lose(task: Task, tmp_path: Path) -> None:
