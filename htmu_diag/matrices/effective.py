@@ -8,7 +8,6 @@ off while it is read, and the random state is kept.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +18,7 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.prune import BasePruningMethod
 
 from htmu_diag.matrices.scales import CODES, SCALES, scaled
+from htmu_diag.model.states import evaluating, generators
 from htmu_diag.model.tensors import gathered
 
 __all__ = ["UNCOMPUTABLE", "Effective", "effective_weights"]
@@ -94,17 +94,11 @@ def _by_hook(rule: Callable[..., torch.Tensor], owner: torch.nn.Module, **option
 
 def _frozen(steps: torch.nn.Module) -> torch.Tensor:
     """The parametrised weight with its steps in eval mode, their mode and the random state restored afterwards."""
-    modes = [(module, module.training) for module in steps.modules()]
-    with torch.no_grad(), torch.random.fork_rng(devices=_cuda_devices(steps)), contextlib.ExitStack() as stack:
-        for module, mode in modes:
-            module.training = False
-            stack.callback(setattr, module, "training", mode)
-        whole = {name: gathered(parameter) for name, parameter in steps.named_parameters()}
-        weight: torch.Tensor = torch.func.functional_call(steps, whole, ())
-        return weight
-
-
-def _cuda_devices(module: torch.nn.Module) -> list[int]:
-    return sorted(
-        {p.device.index for p in module.parameters() if p.device.type == "cuda" and p.device.index is not None}
-    )
+    restore = generators()
+    try:
+        with torch.no_grad(), evaluating(steps):
+            whole = {name: gathered(parameter) for name, parameter in steps.named_parameters()}
+            weight: torch.Tensor = torch.func.functional_call(steps, whole, ())
+            return weight
+    finally:
+        restore()

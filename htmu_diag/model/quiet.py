@@ -11,20 +11,17 @@ modules run as plain ones, so that a probe neither compiles nor recompiles anyth
 from __future__ import annotations
 
 import contextlib
-import random
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
-import numpy as np
 import torch
 
 from htmu_diag.model.full_precision import full_precision
 from htmu_diag.model.plain_state import plain_state
+from htmu_diag.model.states import Restore, differentiating, eager, generators, modes, without_autocast
 
 __all__ = ["quiet"]
 
-Restore = Callable[[], None]
 T = TypeVar("T")
 
 
@@ -33,52 +30,20 @@ def quiet(*models: torch.nn.Module) -> Iterator[None]:
     """Everything in these models and in torch's global state is, after the block, as it was before it."""
     modules = _each_once(module for model in models for module in model.modules())
     restores = (
-        _generators(),
+        generators(),
         _gradients(modules),
         _buffers(modules),
-        _modes(modules),
+        modes(modules),
         _settings(),
         plain_state(modules),
         full_precision(),
     )
     try:
-        with contextlib.ExitStack() as inside:
-            inside.enter_context(torch.inference_mode(False))
-            inside.enter_context(torch.enable_grad())
-            if "torch._dynamo" in sys.modules:  # else nothing is compiled, and the import takes a second
-                inside.enter_context(torch.compiler.set_stance("force_eager"))
-            for device in _autocast_devices():
-                inside.enter_context(torch.autocast(device, enabled=False))
+        with differentiating(), eager(), without_autocast():
             yield
     finally:
         for restore in restores:
             restore()
-
-
-def _generators() -> Restore:
-    cpu, devices = torch.get_rng_state(), _device_generators()
-    of_numpy, of_python = np.random.get_state(), random.getstate()  # noqa: NPY002
-
-    def restore() -> None:
-        torch.set_rng_state(cpu)
-        for generator, state in devices:
-            generator.set_state(state)
-        np.random.set_state(of_numpy)  # noqa: NPY002
-        random.setstate(of_python)
-
-    return restore
-
-
-def _device_generators() -> list[tuple[torch.Generator, torch.Tensor]]:
-    """The default generators of every device in use; a device that was never touched is not started for this."""
-    found: list[torch.Generator] = []
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        found += list(torch.cuda.default_generators)
-    if torch.backends.mps.is_available():
-        found.append(torch.mps._get_default_mps_generator())
-    if torch.xpu.is_initialized():  # type: ignore[no-untyped-call]
-        found += list(torch.xpu.default_generators)
-    return [(generator, generator.get_state()) for generator in found]
 
 
 def _each_once(things: Iterable[T]) -> list[T]:
@@ -117,17 +82,6 @@ def _buffers(modules: Sequence[torch.nn.Module]) -> Restore:
     return restore
 
 
-def _modes(modules: Sequence[torch.nn.Module]) -> Restore:
-    held = [(module, module.training) for module in modules if hasattr(module, "training")]  # a frozen script has none
-
-    def restore() -> None:
-        for module, training in held:
-            if module.training != training:
-                module.training = training
-
-    return restore
-
-
 def _settings() -> Restore:
     cudnn = torch.backends.cudnn
     flags = (cudnn.enabled, cudnn.benchmark, cudnn.deterministic)
@@ -143,11 +97,3 @@ def _settings() -> Restore:
             torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
 
     return restore
-
-
-def _autocast_devices() -> list[str]:
-    return [device for device in ("cpu", "cuda", "mps", "xpu") if _autocast_is_on(device)]
-
-
-def _autocast_is_on(device: str) -> bool:
-    return bool(torch.is_autocast_enabled(device))

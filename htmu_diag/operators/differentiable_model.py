@@ -11,18 +11,16 @@ from __future__ import annotations
 
 import copy
 import pickle
-import random
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-import numpy as np
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parameter import is_lazy
 
 from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.model.names import clean_parameters, selected
+from htmu_diag.model.states import default_dtype, differentiating, eager, seeded, without_autocast
 from htmu_diag.model.wrappers import is_sharded, unwrap
 from htmu_diag.operators.sample_function import recurrent, without_cudnn
 from htmu_diag.operators.weight_norm import WrittenOut, has_weight_norm
@@ -84,21 +82,19 @@ class DifferentiableModel:
     def working(self, seed: int | None = None) -> Iterator[None]:
         """The state of the world in which graphs are built and products taken; ``seed`` fixes the dropout masks."""
         with ExitStack() as inside:
-            inside.enter_context(torch.inference_mode(False))
-            inside.enter_context(torch.enable_grad())
-            inside.enter_context(torch.autocast(self.device.type, enabled=False))
+            inside.enter_context(differentiating())
+            inside.enter_context(without_autocast(self.device.type))
             inside.enter_context(sdpa_kernel(SDPBackend.MATH))
-            if "torch._dynamo" in sys.modules:  # else nothing is compiled, and the import takes a second
-                inside.enter_context(torch.compiler.set_stance("force_eager"))
+            inside.enter_context(eager())
             if self.recurrent:
                 inside.enter_context(without_cudnn())
             inside.enter_context(_requiring_grad(self.parameters.values()))
             inside.enter_context(_scratch_buffers(self.model))
-            inside.enter_context(_default_dtype(self.dtype))
+            inside.enter_context(default_dtype(self.dtype))
             if self.weight_normed:
                 inside.enter_context(WrittenOut())
             if seed is not None:
-                inside.enter_context(_seeded(seed))
+                inside.enter_context(seeded(seed))
             yield
 
 
@@ -177,38 +173,3 @@ def _scratch_buffers(model: torch.nn.Module) -> Iterator[None]:
     finally:
         for place, name, buffer in held:
             place[name] = buffer
-
-
-@contextmanager
-def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """Tensors made in the forward pass have the products' dtype, not that of the process."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """One state of every generator inside (torch, numpy, Python), the old states afterwards."""
-    of_python, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-    try:
-        with _seeded_torch(seed):
-            yield
-    finally:
-        random.setstate(of_python)
-        np.random.set_state(of_numpy)  # noqa: NPY002
-
-
-@contextmanager
-def _seeded_torch(seed: int) -> Iterator[None]:
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
-    with torch.random.fork_rng(devices):
-        torch.default_generator.manual_seed(seed)
-        for device in devices:
-            torch.cuda.default_generators[device].manual_seed(seed)
-        yield

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from htmu_diag.arguments import FLAG, checked, whole
 from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.model.arguments import MODULE, OUTPUT
-from htmu_diag.operators.sample_function import Output, SampleFunction, differentiating, pick_output
+from htmu_diag.model.states import differentiating
+from htmu_diag.operators.sample_function import Output, SampleFunction, pick_output
 
 __all__ = ["InputJacobian", "input_output_jacobian"]
 

@@ -6,7 +6,6 @@ that (every output depends on the whole batch), and live dropout makes the funct
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -18,12 +17,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from htmu_diag.errors import InputError, MeasurementError
+from htmu_diag.model.states import eager
 from htmu_diag.model.wrappers import unwrap
 
 __all__ = [
     "Output",
     "SampleFunction",
-    "differentiating",
     "leaves",
     "pick_output",
     "recurrent",
@@ -105,23 +104,6 @@ def call(model: nn.Module, inputs: Any) -> Any:
         if isinstance(inputs, Mapping):
             return model(**inputs)
         return model(*inputs) if isinstance(inputs, tuple | list) else model(inputs)
-
-
-@contextmanager
-def differentiating() -> Iterator[None]:
-    """Record gradients, also where the caller has turned them off (``no_grad``, ``inference_mode``)."""
-    with torch.inference_mode(False), torch.enable_grad():
-        yield
-
-
-@contextmanager
-def eager() -> Iterator[None]:
-    """Run compiled submodules as written: hooks see every layer and nothing is compiled again."""
-    if "torch._dynamo" not in sys.modules:  # then nothing is compiled, and its import takes a second
-        yield
-        return
-    with torch.compiler.set_stance("force_eager"):
-        yield
 
 
 def recurrent(model: nn.Module) -> bool:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from htmu_diag.model.states import evaluating
 from htmu_diag.training.datasets import Batch
 
 __all__ = ["Scores", "accuracy", "cross_entropy", "evaluate"]
@@ -33,15 +34,12 @@ def accuracy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 
 def evaluate(model: nn.Module, batches: Iterable[Batch]) -> Scores:
-    """Scores over all batches, each weighted by its number of targets; the model's mode is put back."""
-    was_training = model.training
-    model.eval()
+    """Scores over all batches, each weighted by its number of targets; the modules' modes are put back."""
     loss = right = count = 0.0
-    with torch.no_grad():
+    with torch.no_grad(), evaluating(model):
         for inputs, targets in batches:
             logits = model(inputs)
             loss += float(cross_entropy(logits, targets)) * targets.numel()
             right += float(accuracy(logits, targets)) * targets.numel()
             count += targets.numel()
-    model.train(was_training)
     return Scores(loss / count, right / count)

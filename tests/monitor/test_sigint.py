@@ -53,7 +53,7 @@ def test_an_interrupt_waits_until_the_model_is_as_it_was(
         return begun
 
     quiet_module = importlib.import_module("htmu_diag.model.quiet")
-    monkeypatch.setattr(quiet_module, "_generators", interrupted(quiet_module._generators))
+    monkeypatch.setattr(quiet_module, "generators", interrupted(quiet_module.generators))
     task.backward()
     gradients = [parameter.grad for parameter in task.model.parameters()]
     task.model[0].eval()

@@ -17,12 +17,13 @@ from torch import Tensor, nn
 from htmu_diag.arguments import FLAG, GLOBS, checked, either, one_of, optional, whole
 from htmu_diag.errors import InputError
 from htmu_diag.model.arguments import BYTES, MODULE, OUTPUT
+from htmu_diag.model.states import differentiating
 from htmu_diag.operators.ntk.plan import Plan
 from htmu_diag.operators.ntk.planning import make_plan
 from htmu_diag.operators.ntk.runner import Runner, module_of
 from htmu_diag.operators.ntk.sketch import combine, directions
 from htmu_diag.operators.ntk.survey import Survey, select, survey
-from htmu_diag.operators.sample_function import Output, SampleFunction, differentiating, pick_output
+from htmu_diag.operators.sample_function import Output, SampleFunction, pick_output
 
 __all__ = ["Kernel", "Outputs", "empirical_ntk", "ntk_plan"]
 

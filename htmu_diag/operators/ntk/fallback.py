@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from htmu_diag.operators.sample_function import SampleFunction, eager
+from htmu_diag.model.states import eager
+from htmu_diag.operators.sample_function import SampleFunction
 
 __all__ = ["is_vectorisable", "jacobian_rows"]
 

@@ -19,8 +19,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from htmu_diag.arguments import GLOBS, checked, whole
 from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.model.arguments import MODULE, OUTPUT
+from htmu_diag.model.states import differentiating, eager
 from htmu_diag.operators.ntk.survey import select
-from htmu_diag.operators.sample_function import Output, SampleFunction, differentiating, eager, pick_output
+from htmu_diag.operators.sample_function import Output, SampleFunction, pick_output
 
 __all__ = ["NTKOperator", "ntk_operator"]
 
