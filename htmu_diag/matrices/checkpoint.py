@@ -12,6 +12,7 @@ import torch
 
 from htmu_diag.arguments import PATH, checked, either, having, instance, optional
 from htmu_diag.matrices.arguments import CUT
+from htmu_diag.matrices.experts import Neighbours
 from htmu_diag.matrices.files import stored_tensors
 from htmu_diag.matrices.given import given_tensors, is_given
 from htmu_diag.matrices.heads import Heads, heads_beside
@@ -79,7 +80,7 @@ def _by_name(tensors: Sequence[StoredTensor]) -> dict[str, StoredTensor]:
 
 
 def _entries(tensors: Mapping[str, StoredTensor], layouts: Mapping[str, Layout], heads: Heads) -> Iterator[Entry]:
-    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    shapes = Neighbours({name: tensor.shape for name, tensor in tensors.items()})
     effective = list(with_effective_weights(tensors))
     codes = codes_by_module(tensor for tensor, reason in effective if not reason)
     for tensor, part in effective:

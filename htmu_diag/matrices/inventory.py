@@ -127,8 +127,18 @@ def _plain_stack(entry: Entry) -> Entry:
 
 
 def _unstacked(entry: Entry, count: int) -> Entry:
-    """A matrix of members one below the other, as (members, rows, columns); only the rows asked for are read."""
-    rows, columns = entry.shape[0] // count, entry.shape[1]
+    """A matrix of members one below the other, or side by side, as (members, rows, columns).
+
+    Only the rows asked for are read; of members side by side those are all.
+    """
+    rows, columns = entry.shape
+    if entry.layout.across:
+        shape = (count, rows, columns // count)
+        whole = (rows, *shape[::2])
+        return replace(
+            entry, shape=shape, load=lambda members: entry.load(slice(None)).reshape(whole).movedim(1, 0)[members]
+        )
+    rows //= count
 
     def load(members: slice) -> torch.Tensor:
         first, stop, _ = members.indices(count)

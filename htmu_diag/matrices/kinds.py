@@ -19,6 +19,7 @@ TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 SUFFIXES: dict[str, Kind] = {".safetensors": "safetensors", ".npz": "numpy", ".npy": "numpy"}
 SUFFIXES |= dict.fromkeys(TORCH_SUFFIXES, "torch")
 _HEAD = 64
+_JSON = b'{[" \t\r\n'
 _LEGACY_TORCH = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the number that torch.save wrote in front before 1.6
 _ARRAYS = "htmu_diag.analyze takes a dict of arrays"
 _FOREIGN = {
@@ -93,7 +94,8 @@ def _head(path: Path) -> bytes:
 
 
 def _by_content(path: Path, head: bytes) -> Kind | None:
-    if head[8:9] == b"{" and head[5:8] == b"\0\0\0":  # the length of a header of less than a terabyte, and its start
+    # the length of a header of less than a terabyte, and the start of JSON, right or not: no pickle has both
+    if head[5:8] == b"\0\0\0" and head[8:9] in _JSON and head[8:9]:
         return "safetensors"
     if head.startswith(b"\x93NUMPY"):
         return "numpy"

@@ -33,7 +33,7 @@ class Layout:
     role: what it does. groups: of a convolution. parts: named blocks of output rows, in order; empty for one block.
     interleave: groups of rows in which the parts alternate, (group, part, position); 0 where each part is one block.
     item: name of one member of a stack ("expert", "slice", "mode"). members: of a stack whose members lie one below the
-        other in a matrix; 0 where they have a dimension of their own.
+        other in a matrix; 0 where they have a dimension of their own. across: they lie side by side there.
     """
 
     form: Literal["matrix", "transposed", "conv", "conv_transposed", "stack", "flat", "modes", "none"] = "matrix"
@@ -43,6 +43,7 @@ class Layout:
     interleave: int = 0
     item: str = "slice"
     members: int = 0
+    across: bool = False
     reason: str = ""
 
 

@@ -13,6 +13,7 @@ from htmu_diag.arguments import checked
 from htmu_diag.errors import MeasurementError
 from htmu_diag.matrices.arguments import CUT
 from htmu_diag.matrices.effective import UNCOMPUTABLE, Effective, effective_weights
+from htmu_diag.matrices.experts import Neighbours
 from htmu_diag.matrices.inventory import Entry, Filter, inventory
 from htmu_diag.matrices.layout import Conv, Layout, Splitting
 from htmu_diag.matrices.lora import with_products
@@ -67,7 +68,9 @@ def module_entries(module: torch.nn.Module, heads: bool | int = False) -> Iterat
     """Every parameter as an entry, duplicates included, effective weights beside their parts, buffers with a reason."""
     tree = dict(module.named_modules(remove_duplicate=False))
     paths = clean_paths(module)
-    shapes = {_join(paths[path], name): shape_of(p) for path, owner in tree.items() for name, p in _own(owner)}
+    shapes = Neighbours(
+        {_join(paths[path], name): shape_of(p) for path, owner in tree.items() for name, p in _own(owner)}
+    )
     for path, owner in tree.items():
         near = _nearest(tree, path)
         computed = effective_weights(owner)

@@ -7,10 +7,11 @@ from typing import Any
 
 from torch import nn
 
+from htmu_diag.matrices.experts import Neighbours, stacked_experts
 from htmu_diag.matrices.heads import Heads, heads_of
 from htmu_diag.matrices.layout import Layout
 from htmu_diag.matrices.name_layout import component_of, guess_layout
-from htmu_diag.matrices.projections import gate_parts, projection
+from htmu_diag.matrices.projections import gate_parts, is_expert, projection
 
 __all__ = ["layout_of"]
 
@@ -44,9 +45,13 @@ def layout_of(
     gates = next((_GATES[kind.__name__] for kind in type(owner).__mro__ if kind.__name__ in _GATES), 0)
     if gates and local.startswith("weight_"):
         return _recurrent(gates, local, shape)
+    linear = isinstance(owner, nn.Linear)
+    experts = stacked_experts(full, shape, Neighbours.of(shapes), heads.experts) if linear and is_expert(full) else None
+    if experts is not None and experts.members:
+        return experts
     if _is_transposed(owner):
         return _linear("transposed", full, shape[1], shape[0], heads)
-    if isinstance(owner, nn.Linear):
+    if linear:
         return _linear("matrix", full, shape[0], shape[1], heads)
     return guess_layout(full, shape, shapes, heads)
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import torch
 
+from htmu_diag.matrices.experts import Neighbours, stacked_experts
 from htmu_diag.matrices.heads import Heads
 from htmu_diag.matrices.layout import Layout
 from htmu_diag.matrices.not_weights import no_weight
@@ -21,9 +22,6 @@ __all__ = ["by_dtype", "component_of", "guess_layout"]
 Shape = tuple[int, ...]
 _RECURRENT = re.compile(r"weight_(ih|hh|hr)(_l\d+)?(_reverse)?$")
 _LARGEST_KERNEL = 31  # a last dimension up to this is read as a kernel: wider 1-D kernels are rare, and experts wider
-_NUMBERED = re.compile(
-    r"experts?[._]?\d+|\.\d+\.[^.]*expert|expert[^.]*\.\d+\.|shared_expert|lora|(gate|router)(\.weight)?$"
-)
 _BY_HEAD = frozenset({"q", "k", "v", "o", "r"})  # XLNet's (width, heads, size): one linear map each
 # scales of quantised weights -> the tensor of codes beside them
 _SCALES = {"scales": "qweight", "weight_scale": "weight", "weight_scale_inv": "weight", "weight_scale_2": "weight"}
@@ -37,8 +35,9 @@ def guess_layout(name: str, shape: Shape, shapes: Mapping[str, Shape], heads: He
         return Layout("none", reason=reason)
     if _RECURRENT.search(last):
         return _recurrent(name, shape, shapes)
-    if len(shape) == 2 and is_expert(name) and not _NUMBERED.search(name):
-        return _stacked_experts(shape, heads.experts)
+    experts = stacked_experts(name, shape, Neighbours.of(shapes), heads.experts) if len(shape) < 4 else None
+    if experts is not None:
+        return experts
     if len(shape) == 2:
         return _matrix(name, shape, path, heads, module=last == "weight")
     if len(shape) == 3 and last in _BY_HEAD:
@@ -66,13 +65,6 @@ def _no_matrix(name: str, shape: Shape, shapes: Mapping[str, Shape]) -> str:
     if last in _SCALES and codes in shapes:
         return f"scales of the quantised {codes}"
     return no_weight(name, shape)
-
-
-def _stacked_experts(shape: Shape, count: int) -> Layout:
-    """All experts in one matrix, (experts x rows, columns), where the configuration says how many there are."""
-    if count > 1 and shape[0] % count == 0:
-        return Layout("stack", "expert", item="expert", members=count)
-    return Layout(role="stacked experts")
 
 
 def _is_kernel(name: str, shape: Shape) -> bool:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
 
 from htmu_diag.matrices.projections import is_expert
 from htmu_diag.matrices.stored import RELEASE_BYTES, StoredTensor, byte_size
 
-__all__ = ["codes_by_module", "holds_two_values", "no_weight", "part_of_codes"]
+__all__ = ["Codes", "codes_by_module", "holds_two_values", "no_weight", "part_of_codes"]
 
 _MASK = re.compile(r"(^|[._])(mask|tril|triu)\d*$|(attn|attention)\.(masked_)?bias$", re.IGNORECASE)
 _TABLE = re.compile(
@@ -29,7 +30,12 @@ _CODES = frozenset(
     for name in ("int8", "uint8", "int16", "uint16", "int32", "uint32")
     if isinstance(kind := getattr(torch, name, None), torch.dtype)
 )
-_NO_CODES = re.compile(r"mask|ind(ex|ices)|idx|ids?$|bias|position|perm|order|count|tracked", re.IGNORECASE)
+_NO_CODES = re.compile(r"mask|bias|position|perm|order|count|tracked|token", re.IGNORECASE)
+_INDICES = re.compile(r"ind(ex|ices)?$|idx|ids?$", re.IGNORECASE)  # of a lookup table, or of anything else
+_LOOKED_UP = re.compile(
+    r"lut|look_?up|code_?book|(^|_)table|palette|centroid|cent(er|re)s?$|cluster|levels?$|scale|zeros?|absmax|quant",
+    re.IGNORECASE,
+)
 _PACKED = re.compile(r"weight|packed|codes|quant", re.IGNORECASE)
 _WEIGHTS = frozenset({"weight", "in_proj_weight", "kernel"})  # beside codes they are a layer of their own
 _LEAST = 64  # entries: a handful of equal ones is chance or a fresh start
@@ -52,27 +58,45 @@ def no_weight(name: str, shape: tuple[int, ...]) -> str:
     return ""
 
 
-def codes_by_module(tensors: Iterable[StoredTensor]) -> dict[str, str]:
-    """Path of each module that holds integer codes -> the name of the codes."""
-    found: dict[str, str] = {}
+@dataclass(frozen=True)
+class Codes:
+    """The integer codes of a module; ``sure``: they are none but codes, by their name. bits: of one of them."""
+
+    name: str
+    sure: bool
+    bits: int
+
+    def looks_up(self, last: str, shape: tuple[int, ...]) -> bool:
+        """Whether floats of that name and shape are what the codes choose from: by the name, or by a row for each."""
+        return self.sure or bool(_LOOKED_UP.search(last)) or (self.bits == 8 and bool({16, 256} & set(shape)))
+
+
+def codes_by_module(tensors: Iterable[StoredTensor]) -> dict[str, Codes]:
+    """Path of each module that holds integer codes -> those; what may be indices too only where nothing else is."""
+    found: dict[str, Codes] = {}
     for tensor in tensors:
         path, _, last = tensor.name.rpartition(".")
         told = path or _PACKED.search(last)  # names without a path share no module
-        codes = tensor.dtype in _CODES and len(tensor.shape) > 1 and not tensor.refusal
-        if told and codes and not _NO_CODES.search(last):
-            found.setdefault(path, tensor.name)
+        bits = 8 * tensor.dtype.itemsize
+        several = len(tensor.shape) > 1 or (bits == 8 and byte_size(tensor.shape, tensor.dtype) >= _LEAST)
+        if told and several and tensor.dtype in _CODES and not tensor.refusal and not _NO_CODES.search(last):
+            codes = Codes(tensor.name, not _INDICES.search(last), bits)
+            if path not in found or codes.sure > found[path].sure:
+                found[path] = codes
     return found
 
 
-def part_of_codes(tensor: StoredTensor, codes: dict[str, str]) -> str:
+def part_of_codes(tensor: StoredTensor, codes: dict[str, Codes]) -> str:
     """Why floats beside integer codes are no weights, "" where there are no codes."""
     path, _, last = tensor.name.rpartition(".")
-    name = codes.get(path, "")
+    beside = codes.get(path)
     wide = len(tensor.shape) > 1 and (tensor.dtype.is_floating_point or tensor.dtype.is_complex)
-    if not name or name == tensor.name or not wide or last in _WEIGHTS:
+    if beside is None or beside.name == tensor.name or not wide or last in _WEIGHTS:
+        return ""
+    if not beside.looks_up(last, tensor.shape):
         return ""
     kind = "scales" if "scale" in last else "zeros or a codebook"
-    return f"{kind} of the quantised {name}"
+    return f"{kind} of the quantised {beside.name}"
 
 
 def holds_two_values(tensor: StoredTensor) -> bool:

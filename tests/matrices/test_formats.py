@@ -140,6 +140,16 @@ def test_eight_bit_scales_beside_packed_codes_are_a_part_too(tmp_path: Path) -> 
     assert checkpoint_matrices(tmp_path / "m").names == ()
 
 
+@pytest.mark.parametrize("table", [("lut", (256, 16)), ("codebook", (9, 4)), ("values", (256, 8)), ("t", (5, 16))])
+@pytest.mark.parametrize("codes", [("w_idx", (64, 32)), ("indices", (4096,)), ("ids", (64, 32)), ("packed", (4096,))])
+def test_a_table_that_indices_choose_from_is_no_weight_whatever_its_rows(
+    table: tuple[str, tuple[int, ...]], codes: tuple[str, tuple[int, ...]], tmp_path: Path
+) -> None:
+    state = {f"m.{codes[0]}": torch.ones(codes[1], dtype=torch.uint8), f"m.{table[0]}": torch.randn(table[1])}
+    save_file({**state, "m.weight": torch.randn(7, 5)}, tmp_path / "m.safetensors")
+    assert checkpoint_matrices(tmp_path).names == ("m.weight",)
+
+
 def test_indices_and_masks_beside_weights_are_no_codes(tmp_path: Path) -> None:
     state = {
         "attn.in_proj_weight": torch.randn(12, 4),
@@ -147,6 +157,7 @@ def test_indices_and_masks_beside_weights_are_no_codes(tmp_path: Path) -> None:
         "attn.relative_position_index": torch.ones(49, 49, dtype=torch.int64),
         "attn.mask": torch.ones(9, 9, dtype=torch.uint8),
         "attn.token_ids": torch.ones(9, 9, dtype=torch.int32),
+        "attn.bucket_idx": torch.ones(9, 9, dtype=torch.uint8),
     }
     save_file(state, tmp_path / "m.safetensors")
     assert set(checkpoint_matrices(tmp_path, fused=False).names) == {"attn.in_proj_weight", "attn.proj"}
@@ -156,10 +167,7 @@ def test_indices_and_masks_beside_weights_are_no_codes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("inside", [False, True])
 def test_experts_stacked_in_two_dimensions_are_split_by_their_number(key: str, inside: bool, tmp_path: Path) -> None:
     whole = torch.randn(4 * 96, 64)
-    save_file(
-        {"blocks.0.ffn.experts.mlp.w1": whole, "blocks.0.ffn.router.layer.weight": torch.randn(4, 64)},
-        tmp_path / "m.safetensors",
-    )
+    save_file({"blocks.0.ffn.experts.mlp.w1": whole}, tmp_path / "m.safetensors")
     assert checkpoint_matrices(tmp_path)["blocks.0.ffn.experts.mlp.w1"].role == "stacked experts"
     (tmp_path / "config.json").write_text(json.dumps({"ffn_config": {key: 4}} if inside else {key: 4}))
     found = checkpoint_matrices(tmp_path)

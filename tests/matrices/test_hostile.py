@@ -343,3 +343,12 @@ def test_a_shard_outside_the_folder_is_refused(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="lies elsewhere"):
             checkpoint_matrices(tmp_path / "inner")
     shutil.rmtree(tmp_path / "inner")
+
+
+@pytest.mark.parametrize("length", [100_000, 100_224])  # the second one begins like a pickle: 0x80
+@pytest.mark.parametrize("opening", ["[", '{"a":', '[{"a":', '\n{"__metadata__":[', " ["])
+def test_a_deep_header_of_safetensors_is_told_as_one(opening: str, length: int, tmp_path: Path) -> None:
+    header = (opening * length)[:length].encode()
+    (tmp_path / "m.safetensors").write_bytes(length.to_bytes(8, "little") + header)
+    with pytest.raises(InputError, match=r"not a whole safetensors file \(JSON nested deeper than 64 levels"):
+        checkpoint_matrices(tmp_path / "m.safetensors")
