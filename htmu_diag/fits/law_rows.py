@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from htmu_diag.laws import HTMP, FreeLognormal, Gamma, InverseHTMP, MarchenkoPastur, Wachter
 from htmu_diag.laws.base import Law
@@ -25,9 +26,10 @@ __all__ = ["FAMILIES", "Family", "Row"]
 
 _FAR = 42.0  # in t: from there on every density is below what contamination leaves
 _NEVER = -700.0
-_SPARSE = 160  # points at which Silverstein's equation is solved for a row
+_SPARSE = 130  # points at which Silverstein's equation is solved for a row
 _OVER = 0.05  # that a smooth log density rises above two neighbouring points
 _NARROW = 0.3  # a population of less spread leaves an edge that no spline follows
+_BEND, _MATTERS = 0.4, -12.0  # second difference of the log density that no cubic follows, where there is mass
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def _htmp(gamma: float, place: int) -> Row:
 
 @lru_cache(maxsize=768)
 def _free(gamma: float, place: int) -> Row:
-    """Solved where there is mass, by a spline in between where no edge shows."""
+    """Solved where there is mass: at every node about an edge, else at some, with a cubic in between."""
     sigma, nodes = _exponential(place), _near(gamma)
     low = 2 * math.log1p(-math.sqrt(gamma)) if gamma < 1 else -16.0
     reach = 6.5 * sigma + 0.5 * sigma**2
@@ -127,8 +129,21 @@ def _free(gamma: float, place: int) -> Row:
         return Row(nodes, log_g)
     sparse = inner[:: max(inner.size // _SPARSE, 1)]
     kept = slice(int(inner[0]), int(sparse[-1]) + 1)
-    log_g[kept] = _smooth(nodes[kept], nodes[sparse], log_density_at(nodes[sparse], gamma, sigma))
+    solved = log_density_at(nodes[sparse], gamma, sigma)
+    log_g[kept] = _smooth(nodes[kept], nodes[sparse], solved)
+    edge = _about_cliffs(sparse, solved)
+    if edge.size:
+        log_g[edge] = log_density_at(nodes[edge], gamma, sigma)
     return Row(nodes, log_g)
+
+
+def _about_cliffs(places: npt.NDArray[np.intp], values: Floats) -> npt.NDArray[np.intp]:
+    """Places from one point before to one after each bend that no cubic follows; none where there is no such bend."""
+    bend = np.zeros(values.size)
+    bend[1:-1] = np.abs(np.diff(values, 2))
+    sharp = (bend > _BEND) & (np.maximum(values, np.roll(values, -1)) > _MATTERS)
+    near = np.flatnonzero(np.convolve(sharp, np.ones(5), "same")[:-1])
+    return np.concatenate([np.arange(places[k] + 1, places[k + 1]) for k in near]) if near.size else near
 
 
 def _smooth(t: Floats, nodes: Floats, values: Floats) -> Floats:

@@ -6,6 +6,7 @@ import pytest
 from htmu_diag.fits import fit_htmp, rank_laws
 from htmu_diag.fits.law_rows import FAMILIES
 from htmu_diag.laws.ensembles import beta_laguerre, wishart
+from htmu_diag.laws.free import log_density_at
 
 P, N = 300, 900
 GAMMA = P / N
@@ -110,6 +111,17 @@ def test_rows_of_nearly_square_matrices_hold_no_more_than_their_mass(sigma_place
     """A spline through points beside a steep edge would overshoot by tens in the logarithm."""
     row = next(family for family in FAMILIES if family.name == "FreeLognormal").row(64 / 65, sigma_place)
     assert np.trapezoid(np.exp(row.log_g), row.nodes) == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize(("gamma", "place"), [(64 / 65, 0), (0.9, -2), (0.75, -4)])
+def test_rows_follow_the_cliff_at_the_lower_edge(gamma: float, place: int) -> None:
+    """The density falls there by a thousand between two of the points that a cubic went through."""
+    family = next(family for family in FAMILIES if family.name == "FreeLognormal")
+    row = family.row(gamma, place)
+    assert np.abs(np.diff(row.log_g)).max() > 3
+    looked_at = np.flatnonzero(row.log_g > -12)[::3]
+    exact = log_density_at(row.nodes[looked_at], gamma, family.shape(place))
+    assert row.log_g[looked_at] == pytest.approx(exact, abs=0.03)
 
 
 def test_the_winner_is_a_law_of_its_own() -> None:
