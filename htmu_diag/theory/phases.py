@@ -119,13 +119,15 @@ def classify(evidence: Evidence) -> PhaseReading:
 
 def _all_equal(evidence: Evidence) -> PhaseReading:
     """What orthogonal initialisation makes: no noise, and nothing learned yet."""
-    values = f"all {evidence.dimension} eigenvalues are equal to rounding: a multiple of an orthogonal matrix"
-    said = f"{values}, as orthogonal initialisation makes it; there is no noise to compare with"
+    values = f"all {evidence.dimension} eigenvalues are equal"
+    if evidence.width > 1e-6:
+        values += f", or nearly so (their spread is {100 * evidence.width:.2g} % of that of noise)"
+    said = f"{values}: a multiple of an orthogonal matrix, as orthogonal initialisation makes it"
     return PhaseReading(Phase.UNDETERMINED, said, name="all equal")
 
 
 def _mostly_equal() -> PhaseReading:
-    values = "half of the eigenvalues and more are equal to rounding: an orthogonal matrix with changes of low rank"
+    values = "half of the eigenvalues and more are equal or nearly so: an orthogonal matrix with changes of low rank"
     return PhaseReading(Phase.UNDETERMINED, f"{values}; look at the largest and the smallest", name="mostly equal")
 
 
