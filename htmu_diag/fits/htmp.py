@@ -9,7 +9,6 @@ lower bound of kappa and no upper one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
@@ -21,13 +20,12 @@ from htmu_diag.errors import InputError
 from htmu_diag.fits.checked_sample import Sample, as_values, checked_masses, checked_sample
 from htmu_diag.fits.distance import ad_of_levels, ks_of_levels
 from htmu_diag.fits.floor import likeliest_floor
-from htmu_diag.fits.gaps import gap_ratio, gap_ratio_at
 from htmu_diag.fits.htmp_likelihood import Likelihood, Peak
-from htmu_diag.fits.htmp_null import htmp_p_value
+from htmu_diag.fits.htmp_p import tabulated_p
 from htmu_diag.fits.htmp_problem import Problem, status_of
-from htmu_diag.fits.intervals import log_interval
+from htmu_diag.fits.intervals import Z95, log_interval
 from htmu_diag.fits.law_reading import where_it_misses
-from htmu_diag.fits.repulsion import spread_factors
+from htmu_diag.fits.repulsion import of_the_matrix, skewness, spread_factors
 from htmu_diag.fits.results import UNKNOWN, Interval, LawFit, Status
 from htmu_diag.laws import HTMP, InverseHTMP
 from htmu_diag.laws.ensembles import beta_laguerre
@@ -38,8 +36,6 @@ __all__ = ["fit_htmp"]
 Orientation = Literal["direct", "inverse"]
 _FAMILY: dict[Orientation, str] = {"direct": "HTMP", "inverse": "InverseHTMP"}
 _SEED = 20250603
-_RATIO_SPREAD = 0.2  # of the mean gap ratio times sqrt n, at full repulsion
-_BEYOND = 3.0  # weight of kappa = N beside the steps of the grid below it
 _LARGEST_LOG = 700.0
 _NOTHING = 1e-290  # such values count as zeros
 
@@ -77,7 +73,7 @@ def fit_htmp(
     eigenvalue solver leaves; 0 for values known to relative accuracy. below: only the values up to here are fitted, by
     the likelihood truncated there: the bulk beside spikes. bootstrap: spectra of the fitted law's matrix model behind
     the p-value of the KS distance, drawn by rng (a fixed seed by default); by default it comes from a table of the same
-    simulation, for whole spectra. Weights and truncated samples have none.
+    simulation. Weights and top-k spectra have none; what ``below`` cuts off is taken for spikes.
     """
     masses, array = checked_masses(values, weights), np.sort(as_values(values))
     if below is not None:
@@ -151,30 +147,20 @@ def _fit(problem: Problem, orientation: Orientation) -> LawFit:
         message = "the likeliest scale is beyond every float; check dimension and weights"
         return LawFit(_FAMILY[orientation], None, {}, n=problem.n, status=Status("not_converged", message))
 
-    def factors(u: float) -> tuple[float, float]:
-        return (1.0, 1.0) if problem.top_k else spread_factors(problem.gamma, math.exp(u))
+    n = problem.total
 
-    low, high = likelihood.interval(peak, lambda u: factors(u)[0])
-    found = _result(problem, orientation, peak, log_scale, (math.exp(low), math.exp(high)), factors(peak.u))
-    p = _tabulated_p(problem, likelihood, found, lambda u: factors(u)[0]) if problem.whole else math.nan
+    def matrix(u: float) -> float:
+        return of_the_matrix(math.exp(u), n)
+
+    def factor(u: float) -> float:
+        return 1.0 if problem.top_k else spread_factors(problem.gamma, matrix(u), n)[0]
+
+    low, high = likelihood.interval(peak, lambda u: factor(u) * skewness(matrix(u), n), factor)
+    interval = matrix(low), matrix(high) if high < math.inf else math.inf
+    factors = (1.0, 1.0) if problem.top_k else spread_factors(problem.gamma, matrix(peak.u), n)
+    found = _result(problem, orientation, peak, log_scale, interval, factors)
+    p = tabulated_p(problem, likelihood, found.ks_distance, found.kappa) if problem.tested else math.nan
     return replace(found, log_likelihood=peak.log_likelihood - _units(problem, unit, inverse), p_value=p)
-
-
-def _tabulated_p(problem: Problem, likelihood: Likelihood, fit: LawFit, factor: Callable[[float], float]) -> float:
-    """From the null law at the fitted kappa; near N, where the fit hardly tells one kappa from another and the null
-    laws differ, their mean over kappa up to N, by its likelihood and by the gaps between neighbours, which tell them
-    apart there. N itself, the Wishart ensemble, counts for all that lies beyond it."""
-    n = problem.n + problem.unseen
-    if fit.kappa < n / 10 or n < 20:
-        return htmp_p_value(fit.ks_distance, n, problem.gamma, fit.kappa)
-    found, gaps = likelihood.near_noise(n, factor), gap_ratio(problem.values)
-    error = max(gaps.stderr, _RATIO_SPREAD / math.sqrt(gaps.n))
-    total = mean = 0.0
-    for kappa, weight in found:
-        weight *= math.exp(-(((gaps.mean - gap_ratio_at(kappa / n)) / error) ** 2) / 2)
-        weight *= _BEYOND if kappa == n else 1.0
-        total, mean = total + weight, mean + weight * htmp_p_value(fit.ks_distance, n, problem.gamma, kappa)
-    return mean / total if total > 0 else htmp_p_value(fit.ks_distance, n, problem.gamma, fit.kappa)
 
 
 def _units(problem: Problem, unit: float, inverse: bool) -> float:
@@ -203,13 +189,13 @@ def _result(
     factors: tuple[float, float],
 ) -> LawFit:
     kappa, scale = math.exp(peak.u), math.exp(log_scale)
+    low, high = kappa_interval
     law = (HTMP if orientation == "direct" else InverseHTMP).from_row(problem.gamma, kappa, scale, peak.row)
-    u_stderr = math.inf if peak.edge else peak.u_stderr * factors[0]
+    kappa_stderr = math.inf if peak.edge else max(kappa * peak.u_stderr * factors[0], (kappa - low) / Z95)
     v_stderr = peak.v_stderr * factors[1]
     intervals = {"kappa": kappa_interval, "scale": log_interval(scale, v_stderr)}
     inverse = orientation == "inverse"
     slope = (1 - problem.gamma) / (2 * problem.gamma)
-    low, high = kappa_interval
     exact = not problem.weighted and not problem.unseen and problem.cut is None
     below, above = law.log_tails(problem.values)
     levels = np.exp(below - (0.0 if problem.cut is None else float(law.logcdf(problem.cut))))
@@ -217,7 +203,7 @@ def _result(
         _FAMILY[orientation],
         law,
         {"kappa": kappa, "scale": scale},
-        {"kappa": kappa * u_stderr, "scale": scale * v_stderr},
+        {"kappa": kappa_stderr, "scale": scale * v_stderr},
         intervals,
         tail_exponent=1 + kappa * slope if inverse else math.nan,
         tail_exponent_interval=(1 + low * slope, 1 + high * slope) if inverse else UNKNOWN,

@@ -16,7 +16,6 @@ import numpy.typing as npt
 
 from htmu_diag.arguments import RATIO, checked, instance
 from htmu_diag.fits.htmp import fit_htmp
-from htmu_diag.fits.htmp_null import htmp_p_value
 from htmu_diag.fits.htmp_problem import noise_status
 from htmu_diag.fits.results import BulkFit, LawFit, Status
 from htmu_diag.laws import HTMP
@@ -40,7 +39,4 @@ def fit_htmp_bulk(values: npt.ArrayLike, gamma: float, bulk: BulkFit) -> LawFit:
             "HTMP", law, found, n=left, ks_distance=bulk.ks_distance, p_value=bulk.p_value, status=noise_status(left)
         )
     fit = fit_htmp(values, gamma, below=bulk.threshold)
-    fit = replace(fit, n=int(np.count_nonzero(np.asarray(values) <= bulk.threshold)))
-    if fit.law is None:
-        return fit
-    return replace(fit, p_value=htmp_p_value(fit.ks_distance, fit.n, gamma, fit.kappa))
+    return replace(fit, n=int(np.count_nonzero(np.asarray(values) <= bulk.threshold)))

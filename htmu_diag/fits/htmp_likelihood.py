@@ -108,24 +108,29 @@ class Likelihood:
         stderr = math.sqrt(u_var), math.sqrt(v_var)
         return Peak((centre + place) * STEP, best.v, *stderr, best.height, edge, best.settled, row)
 
-    def interval(self, peak: Peak, factor: Callable[[float], float]) -> tuple[float, float]:
+    def interval(
+        self, peak: Peak, below: Callable[[float], float], above: Callable[[float], float]
+    ) -> tuple[float, float]:
         """95 % interval of u: where the profile falls by 1.92 factor(u)**2; infinite where the grid ends before.
 
-        factor corrects the standard error for the repulsion of the values, at the u that is tested: the estimate's own
-        would be too small where the estimate is far too large. Narrow intervals are normal ones.
+        below, above: factors that correct the standard error, on either side of the maximum and at the u that is
+        tested: the estimate's own would be too small where the estimate is far too large. Narrow intervals are normal
+        ones.
         """
-        half = Z95 * factor(peak.u) * peak.u_stderr
+        half = Z95 * above(peak.u) * peak.u_stderr
         if half < 2 * STEP and not peak.edge:
-            return peak.u - half, peak.u + half
-        return self._crossing(peak, -1, factor), self._crossing(peak, 1, factor)
+            return peak.u - half * below(peak.u) / above(peak.u), peak.u + half
+        return self._crossing(peak, -1, below), self._crossing(peak, 1, above)
 
-    def near_noise(self, n: float, factor: Callable[[float], float]) -> list[tuple[float, float]]:
-        """(kappa, weight) on the grid from n/16 to n: the likelihood, its errors corrected for repulsion as above."""
-        last = round(math.log(n) / STEP)
-        grid = [(k * STEP, self._at_grid(k).height) for k in range(last - 11, last + 1)]
-        top = max(height for _, height in grid)
-        weights = [(math.exp(u), math.exp((height - top) / factor(u) ** 2)) for u, height in grid]
-        return [*weights[:-1], (n, weights[-1][1])]
+    def profile(self, place: int) -> float:
+        """Log likelihood at a place of the grid, maximised over the scale."""
+        return self._at_grid(place).height
+
+    def near_noise(self, n: float) -> list[tuple[float, float]]:
+        """(kappa, log likelihood) in steps of two on the grid, n/40 to 4n, and at its end, which is noise."""
+        low, high = round(math.log(n / 40) / STEP), round(math.log(4 * n) / STEP)
+        places = [*range(max(low, LOWEST), min(high, HIGHEST - 1) + 1, 2), HIGHEST]
+        return [(math.exp(k * STEP), self.profile(k)) for k in places]
 
     def _crossing(self, peak: Peak, direction: int, factor: Callable[[float], float]) -> float:
         """Where the profile crosses its level, linear in the root of the fall between grid points."""

@@ -32,9 +32,14 @@ class Problem:
         return self.values.size
 
     @property
-    def whole(self) -> bool:
-        """A spectrum from an eigenvalue solver: what is unseen is rounding."""
-        return not self.weighted and not self.top_k and self.cut is None
+    def total(self) -> float:
+        """Eigenvalues in all."""
+        return float(self.masses.sum()) + self.unseen
+
+    @property
+    def tested(self) -> bool:
+        """Whether there is a null law: what is unseen is rounding, what is cut off are spikes."""
+        return not self.weighted and not self.top_k
 
 
 def noise_status(n: float) -> Status:

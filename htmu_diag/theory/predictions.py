@@ -15,6 +15,7 @@ import numpy as np
 
 from htmu_diag.fits import LawFit, TailFit
 from htmu_diag.fits.htmp_null import prediction_scores
+from htmu_diag.fits.repulsion import matrix_kappa
 from htmu_diag.fits.results import UNKNOWN, Interval
 from htmu_diag.laws import InverseHTMP, MarchenkoPastur
 from htmu_diag.spectrum import Floats
@@ -46,7 +47,7 @@ def predict(fit: LawFit, tail: TailFit) -> Prediction:
     if not found.alpha > 1:
         return Prediction(lambda_max=largest)
     gamma, inverse = _gamma(fit), isinstance(fit.law, InverseHTMP)
-    low, high = prediction_scores(fit.n, gamma, fit.kappa, inverse=inverse)
+    low, high = prediction_scores(fit.n, gamma, matrix_kappa(fit.kappa, fit.n), inverse=inverse)
     band = [1 + (found.alpha - 1) * math.exp(score * found.log_stderr) for score in (low, high)]
     return Prediction(found.alpha, (band[0], band[1]), largest)
 

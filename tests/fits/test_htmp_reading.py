@@ -5,6 +5,7 @@ import pytest
 
 from htmu_diag.fits import fit_htmp, fit_htmp_bulk, fit_marchenko_pastur, gap_ratio
 from htmu_diag.fits.gaps import GOE, POISSON, gap_ratio_at
+from htmu_diag.fits.repulsion import of_the_matrix
 from htmu_diag.laws.ensembles import beta_laguerre, wishart
 
 
@@ -37,6 +38,29 @@ def test_the_bulk_of_a_weakly_repelling_law_beside_spikes_keeps_its_kappa(kappa)
         off.append(np.log(fit.kappa / kappa) / (fit.kappa_stderr / fit.kappa))
     assert abs(np.median(off)) < 1.5
     assert np.abs(off).max() < 4
+
+
+@pytest.mark.parametrize(("n", "gamma", "kappa"), [(150, 0.4, 30.0), (90, 0.8, 25.0)])
+def test_the_interval_of_a_kappa_near_n_covers_it(n, gamma, kappa):
+    """The profile of independent values alone covers 83 and 82 % of these."""
+    rng = np.random.default_rng(5)
+    fits = [fit_htmp(beta_laguerre(n, gamma, kappa, rng=rng), gamma) for _ in range(60)]
+    ends = [fit.kappa_interval for fit in fits]
+    assert np.mean([low <= kappa <= high for low, high in ends]) > 0.9
+    assert np.mean([low > kappa / 4 for low, _ in ends]) > 0.9
+    assert np.mean([abs(fit.kappa - kappa) < 2 * fit.kappa_stderr for fit in fits]) > 0.9
+
+
+def test_eigenvalues_of_a_finite_matrix_look_like_a_larger_kappa():
+    """Relative variance gamma (1 + 2/kappa - 1/n) in the mean, that of the law at 1/kappa - 1/(2n)."""
+    n, gamma, kappa = 40, 0.5, 10.0
+    rng = np.random.default_rng(0)
+    values = np.array([beta_laguerre(n, gamma, kappa, rng=rng) for _ in range(2000)])
+    found = np.mean((values / values.mean() - 1) ** 2)
+    looks_like = 1 / (1 / kappa - 0.5 / n)
+    assert of_the_matrix(looks_like, n) == pytest.approx(kappa)
+    assert found == pytest.approx(gamma * (1 + 2 / looks_like), rel=0.01)
+    assert found != pytest.approx(gamma * (1 + 2 / kappa), rel=0.015)
 
 
 def test_a_pareto_population_moves_both_and_is_described_by_neither():
