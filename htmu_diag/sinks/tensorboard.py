@@ -27,7 +27,7 @@ from htmu_diag.sinks.layout import add_layout
 from htmu_diag.sinks.packed import Packer
 from htmu_diag.sinks.pictures import add_figures
 from htmu_diag.sinks.resume import carried_at, without_renewed
-from htmu_diag.sinks.scalars import Scalars, chosen
+from htmu_diag.sinks.scalars import Scalars, chosen, thinned
 from htmu_diag.sinks.summaries import add_scalars, add_text
 
 __all__ = ["TensorBoardSink"]
@@ -42,7 +42,9 @@ class TensorBoardSink:
     directory: created if it does not exist. Best a folder without other writers (a SummaryWriter): of two files that
         grow in one run, TensorBoard's Python loader (--load_fast=false) follows only the newer one.
     scalars: "few", the default, logs five numbers a layer one by one (`sinks.scalars.PER_LAYER`), the averages and the
-        training's own; the rest is in the packed table, which the Spectra page, the store and JSON lines hold too.
+        training's own; the rest is in the packed table, which the Spectra page, the store and JSON lines hold too. With
+        more than 8 layers these five are logged at each of the first 64 measurements, at every second up to 128, every
+        fourth up to 256 and so on, and at the last.
         "all" logs every number of every layer: some 30 tags a layer.
     figure_every: when a dozen spectra are drawn and the table is written as a text. None, the default: no pictures (the
         Spectra page draws every layer and step from the tensors), and the table at the last record, when the sink is
@@ -79,6 +81,7 @@ class TensorBoardSink:
         self._last: dict[str, int] = {}  # tag of the training, or kind of spectrum -> its last step
         self._diagnosed = 0  # records with spectra so far
         self._undrawn: StepRecord | None = None
+        self._thinned: tuple[StepRecord, dict[str, float]] | None = None  # scalars that the last record left out
         self._first = Summary()  # texts and hyperparameters, for the first event
         self._carried = Summary()  # of the step at which a resumed run starts
 
@@ -118,6 +121,7 @@ class TensorBoardSink:
             return
         events, self._events = self._events, None
         self._begin(events)
+        self._add_thinned(events)
         self._draw(events)
         if self._hparams:
             summary = Summary()
@@ -129,12 +133,29 @@ class TensorBoardSink:
     def _summary(self, record: StepRecord) -> Summary:
         summary = Summary()
         metrics = record.metrics()
-        add_scalars(summary, chosen(record, metrics, self._scalars))
+        self._add_scalars(summary, record, metrics)
         self._packer.add(summary, record.diagnoses)
         if record.events:
             add_text(summary, "run/events", "\n\n".join(record.events))
         self._add_pages(summary, record, metrics)
         return summary
+
+    def _add_scalars(self, summary: Summary, record: StepRecord, metrics: Mapping[str, float]) -> None:
+        scalars = chosen(record, metrics, self._scalars)
+        if record.diagnoses:
+            groups = frozenset() if self._scalars == "all" else thinned(record, self._diagnosed)
+            left_out = {tag: value for tag, value in scalars.items() if tag.partition("/")[0] in groups}
+            self._thinned = (record, left_out) if left_out else None
+            scalars = {tag: value for tag, value in scalars.items() if tag not in left_out}
+        add_scalars(summary, scalars)
+
+    def _add_thinned(self, events: EventFile) -> None:
+        """What the last record left out: a curve ends where the run ends."""
+        if self._thinned is not None:
+            summary = Summary()
+            (record, left_out), self._thinned = self._thinned, None
+            add_scalars(summary, left_out)
+            events.add(summary, record.step, record.wall_time)
 
     def _add_pages(self, summary: Summary, record: StepRecord, metrics: Mapping[str, float]) -> None:
         """Custom Scalars once the first record tells which layers there are; HParams with the second, when the training
