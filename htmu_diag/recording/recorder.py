@@ -225,7 +225,8 @@ def _put_off(steps: Sequence[int], store: Store | None) -> str:
     which = f"step {steps[0]}" if len(steps) == 1 else f"{len(steps)} steps ({steps[0]} to {steps[-1]})"
     if store is None:
         return f"{which} could be neither stored nor diagnosed before the end; free the disk, or measure less often"
-    later = f"htmu show {store.directory} or htmu_diag.load_run diagnoses them when you look"
+    look = f"htmu show {store.directory} --step {steps[-1]}"
+    later = f"{look} or htmu_diag.load_run diagnoses them when you look"
     return f"{which}: the spectra are stored and not diagnosed yet, for which there was no time at the end; {later}"
 
 

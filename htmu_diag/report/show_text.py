@@ -30,7 +30,9 @@ def show_text(shown: Overview, width: int = 100) -> str:
     if shown.others:
         parts.append(f"also measured: {', '.join(shown.others)} (--kind)")
     if shown.waiting:
-        parts.append(f"steps whose spectra have no numbers yet: {len(shown.waiting)}")
+        span = f"{shown.waiting[0]} to {shown.waiting[-1]}" if len(shown.waiting) > 1 else f"step {shown.waiting[0]}"
+        look = f"--step {shown.waiting[-1]} diagnoses that one"
+        parts.append(f"steps whose spectra have no numbers yet: {len(shown.waiting)} ({span}); {look}")
     return "\n\n".join(part for part in parts if part)
 
 
