@@ -7,12 +7,12 @@ The views never spell a quantity's symbol, unit, range or meaning themselves; a 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from htmu_diag.analysis import QUANTITIES
 from htmu_diag.analysis.hold import HOLD
+from htmu_diag.kinds import Kind
 from htmu_diag.theory import Phase, phases
 
 __all__ = ["HELD", "phase_letters", "words"]
@@ -48,10 +48,12 @@ _COLOURS: tuple[dict[str, Any], ...] = (
     {"quantity": "log_norm"},
     {"quantity": "entropy_deficit"},
 )
+# "left noise" is a verdict and no limit of kappa: noise itself has a kappa of N, which is small where matrices are
+_NOT_NOISE = [phase.order for phase in Phase if phase not in (Phase.RANDOM_LIKE, Phase.UNDETERMINED)]
 _FIRSTS: tuple[dict[str, Any], ...] = (
-    {"name": "left noise", "quantity": "log_kappa", "below": 2.0},
-    {"name": "first spike", "quantity": "spikes", "from": 1.0},
-    {"name": "first heavy tail", "phase": Phase.HEAVY_TAILED.order},
+    {"name": "left noise", "phases": _NOT_NOISE, "meaning": f"another phase than {Phase.RANDOM_LIKE.value}"},
+    {"name": "first spike", "quantity": "spikes", "from": 1.0, "meaning": "a spike"},
+    {"name": "first heavy tail", "phases": [Phase.HEAVY_TAILED.order], "meaning": Phase.HEAVY_TAILED.value},
 )
 # what may move the tails, and the probe that measures it
 _CAUSES: tuple[dict[str, str], ...] = (
@@ -70,6 +72,8 @@ _CAUSES: tuple[dict[str, str], ...] = (
     {"name": "order of the singular vectors: the top 5 %, left", "quantity": "entropy_left_top_z", "kind": "weights",
      "add": 'probes=[htmu_diag.probes.WeightsProbe(vectors="log")]'},
 )  # fmt: skip
+# what the values of a kind are, where they are no eigenvalues
+_VALUES = {Kind.TRAJECTORY.value: "step length", Kind.GRADIENT_NORM.value: "gradient norm"}
 HELD = HOLD  # measurements in a row before a change of phase counts
 
 
@@ -80,8 +84,9 @@ def words() -> dict[str, Any]:
         "phases": [_phase(phase) for phase in Phase if phase is not Phase.UNDETERMINED],
         "levels": {"noise": phases.NOISE_LEVEL, "heavy": phases.HEAVY_ALPHA},
         "colours": [dict(colour) for colour in _COLOURS],
-        "firsts": [{**first, "meaning": _rule(first)} for first in _FIRSTS],
+        "firsts": [{**first, "meaning": _rule(first["meaning"])} for first in _FIRSTS],
         "causes": [dict(cause) for cause in _CAUSES],
+        "values": dict(_VALUES),
         "held": HELD,
     }
 
@@ -96,12 +101,8 @@ def _phase(phase: Phase) -> dict[str, str]:
     return {"name": phase.value, "letter": letter, "meaning": _MEANINGS.get(phase, "")}
 
 
-def _rule(first: Mapping[str, Any]) -> str:
-    lasts = f"for {HELD} measurements in a row"
-    if "phase" in first:
-        return f'first step of "{list(Phase)[first["phase"]].value}" {lasts}'
-    limit = f"below {first['below']:g}" if "below" in first else f"of {first['from']:g} or more"
-    return f"first step with {QUANTITIES[first['quantity']].symbol} {limit} {lasts}"
+def _rule(what: str) -> str:
+    return f"first step that shows {what}: seen {HELD} measurements in a row, as a change in the picture"
 
 
 def _finite(row: dict[str, Any]) -> dict[str, Any]:

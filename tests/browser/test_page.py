@@ -52,6 +52,23 @@ def test_the_page_follows_the_systems_dark_mode_and_narrow_screens(address: str,
     assert width == 1
 
 
+def test_a_link_to_a_layer_that_is_not_there_says_so(address: str, open_page: Open) -> None:
+    page = drawn(open_page(f"{address}#layer=gone.weight"))
+    told = page.locator(".status").inner_text()
+    assert told == f'The layer "gone.weight" is not in this run; this is "{NAMES[0]}".'
+
+
+def test_what_was_not_measured_is_no_verdict_and_the_list_says_what_the_letters_say(
+    address: str, open_page: Open
+) -> None:
+    page = drawn(open_page(f"{address}#run=slow"))
+    assert page.locator(".over .legend").inner_text().split("\n")[-1] == "not measured"  # one layer at step 40
+    heads = page.locator(".firsts th").all_inner_texts()
+    assert [text.replace("\n", " ") for text in heads] == ["layer ▾", "left noise", "first spike", "first heavy tail"]
+    page.get_by_label("kind").select_option("hessian")
+    page.locator(".overview").wait_for(state="hidden")
+
+
 def test_playing_stops_at_the_last_measurement(address: str, open_page: Open) -> None:
     page = drawn(open_page(f"{address}#step=120"))
     page.get_by_label("play").click()

@@ -1,4 +1,4 @@
-"""The Spectra tab in a real browser, over both of TensorBoard's loaders."""
+"""The Spectra tab in a real browser: within TensorBoard where that has a part in it, else in the tab's own frame."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ def tab(page: Any) -> Any:
     return frame
 
 
+def alone(page: Any) -> Any:
+    """The views without TensorBoard around them, once they are drawn."""
+    page.locator(".htmu .body:not([hidden]), .htmu .problem:not([hidden])").first.wait_for()
+    return page
+
+
 def reload_until(page: Any, wanted: Any) -> None:
     """Press TensorBoard's button until the server, which looks at its folder once a second, knows the news."""
     for _ in range(60):
@@ -37,7 +43,7 @@ def text(frame: Any, selector: str) -> str:
 
 
 def test_all_layers_are_drawn_in_the_models_order(server: Server, open_page: Open) -> None:
-    frame = tab(open_page(server.url(run="slow", view="table")))
+    frame = alone(open_page(server.frame(run="slow", view="table")))
     names = frame.locator(".numbers tbody tr td:first-child").all_inner_texts()
     assert names == list(NAMES)
     label = frame.locator(".heat").get_attribute("aria-label")
@@ -73,8 +79,8 @@ def test_the_keyboard_moves_the_cell_speaks_it_and_writes_the_address(server: Se
 
 
 def test_the_slider_moves_every_view_and_the_newest_step_is_followed(server: Server, open_page: Open) -> None:
-    page = open_page(server.url(run="slow"))
-    frame = tab(page)
+    page = open_page(server.frame(run="slow"))
+    frame = alone(page)
     assert text(frame, ".name").endswith("step 200")
     before = text(frame, ".verdict")
     frame.locator(".time input").evaluate("(s) => { s.value = 0; s.dispatchEvent(new Event('input')); }")
@@ -88,8 +94,8 @@ def test_the_slider_moves_every_view_and_the_newest_step_is_followed(server: Ser
 
 
 def test_a_second_run_lies_in_the_same_pictures(server: Server, open_page: Open) -> None:
-    page = open_page(server.url(run="slow", colour="log_kappa"))
-    frame = tab(page)
+    page = open_page(server.frame(run="slow", colour="log_kappa"))
+    frame = alone(page)
     frame.get_by_label("compare with").select_option("fast")
     frame.locator(".legend.lines", has_text="other run").wait_for()
     frame.get_by_role("button", name="minus the other run").click()
@@ -111,15 +117,15 @@ def test_dark_mode_is_followed_at_run_time(server: Server, open_page: Open) -> N
 
 
 def test_a_hostile_name_is_shown_as_text(server: Server, open_page: Open) -> None:
-    frame = tab(open_page(server.url(run="fast", layer=HOSTILE.replace("&", "%26"), view="table")))
+    frame = alone(open_page(server.frame(run="fast", layer=HOSTILE.replace("&", "%26"), view="table")))
     assert text(frame, ".name").startswith(HOSTILE)
     assert HOSTILE in frame.locator(".numbers td:first-child").all_inner_texts()
     assert frame.locator("img").count() == 0
 
 
 def test_a_layer_that_failed_says_why(server: Server, open_page: Open) -> None:
-    page = open_page(server.url(run="slow", layer=NAMES[3], step=30))
-    frame = tab(page)
+    page = open_page(server.frame(run="slow", layer=NAMES[3], step=30))
+    frame = alone(page)
     frame.locator(".heat").focus()
     page.keyboard.press("ArrowRight")
     frame.locator(".verdict", has_text="Not measured at this step.").wait_for()
@@ -127,21 +133,21 @@ def test_a_layer_that_failed_says_why(server: Server, open_page: Open) -> None:
 
 
 def test_curvature_is_drawn_on_both_sides_of_zero(server: Server, open_page: Open) -> None:
-    frame = tab(open_page(server.url(run="slow", kind="hessian", view="path")))
+    frame = alone(open_page(server.frame(run="slow", kind="hessian", view="path")))
     assert "nodes of a quadrature rule" in frame.locator("body").inner_text()
     assert text(frame, ".legend.lines") == "positive\nnegative"
     assert not frame.locator(".overview").is_visible()
 
 
 def test_causes_that_were_not_measured_name_the_probe_to_add(server: Server, open_page: Open) -> None:
-    frame = tab(open_page(server.url(run="slow", view="causes")))
+    frame = alone(open_page(server.frame(run="slow", view="causes")))
     frame.locator(".causes .empty").first.wait_for()
     assert 'probes=["weights", "gradient_noise"]' in text(frame, ".causes")
 
 
 def test_controls_have_labels_and_can_be_reached_by_key(server: Server, open_page: Open) -> None:
-    page = open_page(server.url(run="slow"))
-    frame = tab(page)
+    page = open_page(server.frame(run="slow"))
+    frame = alone(page)
     unnamed = frame.locator("main").evaluate(
         """(main) => [...main.querySelectorAll("select, button, input, [role=img], [tabindex]")].filter((e) => !e.hidden
         && !(e.getAttribute("aria-label") || e.textContent.trim())).map((e) => e.outerHTML.slice(0, 80))"""

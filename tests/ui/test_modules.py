@@ -96,10 +96,30 @@ def test_a_change_of_phase_counts_as_it_does_in_the_package(js: Run, hold: int) 
 
 
 def test_first_times_need_the_rule_to_last(js: Run) -> None:
-    frame = """new Frame({layers: [], codes: {}}, {layers: ["a", "b"], steps: [0, 10, 20, 30, 40],
-        values: {log_kappa: Float32Array.from([4, 1, 4, 1, 1, 4, 4, 1, 1, 1])}})"""
-    assert js(f"{frame}.firsts({{quantity: 'log_kappa', below: 2}}, 3)") == [-1, 2]
-    assert js(f"{frame}.firsts({{quantity: 'log_kappa', below: 2}}, 1)") == [1, 2]
+    frame = """new Frame({layers: [], codes: {}}, {layers: ["a", "b", "c"], steps: [0, 10, 20, 30, 40],
+        values: {spikes: Float32Array.from([0, 1, 0, 1, 1, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0])}})"""
+    assert js(f"{frame}.firsts({{quantity: 'spikes', from: 1}}, 3)") == [-1, 4, 0]
+    assert js(f"{frame}.firsts({{quantity: 'spikes', from: 1}}, 1)") == [1, 2, 0]
+
+
+def test_the_list_of_first_times_says_what_the_picture_shows(js: Run) -> None:
+    """A matrix left noise at the first step whose letter is another than R, whatever its kappa is."""
+    phases = np.random.default_rng(5).choice([0.0, 0.0, 1.0, 4.0, np.nan], (30, 12))
+    values = [None if np.isnan(x) else x for x in phases.ravel()]
+    js_frame = "new Frame({layers: [], codes: {}}, {layers: names, steps: [...Array(12).keys()], values: {phase}})"
+    found = js(
+        f"(() => {{ const phase = Float32Array.from(values.map((x) => x ?? NaN)); const frame = {js_frame};"
+        " const firsts = WORDS.firsts.map((rule) => frame.firsts(rule, WORDS.held));"
+        " return {firsts, shown: frame.heldPhases(WORDS.held)}; })()",
+        values=values,
+        names=[str(row) for row in range(30)],
+    )
+    shown = np.array([found["shown"][str(place)] for place in range(phases.size)], float).reshape(phases.shape)
+    for name, other in (("left noise", shown >= 1), ("first heavy tail", shown == 4)):
+        at = [rule["name"] for rule in words()["firsts"]].index(name)
+        assert found["firsts"][at] == [int(row.argmax()) if row.any() else -1 for row in other]
+    assert -1 in found["firsts"][0]
+    assert max(found["firsts"][0]) > 1
 
 
 def test_ranks_are_correlated_as_scipy_does(js: Run) -> None:

@@ -14,10 +14,10 @@ import { DEFAULTS, State } from "./state.js";
 import { TableView } from "./table.js";
 import { Kept } from "./wire.js";
 import { controls } from "./controls.js";
-import { element } from "./dom.js";
+import { element, mark, say } from "./dom.js";
 import { help } from "./help.js";
 import { number } from "./format.js";
-import { colourKey, colourLabel, colourMeaning, verdict } from "./words.js";
+import { colourKey, colourLabel, colourMeaning, hasColour, valueName, verdict } from "./words.js";
 
 /** Build the page inside `root` from a source and a host; returns the app. */
 export async function mount(root, source, host) {
@@ -57,7 +57,7 @@ class App {
     this.readout = element("p", { class: "note readout" });
     left.append(this.spectrumTitle, this.verdict, this.controls.draw);
     this.spectrum = new SpectrumView(left, this.readout);
-    this.historyTitle = element("h3", { text: "History: eigenvalues upward, steps to the right" });
+    this.historyTitle = element("h3", {});
     left.append(this.readout, this.drawn, this.controls.key, this.historyTitle);
     this.historyNote = element("p", { class: "note" });
     this.history = new HistoryView(left, (step) => this.choose(null, step));
@@ -129,9 +129,10 @@ class App {
     const kinds = Object.keys(outline.kinds);
     const chosen = this.state.get("kind");
     const kind = kinds.includes(chosen) ? chosen : kinds[0];
-    const missing = wanted && outline.name !== wanted ? `The run "${wanted}" is not here; this is "${outline.name}".` : chosen !== kind && chosen !== DEFAULTS.kind ? `This run has no spectra of kind "${chosen}"; these are "${kind}". Add the probe to watch(probes=[...]).` : "";
+    let missing = wanted && outline.name !== wanted ? `The run "${wanted}" is not here; this is "${outline.name}".` : chosen !== kind && chosen !== DEFAULTS.kind ? `This run has no spectra of kind "${chosen}"; these are "${kind}". Add the probe to watch(probes=[...]).` : "";
     const [frame, events, curve] = await Promise.all([this.frame(outline, kind), this.source.events(outline.name), this.loss(outline)]);
     const layer = Math.max(frame.layerIndex(this.state.get("layer")), 0);
+    if (!missing && this.state.get("layer") && frame.names[layer] !== this.state.get("layer")) missing = `The layer "${this.state.get("layer")}" is not in this run; this is "${frame.names[layer]}".`;
     const name = frame.names[layer];
     const [density, other] = await Promise.all([this.density(outline, kind, name), this.loadOther(runs, outline, kind, name)]);
     const otherCurve = other.other ? await this.loss(other.otherOutline, curve?.tag) : null;
@@ -153,8 +154,8 @@ class App {
     return { other: { frame: theirs, density, toOther }, otherOutline, losses, mine, others, alignTag: toOther ? tag : "" };
   }
 
-  /** The training's loss, by its tag: the first one that ends so; null where none is logged. */
-  async loss(outline, tag = outline.scalars.find((name) => name.endsWith("loss"))) {
+  /** The training's loss, by its tag: one that says so, or the first that ends so; null where none is logged. */
+  async loss(outline, tag = lossOf(outline.scalars)) {
     if (!tag || !outline.scalars.includes(tag)) return null;
     const points = (await this.source.scalars(outline.name, [tag]))[tag];
     return points?.length ? { tag, points: points.filter(([, value]) => value !== null) } : null;
@@ -187,7 +188,8 @@ class App {
     const { frame, words, layer, outline, kind, other } = this.data;
     const wanted = this.state.get("step");
     const step = wanted === "" ? frame.steps.length - 1 : frame.nearest(Number(wanted));
-    const colour = words.colours.find((c) => colourKey(c) === this.state.get("colour")) ?? words.colours[0];
+    const wished = words.colours.find((c) => colourKey(c) === this.state.get("colour")) ?? words.colours[0];
+    const colour = hasColour(frame, wished) ? wished : words.colours.find((c) => hasColour(frame, c)) ?? wished;
     const name = frame.names[layer];
     const at = other ? other.frame.nearest(other.toOther ? other.toOther(frame.steps[step]) : frame.steps[step]) : -1;
     const otherLayer = other ? { frame: other.frame, layer: other.frame.layerIndex(name), step: at, toOther: other.toOther } : null;
@@ -200,15 +202,16 @@ class App {
     this.overview.hidden = single;
     if (single) return;
     const held = this.state.get("raw") ? 1 : words.held;
-    const usable = colour.quantity === "phase" && !frame.has("phase") ? words.colours.find((c) => c.quantity === "log_norm") : colour;
-    let cells = frame.cells(usable, held);
-    let theirs = now.other ? now.other.frame.cells(usable, held) : null;
-    const minus = this.state.get("minus") === "1" && now.other && usable.quantity !== "phase";
-    if (minus) { cells = this.difference(now, usable, cells, theirs); theirs = null; }
+    let cells = frame.cells(colour, held);
+    let theirs = now.other ? now.other.frame.cells(colour, held) : null;
+    const minus = this.state.get("minus") === "1" && now.other && colour.quantity !== "phase";
+    if (minus) { cells = this.difference(now, colour, cells, theirs); theirs = null; }
     const order = frame.remember(`order ${this.state.get("order")}`, () => rowOrder(frame.layers, this.state.get("order")));
-    this.overTitle.textContent = `${colourLabel(usable, words)} of ${frame.layers.length} layers${minus ? ", minus the other run" : ""}`;
-    this.overTitle.title = colourMeaning(usable, words);
-    this.heat.draw({ frame, cells, other: theirs, colour: usable, order, layer, step, words, events, minus, dark: this.dark });
+    say(this.overTitle, `${colourLabel(colour, words)} of ${frame.layers.length} layers${minus ? ", minus the other run" : ""}`);
+    mark(this.overTitle, "title", colourMeaning(colour, words));
+    this.heat.draw({ frame, cells, other: theirs, colour, order, layer, step, words, events, minus, values: `${valueName(now.kind, words)}s`, dark: this.dark });
+    this.side.hidden = !words.firsts.some((rule) => frame.has(rule.phases ? "phase" : rule.quantity));
+    this.overview.classList.toggle("alone", this.side.hidden);
     this.firsts.draw({ frame, words, byRole: this.state.get("order") === "role", layer, dark: this.dark });
   }
 
@@ -226,21 +229,23 @@ class App {
   drawSpectrum(now) {
     const { frame, layer, step, name, density, words } = now;
     const shape = frame.layers[layer].shape.join(" × ");
-    this.spectrumTitle.textContent = `${name}, ${shape}, step ${frame.steps[step]}`;
+    say(this.spectrumTitle, `${name}, ${shape}, step ${frame.steps[step]}`);
     const held = frame.heldPhases(words.held)[layer * frame.steps.length + step];
-    this.verdict.textContent = verdict(frame, layer, step, words, held).join(" ");
+    say(this.verdict, verdict(frame, layer, step, words, held).join(" "));
     for (const part of [this.spectrum.chart.box, ...this.historyParts()]) part.hidden = !density;
-    this.drawn.textContent = density ? "" : "This layer has no spectrum to draw: all its values are zero, or it could not be measured.";
+    say(this.drawn, density ? "" : "This layer has no spectrum to draw: all its values are zero, or it could not be measured.");
     if (!density) return;
     const numbers = numbersOf(frame, layer, step, words);
     const at = nearestStep(density.steps, frame.steps[step]);
     const ghost = this.state.get("ghost");
     const other = now.other?.density ? { density: now.other.density, at: nearestStep(now.other.density.steps, now.otherLayer.frame.steps[now.otherLayer.step]) } : null;
-    this.spectrum.draw({ density, at, ghost: ghost === "" ? -1 : nearestStep(density.steps, Number(ghost)), other, numbers, draw: this.state.get("draw"), title: `spectrum of ${name} at step ${frame.steps[step]}: ${this.verdict.textContent}` });
-    this.drawn.textContent = notes(density, at, frame.steps[step], numbers, now);
+    this.spectrum.draw({ density, at, ghost: ghost === "" ? -1 : nearestStep(density.steps, Number(ghost)), other, numbers, draw: this.state.get("draw"), value: valueName(now.kind, words), title: `spectrum of ${name} at step ${frame.steps[step]}: ${this.verdict.textContent}` });
+    say(this.drawn, notes(density, at, frame.steps[step], numbers, now));
     const many = frame.steps.length > 1;
     for (const part of this.historyParts()) part.hidden = !many;
-    this.historyNote.textContent = `${twoSided(density) ? "Magnitudes of both signs." : "Green: edge of the noise bulk. Red: where the fitted tail starts."} A click moves the step.`;
+    say(this.historyTitle, `History: ${valueName(now.kind, words)}s upward, steps to the right`);
+    const edge = frame.has("bulk_edge") ? "Green: edge of the noise bulk. " : "";
+    say(this.historyNote, `${twoSided(density) ? "Magnitudes of both signs." : `${edge}Red: where the fitted tail starts.`} A click moves the step.`);
     if (many) this.history.draw({ density, frame, layer, step, title: `history of the spectrum of ${name}`, dark: this.dark });
   }
 
@@ -255,7 +260,8 @@ class App {
       this.view = this.views[name]();
       this.shown = name;
     }
-    const losses = (now.losses ?? []).map((tag) => [tag, lastBefore(now.mine[tag], now.frame.steps[now.step]), lastBefore(now.others[tag], now.otherLayer?.frame.steps[now.otherLayer.step])]);
+    const theirs = now.otherLayer?.frame.steps[now.otherLayer.step];
+    const losses = (now.losses ?? []).map((tag) => [tag, lastBefore(now.mine[tag], now.frame.steps[now.step]), lastBefore(now.others[tag], theirs)]);
     this.view.draw({ ...now, other: now.otherLayer, losses });
   }
 }
@@ -285,7 +291,15 @@ function nearestStep(steps, step) {
   return best;
 }
 
+/** "train/loss" before "test/loss", which is measured more rarely. */
+function lossOf(tags) {
+  const losses = tags.filter((name) => name.endsWith("loss"));
+  return losses.find((name) => name.includes("train")) ?? losses[0];
+}
+
+/** The newest value of a curve at a step: {value, step}, the step where it was measured. */
 function lastBefore(points, step) {
   const before = (points ?? []).filter(([s]) => s <= step);
-  return before.length ? before[before.length - 1][1] ?? NaN : NaN;
+  const [at, value] = before[before.length - 1] ?? [NaN, NaN];
+  return { value: value ?? NaN, late: at === step ? "" : ` (step ${at})` };
 }

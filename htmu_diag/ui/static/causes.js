@@ -3,7 +3,6 @@
 
 import { Chart, gaps, placeOf, spread, stepTicks } from "./chart.js";
 import { layerColor } from "./colors.js";
-import { cursor } from "./curves.js";
 import { element } from "./dom.js";
 import { number } from "./format.js";
 import { Frame, spearman } from "./frame.js";
@@ -49,32 +48,35 @@ export class CausesView {
         left.append(empty(cause));
         continue;
       }
+      const none = element("p", { class: "note", text: "This layer has no such number in this run.", hidden: true });
+      left.append(none);
       const chart = new Chart(left, { height: 120, label: cause.name, onclick: (x) => this.selectStep(Math.round(x)) });
       const scatter = cause.quantity === "log_kappa" && cause.kind === "weights" ? null : new Scatter(right, (i) => this.selectLayer(this.panels.find((p) => p.scatter === scatter).shown[i]));
       const said = element("p", { class: "note" });
       right.append(said);
-      this.panels.push({ cause, chart, scatter, said });
+      this.panels.push({ cause, chart, scatter, said, none });
     }
   }
 
   drawPanel(panel, now, theirs) {
     const { frame, layer, step, words } = now;
     const { cause, chart } = panel;
-    const match = matching(frame.names[layer], theirs.names);
+    const matches = frame.remember(`matches ${theirs.names.join("\n")}`, () => frame.names.map((name) => matching(name, theirs.names)));
+    const match = matches[layer];
     const row = match < 0 ? [] : theirs.row(cause.quantity ?? cause.scalar, match);
+    chart.box.hidden = !row.some(Number.isFinite);
+    panel.none.hidden = !chart.box.hidden;
     const x = theirs.steps.map((s) => placeOf(frame.steps, s));
     chart.draw({
       x, lines: [{ label: cause.name, y: gaps(row.length ? row : x.map(() => NaN)), stroke: "#7139ff", width: 2, points: x.length < 40 }],
       xRange: [-0.5, frame.steps.length - 0.5], yRange: spread([row]), yLabel: cause.quantity ? axisLabel(cause.quantity, words) : cause.scalar.split("/").pop(),
-      xTicks: stepTicks(frame.steps, chart.box.clientWidth - 60), over: (u, pen, colours) => cursor(u, pen, step, colours.ink),
+      xTicks: (width) => stepTicks(frame.steps, width - 60),
       title: `${cause.name} of ${match < 0 ? "no matching layer" : theirs.names[match]}`,
     });
+    chart.at(step);
     if (!panel.scatter) { panel.said.textContent = "The quantity that the others are compared with, on the right of each."; return; }
     const at = theirs.nearest(frame.steps[step]);
-    const pairs = frame.names.map((name, l) => {
-      const m = matching(name, theirs.names);
-      return [l, m < 0 ? NaN : theirs.at(cause.quantity ?? cause.scalar, m, at), frame.at("log_kappa", l, step)];
-    }).filter(([, a, b]) => Number.isFinite(a) && Number.isFinite(b));
+    const pairs = matches.map((m, l) => [l, m < 0 ? NaN : theirs.at(cause.quantity ?? cause.scalar, m, at), frame.at("log_kappa", l, step)]).filter(([, a, b]) => Number.isFinite(a) && Number.isFinite(b));
     panel.shown = pairs.map(([l]) => l);
     const { rho, n } = spearman(pairs.map((p) => p[1]), pairs.map((p) => p[2]));
     const one = theirs.names.length === 1;

@@ -2,9 +2,9 @@
 // ticks never end for some ranges. Ranges are always given, so that a series without values moves nothing.
 
 import uPlot from "./vendor/uPlot.esm.js";
-import { logLabels } from "./format.js";
+import { logLabels, number } from "./format.js";
 import { decades } from "./laws.js";
-import { element, theme } from "./dom.js";
+import { element, mark, theme } from "./dom.js";
 
 export class Chart {
   /** over, under: painters (u, context, colours) called after and before the lines. onclick: of the place in x. */
@@ -16,22 +16,34 @@ export class Chart {
     this.onhover = onhover;
     this.plot = null;
     this.now = null;
+    this.cursor = element("div", { class: "cursor", hidden: true });
     new ResizeObserver(() => this.resize()).observe(this.box);
   }
 
   /**
    * x: numbers ascending. lines: [{label, y, stroke, dash, width, fill, band, points}]. xRange, yRange: [low, high].
-   * xLog, yLog: the data are decimal logarithms. xTicks: [[place, text], ...] in place of numbers.
+   * xLog, yLog: the data are decimal logarithms. xTicks: width -> [[place, text], ...] in place of numbers.
    */
   draw(now) {
     this.now = { lines: [], under: null, over: null, xLog: false, yLog: false, xTicks: null, ...now };
-    this.box.setAttribute("aria-label", this.now.title ?? this.box.getAttribute("aria-label"));
+    mark(this.box, "aria-label", this.now.title ?? this.box.getAttribute("aria-label"));
     this.update();
   }
 
+  /** A vertical line at a place of x, above the drawing: while it moves nothing is drawn anew. */
+  at(place) {
+    this.place = place;
+    if (!this.plot || place === undefined) return;
+    const x = this.plot.valToPos(place, "x");
+    this.cursor.hidden = !(x >= 0 && x <= this.plot.bbox.width / (window.devicePixelRatio || 1));
+    this.cursor.style.transform = `translateX(${x}px)`;
+  }
+
   update() {
-    const width = this.box.clientWidth;
-    if (!this.now || width < 40) return;
+    this.width ??= this.box.clientWidth; // read once, then told by the observer: reading it lays the page out
+    const width = this.width;
+    this.stale = width < 40; // hidden: drawn when the observer tells of a width
+    if (!this.now || this.stale) return;
     const shape = JSON.stringify([this.now.lines.map((s) => [s.label, s.dash, s.width, s.points, s.band]), this.now.yLabel, this.now.xLabel, this.now.xLog, this.now.yLog, this.height]);
     const data = [this.now.x, ...this.now.lines.map((line) => line.y)];
     if (this.plot && this.shape === shape) {
@@ -43,14 +55,15 @@ export class Chart {
     this.shape = shape;
     this.colours = theme(this.box);
     this.plot = new uPlot(this.options(width), data, this.box);
+    this.plot.over.append(this.cursor);
     this.listen();
   }
 
   resize() {
-    const width = this.box.clientWidth;
+    const width = this.width = this.box.clientWidth;
     if (width < 40 || !this.now) return;
-    if (!this.plot) this.update();
-    else if (this.plot.width !== width) this.plot.setSize({ width, height: this.height });
+    if (this.plot && this.plot.width !== width) this.plot.setSize({ width, height: this.height });
+    if (!this.plot || this.stale) this.update();
   }
 
   options(width) {
@@ -74,7 +87,7 @@ export class Chart {
       axes: [this.axis(0, this.now.xLabel, this.now.xLog), this.axis(1, this.now.yLabel, this.now.yLog)],
       series: [{}, ...this.now.lines.map((line, at) => this.line(line, at))],
       bands: this.now.lines.flatMap((line, at) => (line.band ? [{ series: [at + 1, at], fill: () => now().lines[at].fill }] : [])),
-      hooks: { drawAxes: [paint("under")], draw: [paint("over")], setCursor: [(u) => this.hover(u)] },
+      hooks: { drawAxes: [paint("under")], draw: [paint("over"), () => this.at(this.place)], setCursor: [(u) => this.hover(u)] },
     };
   }
 
@@ -82,11 +95,12 @@ export class Chart {
     const ink = () => this.colours.faint;
     const line = () => this.colours.line;
     const own = { label, labelSize: 16, labelFont: "11px system-ui", font: "11px system-ui", labelGap: 0, stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: 4 }, gap: 3 };
-    const side = which === 0 ? { size: 22 } : { size: 52 };
+    const side = { size: which === 0 ? 22 : (u, values) => Math.max(52, 24 + 6.2 * Math.max(0, ...(values ?? []).map((text) => text.length))) };
     if (which === 0 && this.now.xTicks) {
-      return { ...own, ...side, splits: () => this.now.xTicks.map(([place]) => place), values: () => this.now.xTicks.map(([, text]) => text) };
+      const ticks = (u) => this.now.xTicks(u.width);
+      return { ...own, ...side, splits: (u) => ticks(u).map(([place]) => place), values: (u) => ticks(u).map(([, text]) => text) };
     }
-    if (!log) return { ...own, ...side, values: (u, splits) => splits.map((x) => String(Number(x.toPrecision(4))).replace("-", "−")) };
+    if (!log) return { ...own, ...side, values: (u, splits) => splits.map((x) => number(x, 4)) };
     const range = () => (which === 0 ? this.now.xRange : this.now.yRange);
     return {
       ...own, ...side,

@@ -23,8 +23,13 @@ export function rgb(hex) {
 /** CSS text of [r, g, b]. */
 export const css = ([r, g, b]) => `rgb(${r},${g},${b})`;
 
-/** The colour of a layer by its place among n: viridis, without its palest end. */
-export const layerColor = (place, n) => css(viridis(n > 1 ? (0.92 * place) / (n - 1) : 0.35));
+const SHADES = 24; // that an eye tells apart in one picture
+
+/** The colour of a layer by its place among n: viridis in at most 24 shades, without its palest end. */
+export const layerColor = (place, n) => {
+  const last = Math.min(n, SHADES) - 1;
+  return css(viridis(last > 0 ? (0.92 * Math.round((place * last) / (n - 1))) / last : 0.35));
+};
 
 function between(stops, share) {
   const place = Math.min(Math.max(share, 0), 1) * (stops.length - 1);

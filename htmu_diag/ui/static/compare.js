@@ -79,9 +79,11 @@ function averages({ frame, step, other, outline, otherOutline, words, losses }) 
   const middle = (f, s, name) => median(f.layers.map((_, l) => (stands(f, l, s, name) ? f.at(name, l, s) : NaN)));
   const label = (name) => `${colourLabel({ quantity: name }, words)}${name === "alpha_predicted" ? " (layers that HTMP describes)" : ""}`;
   const rows = AVERAGED.map((name) => [label(name), middle(frame, step, name), middle(other.frame, other.step, name)]);
-  const last = losses.map(([tag, one, two]) => [tag, one, two]);
-  const shown = [...rows, ...last].filter(([, a, b]) => Number.isFinite(a) || Number.isFinite(b));
-  return table(["", "this run", "other run", "difference"], shown.map(([name, a, b]) => [name, number(a), number(b), number(a - b)]));
+  const shown = rows.filter(([, a, b]) => Number.isFinite(a) || Number.isFinite(b)).map(([name, a, b]) => [name, number(a), number(b), number(a - b)]);
+  const known = losses.filter(([, a, b]) => Number.isFinite(a.value) || Number.isFinite(b.value));
+  const said = (one) => (Number.isNaN(one.value) ? "–" : `${number(one.value)}${one.late}`);
+  const last = known.map(([tag, a, b]) => [tag, said(a), said(b), a.late || b.late ? "–" : number(a.value - b.value)]); // of another moment: no difference
+  return table(["", "this run", "other run", "difference"], [...shown, ...last]);
 }
 
 function table(heads, rows) {

@@ -1,8 +1,8 @@
 // The bar on top, the bar of time, and the buttons: native controls that change the state and nothing else.
 
-import { choice, element, fill } from "./dom.js";
+import { choice, element, fill, mark, say } from "./dom.js";
 import { twoSided } from "./spectrum.js";
-import { colourKey, colourLabel } from "./words.js";
+import { colourKey, colourLabel, hasColour, valueName } from "./words.js";
 
 const VIEWS = [["prediction", "Prediction"], ["causes", "Causes"], ["compare", "Comparison"], ["path", "Curves of the kind"], ["table", "Table"], ["help", "?"]];
 const DRAWS = [["density", "density"], ["above", "share above λ"], ["decade", "share per decade"]];
@@ -25,30 +25,38 @@ export function controls(state, data) {
   const tabs = buttons("view", VIEWS, state, "view");
   const draw = buttons("drawn as", DRAWS, state, "draw");
   const key = element("div", { class: "legend lines" });
-  const update = (shown, now) => {
-    if (!shown?.outline) return;
-    const select = (made) => made.querySelector("select");
+  const select = (made) => made.querySelector("select");
+  let filled = null; // what the selects were filled from
+  const fillAll = (shown) => {
     fill(select(run), shown.runs.map((r) => [r.name, r.name === "." ? "this run" : r.name]), shown.outline.name);
     fill(select(other), [["", "no other run"], ...shown.runs.filter((r) => r.name !== shown.outline.name).map((r) => [r.name, r.name])], shown.otherOutline?.name ?? "");
     fill(select(kind), Object.keys(shown.outline.kinds).map((k) => [k, k.replaceAll("_", " ")]), shown.kind);
-    const has = (c) => c.quantity === "phase" || (shown.frame.has(c.quantity) && (!c.minus || shown.frame.has(c.minus)));
-    fill(select(colour), shown.words.colours.filter(has).map((c) => [colourKey(c), colourLabel(c, shown.words)]), state.get("colour"));
-    select(order).value = state.get("order");
+    fill(select(colour), shown.words.colours.filter((c) => hasColour(shown.frame, c)).map((c) => [colourKey(c), colourLabel(c, shown.words)]), "");
     fill(select(align), [["step", "equal step"], ...(shown.losses ?? []).map((tag) => [tag, `equal ${tag}`])], shown.alignTag || "step");
+  };
+  const update = (shown, now) => {
+    if (!shown?.outline) return;
+    if (shown !== filled) fillAll(shown);
+    filled = shown;
+    select(colour).value = now ? colourKey(now.colour) : state.get("colour");
+    select(order).value = state.get("order");
     const single = shown.frame.layers.length < 2; // nothing to colour or to order
-    const phases = state.get("colour") === "phase";
+    const phases = now?.colour.quantity === "phase";
     colour.hidden = order.hidden = single;
     align.hidden = !shown.other;
     minus.hidden = !shown.other || phases || single;
     other.hidden = shown.runs.length < 2;
     raw.hidden = !phases || single;
-    raw.setAttribute("aria-pressed", String(state.get("raw") === "1"));
-    minus.setAttribute("aria-pressed", String(state.get("minus") === "1"));
-    status.textContent = shown.missing || `${shown.frame.layers.length} × ${shown.frame.steps.length} measurements`;
+    mark(raw, "aria-pressed", String(state.get("raw") === "1"));
+    mark(minus, "aria-pressed", String(state.get("minus") === "1"));
+    say(status, shown.missing || `${shown.frame.layers.length} × ${shown.frame.steps.length} measurements`);
     tabs.update();
     draw.update();
     draw.box.hidden = !shown.density || twoSided(shown.density);
-    if (now) { time.update(now); key.replaceChildren(...lines(now, state)); }
+    if (now) time.update(now);
+    const wanted = JSON.stringify([shown.outline.name, shown.kind, state.get("ghost"), Boolean(shown.density), Boolean(shown.density && twoSided(shown.density)), Boolean(shown.other?.density)]);
+    if (key.dataset.shown !== wanted) key.replaceChildren(...lines(shown, state));
+    key.dataset.shown = wanted;
   };
   return { bar, time: time.box, tabs: tabs.box, draw: draw.box, key, update };
 }
@@ -79,12 +87,12 @@ function timeBar(state, data) {
   });
   const update = ({ frame, step }) => {
     box.hidden = frame.steps.length < 2;
-    slider.max = String(frame.steps.length - 1);
+    mark(slider, "max", String(frame.steps.length - 1));
     slider.value = String(step);
-    label.textContent = `step ${frame.steps[step]}`;
-    slider.setAttribute("aria-valuetext", label.textContent);
+    say(label, `step ${frame.steps[step]}`);
+    mark(slider, "aria-valuetext", label.textContent);
     const ghost = state.get("ghost");
-    pin.textContent = ghost === "" ? "pin this step" : `unpin step ${ghost}`;
+    say(pin, ghost === "" ? "pin this step" : `unpin step ${ghost}`);
   };
   return { box, update };
 }
@@ -92,7 +100,7 @@ function timeBar(state, data) {
 function buttons(label, options, state, key) {
   const made = options.map(([value, text]) => element("button", { text, "data-value": value, title: value === "help" ? "what the words mean" : false, onclick: () => state.set({ [key]: value }) }));
   const box = element("div", { class: "buttons", role: "group", "aria-label": label }, ...made);
-  const update = () => made.forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.value === state.get(key))));
+  const update = () => made.forEach((button) => mark(button, "aria-pressed", String(button.dataset.value === state.get(key))));
   return { box, update };
 }
 
@@ -101,11 +109,12 @@ function toggle(text, title, onclick) {
 }
 
 /** What the lines of the spectrum are. */
-function lines({ other, density }, state) {
+function lines({ other, density, frame, kind, words }, state) {
   if (!density) return [];
+  const laws = [["kappa", "line law", "HTMP (grey: does not describe)"], ["bulk_scale", "line bulk", "Marchenko-Pastur bulk"], ["alpha", "line tail", "power law (dotted: ruled out)"], ["spikes", "mark", "▲ spikes"]];
   const shown = twoSided(density)
     ? [["bar", "positive"], ["bar negative", "negative"]]
-    : [["bar", "eigenvalues"], ["line law", "HTMP (grey: does not describe)"], ["line bulk", "Marchenko-Pastur bulk"], ["line tail", "power law (dotted: ruled out)"], ["mark", "▲ spikes"]];
+    : [["bar", `${valueName(kind, words)}s`], ...laws.filter(([name]) => frame.has(name)).map(([, ...line]) => line)];
   if (state.get("ghost") !== "") shown.push(["line ghost", `step ${state.get("ghost")}`]);
   if (other?.density) shown.push(["line other", "other run"]);
   return shown.map(([kind, text]) => element("span", { class: "key" }, kind === "mark" ? null : element("span", { class: `sample ${kind}` }), element("span", { text })));

@@ -1,7 +1,7 @@
 // One layer's numbers through time: alpha with its interval beside noise and prediction, kappa, and the chosen colour.
 
 import { Chart, gaps, placeOf, spread, stepTicks } from "./chart.js";
-import { element } from "./dom.js";
+import { element, say } from "./dom.js";
 import { colourLabel } from "./words.js";
 import { pretty } from "./format.js";
 
@@ -11,17 +11,25 @@ export class Curves {
     parent.append(this.title);
     const make = (label) => new Chart(parent, { height: 150, label, onclick: (x) => select(Math.round(x)) });
     this.alpha = make("alpha through time");
-    this.said = element("p", { class: "note", text: "Red: measured, with its 95 % interval. Dotted: noise of this shape. Blue: predicted, where HTMP describes the spectrum." });
+    this.said = element("p", { class: "note" });
     parent.append(this.said);
     this.kappa = make("log kappa through time");
     this.chosen = make("the chosen quantity through time");
     this.loss = make("the training's own curve");
+    this.charts = [this.alpha, this.kappa, this.chosen, this.loss];
   }
 
-  /** now: {frame, layer, step, other: {frame, layer, align} or null, colour, words, name}. */
+  /** now: {frame, layer, step, other: {frame, layer, toOther} or null, colour, words, name}. A step alone moves a line. */
   draw(now) {
+    const key = [now.frame, now.layer, now.other?.frame, now.other?.layer, now.other?.toOther, now.colour, now.curve, now.otherCurve, now.dark];
+    if (!this.key || key.some((part, i) => part !== this.key[i])) this.paint(now);
+    this.key = key;
+    for (const chart of this.charts) chart.at(now.step);
+  }
+
+  paint(now) {
     const { frame, layer, words, colour } = now;
-    this.title.textContent = now.name;
+    say(this.title, now.name);
     const symbol = (name) => pretty(words.quantities[name]?.symbol ?? name);
     const log = (name) => frame.row(name, layer).map((x) => Math.log10(x));
     this.one(this.alpha, now, "alpha", symbol("alpha"), [
@@ -29,6 +37,8 @@ export class Curves {
       { label: "predicted", y: frame.row("alpha_predicted", layer).map((y, at) => (frame.missed(layer, at) ? NaN : y)), stroke: "#1f78c8", dash: [7, 3] },
     ], [frame.row("alpha_low", layer), frame.row("alpha_high", layer)]);
     this.said.hidden = this.alpha.box.hidden;
+    const parts = [["alpha_noise", " Dotted: noise of this shape."], ["alpha_predicted", " Blue: predicted, where HTMP describes the spectrum."]];
+    say(this.said, `Red: measured, with its 95 % interval.${parts.filter(([name]) => frame.has(name)).map(([, text]) => text).join("")}`);
     this.one(this.kappa, now, "log_kappa", symbol("log_kappa"), [], [log("kappa_low"), log("kappa_high")]);
     const shown = colour.quantity === "alpha" || colour.quantity === "log_kappa" ? { quantity: "stable_rank" } : colour.quantity === "phase" ? { quantity: "spikes" } : colour;
     this.one(this.chosen, now, shown.quantity, colourLabel({ quantity: shown.quantity }, words), [], null);
@@ -36,7 +46,7 @@ export class Curves {
   }
 
   /** The training's own curve (its loss), at its own steps. */
-  drawLoss({ frame, step, curve, otherCurve }) {
+  drawLoss({ frame, curve, otherCurve }) {
     this.loss.box.hidden = !curve;
     if (!curve) return;
     const place = (points) => points.map(([s, v]) => [placeOf(frame.steps, s), v]).filter(([x]) => x >= -0.5 && x <= frame.steps.length - 0.5);
@@ -47,11 +57,11 @@ export class Curves {
     if (theirs.length) lines.push({ label: "other run", y: on(theirs), stroke: "#e08214", dash: [4, 2], spanGaps: true });
     this.loss.draw({
       x, lines, xRange: [-0.5, frame.steps.length - 0.5], yRange: spread([mine.map((p) => p[1]), theirs.map((p) => p[1])]), yLabel: curve.tag,
-      xTicks: stepTicks(frame.steps, this.loss.box.clientWidth - 60, 60), title: `${curve.tag} through time`, over: (u, pen, colours) => cursor(u, pen, step, colours.ink),
+      xTicks: (width) => stepTicks(frame.steps, width - 60, 60), title: `${curve.tag} through time`,
     });
   }
 
-  one(chart, { frame, layer, step, other }, name, label, more, interval) {
+  one(chart, { frame, layer, other }, name, label, more, interval) {
     const values = frame.row(name, layer);
     chart.box.hidden = !values.some(Number.isFinite);
     if (chart.box.hidden) return;
@@ -67,9 +77,7 @@ export class Curves {
     const [low, high] = spread([values, ...more.map((line) => line.y), ...(theirs ? [theirs] : [])], 0.15);
     chart.draw({
       x: frame.steps.map((_, i) => i), lines, xRange: [-0.5, frame.steps.length - 0.5], yRange: [low, high], yLabel: label,
-      xTicks: stepTicks(frame.steps, chart.box.clientWidth - 60, 60),
-      title: `${label} of ${frame.names[layer]} through time`,
-      over: (u, pen, colours) => cursor(u, pen, step, colours.ink),
+      xTicks: (width) => stepTicks(frame.steps, width - 60, 60), title: `${label} of ${frame.names[layer]} through time`,
     });
   }
 }
@@ -82,17 +90,4 @@ export function aligned({ frame: theirs, layer, toOther }, name, frame) {
     const at = Math.round(place);
     return at >= 0 && at < row.length && Math.abs(place - at) < 0.75 ? row[at] : NaN;
   });
-}
-
-/** A vertical line at the selected measurement. */
-export function cursor(u, pen, at, color) {
-  const x = u.valToPos(at, "x", true);
-  pen.strokeStyle = color;
-  pen.lineWidth = window.devicePixelRatio || 1;
-  pen.setLineDash([4, 3]);
-  pen.beginPath();
-  pen.moveTo(x, u.bbox.top);
-  pen.lineTo(x, u.bbox.top + u.bbox.height);
-  pen.stroke();
-  pen.setLineDash([]);
 }

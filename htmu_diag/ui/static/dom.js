@@ -45,11 +45,39 @@ export function prepared(canvas, width, height) {
   return context;
 }
 
+/** New text for an element; nothing happens, and nothing is laid out anew, where it is the same. */
+export function say(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/** A new value of an attribute, where it is another. */
+export function mark(node, name, value) {
+  if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+}
+
+/** An element at a place of its container, in CSS pixels. */
+export function place(node, x, y, width, height) {
+  node.style.transform = `translate(${x}px, ${y}px)`;
+  [node.style.width, node.style.height] = [`${width}px`, `${height}px`];
+}
+
+const themes = new WeakMap(); // root -> {dark, colours}: read from the style sheet once a theme
+
 /** Colours of the theme now, from the style sheet. */
 export function theme(node) {
-  const style = getComputedStyle(node);
+  const root = node.closest(".htmu") ?? node;
+  const dark = root.classList.contains("dark");
+  const known = themes.get(root);
+  if (known?.dark === dark) return known.colours;
+  const colours = colorsOf(root);
+  if (colours.ink) themes.set(root, { dark, colours }); // no ink: the style sheet is not there yet
+  return colours;
+}
+
+function colorsOf(root) {
+  const style = getComputedStyle(root);
   const read = (name) => style.getPropertyValue(`--${name}`).trim();
-  return { ink: read("ink"), faint: read("faint"), line: read("line"), page: read("page"), bar: read("bar"), red: read("red"), blue: read("blue"), orange: read("orange"), green: read("green") };
+  return { ink: read("ink"), faint: read("faint"), line: read("line"), page: read("page"), soft: read("soft"), bar: read("bar"), red: read("red"), blue: read("blue"), orange: read("orange"), green: read("green") };
 }
 
 /** A pattern of thin diagonal lines: "no value here". */

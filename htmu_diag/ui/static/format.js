@@ -3,13 +3,13 @@
 const SUPER = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
 const GREEK = { alpha: "α", kappa: "κ", lambda: "λ", gamma: "γ", tau: "τ", theta: "θ", Sigma: "Σ" };
 
-/** Three significant digits, whole numbers whole, "–" for no value. */
-export function number(value) {
+/** Three significant digits (or so many), whole numbers whole, "–" for no value. */
+export function number(value, digits = 3) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
-  const shown = Number.isInteger(value) ? value : Number(value.toPrecision(3)); // as read: 9.9999e-5 is 1e-4
+  const shown = Number.isInteger(value) ? value : Number(value.toPrecision(digits)); // as read: 9.9999e-5 is 1e-4
   const size = Math.abs(shown);
-  return size >= 1e6 || (size > 0 && size < 1e-4) ? scientific(value) : minus(String(shown));
+  return size >= 1e6 || (size > 0 && size < 1e-4) ? scientific(value, digits) : minus(String(shown));
 }
 
 /** 10 to a whole power, as on an axis. */
@@ -34,6 +34,7 @@ export function pretty(symbol) {
     .replace(/\b(alpha|kappa|lambda|gamma|tau|theta|Sigma)(?=\b|_)/g, (word) => GREEK[word])
     .replace(/dtheta/g, "Δθ")
     .replace(/log10/g, "log₁₀")
+    .replace(/[_,]([\d.]+)%/g, " $1 %") // an end of an interval
     .replace(/_([A-Za-z0-9+\-]+)/g, (_, low) => subscript(low));
 }
 
@@ -50,8 +51,8 @@ export function shortened(long, room) {
   return `${name.slice(0, start)}…${name.slice(name.length - Math.max(room - 1 - start, 1))}`;
 }
 
-function scientific(value) {
-  const [mantissa, exponent] = value.toExponential(2).split("e").map(Number);
+function scientific(value, digits = 3) {
+  const [mantissa, exponent] = value.toExponential(digits - 1).split("e").map(Number);
   return `${minus(String(mantissa))}·${power(exponent)}`;
 }
 

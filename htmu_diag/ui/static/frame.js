@@ -53,8 +53,7 @@ export class Frame {
 
   /** One layer's numbers through time. */
   row(name, layer) {
-    const n = this.steps.length;
-    return this.of(name).subarray(layer * n, (layer + 1) * n);
+    return slice(this.of(name), layer, this.steps.length);
   }
 
   /** Whether a layer was measured at a step: its dimension is known. */
@@ -63,7 +62,7 @@ export class Frame {
   }
 
   has(name) {
-    return this.of(name).some((x) => !Number.isNaN(x));
+    return this.remember(`has ${name}`, () => this.of(name).some((x) => !Number.isNaN(x)));
   }
 
   layerIndex(name) {
@@ -95,10 +94,11 @@ export class Frame {
     });
   }
 
-  /** Index of the first measurement from which on a rule holds `held` times in a row, per layer; -1 for never. */
+  /** Index of the measurement at which a rule counts as met, as a change of phase does (`hold`), per layer; -1: never. */
   firsts(rule, held) {
-    const name = rule.phase === undefined ? rule.quantity : "phase";
-    return this.layers.map((_, l) => firstHeld(this.row(name, l), meets(rule), held));
+    const holds = meets(rule);
+    const rows = rule.phases ? (l) => slice(this.heldPhases(held), l, this.steps.length).map(holds) : (l) => hold(this.row(rule.quantity, l).map(holds), held);
+    return this.layers.map((_, l) => rows(l).indexOf(1));
   }
 
   remember(key, make) {
@@ -163,21 +163,13 @@ export function rowOrder(layers, by) {
   return order.sort((a, b) => first.get(layers[a].role) - first.get(layers[b].role) || a - b);
 }
 
+/** Of a number: 1 where the rule holds, 0 where not, NaN where the number is not known. */
 function meets(rule) {
-  if (rule.phase !== undefined) return (x) => x === rule.phase;
-  return rule.below !== undefined ? (x) => x < rule.below : (x) => x >= rule.from;
+  const holds = rule.phases ? (x) => rule.phases.includes(x) : rule.below !== undefined ? (x) => x < rule.below : (x) => x >= rule.from;
+  return (x) => (Number.isNaN(x) ? NaN : Number(holds(x)));
 }
 
-function firstHeld(values, holds, held) {
-  let [start, length] = [-1, 0];
-  for (let i = 0; i < values.length; i++) {
-    if (Number.isNaN(values[i])) continue;
-    if (!holds(values[i])) length = 0;
-    else if (++length === 1) start = i;
-    if (length >= held) return start;
-  }
-  return -1;
-}
+const slice = (values, row, n) => values.subarray(row * n, (row + 1) * n);
 
 function ranks(values) {
   const order = values.map((_, i) => i).sort((a, b) => values[a] - values[b]);

@@ -3,7 +3,7 @@
 import { cividis, css, diverging, phaseColor, phaseInk, rgb } from "./colors.js";
 import { number, shortened } from "./format.js";
 import { quantile } from "./frame.js";
-import { element, hatch, prepared, theme } from "./dom.js";
+import { element, hatch, place, prepared, say, theme } from "./dom.js";
 import { stepTicks } from "./chart.js";
 import { colourLabel, phaseName } from "./words.js";
 
@@ -19,8 +19,8 @@ export class HeatMap {
       select(cell);
     };
     this.cells = element("canvas", { "aria-hidden": "true" });
-    this.marks = element("canvas", { "aria-hidden": "true" });
-    this.box = element("div", { class: "heat", tabindex: "0", role: "application", onkeydown: (e) => this.key(e), onpointermove: (e) => this.hover(e), onpointerleave: () => this.leave(), onclick: (e) => this.click(e) }, this.cells, this.marks);
+    [this.column, this.row, this.named] = ["column", "row", "named"].map((name) => element("div", { class: `mark ${name}`, "aria-hidden": "true" }));
+    this.box = element("div", { class: "heat", tabindex: "0", role: "application", onkeydown: (e) => this.key(e), onpointermove: (e) => this.hover(e), onpointerleave: () => this.leave(), onclick: (e) => this.click(e) }, this.cells, this.column, this.row, this.named);
     this.tip = element("div", { class: "tip", hidden: true });
     this.spoken = element("div", { class: "spoken", role: "status", "aria-live": "polite" });
     this.legend = element("div", { class: "legend" });
@@ -34,7 +34,7 @@ export class HeatMap {
     const before = this.now;
     this.now = now;
     const same = before && ["frame", "cells", "order", "colour", "minus", "dark"].every((key) => before[key] === now[key]);
-    if (!same || this.width !== this.outer.clientWidth) this.paint();
+    if (!same || !(this.width >= 60)) this.paint(); // another width: the observer paints
     else this.mark();
   }
 
@@ -79,12 +79,13 @@ export class HeatMap {
     const { cells, order, frame } = this.now;
     const columns = frame.steps.length;
     const image = new ImageData(columns, order.length);
+    const blank = rgb(this.colours.soft); // measured, without such a number
     const phases = [0, 1, 2, 3, 4, 5].map((i) => rgb(phaseColor(i)));
     order.forEach((layer, row) => {
       for (let s = 0; s < columns; s++) {
         const value = cells[layer * columns + s];
-        if (Number.isNaN(value)) continue;
-        const [r, g, b] = this.scale.kind === "phase" ? phases[value] ?? [119, 119, 119] : this.scale.color(value);
+        if (Number.isNaN(value) && !frame.measured(layer, s)) continue;
+        const [r, g, b] = Number.isNaN(value) ? blank : this.scale.kind === "phase" ? phases[value] ?? [119, 119, 119] : this.scale.color(value);
         image.data.set([r, g, b, 255], 4 * (row * columns + s));
       }
     });
@@ -138,7 +139,7 @@ export class HeatMap {
   paintLegend() {
     const { words, colour, minus, frame } = this.now;
     if (this.scale.kind === "phase") {
-      this.legend.replaceChildren(...words.phases.map((phase, i) => element("span", { class: "key" }, swatch(phaseColor(i), phase.letter, phaseInk(i)), element("span", { text: phase.name }))), element("span", { class: "key" }, element("span", { class: "swatch hatched" }), element("span", { text: "not measured" })));
+      this.legend.replaceChildren(...words.phases.map((phase, i) => element("span", { class: "key" }, swatch(phaseColor(i), phase.letter, phaseInk(i)), element("span", { text: phase.name }))), ...this.empties());
       return;
     }
     const { low, high, map, clipped } = this.scale;
@@ -147,29 +148,30 @@ export class HeatMap {
     bar.style.background = `linear-gradient(to right,${stops})`;
     const what = minus ? `${colourLabel(colour, words)}, minus the other run` : colourLabel(colour, words);
     const none = frame.has(colour.quantity) ? "" : " No layer has this number in this run.";
-    this.legend.replaceChildren(element("span", { text: `${what}  ${number(low)}` }), bar, element("span", { text: `${number(high)}${clipped ? "; values beyond are drawn as the ends" : ""}.${none}` }));
+    this.legend.replaceChildren(element("span", { text: `${what}  ${number(low)}` }), bar, element("span", { text: `${number(high)}${clipped ? "; values beyond are drawn as the ends" : ""}.${none}` }), ...this.empties());
   }
 
-  /** The selected row and measurement, on a canvas of their own: scrubbing redraws nothing else. */
+  /** What cells without a colour mean, where there are some. */
+  empties() {
+    const { cells, frame, colour, minus } = this.now;
+    const n = frame.steps.length;
+    const empty = (measured) => frame.layers.some((_, l) => frame.steps.some((_, s) => Number.isNaN(cells[l * n + s]) && frame.measured(l, s) === measured));
+    const key = (kind, text) => element("span", { class: "key" }, element("span", { class: `swatch ${kind}` }), element("span", { text }));
+    const none = minus ? "no difference to tell" : colour.quantity === "phase" ? "too few values for a verdict" : "no such number";
+    return [empty(true) ? key("blank", none) : null, empty(false) ? key("hatched", "not measured") : null].filter(Boolean);
+  }
+
+  /** The selected row and measurement: elements that move above the picture, so that scrubbing paints nothing. */
   mark() {
     const { frame, order, layer, step } = this.now;
-    const context = prepared(this.marks, this.width, this.height);
-    const row = order.indexOf(layer);
-    const x = this.left + step * this.columnWidth;
-    context.strokeStyle = this.colours.ink;
-    context.lineWidth = 1;
-    context.strokeRect(x - 0.5, 0.5, Math.max(this.columnWidth, 2) + 1, order.length * this.rowHeight - 1);
+    if (!(this.width >= 60)) return;
+    const [row, height] = [order.indexOf(layer), this.rowHeight];
+    place(this.column, this.left + step * this.columnWidth - 1, 0, Math.max(this.columnWidth, 2) + 2, order.length * height);
+    this.row.hidden = this.named.hidden = row < 0;
     if (row < 0) return;
-    context.lineWidth = 2;
-    context.strokeRect(this.left - 1, row * this.rowHeight - 0.5, this.columnWidth * frame.steps.length + 2, this.rowHeight + 1);
-    context.font = "bold 11px system-ui";
-    context.textAlign = "right";
-    context.textBaseline = "middle";
-    const text = shortened(frame.names[layer], Math.floor((this.left - 10) / 5.8));
-    context.fillStyle = this.colours.page;
-    context.fillRect(0, (row + 0.5) * this.rowHeight - 7, this.left - 2, 14);
-    context.fillStyle = this.colours.ink;
-    context.fillText(text, this.left - 6, (row + 0.5) * this.rowHeight, this.left - 8);
+    place(this.row, this.left - 2, row * height - 2, this.columnWidth * frame.steps.length + 4, height + 4);
+    place(this.named, 0, (row + 0.5) * height - 7, this.left - 6, 14);
+    say(this.named, shortened(frame.names[layer], Math.floor((this.left - 10) / 5.8)));
   }
 
   key(event) {
@@ -220,16 +222,17 @@ export class HeatMap {
     if (!frame.measured(layer, step)) return `${where}: not measured${reason(events, frame.names[layer], frame.steps[step])}`;
     const value = cells[layer * frame.steps.length + step];
     const n = number(frame.at("dimension", layer, step));
+    const values = this.now.values;
     if (colour.quantity === "phase" && !minus) {
       const raw = frame.at("phase", layer, step);
       const held = value === raw ? "" : `; this measurement alone: ${phaseName(raw, words)}`;
-      return `${where}: ${phaseName(value, words)}${held}; ${n} eigenvalues`;
+      return `${where}: ${phaseName(value, words)}${held}; ${n} ${values}`;
     }
     const q = colour.quantity;
     const [low, high] = [frame.at(`${q.replace("log_", "")}_low`, layer, step), frame.at(`${q.replace("log_", "")}_high`, layer, step)];
     const log = q.startsWith("log_") && Number.isFinite(low);
     const interval = Number.isFinite(low) ? ` [${number(log ? Math.log10(low) : low)}, ${number(log ? Math.log10(high) : high)}]` : "";
-    return `${where}: ${colourLabel(colour, words)} ${number(value)}${colour.minus || minus ? "" : interval}; ${n} eigenvalues`;
+    return `${where}: ${colourLabel(colour, words)} ${number(value)}${colour.minus || minus ? "" : interval}; ${n} ${values}`;
   }
 }
 

@@ -2,7 +2,7 @@
 // bulk's edge and xmin as lines. Every eigenvalue that leaves the edge of noise is seen leaving it.
 
 import { css, cividis } from "./colors.js";
-import { element, prepared, theme } from "./dom.js";
+import { element, mark, place, prepared, theme } from "./dom.js";
 import { logLabels } from "./format.js";
 import { logTicks, stepTicks } from "./chart.js";
 import { twoSided } from "./spectrum.js";
@@ -14,8 +14,8 @@ export class HistoryView {
   constructor(parent, select) {
     this.select = select;
     this.cells = element("canvas", { "aria-hidden": "true" });
-    this.marks = element("canvas", { "aria-hidden": "true" });
-    this.box = element("div", { class: "history", role: "img", onclick: (e) => this.click(e) }, this.cells, this.marks);
+    this.line = element("div", { class: "mark moment", "aria-hidden": "true" });
+    this.box = element("div", { class: "history", role: "img", onclick: (e) => this.click(e) }, this.cells, this.line);
     parent.append(this.box);
     new ResizeObserver(() => this.now && this.paint()).observe(this.box);
   }
@@ -24,9 +24,9 @@ export class HistoryView {
   draw(now) {
     const before = this.now;
     this.now = now;
-    this.box.setAttribute("aria-label", now.title);
+    mark(this.box, "aria-label", now.title);
     const same = before && ["density", "frame", "layer", "dark"].every((key) => before[key] === now[key]);
-    if (same && this.width === this.box.clientWidth) this.mark();
+    if (same && this.width >= 60) this.mark(); // another width: the observer paints
     else this.paint();
   }
 
@@ -116,16 +116,9 @@ export class HistoryView {
     context.restore();
   }
 
+  /** The selected measurement: an element that moves above the picture. */
   mark() {
-    const context = prepared(this.marks, this.width, this.height);
-    const x = LEFT + (this.now.step + 0.5) * this.columnWidth;
-    context.strokeStyle = "#ffffff";
-    context.lineWidth = 1.5;
-    context.setLineDash([4, 3]);
-    context.beginPath();
-    context.moveTo(x, 0);
-    context.lineTo(x, this.height - BOTTOM);
-    context.stroke();
+    place(this.line, LEFT + (this.now.step + 0.5) * this.columnWidth, 0, 0, this.height - BOTTOM);
   }
 
   click(event) {

@@ -1,24 +1,23 @@
-// What surrounds the views inside TensorBoard: its address, its dark mode, its reload button.
+// What surrounds the views inside TensorBoard: its address, its dark mode, its reload button. Opened without TensorBoard
+// around it, the frame is its own surroundings.
 // The message channel is the part that TensorBoard calls experimental; nothing else depends on it.
 
 const HASH = "#htmu";
 const PREFIX = "p.htmu.";
 
 export function tensorBoardHost() {
-  const outer = window.parent === window ? null : window.parent;
+  const outer = window.parent;
   const reloads = [];
   listen(outer, () => reloads.forEach((call) => call()));
   return {
-    read: () => (outer ? parts(outer.location.hash) : {}),
+    read: () => parts(outer.location.hash),
     write: (state) => {
-      if (!outer || !outer.location.hash.startsWith(HASH)) return;
+      if (!outer.location.hash.startsWith(HASH)) return;
       const query = new URLSearchParams(Object.entries(state).map(([key, value]) => [PREFIX + key, value]));
       outer.history.replaceState(outer.history.state, "", `${HASH}${query.size ? `&${query}` : ""}`);
     },
-    dark: () => outer?.document.body.classList.contains("dark-mode") ?? false,
-    onTheme: (call) => {
-      if (outer) new MutationObserver(call).observe(outer.document.body, { attributes: true, attributeFilter: ["class"] });
-    },
+    dark: () => outer.document.body.classList.contains("dark-mode"),
+    onTheme: (call) => new MutationObserver(call).observe(outer.document.body, { attributes: true, attributeFilter: ["class"] }),
     onReload: (call) => reloads.push(call),
   };
 }
@@ -30,7 +29,7 @@ export function parts(hash) {
 }
 
 function listen(outer, onReload) {
-  if (!outer) return;
+  if (outer === window) return;
   const channel = new MessageChannel();
   channel.port1.onmessage = (event) => {
     const message = JSON.parse(event.data);

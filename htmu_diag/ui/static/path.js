@@ -1,9 +1,8 @@
 // Kinds without layers: the optimizer's path, kernels, curvature. The numbers that belong to each, through time.
 
 import { Chart, gaps, spread, stepTicks } from "./chart.js";
-import { cursor } from "./curves.js";
 import { element } from "./dom.js";
-import { axisLabel } from "./words.js";
+import { colourLabel } from "./words.js";
 
 /** What is worth a curve for each kind; quantities that a run lacks are left out. */
 const SHOWN = {
@@ -26,7 +25,7 @@ export class PathView {
   }
 
   /** now: {frame, layer, step, kind, words}. */
-  draw({ frame, layer, step, kind, words }) {
+  draw({ frame, layer, step, kind, words, dark }) {
     const names = (SHOWN[kind] ?? OTHERWISE).filter((name) => frame.row(name, layer).some(Number.isFinite));
     const key = JSON.stringify([kind, names, frame.steps.length < 2]);
     if (key !== this.key) {
@@ -35,17 +34,24 @@ export class PathView {
       this.charts = names.map((name) => {
         const cell = element("div", {});
         this.box.append(cell);
-        cell.append(element("h3", { text: axisLabel(name, words), title: words.quantities[name]?.meaning ?? "" }));
+        cell.append(element("h3", { text: colourLabel({ quantity: name }, words), title: words.quantities[name]?.meaning ?? "" }));
         return [name, new Chart(cell, { height: 130, label: name, onclick: (x) => this.selectStep(Math.round(x)) })];
       });
       if (names.length === 0) this.box.append(element("p", { class: "empty", text: "This spectrum has no numbers to follow at these steps." }));
     }
+    const same = this.drawn && [frame, layer, dark, key].every((part, i) => part === this.drawn[i]);
+    this.drawn = [frame, layer, dark, key];
+    if (!same) this.paint(frame, layer);
+    for (const [, chart] of this.charts) chart.at(step);
+  }
+
+  paint(frame, layer) {
     for (const [name, chart] of this.charts) {
       const row = frame.row(name, layer);
       chart.draw({
         x: frame.steps.map((_, i) => i), lines: [{ label: name, y: gaps(row), stroke: "#7139ff", width: 2, points: frame.steps.length < 40 }],
-        xRange: [-0.5, frame.steps.length - 0.5], yRange: spread([row]), xTicks: stepTicks(frame.steps, chart.box.clientWidth - 60),
-        over: (u, pen, colours) => cursor(u, pen, step, colours.ink), title: `${name} through time`,
+        xRange: [-0.5, frame.steps.length - 0.5], yRange: spread([row]), xTicks: (width) => stepTicks(frame.steps, width - 60),
+        title: `${name} through time`,
       });
     }
   }

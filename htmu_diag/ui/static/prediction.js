@@ -1,9 +1,8 @@
 // "Does HTMP predict what I measure?": measured against predicted exponents, with the answer that noise would give.
 
 import { Chart, gaps, stepTicks } from "./chart.js";
-import { cursor } from "./curves.js";
 import { layerColor } from "./colors.js";
-import { element } from "./dom.js";
+import { element, say } from "./dom.js";
 import { median } from "./frame.js";
 import { number, pretty } from "./format.js";
 import { Scatter } from "./scatter.js";
@@ -29,7 +28,8 @@ export class PredictionView {
   /** now: {frame, layer, step, words}. */
   draw(now) {
     const { frame, layer, step, words } = now;
-    this.sentence.textContent = predictionSentence(predictionShares(frame, step), median);
+    const all = frame.remember("prediction shares", () => frame.steps.map((_, s) => predictionShares(frame, s)));
+    say(this.sentence, predictionSentence(all[step], median));
     const get = (name, l) => frame.at(name, l, step);
     this.shown = frame.layers.map((_, l) => l).filter((l) => Number.isFinite(get("alpha", l)) && Number.isFinite(get("alpha_predicted", l)));
     const symbol = (name) => pretty(words.quantities[name]?.symbol ?? name);
@@ -44,22 +44,22 @@ export class PredictionView {
       title: "measured against predicted exponents, one point a layer",
       said: (i) => `${frame.names[this.shown[i]]}: measured ${number(get("alpha", this.shown[i]))}, predicted ${number(get("alpha_predicted", this.shown[i]))}, noise ${number(get("alpha_noise", this.shown[i]))}${frame.ruledOut(this.shown[i], step) ? `; tail ${frame.tail(this.shown[i], step)}` : ""}${frame.missed(this.shown[i], step) ? "; HTMP does not describe the spectrum" : ""}`,
     });
-    this.drawShares(frame, step);
+    if (this.drawn !== frame || this.dark !== now.dark) this.drawShares(frame, all);
+    [this.drawn, this.dark] = [frame, now.dark];
+    this.shares.at(step);
   }
 
-  drawShares(frame, step) {
-    const all = frame.remember("prediction shares", () => frame.steps.map((_, s) => predictionShares(frame, s)));
+  drawShares(frame, all) {
     const share = (key, of) => gaps(all.map((one) => (one[of] > 0 ? one[key] / one[of] : NaN)));
     const points = frame.steps.length < 3;
     this.shares.draw({
       x: frame.steps.map((_, i) => i), xRange: [-0.5, frame.steps.length - 0.5], yRange: [-0.03, 1.03], yLabel: "share of layers",
-      xTicks: stepTicks(frame.steps, this.shares.box.clientWidth - 60),
+      xTicks: (width) => stepTicks(frame.steps, width - 60),
       lines: [
         { label: "noise", y: share("noise", "layers"), stroke: "#808790", width: 2, dash: [2, 3], points },
         { label: "inverse likelier", y: share("inverse", "compared"), stroke: "#d1495b", dash: [7, 3], points },
         { label: "prediction", y: share("predicted", "layers"), stroke: "#1f78c8", width: 2.2, points },
       ],
-      over: (u, pen, colours) => cursor(u, pen, step, colours.ink),
     });
   }
 }

@@ -1,6 +1,6 @@
 // Points on two axes with error bars: one a layer. A canvas, so that moving a slider costs as little at 400 layers.
 
-import { element, prepared, theme } from "./dom.js";
+import { element, mark, prepared, theme } from "./dom.js";
 
 const PAD = { left: 48, right: 10, top: 8, bottom: 36 };
 
@@ -12,7 +12,7 @@ export class Scatter {
     this.tip = element("div", { class: "tip", hidden: true });
     this.box = element("div", { class: "scatter", role: "img", onclick: (e) => this.click(e), onpointermove: (e) => this.hover(e), onpointerleave: () => { this.tip.hidden = true; } }, this.canvas, this.tip);
     parent.append(this.box);
-    new ResizeObserver(() => this.now && this.paint()).observe(this.box);
+    new ResizeObserver(() => { this.width = this.box.clientWidth; if (this.now) this.paint(); }).observe(this.box);
   }
 
   /**
@@ -21,13 +21,14 @@ export class Scatter {
    */
   draw(now) {
     this.now = now;
-    this.box.setAttribute("aria-label", now.title);
+    mark(this.box, "aria-label", now.title);
     this.paint();
   }
 
   paint() {
     const now = this.now;
-    const width = this.box.clientWidth;
+    this.width ??= this.box.clientWidth;
+    const width = this.width;
     if (width < 60) return;
     const height = Math.min(width * 0.8, 300);
     this.size = [width, height];
@@ -37,7 +38,7 @@ export class Scatter {
     this.places = now.points.map((p) => [x(p.x), y(p.y)]);
     this.axes(pen, x, y, colours);
     if (now.diagonal) line(pen, x(now.xRange[0]), y(now.xRange[0]), x(now.xRange[1]), y(now.xRange[1]), colours.faint, [5, 4]);
-    now.points.forEach((p, i) => point(pen, p, this.places[i], x, y, colours, i === now.selected));
+    drawPoints(pen, now.points, this.places, x, y, colours, now.selected);
   }
 
   axes(pen, x, y, colours) {
@@ -95,22 +96,51 @@ function scale([low, high], from, to) {
   return (value) => Math.min(Math.max(from + ((value - low) / (high - low)) * (to - from), a), b);
 }
 
-function point(pen, p, [x, y], toX, toY, colours, selected) {
-  if (!Number.isFinite(x) || !Number.isFinite(y)) return;
+/** All points: rectangles for bars, one path a colour for signs, since a browser without a GPU pays for each path. */
+function drawPoints(pen, points, places, x, y, colours, selected) {
+  const drawn = points.map((p, i) => ({ p, at: places[i], i })).filter(({ at }) => at.every(Number.isFinite));
+  pen.setLineDash([]);
   pen.globalAlpha = 0.45;
-  if (Number.isFinite(p.x0)) line(pen, toX(p.x0), y, toX(p.x1), y, p.color, []);
-  if (Number.isFinite(p.y0)) line(pen, x, toY(p.y0), x, toY(p.y1), p.color, []);
+  for (const one of drawn) bars(pen, one, x, y);
   pen.globalAlpha = 1;
-  if (Number.isFinite(p.cross)) {
-    const c = toX(p.cross);
-    line(pen, c - 3, y - 3, c + 3, y + 3, colours.faint, []);
-    line(pen, c - 3, y + 3, c + 3, y - 3, colours.faint, []);
+  crosses(pen, drawn, x, colours.faint);
+  const groups = new Map();
+  for (const one of drawn) {
+    const key = one.i === selected ? "selected" : `${one.p.color}${one.p.hollow}`;
+    if (!groups.has(key)) groups.set(key, []);
+    groups.get(key).push(one);
   }
+  const top = groups.get("selected") ?? [];
+  groups.delete("selected");
+  for (const all of groups.values()) dots(pen, all, 4, 1.5, all[0].p.color, colours);
+  dots(pen, top, 6, 2.5, colours.ink, colours);
+}
+
+function bars(pen, { p, at: [x, y] }, toX, toY) {
+  pen.fillStyle = p.color;
+  if (Number.isFinite(p.x0)) pen.fillRect(toX(p.x0), y - 0.5, toX(p.x1) - toX(p.x0), 1);
+  if (Number.isFinite(p.y0)) pen.fillRect(x - 0.5, toY(p.y1), 1, toY(p.y0) - toY(p.y1));
+}
+
+function crosses(pen, drawn, toX, color) {
+  pen.strokeStyle = color;
+  pen.lineWidth = 1;
   pen.beginPath();
-  pen.arc(x, y, selected ? 6 : 4, 0, 7);
-  pen.fillStyle = p.hollow ? colours.page : p.color;
-  pen.strokeStyle = selected ? colours.ink : p.color;
-  pen.lineWidth = selected ? 2.5 : 1.5;
+  for (const { p, at: [, y] } of drawn) {
+    if (!Number.isFinite(p.cross)) continue;
+    const c = toX(p.cross);
+    for (const up of [-3, 3]) { pen.moveTo(c - 3, y + up); pen.lineTo(c + 3, y - up); }
+  }
+  pen.stroke();
+}
+
+function dots(pen, all, size, width, edge, colours) {
+  if (all.length === 0) return;
+  pen.fillStyle = all[0].p.hollow ? colours.page : all[0].p.color;
+  pen.strokeStyle = edge;
+  pen.lineWidth = width;
+  pen.beginPath();
+  for (const { at: [x, y] } of all) { pen.moveTo(x + size, y); pen.arc(x, y, size, 0, 7); }
   pen.fill();
   pen.stroke();
 }

@@ -37,7 +37,7 @@ export function twoSided(density) {
 }
 
 /** The picture of a spectrum of positive values, for `Chart.draw`. */
-export function positive({ density, at, ghost, other, numbers, draw, title }) {
+export function positive({ density, at, ghost, other, numbers, draw, title, value = "eigenvalue" }) {
   const grid = union([density, other?.density]);
   const here = onGrid(density, "mass", at, grid);
   const law = onGrid(density, "law", at, grid);
@@ -64,15 +64,15 @@ export function positive({ density, at, ghost, other, numbers, draw, title }) {
     yLog: true,
     xRange: [Math.max(grid.first, grid.last - FLOOR * grid.per) / grid.per - 0.05, grid.last / grid.per + 0.05],
     yRange: [low - 0.3, high + 0.5],
-    xLabel: "eigenvalue λ",
-    yLabel: { density: "density (1/λ)", above: "share above λ", decade: "share per decade" }[draw],
+    xLabel: value === "eigenvalue" ? "eigenvalue λ" : value,
+    yLabel: { density: value === "eigenvalue" ? "density (1/λ)" : "density", above: "share above", decade: "share per decade" }[draw],
     title,
     under: (u, pen, colours) => paintBars(u, pen, bars, low - 0.3, colours.bar),
     over: (u, pen, colours) => {
       for (const o of outlines) paintOutline(u, pen, o.bars, o.stroke === "ghost" ? colours.faint : o.stroke, o.dash);
       paintMarks(u, pen, numbers, colours, here, grid);
     },
-    read: (x) => readAt(x, bars, grid, law),
+    read: (x) => readAt(x, bars, grid, law, value),
   };
 }
 
@@ -103,7 +103,7 @@ export function signed({ density, at, other, numbers, title }) {
     yLog: true,
     xRange: [-end, end],
     yRange: [low - 0.4, high + 0.4],
-    xTicks: ticks.length > 12 ? ticks.filter((_, i) => i % Math.ceil(ticks.length / 12) === 0) : ticks,
+    xTicks: () => (ticks.length > 12 ? ticks.filter((_, i) => i % Math.ceil(ticks.length / 12) === 0) : ticks),
     xLabel: "negative eigenvalues | positive eigenvalues",
     yLabel: "share per decade",
     title,
@@ -175,11 +175,11 @@ function tailCurve({ alpha, xmin, n_tail: tail, dimension }, grid, draw) {
   });
 }
 
-function readAt(x, bars, grid, law) {
+function readAt(x, bars, grid, law, value) {
   const bar = bars.find((b) => x >= b.x0 && x < b.x1);
   const i = Math.floor(x * grid.per) - grid.first;
   const fitted = law[i] > 0 ? `; HTMP gives this bin ${number(law[i])} of the mass` : "";
-  return `λ ${fromLog(x)}${bar ? `: ${number(10 ** bar.y)}` : ": no eigenvalue"}${fitted}`;
+  return `${value === "eigenvalue" ? "λ" : value} ${fromLog(x)}${bar ? `: ${number(10 ** bar.y)}` : `: no ${value}`}${fitted}`;
 }
 
 function paintBars(u, pen, bars, bottom, color) {

@@ -1,6 +1,6 @@
 // The column of the heat map as an HTML table: for copying, and for readers without a picture.
 
-import { element } from "./dom.js";
+import { element, say } from "./dom.js";
 import { number, pretty } from "./format.js";
 import { NOISE, phaseName } from "./words.js";
 
@@ -13,20 +13,36 @@ export class TableView {
     parent.append(this.box);
   }
 
-  /** now: {frame, layer, step, words}. */
-  draw({ frame, layer, step, words }) {
-    const names = COLUMNS.filter((name) => frame.has(name));
-    const phases = frame.has("phase");
-    const heads = ["layer", "shape", ...(phases ? ["verdict"] : []), ...names.map((name) => pretty(words.quantities[name]?.symbol ?? name))];
-    const titles = ["", "", ...(phases ? [""] : []), ...names.map((name) => words.quantities[name]?.meaning ?? "")];
-    const rows = frame.layers.map((about, l) => {
-      const cells = [frame.names[l], about.shape.join(" × "), ...(phases ? [phaseName(frame.at("phase", l, step), words)] : []), ...names.map((name) => cell(name, frame.at(name, l, step), frame.missed(l, step)))];
-      const row = element("tr", { onclick: () => this.selectLayer(l) }, ...cells.map((text, i) => element("td", { class: i > 0 ? "n" : "", text })));
+  /** now: {frame, layer, step, words}. The rows stay while only the step or the layer changes. */
+  draw(now) {
+    const { frame, layer, step, words } = now;
+    if (this.drawn !== frame) this.build(frame, words);
+    this.drawn = frame;
+    say(this.caption, `Step ${frame.steps[step]}`);
+    this.rows.forEach((row, l) => {
       row.classList.toggle("selected", l === layer);
-      return row;
+      this.cells(now, l).forEach((text, i) => say(row.children[i + 2], text));
     });
+  }
+
+  build(frame, words) {
+    this.names = COLUMNS.filter((name) => frame.has(name));
+    this.phases = frame.has("phase");
+    const heads = ["layer", "shape", ...(this.phases ? ["verdict"] : []), ...this.names.map((name) => pretty(words.quantities[name]?.symbol ?? name))];
+    const titles = ["", "", ...(this.phases ? [""] : []), ...this.names.map((name) => words.quantities[name]?.meaning ?? "")];
+    this.rows = frame.layers.map((about, l) => {
+      const numbers = heads.slice(2).map(() => element("td", { class: "n" }));
+      return element("tr", { onclick: () => this.selectLayer(l) }, element("td", { text: frame.names[l], title: frame.names[l] }), element("td", { class: "n", text: about.shape.join(" × ") }), ...numbers);
+    });
+    this.caption = element("caption", {});
     const head = element("tr", {}, ...heads.map((text, i) => element("th", { scope: "col", text, title: titles[i] })));
-    this.box.replaceChildren(element("table", {}, element("caption", { text: `Step ${frame.steps[step]}` }), element("thead", {}, head), element("tbody", {}, ...rows)));
+    this.box.replaceChildren(element("table", {}, this.caption, element("thead", {}, head), element("tbody", {}, ...this.rows)));
+  }
+
+  /** The verdict and the numbers of a row, in words. */
+  cells({ frame, step, words }, l) {
+    const numbers = this.names.map((name) => cell(name, frame.at(name, l, step), frame.missed(l, step)));
+    return this.phases ? [phaseName(frame.at("phase", l, step), words), ...numbers] : numbers;
   }
 }
 

@@ -18,6 +18,12 @@ export function phaseName(index, words) {
   return words.phases[index]?.name ?? "no verdict";
 }
 
+/** What the values of a kind are: "eigenvalue", or what the package says of the kind. */
+export const valueName = (kind, words) => words.values[kind] ?? "eigenvalue";
+
+/** Whether a run has the numbers that a colour needs. */
+export const hasColour = (frame, colour) => frame.has(colour.quantity) && (!colour.minus || frame.has(colour.minus));
+
 /** The name of a colour in the address. */
 export const colourKey = (colour) => (colour.minus ? `${colour.quantity}-${colour.minus}` : colour.quantity);
 
