@@ -74,12 +74,17 @@ __all__ = ["__version__", *_PUBLIC]
 
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
-        raise AttributeError(
-            f"module 'htmu_diag' has no attribute {name!r}; public names: {', '.join(sorted(_PUBLIC))}"
-        )
+        raise AttributeError(f"module 'htmu_diag' has no attribute {name!r}; {_meant(name)}")
     with undisturbed(), uncollected():
         found = globals()[name] = getattr(_module(name), name)
     return found
+
+
+def _meant(name: str) -> str:
+    from htmu_diag.nearest import did_you_mean
+
+    called = {"analyse": "analyze", "load": "load_run", "open_run": "load_run", "monitor": "watch", "fit": "diagnose"}
+    return did_you_mean(name, _PUBLIC, f"public names: {', '.join(sorted(_PUBLIC))}", called)
 
 
 def _module(name: str) -> Any:

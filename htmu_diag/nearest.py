@@ -19,7 +19,7 @@ _CUTOFF = 0.6  # of difflib: its own default
 def nearest(word: str, known: Iterable[str], synonyms: Mapping[str, str] | None = None) -> str | None:
     """The known word that was probably meant; None where there is none.
 
-    synonyms: what others call it -> the known word; letters' case and hyphens do not count.
+    synonyms: what others call it -> the known word; letters' case, hyphens and the dashes of an option do not count.
 
     >>> nearest("wieghts", ["weights", "hessian"])
     'weights'
@@ -94,4 +94,4 @@ def _keywords(function: Callable[..., object]) -> dict[str, None]:
 
 
 def _plain(word: str) -> str:
-    return word.lower().replace("-", "_")
+    return word.lower().lstrip("-").replace("-", "_")

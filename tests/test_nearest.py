@@ -13,6 +13,7 @@ def test_a_synonym_wins_over_spelling_and_only_where_its_word_is_known() -> None
 def test_case_and_hyphens_do_not_count() -> None:
     assert nearest("Min-Sied", ["min_side", "vectors"]) == "min_side"
     assert nearest("--stp", ["--step", "--json"]) == "--step"
+    assert nearest("--column", ["--out"]) is None  # dashes are no likeness
 
 
 def test_nothing_near_is_nothing() -> None:

@@ -32,7 +32,7 @@ COMMANDS = {
     "correlate": ("correlate", "rank correlation of every metric with performance, beside trivial baselines"),
     "fetch": ("fetch", "download the files of mnist or cifar10"),
     "doctor": ("doctor", "what this installation has and lacks: versions, devices, threads, TensorBoard's tab"),
-    "completion": ("completion", "a script for bash, zsh or tcsh that completes commands and keys"),
+    "completion": ("completion", "a script that completes commands and keys, for bash, zsh, fish and others"),
 }
 
 # what others call a command
@@ -143,7 +143,8 @@ def _help() -> str:
 
 def _unknown(name: str) -> str:
     commands = f"the commands are {', '.join(COMMANDS)}"
-    return f"unknown command {name!r}; {did_you_mean(name, COMMANDS, commands, _CALLED)}"
+    known = ["--help", "--version"] if name.startswith("-") else COMMANDS
+    return f"unknown command {name!r}; {did_you_mean(name, known, commands, _CALLED)}"
 
 
 def _refuse(message: str) -> int:

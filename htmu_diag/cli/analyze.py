@@ -14,6 +14,7 @@ from typing import Any
 from htmu_diag.analysis import Options
 from htmu_diag.cli.arguments import Arguments
 from htmu_diag.errors import HTMUError, InputError, StorageError
+from htmu_diag.missing_path import missing_path
 from htmu_diag.storage.shared_store import SERIES, goes_on
 
 __all__ = ["parser", "run"]
@@ -34,7 +35,7 @@ def run(arguments: Sequence[str]) -> int:
     out = Path(given.out) if given.out else None
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1 and not os.path.exists(given.path):  # known before torch is imported
-        raise InputError(f"{given.path}: no such file or folder; check the path")
+        raise InputError(missing_path(given.path))
     if out is not None and rank == 0:  # an analysis goes on where it stopped
         _refuse_occupied(out)
     try:

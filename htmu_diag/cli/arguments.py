@@ -23,6 +23,16 @@ class Arguments(argparse.ArgumentParser):
         """Every option that it knows, such as ``--out``."""
         return [name for action in self._actions for name in action.option_strings]
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """A mistyped option is said before what it leaves missing."""
+        for word in [] if args is None else args:
+            name = word.partition("=")[0]
+            if name == "--":
+                break
+            if name.startswith("--") and name not in self.options():
+                self.error(f"unrecognized arguments: {name}")
+        return super().parse_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{self._with_nearest(message)}; see `{self.prog} --help`")
 

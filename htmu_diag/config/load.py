@@ -23,7 +23,7 @@ from htmu_diag.config.overrides import joined, split
 from htmu_diag.config.schema import TrainConfig
 from htmu_diag.config.used import set_in_vain, unused
 from htmu_diag.errors import ConfigError, InputError
-from htmu_diag.nearest import nearest
+from htmu_diag.nearest import did_you_mean, nearest
 from htmu_diag.plain_files import read_text
 from htmu_diag.plain_yaml import loads_yaml
 
@@ -194,7 +194,13 @@ def _one_line(error: ArgumentError) -> str:
     text = re.sub(r"<class '(\w+)'>", r"\1", text).replace("a typing.Literal", "one of ")
     found = re.search(r'Parser key "([\w.]+)": Expected (.*)\. Got value: (.*)', text)
     if found:
-        return f"{found[1]}: expected {found[2]}, got {found[3]}"
+        return f"{found[1]}: expected {found[2]}, got {found[3]}{_near_value(found[2], found[3])}"
     choices = re.findall(r"- Expected (.*?)(?= - Expected| Given value)", text)
     union = re.search(r'Parser key "([\w.]+)".* Given value: (.*)', text)
     return f"{union[1]}: expected {' or '.join(choices)}, got {union[2]}" if union and choices else text
+
+
+def _near_value(expected: str, got: str) -> str:
+    """The question with the nearest of the words that are taken; nothing where none is near."""
+    question = did_you_mean(got, re.findall(r"'([^']+)'", expected), "")
+    return f"; {question}" if question else ""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from htmu_diag.nearest import nearest
 
-__all__ = ["SYNONYMS", "suggestion"]
+__all__ = ["SYNONYMS", "meant", "suggestion"]
 
 # key -> its names in other training scripts (Keras, Lightning, transformers, timm, nanoGPT)
 _CALLED = {
@@ -56,7 +56,7 @@ SYNONYMS = {other: key for key, others in _CALLED.items() for other in others.sp
 def suggestion(key: str, known: Sequence[str]) -> str:
     """The nearest right key: by its last part ("lr" -> "optimizer.lr"), by meaning, then by spelling."""
     last = key.rpartition(".")[2].lower().replace("-", "_")
-    close = [*_called(last, known), *([SYNONYMS[last]] if last in SYNONYMS else [])]
+    close = meant(key, known)
     if not close and (near := nearest(key, known)):
         close = [near]
     if not close and (part := nearest(last, [*(name.rpartition(".")[2] for name in known), *SYNONYMS])):
@@ -66,6 +66,12 @@ def suggestion(key: str, known: Sequence[str]) -> str:
     return "see `htmu train --help` for every key"
 
 
-def _called(last: str, known: Sequence[str]) -> list[str]:
+def meant(key: str, known: Collection[str]) -> list[str]:
+    """The keys that it names for sure: by their own last part, or as others call them."""
+    last = key.rpartition(".")[2].lower().replace("-", "_")
+    return [*_called(last, known), *([SYNONYMS[last]] if last in SYNONYMS else [])]
+
+
+def _called(last: str, known: Collection[str]) -> list[str]:
     """The keys whose own name, without the section, is this."""
     return [name for name in known if name.rpartition(".")[2] == last]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from htmu_diag.config.meanings import suggestion
+from htmu_diag.config.meanings import meant, suggestion
 from htmu_diag.errors import ConfigError
 from htmu_diag.nearest import nearest
 
@@ -27,7 +27,7 @@ def joined(arguments: Iterable[str], known: Collection[str], own: Collection[str
         if not argument.startswith("--") or "=" in argument or name in own:
             made.append(argument)
             continue
-        if name[2:] not in known and (close := nearest(name, own)):
+        if name[2:] not in known and not meant(name[2:], known) and (close := nearest(name, own)):
             raise ConfigError(f"the command line: unknown option {name!r}; did you mean {close!r}?")
         value = next(waiting, None)
         if value is None or value.startswith("--"):
@@ -40,9 +40,17 @@ def split(override: str, known: Collection[str] = ()) -> tuple[str, str]:
     """The key and the value of one override. Raises ConfigError for what is none."""
     name, equals, value = override.partition("=")
     if not override.startswith("--") or not equals:
-        near = next((key for key in known if key.rpartition(".")[2] == name.lstrip("-")), "optimizer.lr")
-        raise ConfigError(f"{override!r} is not an override; write --section.key=value, such as --{near}=VALUE")
+        raise ConfigError(f"{override!r} is not an override; write {_as_override(name.lstrip('-'), override, known)}")
     return name[2:], value
+
+
+def _as_override(name: str, override: str, known: Collection[str]) -> str:
+    """Itself with its dashes where it names a key; else the form."""
+    near = next((key for key in known if name in (key, key.rpartition(".")[2])), None)
+    _, equals, value = override.partition("=")
+    if near is not None and equals:
+        return f"--{near}={value}"
+    return f"--section.key=value, such as --{near or 'optimizer.lr'}=VALUE"
 
 
 def _no_value(key: str, known: list[str]) -> str:

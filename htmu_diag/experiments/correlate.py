@@ -25,6 +25,7 @@ from htmu_diag.experiments.claims import RESULTS
 from htmu_diag.experiments.work import numbers_of_run
 from htmu_diag.files import storage_errors
 from htmu_diag.fits.rank_correlation import FEWEST, RankCorrelation, rank_correlations
+from htmu_diag.nearest import did_you_mean
 from htmu_diag.plain_files import read_json
 from htmu_diag.spectrum import Floats
 from htmu_diag.storage import load_run
@@ -80,9 +81,8 @@ def correlate(
     if len(known) < FEWEST:
         tags = sorted({tag for run in runs for tag in run.numbers})
         near = [tag for tag in tags if target.split("/")[-1] in tag][:5] or tags[:8]
-        raise InputError(
-            f"{target}: {len(known)} of {len(runs)} runs have it, five are needed; there are {', '.join(near)}"
-        )
+        hint = did_you_mean(target, tags, f"there are {', '.join(near)}")
+        raise InputError(f"{target}: {len(known)} of {len(runs)} runs have it, five are needed; {hint}")
     names = _names(known, target, metrics)
     table = {name: np.array([run.numbers.get(name, math.nan) for run in known]) for name in names}
     y = np.array([run.numbers[target] for run in known])

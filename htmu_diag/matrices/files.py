@@ -17,6 +17,7 @@ from htmu_diag.matrices.safetensors_files import safetensors_tensors
 from htmu_diag.matrices.shard_metadata import METADATA
 from htmu_diag.matrices.stored import NoTensors, StoredTensor, no_load, unreadable
 from htmu_diag.matrices.torch_files import torch_tensors
+from htmu_diag.missing_path import missing_path
 from htmu_diag.plain_files import read_json
 from htmu_diag.safe_text import safe_text
 
@@ -38,7 +39,7 @@ def stored_tensors(path: str | Path) -> Iterator[StoredTensor]:
     """The tensors at a path, each name once. Raises InputError with one clear line where they cannot be read."""
     path = Path(path)
     if not os.path.exists(path):  # which raises for no name, unlike Path.exists
-        raise InputError(f"{safe_text(path)}: no such file or folder; check the path")
+        raise InputError(missing_path(path))
     if path.is_dir() and (path / METADATA).exists():
         yield from distributed_tensors(path)
         return

@@ -92,7 +92,7 @@ def _made(probe: ProbeLike, settings: Mapping[str, Any]) -> Probe:
 def _require_named(settings: Mapping[str, Any], probes: Sequence[ProbeLike]) -> None:
     for name in settings:
         if name not in probes:
-            hint = _hint(name, map(str, probes))
+            hint = _hint(name, map(str, probes)) or f": {', '.join(map(str, probes))}"
             raise InputError(f"settings for {name!r}, which is not among the probes that are named{hint}")
 
 

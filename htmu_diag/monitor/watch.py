@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from htmu_diag.analysis import Options, declare
-from htmu_diag.arguments import globs_of
+from htmu_diag.arguments import checked, globs_of
 from htmu_diag.counting.counter import inner_optimizer
 from htmu_diag.model.wrappers import unwrap
 from htmu_diag.monitor.assembly import run_content, team_of
@@ -33,39 +33,14 @@ from htmu_diag.sinks import Sink, TensorBoardSink
 from htmu_diag.sinks.chosen import SinkLike
 from htmu_diag.storage.run_folder import OnExists
 from htmu_diag.undisturbed import undisturbed
+from htmu_diag.voice.taken import CALLED, TAKEN
 from htmu_diag.voice.voice import Voice
 
 __all__ = ["watch"]
 
 
-# what others call an argument
-_CALLED = {
-    "logdir": "log_dir",
-    "output_dir": "log_dir",
-    "out": "log_dir",
-    "dir": "log_dir",
-    "interval": "every",
-    "frequency": "every",
-    "log_every": "every",
-    "loss": "loss_fn",
-    "criterion": "loss_fn",
-    "data": "batch",
-    "inputs": "batch",
-    "layers": "include",
-    "step": "start_step",
-    "global_step": "start_step",
-    "hparams": "config",
-    "hyperparameters": "config",
-    "logger": "sinks",
-    "loggers": "sinks",
-    "overwrite": "on_exists",
-    "exist_ok": "on_exists",
-    "quiet": "verbose",
-    "silent": "verbose",
-}
-
-
-@answering(_CALLED)
+@answering(CALLED)
+@checked(**TAKEN)
 @undisturbed()
 def watch(
     model: torch.nn.Module | Sequence[torch.nn.Module] | Mapping[str, torch.nn.Module],
@@ -133,7 +108,8 @@ def watch(
     verbose: say on stderr what is measured and where to look, what closing waits for, and the verdicts at the end.
 
     A folder that cannot be written is warned about and the training goes on. Raises StorageError where another process
-    writes the folder; InputError for a URL as log_dir, an unknown probe, a missing batch, another model's optimizer.
+    writes the folder; InputError for a URL as log_dir, an unknown probe, a missing batch, another model's optimizer,
+    and for whatever an argument cannot be, before a folder is made.
     """
     complaints, whole = Complaints(strict), one_model(model)
     team = team_of(whole, team)
@@ -163,7 +139,7 @@ def watch(
     recorder = Recorder(store, given, options, team, complaints, spending)
     recorder.open(info, start_step)
     if place.reason and place.writes:
-        warnings.warn(f"htmu_diag: {place.reason}", RuntimeWarning, stacklevel=4)
+        warnings.warn(f"htmu_diag: {place.reason}", RuntimeWarning, stacklevel=5)
         recorder.say(start_step, [place.reason], time.time())
     voice = Voice(place.folder, speaks=verbose and place.writes, stored=store is not None, curves=_draws(given))
     voice.begin(context, plan.entries, place)

@@ -21,7 +21,9 @@ def one_model(model: Any) -> torch.nn.Module:
         return model
     parts = list(model.values()) if isinstance(model, Mapping) else list(model) if isinstance(model, Iterable) else []
     if not parts or not all(isinstance(part, torch.nn.Module) for part in parts):
-        raise InputError(f"watch() takes a torch.nn.Module, a list or a dict of them, not {type(model).__name__}")
+        hint = "load it first, and pass the module" if isinstance(model, str) else "pass the module itself"
+        kind = "a dict of other things" if isinstance(model, Mapping) else type(model).__name__
+        raise InputError(f"watch() takes a torch.nn.Module, a list or a dict of them, not {kind}; {hint}")
     return torch.nn.ModuleDict(model) if isinstance(model, Mapping) else torch.nn.ModuleList(parts)
 
 
@@ -33,7 +35,10 @@ def as_batch(batch: Any) -> tuple[Any, Any] | None:
         return batch, batch.get("labels")
     if isinstance(batch, tuple | list) and len(batch) == 2:
         return batch[0], batch[1]
-    raise InputError(f"batch is (inputs, targets) or a dict of keyword arguments, not {type(batch).__name__}")
+    raise InputError(
+        f"batch is (inputs, targets) or a dict of keyword arguments, not {type(batch).__name__}; pass "
+        "batch=(inputs, targets), with None as targets where there are none"
+    )
 
 
 def check_model(context: StepContext, complaints: Complaints) -> None:

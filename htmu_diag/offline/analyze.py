@@ -27,10 +27,11 @@ from htmu_diag.matrices import Inventory, checkpoint_matrices, matrices
 from htmu_diag.matrices.arguments import CUT
 from htmu_diag.matrices.given import is_given
 from htmu_diag.matrices.layout import Conv
+from htmu_diag.missing_path import missing_path
 from htmu_diag.model.arguments import MODULE
 from htmu_diag.model.wrappers import is_sharded, unwrap
 from htmu_diag.nearest import answering
-from htmu_diag.offline.folders import find_series, step_of
+from htmu_diag.offline.folders import refuse_other_folders, step_of
 from htmu_diag.offline.jobs import in_processes, worth
 from htmu_diag.offline.layer_folder import LayerFolder, Measuring, resumed
 from htmu_diag.offline.measure import Choices, measured
@@ -194,7 +195,7 @@ def _kept(
         raise InputError("parts: only a checkpoint on disk is known again; pass its path, or leave parts out")
     path = Path(model)
     if not path.exists():
-        raise InputError(f"{path}: no such file or folder; check the path")
+        raise InputError(missing_path(path))
     return LayerFolder(Path(parts), path, choices.options, given, choices.step)
 
 
@@ -202,24 +203,12 @@ def _listing(model: object, like: torch.nn.Module | None) -> Callable[..., Inven
     if isinstance(model, torch.nn.Module):
         return partial(matrices, model)
     if isinstance(model, (str, os.PathLike)):
-        _refuse_series(Path(model))
+        refuse_other_folders(Path(model))
         return partial(checkpoint_matrices, Path(model), like=like)
     if is_given(model):
         return partial(checkpoint_matrices, cast("Mapping[str, Any]", model), like=like)
     taken = "a torch.nn.Module, a path, a state dict, arrays by name or one array"
     raise InputError(f"analyze takes {taken}, not {type(model).__name__}; pass the model itself")
-
-
-def _refuse_series(path: Path) -> None:
-    """Files of several steps are not parts of one model; weights beside folders of steps are a model of their own."""
-    series = find_series(path)
-    if series is None or (series.beside and all(step.is_dir() for _, step in series.steps)):
-        return
-    first, last = series.steps[0][0], series.steps[-1][0]
-    raise InputError(
-        f"{path}: checkpoints of a training, steps {first} to {last}; pass one of them, "
-        "or all of them to offline.analyze_series (htmu analyze does)"
-    )
 
 
 def _team(ranks: bool | float) -> Team:

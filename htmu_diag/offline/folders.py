@@ -17,10 +17,11 @@ from pathlib import Path
 from htmu_diag.arguments import PATH, checked
 from htmu_diag.errors import InputError
 from htmu_diag.matrices.files import is_checkpoint
+from htmu_diag.storage.segments import RECORDS
 
 _DIGITS = 18  # of a step: what follows is stored in 64 bits
 
-__all__ = ["CheckpointSeries", "find_series", "step_of"]
+__all__ = ["CheckpointSeries", "find_series", "refuse_other_folders", "step_of"]
 
 _STEP = re.compile(r"step[s]?[=_-]*(\d+)", re.IGNORECASE)
 _OTHER = re.compile(r"(?:checkpoint|ckpt|iteration|iter|update|epoch)[=_-]*(\d+)", re.IGNORECASE)
@@ -91,3 +92,19 @@ def _refuse_equal_steps(numbered: list[tuple[int, Path]]) -> None:
                 f"{one.parent}: {one.name} and {other.name} are both of step {step}; "
                 "move one of them away, or pass one checkpoint alone"
             )
+
+
+def refuse_other_folders(path: Path) -> None:
+    """Raises InputError for what is no single model: checkpoints of several steps, and a run of spectra alone.
+
+    Files of several steps are not parts of one model; weights beside folders of steps are a model of their own.
+    """
+    series = find_series(path)
+    if series is not None and not (series.beside and all(step.is_dir() for _, step in series.steps)):
+        first, last = series.steps[0][0], series.steps[-1][0]
+        raise InputError(
+            f"{path}: checkpoints of a training, steps {first} to {last}; pass one of them, "
+            "or all of them to offline.analyze_series (htmu analyze does)"
+        )
+    if (path / RECORDS).is_dir() and not any(map(is_checkpoint, [path, *path.iterdir()])):
+        raise InputError(f"{path}: the run of a training, with spectra and without weights; htmu show {path} shows it")

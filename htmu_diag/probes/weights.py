@@ -7,7 +7,7 @@ same; sharded weights are gathered one at a time, by every rank in the same orde
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -19,6 +19,7 @@ from htmu_diag.errors import HTMUError, MeasurementError
 from htmu_diag.matrices import Inventory, Matrix, matrices
 from htmu_diag.model.shards import Lost
 from htmu_diag.model.wrappers import is_sharded
+from htmu_diag.nearest import nearest
 from htmu_diag.probes.base import Need, Pending, StepContext
 from htmu_diag.probes.copies import Copy, Room, copy_of
 from htmu_diag.probes.declaration import Runs
@@ -77,7 +78,7 @@ class WeightsProbe:
         """Copies of this process's share of the matrices, in the model's order. MeasurementError if there are none."""
         inventory = self.inventory(context)
         if not len(inventory):
-            raise MeasurementError(_nothing(inventory))
+            raise MeasurementError(_nothing(inventory, self.include or context.include))
         owners = shares([matrix.cost for matrix in inventory], context.share.world)
         everyone_reads = is_sharded(context.model)
         still = frozenset() if everyone_reads else frozen_names(context.model)
@@ -179,6 +180,9 @@ def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
-def _nothing(inventory: Inventory) -> str:
+def _nothing(inventory: Inventory, include: Sequence[str]) -> str:
+    names = [skip.name for skip in inventory.skipped]
+    near = {glob: found for glob in include if (found := nearest(glob.strip("*"), names))}
+    asked = "".join(f"; for {glob!r} did you mean {found!r}?" for glob, found in near.items())
     reasons = "; ".join(f"{skip.name}: {skip.reason}" for skip in inventory.skipped[:3]) or "it has no parameters"
-    return f"weights: the model has no matrix to measure ({reasons}); change include=, exclude= or the probes"
+    return f"weights: the model has no matrix to measure ({reasons}); change include=, exclude= or the probes{asked}"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from htmu_diag.analysis import QUANTITIES, Diagnosis, Options, summarize
 from htmu_diag.errors import InputError
 from htmu_diag.extras import imported
+from htmu_diag.nearest import did_you_mean
 from htmu_diag.report.figures import esd_figure
 from htmu_diag.report.weightwatcher import weightwatcher_row, weightwatcher_summary
 from htmu_diag.skipped import Skipped
@@ -93,7 +94,8 @@ class Analysis:
         reasons = [layer.reason for layer in self.unusable if layer.name == name]
         reasons += [skip.reason for skip in self.skipped if skip.name == name]
         known = ", ".join(list(self._by_name)[:3]) or "none"
-        raise InputError(f"{name}: {reasons[0]}" if reasons else f"{name}: no such matrix; there are {known}, ...")
+        hint = did_you_mean(str(name), self._by_name, f"there are {known}, ...")
+        raise InputError(f"{name}: {reasons[0] if reasons else f'no such matrix; {hint}'}")
 
     @cached_property
     def _by_name(self) -> Mapping[str, Diagnosis]:

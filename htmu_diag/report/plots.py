@@ -7,6 +7,7 @@ vector graphics. Numbers are the stored ones; only the spectra that are drawn wi
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from htmu_diag.analysis import QUANTITIES, diagnose
-from htmu_diag.arguments import checked, having, instance
+from htmu_diag.arguments import PATH, checked, either, having, instance
 from htmu_diag.errors import InputError
+from htmu_diag.nearest import did_you_mean
 from htmu_diag.report.panel import draw_fits, limits, log_histogram, positive
-from htmu_diag.storage import Run
+from htmu_diag.storage import Run, load_run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,9 +93,12 @@ def plot_spectra(
     """
     series = {s.source.step: s for s in run.series(layer, kind)}
     wanted = _default_steps(list(series)) if steps is None else list(steps)
+    if not series:
+        names = run.names(kind)
+        raise InputError(f"{layer}: not among the layers of this run; {did_you_mean(layer, names, _some(names))}")
     missing = [step for step in wanted if step not in series]
     if missing or not wanted:
-        known = f"{min(series)} to {max(series)}" if series else "none"  # type: ignore[type-var]
+        known = f"{min(series)} to {max(series)}"  # type: ignore[type-var]
         raise InputError(f"{layer}: no spectrum at step {missing[0] if missing else '-'}; measured steps: {known}")
     panels = _panels(ax, len(wanted))
     each: list[tuple[Any, Any]] = []
@@ -114,17 +119,24 @@ def plot_spectra(
     return _figure(panels[0])
 
 
-@checked(
-    one=having("what load_run gave", "metrics"),
-    two=having("what load_run gave", "metrics"),
-    quantity=instance("the name of a quantity", str),
-)
-def compare(one: Run, two: Run, quantity: str = "alpha", *, kind: str = "weights", ax: Axes | None = None) -> Figure:
+_RUN = either(having("what load_run gave", "metrics"), PATH)
+
+
+@checked(one=_RUN, two=_RUN, quantity=instance("the name of a quantity", str))
+def compare(
+    one: Run | str | os.PathLike[str],
+    two: Run | str | os.PathLike[str],
+    quantity: str = "alpha",
+    *,
+    kind: str = "weights",
+    ax: Axes | None = None,
+) -> Figure:
     """Every layer of two runs at the last step that both measured, with 95 % intervals where the quantity has them.
 
-    Layers stand in the order of the first run; those that the other lacks are left out. Raises InputError where the
-    runs have no step or no layer in common.
+    one, two: runs, or their folders. Layers stand in the order of the first run; those that the other lacks are left
+    out. Raises InputError where the runs have no step or no layer in common.
     """
+    one, two = (load_run(run) if isinstance(run, str | os.PathLike) else run for run in (one, two))
     first, second = (_curves(run, quantity, kind) for run in (one, two))
     common = sorted({*first.steps.tolist()} & {*second.steps.tolist()})
     names = [name for name in first.layers if name in second.layers]
@@ -144,6 +156,10 @@ def compare(one: Run, two: Run, quantity: str = "alpha", *, kind: str = "weights
     axes.set_xlabel(f"{mathtext(quantity)} at step {common[-1]}")
     axes.legend(fontsize=8, frameon=False)
     return _figure(axes)
+
+
+def _some(names: Sequence[str]) -> str:
+    return f"there are {', '.join(names[:3])}, ..." if names else "it has none of that kind"
 
 
 def _curves(run: Run, quantity: str, kind: str) -> Any:

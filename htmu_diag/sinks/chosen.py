@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from htmu_diag import plugins
+from htmu_diag.errors import InputError
 from htmu_diag.sinks import PageSink, Sink, TensorBoardSink, registry
 from htmu_diag.sinks.trackers import unseen_by_wandb
 
@@ -21,9 +22,11 @@ def chosen_sinks(folder: Path, sinks: Sequence[SinkLike] | None, usual: bool | N
     """The sinks of a run in this folder; a usual one that was passed takes the place of its own kind.
 
     sinks: names (`htmu_diag.sinks.registry`, or of installed packages) or objects. usual: whether the usual ones join
-    them; by default unless ``sinks`` is empty. Raises InputError for an unknown name.
+    them; by default unless ``sinks`` is empty. Raises InputError for an unknown name or another object.
     """
     wanted = [sinks] if isinstance(sinks, str) else list(sinks or ())
+    for sink in wanted:
+        _refuse_others(sink)
     given = [cast(Sink, plugins.made("sinks", s, registry, folder)) if isinstance(s, str) else s for s in wanted]
     if usual is None:
         usual = sinks is None or bool(wanted)
@@ -32,3 +35,17 @@ def chosen_sinks(folder: Path, sinks: Sequence[SinkLike] | None, usual: bool | N
     if sentence := unseen_by_wandb(given):
         warnings.warn(f"htmu_diag: {sentence}", RuntimeWarning, stacklevel=4)
     return [*(joined[kind] for kind in missing), *given]
+
+
+def _refuse_others(sink: object) -> None:
+    """Raises InputError for an object that is no sink, such as a writer of TensorBoard."""
+    if isinstance(sink, str) or all(callable(getattr(sink, name, None)) for name in ("open", "write", "close")):
+        return
+    kind = type(sink).__name__
+    if hasattr(sink, "log_metrics"):
+        hint = f"wrap it: LoggerSink(your {kind}) of htmu_diag.sinks"
+    elif hasattr(sink, "add_scalar"):
+        hint = "TensorBoard gets everything in log_dir; pass log_dir=writer.log_dir and leave it out"
+    else:
+        hint = f"pass objects with open, write and close, or names: {', '.join(sorted(registry))}"
+    raise InputError(f"sinks: {kind} is no sink; {hint}")

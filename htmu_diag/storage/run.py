@@ -24,6 +24,7 @@ from htmu_diag.storage.segments import RECORDS, Slot, segments
 from htmu_diag.storage.stored_numbers import StoredNumbers
 from htmu_diag.storage.stored_record import StoredRecord
 from htmu_diag.storage.tables import Curves, curves, frame
+from htmu_diag.storage.whereabouts import no_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +52,7 @@ class Run:
     def __init__(self, directory: str | os.PathLike[str], *, attempt: int | None = None) -> None:
         self.directory = Path(os.path.abspath(directory))
         if not (self.directory / RECORDS).is_dir():
-            raise StorageError(f"{self.directory}: no run here (no folder '{RECORDS}'); pass the log_dir of a run")
+            raise StorageError(no_run(self.directory))
         self.attempt = attempt
         self._records = Records(self.directory, attempt)
         self._numbers = StoredNumbers(self.directory)

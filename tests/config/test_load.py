@@ -82,13 +82,16 @@ def test_a_path_with_a_space_is_read(tmp_path: Path) -> None:
         ("--optimizer.lr=abc", "optimizer.lr: expected a float, got abc"),
         ("--optimizer.lr=nan", "optimizer.lr: expected a float, got nan"),
         ("--optimizer.lr=.inf", "optimizer.lr is inf; it must be positive and finite"),
-        ("--optimizer.schedule=cosin", "expected one of ['constant', 'cosine', 'linear'], got cosin"),
+        ("--optimizer.schedule=cosin", "['constant', 'cosine', 'linear'], got cosin; did you mean 'cosine'?"),
+        ("--data.name=qqq", "'modular'], got qqq"),
         ("--model.widths=[0]", "model.widths is (0,); it must be positive integers"),
         ("--model.heads=3", "model.embedding is 128; it must be a multiple of 3 heads"),
         ("--data.random_labels=2", "data.random_labels is 2.0; it must be in [0, 1]"),
         ("--steps=0", "steps is 0; it must be at least 1"),
         ("--steps", "--steps has no value; write --steps=VALUE"),
-        ("steps=3", "write --section.key=value"),
+        ("steps=3", "'steps=3' is not an override; write --steps=3"),
+        ("lr=3", "write --optimizer.lr=3"),
+        ("stepps=3", "write --section.key=value, such as --optimizer.lr=VALUE"),
     ],
 )
 def test_a_bad_override_is_refused_with_what_to_do(override: str, said: str) -> None:

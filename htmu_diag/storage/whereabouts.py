@@ -1,0 +1,35 @@
+"""Where runs lie near a folder that holds none: in it, or beside it under a near name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from htmu_diag.nearest import nearest
+from htmu_diag.storage.segments import RECORDS
+
+__all__ = ["no_run"]
+
+_LISTED = 10_000  # entries of a folder that are looked at
+_NAMED = 4  # runs in one sentence
+
+
+def no_run(folder: Path) -> str:
+    """One line: that there is no run, then which may have been meant."""
+    inside = sorted(_runs(folder))
+    if inside:
+        more = f" and {len(inside) - _NAMED} more" if len(inside) > _NAMED else ""
+        return f"{folder}: no run itself; pass one of the runs in it: {', '.join(inside[:_NAMED])}{more}"
+    near = nearest(folder.name, _runs(folder.parent))
+    hint = "pass the log_dir of a run" if near is None else f"did you mean {str(folder.parent / near)!r}?"
+    return f"{folder}: no run here (no folder '{RECORDS}'); {hint}"
+
+
+def _runs(folder: Path) -> list[str]:
+    """The names of the folders in it that hold a run; none where it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry, _ in zip(entries, range(_LISTED), strict=False)]
+    except OSError:
+        return []
+    return [name for name in names if (folder / name / RECORDS).is_dir()]
