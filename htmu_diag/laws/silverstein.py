@@ -35,6 +35,7 @@ _ANGLE, _DEVIATIONS = 1.4, 2.5  # of the move, at most, in log t and in standard
 _FINE = 0.28  # trapezoidal step for a pole at unit distance: exp(-2 pi/0.28 * 1.4) is below rounding
 _HEIGHTS = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.0)  # Im z/x on the way to the real axis
 _NEWTON_STEPS = 60
+_ON_THE_WAY = 1e-3  # of a step at a height that is only passed: Newton's error is then its square
 _FLAT = 0.02
 _TINY = 1e-5  # of Im m/|m|: below it the residue, whose error is its square
 
@@ -74,7 +75,7 @@ def solve(x: Floats, gamma: float, population: Population) -> Resolvent:
     """The spectrum of mean 1 at positive x (n,). Raises HTMUError where the equation finds no root."""
     m = _marchenko_pastur(x * (1 + _HEIGHTS[0] * 1j), gamma)
     for height in _HEIGHTS:
-        m = _newton(m, x * (1 + height * 1j), gamma, population)
+        m = _newton(m, x * (1 + height * 1j), gamma, population, _ON_THE_WAY if height else 1e-12)
     log_density = np.log(np.maximum(m.imag, 1e-300) / (math.pi * gamma))
     tiny = m.imag < _TINY * np.abs(m)
     tiny[tiny] = _steep(_real(m[tiny]), x[tiny], gamma, population)
@@ -97,14 +98,14 @@ def _marchenko_pastur(z: Complexes, gamma: float) -> Complexes:
     return np.asarray(np.where(np.abs(z) < 0.1 * (1 - math.sqrt(gamma)) ** 2, -(1 - gamma) / z, root))
 
 
-def _newton(m: Complexes, z: Complexes, gamma: float, population: Population) -> Complexes:
-    """Newton's method in log m, steps of one half at most."""
+def _newton(m: Complexes, z: Complexes, gamma: float, population: Population, within: float) -> Complexes:
+    """Newton's method in log m, steps of one half at most, until one is shorter than ``within``."""
     for _ in range(_NEWTON_STEPS):
         value, slope = _equation(m, z, gamma, population)
         step = -value / (slope * m)
         size = np.abs(step)
         m = m * np.exp(step * np.minimum(1.0, 0.5 / np.maximum(size, 1e-300)))
-        if size.max() < 1e-12:
+        if size.max() < within:
             return m
     if size.max() < 1e-9:
         return m
