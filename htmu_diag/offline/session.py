@@ -18,7 +18,6 @@ from rich.console import Console
 from htmu_diag.errors import InputError, StorageError
 from htmu_diag.offline.analyze import Progress, analyze
 from htmu_diag.offline.folders import CheckpointSeries, find_series
-from htmu_diag.offline.series import analyze_series
 from htmu_diag.report.analysis import Names
 from htmu_diag.report.content import Content, StepsContent, content_of
 from htmu_diag.report.terminal import progress_bar, say
@@ -84,6 +83,8 @@ def _refuse_foreign(out: Path) -> None:
 
 
 def _through_time(request: Request, series: CheckpointSeries, stderr: Console) -> Content | None:
+    from htmu_diag.offline.series import analyze_series  # with TensorBoard, which one checkpoint does not need
+
     if series.beside:
         say(stderr, f"left out, no step in the name: {', '.join(series.beside)}")
     if request.out is not None and goes_on(request.out):
