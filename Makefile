@@ -9,11 +9,11 @@ demo: .venv/.train
 	$(BIN)/python -m htmu_diag train digits_mlp
 
 test: .venv/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 4 --dist loadgroup
 
 # Without the tests that are marked slow.
 quick: .venv/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 4 --dist loadgroup -m "not slow"
 
 # Changes of one thing each, against the tests of their room: docs/mutants.md. An hour or two on two cores.
 mutants: .venv/.dev

@@ -20,7 +20,7 @@ SLOW = (
     "offline/test_ranks.py",
     "oracles/",
     "power/",
-    "quiet/test_bit_identical.py",
+    "model/test_bit_identical.py",
     "storage/test_crash.py",
     "test_ntk_script.py",
     "test_scripts.py",
