@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -29,6 +28,7 @@ from htmu_diag.recording.recorder import Recorder
 from htmu_diag.recording.worker import Worker, places
 from htmu_diag.voice.notices import Notices
 from htmu_diag.voice.voice import Voice
+from htmu_diag.warned import warn
 
 __all__ = ["Monitor"]
 
@@ -175,7 +175,7 @@ class Monitor:
             ends.callback(self._say_the_end)
             ends.callback(self._ending.cancel)
             ends.callback(self._team.close)
-            ends.callback(self._saying, "writing the page", self._recorder.close)
+            ends.callback(self._saying, "writing what is left", self._recorder.close)
             ends.callback(self._say_what_was_passed_over)
             ends.callback(self._saying, "diagnosing what was measured", self._worker.close)
             ends.callback(self._end_probes)
@@ -236,4 +236,4 @@ class Monitor:
 
 
 def _warn(sentence: str) -> None:
-    warnings.warn(f"htmu_diag: {sentence}", RuntimeWarning, stacklevel=4)
+    warn(f"htmu_diag: {sentence}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -35,6 +34,7 @@ from htmu_diag.storage.run_folder import OnExists
 from htmu_diag.undisturbed import undisturbed
 from htmu_diag.voice.taken import CALLED, TAKEN
 from htmu_diag.voice.voice import Voice
+from htmu_diag.warned import warn
 
 __all__ = ["watch"]
 
@@ -139,7 +139,7 @@ def watch(
     recorder = Recorder(store, given, options, team, complaints, spending)
     recorder.open(info, start_step)
     if place.reason and place.writes:
-        warnings.warn(f"htmu_diag: {place.reason}", RuntimeWarning, stacklevel=5)
+        warn(f"htmu_diag: {place.reason}")
         recorder.say(start_step, [place.reason], time.time())
     voice = Voice(place.folder, speaks=verbose and place.writes, stored=store is not None, curves=_draws(given))
     voice.begin(context, plan.entries, place)

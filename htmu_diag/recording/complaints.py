@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import warnings
 from collections import Counter
 from collections.abc import Iterator
+
+from htmu_diag.warned import warn
 
 __all__ = ["Complaints"]
 
@@ -49,14 +50,14 @@ class Complaints:
         repeated = [f"{about} ({times} times)" for about, times in self._times.items() if times > 1]
         if repeated:
             listed = ", ".join(repeated[:5]) + (f" and {len(repeated) - 5} more" if len(repeated) > 5 else "")
-            warnings.warn(f"htmu_diag: went wrong more than once: {listed}", RuntimeWarning, stacklevel=2)
+            warn(f"htmu_diag: went wrong more than once: {listed}")
         self._say(raising=raising)
 
     def _say(self, *, raising: bool) -> None:
         for sentence, error in self._taken():
             if self._strict and raising:
                 raise error
-            warnings.warn(f"htmu_diag: {sentence}", RuntimeWarning, stacklevel=3)
+            warn(f"htmu_diag: {sentence}")
 
     def _taken(self) -> Iterator[tuple[str, BaseException]]:
         while self._unsaid:

@@ -7,7 +7,6 @@ this year's training. And fits may lag: they have a thread of their own (`backlo
 from __future__ import annotations
 
 import time
-import warnings
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from htmu_diag.recording.complaints import Complaints
 from htmu_diag.sinks import Sink
 from htmu_diag.spectrum import Spectrum
 from htmu_diag.storage import Store
+from htmu_diag.warned import warn
 
 __all__ = ["Measured", "Recorder"]
 
@@ -134,7 +134,7 @@ class Recorder:
         self._backlog.close()
         self._diagnose.close()
         if self._left:
-            warnings.warn(f"htmu_diag: {_put_off(self._left, self._store)}", RuntimeWarning, stacklevel=3)
+            warn(f"htmu_diag: {_put_off(self._left, self._store)}")
             self._left = []
         for sink in self._sinks:
             with self._complaints.containing(f"sink {type(sink).__name__}", []):

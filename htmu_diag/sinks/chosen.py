@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -11,6 +10,7 @@ from htmu_diag import plugins
 from htmu_diag.errors import InputError
 from htmu_diag.sinks import PageSink, Sink, TensorBoardSink, registry
 from htmu_diag.sinks.trackers import unseen_by_wandb
+from htmu_diag.warned import warn
 
 __all__ = ["SinkLike", "chosen_sinks"]
 
@@ -33,7 +33,7 @@ def chosen_sinks(folder: Path, sinks: Sequence[SinkLike] | None, usual: bool | N
     missing = [kind for kind in _USUAL if usual and not any(isinstance(sink, kind) for sink in given)]
     joined: dict[type, Sink] = {TensorBoardSink: TensorBoardSink(folder), PageSink: PageSink(folder)}
     if sentence := unseen_by_wandb(given):
-        warnings.warn(f"htmu_diag: {sentence}", RuntimeWarning, stacklevel=4)
+        warn(f"htmu_diag: {sentence}")
     return [*(joined[kind] for kind in missing), *given]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from htmu_diag.analysis import Options
 from htmu_diag.errors import InputError
 from htmu_diag.plain_files import read_json
+from htmu_diag.warned import warn
 
 __all__ = ["RunInformation"]
 
@@ -53,7 +53,7 @@ class RunInformation:
     def _warn(self, what: str) -> None:
         if what not in self._said:
             self._said.add(what)
-            warnings.warn(what, RuntimeWarning, stacklevel=4)
+            warn(what)
 
 
 def _suits(value: Any, default: Any, most: int) -> bool:

@@ -7,7 +7,6 @@ disk space cuts its half-written line off again.
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from htmu_diag.errors import InputError
 from htmu_diag.files import append
 from htmu_diag.plain_files import open_plain
 from htmu_diag.storage.segments import Segment, segments, visible_records
+from htmu_diag.warned import warn
 
 __all__ = ["LogLine", "append_line", "holds_a_run", "visible_lines"]
 
@@ -63,13 +63,13 @@ def _read(path: Path) -> Iterator[LogLine]:
     except FileNotFoundError:
         return
     except (OSError, InputError) as error:
-        warnings.warn(f"dropped {path}: {error}", RuntimeWarning, stacklevel=2)
+        warn(f"dropped {path}: {error}")
         return
     for number, text in enumerate(texts, start=1):
         try:
             yield _line(json.loads(text))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            warnings.warn(f"dropped damaged line {number} of {path}", RuntimeWarning, stacklevel=2)
+            warn(f"dropped damaged line {number} of {path}")
 
 
 def _line(content: Any) -> LogLine:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from htmu_diag.errors import InputError
 from htmu_diag.plain_files import open_plain
 from htmu_diag.storage.numbers import NUMBERS, StepNumbers, decode_line, line_step
 from htmu_diag.storage.pack import Index, append_places, read_index
+from htmu_diag.warned import warn
 
 __all__ = ["NumbersFile"]
 
@@ -106,4 +106,4 @@ class NumbersFile:
         self._warn(f"a damaged line at byte {offset} of {self.path}")
 
     def _warn(self, what: str) -> None:
-        warnings.warn(f"dropped {what}", RuntimeWarning, stacklevel=2)
+        warn(f"dropped {what}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 from htmu_diag.errors import StorageError
 from htmu_diag.storage.header import DamagedRecord, Header
 from htmu_diag.storage.record import decode_header
 from htmu_diag.storage.segments import Segment, Slot, find_record, segments, visible_records
+from htmu_diag.warned import warn
 
 __all__ = ["Records"]
 
@@ -86,7 +86,7 @@ class Records:
         where = Path(str(slot))
         if where not in self.dropped:
             self.dropped[where] = str(damage)
-            warnings.warn(f"dropped a damaged record: {damage}", RuntimeWarning, stacklevel=4)
+            warn(f"dropped a damaged record: {damage}")
 
 
 def _stamp(slot: Slot) -> Stamp:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from htmu_diag.storage.numbers import StepNumbers, append_numbers
 from htmu_diag.storage.numbers_file import NumbersFile
 from htmu_diag.storage.record import DamagedRecord, StoredStep, decode, decode_header, encode
 from htmu_diag.storage.segments import RECORDS, Segment, Slot, find_record, record_name, segments
+from htmu_diag.warned import warn
 
 __all__ = ["Store"]
 
@@ -152,7 +152,7 @@ class Store:
                 if segment.pack(fewest=fewest, fsync=self._fsync):
                     NumbersFile(segment.path).write_index(fsync=self._fsync)
         except StorageError as error:
-            warnings.warn(f"records stay in a file for each step: {error}", RuntimeWarning, stacklevel=3)
+            warn(f"records stay in a file for each step: {error}")
 
     def _require_lock(self) -> None:
         if not self._lock.held:

@@ -28,6 +28,7 @@ GROUND = {
     "safe_text",
     "undisturbed",
     "rich_import",
+    "warned",
     "_version",
 }
 LAWS, FITS, THEORY, ANALYSIS = (
@@ -55,6 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plain_yaml": set(),
     "undisturbed": set(),
     "rich_import": set(),
+    "warned": set(),
     "safe_text": set(),
     "laws": set(),
     "fits": LAWS,
