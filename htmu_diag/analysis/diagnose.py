@@ -78,7 +78,7 @@ def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats,
     return Diagnosis(
         spectrum,
         shape,
-        tail_within(tail, phase.phase),
+        tail_within(tail, phase.phase, bulk.n_spikes),
         lower=fit_power_law(positive, tail="lower") if source.kind.lower_tail else None,
         bulk=bulk,
         htmp=htmp,

@@ -40,9 +40,12 @@ def phase_evidence(
     )
 
 
-def tail_within(tail: TailFit, phase: Phase) -> TailFit:
-    """The tail as it is judged in a spectrum of this phase; the two are one rule and never contradict each other."""
-    if phase.is_noise:
+def tail_within(tail: TailFit, phase: Phase, n_spikes: int) -> TailFit:
+    """The tail as it is judged in a spectrum of this phase; the two are one rule and never contradict each other.
+
+    Beside a bulk of noise a tail may be that of the spikes, but not where the bulk has the most of it.
+    """
+    if phase.is_noise or (phase is Phase.BULK_AND_SPIKES and n_spikes < tail.n_tail / 2):
         return tail.as_of_noise()
     return tail.as_of_signal() if phase in (Phase.BULK_DECAY, Phase.HEAVY_TAILED) else tail
 

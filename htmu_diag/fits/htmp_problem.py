@@ -44,7 +44,7 @@ class Problem:
 
 def noise_status(n: float) -> Status:
     """kappa of n eigenvalues has reached n, where the matrix model is that of noise."""
-    message = f"kappa is N = {n:g} or more: eigenvalues repel each other as those of noise"
+    message = f"kappa is N = {n:g} or more: the density is that of noise"
     return Status("noise", f"{message}; compare with a Marchenko-Pastur bulk")
 
 

@@ -41,7 +41,7 @@ class LawReading:
             numbers = f"KS {ks:.3f}, p {'below ' if p <= 1.1 * LEAST_P else ''}{max(p, LEAST_P):.2g}"
             return cls("does not describe", f"{numbers}, misses most {_IN_WORDS[where]}")
         if noise:
-            return cls("noise", f"kappa is N = {n} or more: eigenvalues repel each other as those of noise")
+            return cls("noise", f"kappa is N = {n} or more: the density is that of noise")
         if math.isnan(p):
             return cls("not tested", f"KS {ks:.3f}; no null law for this kind of sample")
         return cls("describes", f"KS {ks:.3f}, p {p:.2g}")

@@ -86,10 +86,10 @@ class TailFit:
         return TailVerdict("fits", self.cause, self.status.message)
 
     def as_of_noise(self) -> TailFit:
-        """This tail in a spectrum that is noise as a whole: what fits there is the edge of the bulk, no power law."""
+        """This tail where most of it is a bulk of noise: what fits there is the edge of the bulk, no power law."""
         if self.verdict.word != "fits":
             return self
-        message = "the spectrum is that of noise, so its tail is the edge of a bulk; a few values look like any law"
+        message = "most of this tail are values of noise, the edge of a bulk; a few values look like any law"
         return replace(self, cause="noise", status=Status("not_a_power_law", message))
 
     def as_of_signal(self) -> TailFit:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from htmu_diag.analysis import Diagnosis, diagnose
+from htmu_diag.analysis.evidence import tail_within
 from htmu_diag.fits import fit_marchenko_pastur, fit_power_law
 from htmu_diag.spectrum import Kind as Measured
 from htmu_diag.spectrum import Source, Spectrum
@@ -74,6 +75,15 @@ def test_a_tail_that_fits_in_a_spectrum_of_noise_is_its_edge() -> None:
     assert straight.as_of_noise().verdict.label == "ruled out (noise)"
     edge = diagnosed(DESIGN[0], SHAPES[0], SEEDS[0]).tail
     assert edge.as_of_noise() is edge
+
+
+def test_a_tail_beside_a_bulk_of_noise_is_that_of_its_spikes_or_none() -> None:
+    """A mean of all entries is one spike, and makes no tail of thirty values."""
+    mean = diagnosed(next(kind for kind in KEPT_ASIDE if kind.name == "a mean of 0.3"), (140, 200), 0)
+    alone = fit_power_law(mean.spectrum.values, bootstrap=100)
+    assert alone.verdict.word == "fits"
+    assert (mean.verdict, mean.tail.verdict.label) == ("bulk+spikes", "ruled out (noise)")
+    assert tail_within(alone, Phase.BULK_AND_SPIKES, alone.n_tail) is alone
 
 
 def test_an_end_rules_out_more_easily_where_noise_is_at_hand() -> None:
