@@ -74,6 +74,13 @@ def test_every_plain_parameter_of_a_public_function_has_a_rule_that_refuses(name
             rules_of(function)[parameter](parameter, object())
 
 
+@pytest.mark.parametrize(("name", "function"), list(public_functions()))
+def test_every_default_is_one_that_may_be_passed(name: str, function: Any) -> None:
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name in (rules := rules_of(function)) and parameter.default is not inspect.Parameter.empty:
+            rules[parameter.name](parameter.name, parameter.default)
+
+
 @pytest.mark.parametrize("rule", [whole(), real(0), optional(real(0)), either(whole(1), one_of("auto"))])
 @pytest.mark.parametrize("value", NUMBERS, ids=lambda value: type(value).__name__)
 def test_what_is_no_number_is_refused_in_one_line(rule: Any, value: Any) -> None:

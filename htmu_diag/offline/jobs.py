@@ -93,7 +93,7 @@ def _lost(inventory: Inventory, places: Sequence[int]) -> Iterator[tuple[int, La
         yield place, Layer(matrix.name, matrix.shape, matrix.role, None, reason)
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Here:
     """What a process works on."""
 

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from htmu_diag.errors import InputError
-from htmu_diag.probes import Logarithmic, schedule
+from htmu_diag.probes import Logarithmic, Steps, schedule
 
 
 def test_a_number_means_every_so_many_steps_and_step_zero() -> None:
@@ -38,3 +38,7 @@ def test_a_callable_is_taken_as_it_is() -> None:
 def test_what_is_no_schedule_is_refused_by_name(spec: object) -> None:
     with pytest.raises(InputError, match=str(spec)):
         schedule(spec)  # type: ignore[arg-type]
+
+
+def test_steps_far_out_may_be_listed() -> None:
+    assert Steps.of([10**12])(10**12)

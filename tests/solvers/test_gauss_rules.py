@@ -76,3 +76,12 @@ def test_a_first_moment_between_the_nodes_is_reached_by_emptying_some(first: flo
     found = with_moments(nodes, weights, first, first**2)
     assert found @ nodes == pytest.approx(first)
     assert (found == 0).any()
+
+
+@pytest.mark.parametrize("weights", [[0.2, 0.8], [0.8, 0.2], [0.5, 0.5]])
+def test_two_nodes_take_a_mean_and_leave_the_second_moment(weights: list[float]) -> None:
+    """On two nodes mass and mean are all there is to choose: another second moment must not be divided by nothing."""
+    nodes = np.array([0.0, 3.0])
+    with np.errstate(all="raise"):
+        found = with_moments(nodes, np.array(weights), 1.5, 100.0)
+    np.testing.assert_allclose(found, [0.5, 0.5], rtol=1e-9)
