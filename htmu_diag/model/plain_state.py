@@ -1,8 +1,8 @@
 """State that modules keep outside of parameters and buffers: generators of their own, counters, caches, lists.
 
 Kept by what it is: random generators by their state; tensors and arrays by their contents; lists, dicts, sets and
-deques (nested ones too) by their elements; every other attribute by reference. What is reached through objects of other
-classes is not looked at.
+deques (nested ones too) by their elements; every other attribute by reference. Of what is reached through objects
+of other classes generators alone are put back (`loss_modules.held_generators`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["plain_state"]
+__all__ = ["generator_states", "plain_state"]
 
 Restore = Callable[[], None]
 _DEPTH = 4  # of nested containers
@@ -26,6 +26,17 @@ _OWN = frozenset(torch.nn.Module().__dict__)  # torch's own bookkeeping
 def plain_state(modules: Iterable[torch.nn.Module]) -> Restore:
     """Remembers the attributes of these modules; the function that comes back puts them as they are now."""
     restores = [_attributes(module) for module in modules]
+
+    def restore() -> None:
+        for put_back in restores:
+            put_back()
+
+    return restore
+
+
+def generator_states(generators: Iterable[Any]) -> Restore:
+    """Remembers the states of generators of torch, numpy and Python; the function puts them back."""
+    restores = [restore for restore in map(_of_generator, generators) if restore is not None]
 
     def restore() -> None:
         for put_back in restores:
@@ -66,8 +77,10 @@ def _of_generator(value: Any) -> Restore | None:
         state = value.get_state()
         return lambda: _ignored(value.set_state(state))
     if isinstance(value, np.random.Generator):
-        bits, inside = value.bit_generator, copy.deepcopy(value.bit_generator.state)
-        return lambda: setattr(bits, "state", inside)
+        return _of_generator(value.bit_generator)
+    if isinstance(value, np.random.BitGenerator):
+        inside = copy.deepcopy(value.state)
+        return lambda: setattr(value, "state", inside)
     if isinstance(value, np.random.RandomState):
         legacy = value.get_state()
         return lambda: value.set_state(legacy)

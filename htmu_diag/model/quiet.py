@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
 from htmu_diag.model.full_precision import full_precision
-from htmu_diag.model.plain_state import plain_state
+from htmu_diag.model.loss_modules import held_generators
+from htmu_diag.model.plain_state import generator_states, plain_state
 from htmu_diag.model.states import Restore, differentiating, eager, generators, modes, without_autocast
 
 __all__ = ["quiet"]
@@ -26,8 +27,11 @@ T = TypeVar("T")
 
 
 @contextlib.contextmanager
-def quiet(*models: torch.nn.Module) -> Iterator[None]:
-    """Everything in these models and in torch's global state is, after the block, as it was before it."""
+def quiet(*models: torch.nn.Module, loss_fn: Any = None) -> Iterator[None]:
+    """Everything in these models and in torch's global state is, after the block, as it was before it.
+
+    loss_fn: run beside them; the generators that it holds are put back too.
+    """
     modules = _each_once(module for model in models for module in model.modules())
     restores = (
         generators(),
@@ -36,6 +40,7 @@ def quiet(*models: torch.nn.Module) -> Iterator[None]:
         modes(modules),
         _settings(),
         plain_state(modules),
+        generator_states(held_generators(modules, loss_fn)),
         full_precision(),
     )
     try:

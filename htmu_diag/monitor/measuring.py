@@ -79,7 +79,11 @@ class Measuring:
         if not prices.to_decide(due):
             return due
         found = due
-        with Interrupts(), self._complaints.containing("monitor", []), quiet(*self._context.modules):
+        with (
+            Interrupts(),
+            self._complaints.containing("monitor", []),
+            quiet(*self._context.modules, loss_fn=self._context.loss_fn),
+        ):
             found = prices.runs(due, self._context.at(step))
         return found
 
@@ -98,7 +102,10 @@ class Measuring:
             if_it_fails.callback(self._send_nothing, step)
             with self._complaints.containing("ranks", measured.events), interrupts.allowed():
                 self._team.follow_first(step, "place")
-            with self._complaints.containing("monitor", measured.events), quiet(*self._context.modules):
+            with (
+                self._complaints.containing("monitor", measured.events),
+                quiet(*self._context.modules, loss_fn=self._context.loss_fn),
+            ):
                 for probe in agreed:
                     self._run(probe, measured, interrupts)
             if self._ended():  # by a handler of the user's that ran inside a measurement

@@ -67,7 +67,7 @@ def evaluating(context: StepContext) -> Iterator[torch.nn.Module]:
     is as found afterwards.
     """
     modules = context.modules
-    with quiet(*modules):
+    with quiet(*modules, loss_fn=context.loss_fn):
         context.model.eval()
         for part in (part for module in modules[1:] for part in module.modules()):
             if getattr(part, "training", False):  # exported and frozen modules have no eval()

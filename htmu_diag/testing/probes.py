@@ -38,7 +38,7 @@ def check_probe(probe: Any, *, model: torch.nn.Module, step: int = 7, **context:
 
 
 def _measured(probe: Any, declared: Declaration, at: StepContext) -> list[Spectrum]:
-    with quiet(*at.modules):
+    with quiet(*at.modules, loss_fn=at.loss_fn):
         if declared.runs != "shared":
             return list(probe.measure(at))
         pending = list(probe.capture(at))

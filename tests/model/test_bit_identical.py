@@ -185,7 +185,7 @@ class DrawingProbe(CarelessProbe):
 
 
 def test_the_comparison_sees_a_probe_that_disturbs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measuring, "quiet", lambda model: contextlib.nullcontext())
+    monkeypatch.setattr(measuring, "quiet", lambda model, loss_fn: contextlib.nullcontext())
     recipe = RECIPES["dropout"]
     one, other = trained(recipe, unwatched), trained(recipe, watched(tmp_path, DrawingProbe()))
     with pytest.raises(AssertionError):
