@@ -45,6 +45,8 @@ def test_zeros_of_a_kernel_change_no_exponent_of_its_ranks() -> None:
         for each in (values, np.concatenate([np.zeros(40), values]))
     ]
     assert both[0] == both[1]
+    few = np.concatenate([np.zeros(40), values[-10:]])
+    assert cause_numbers(Spectrum.exact(few, Source(Kind.NTK, "m", (50, 50)))) == {}
     assert both[0]["rank_exponent"] == pytest.approx(1.5, rel=1e-6)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from htmu_diag.errors import InputError
-from htmu_diag.fits import fit_htmp, fit_power_law, htmp
+from htmu_diag.fits import fit_htmp, fit_inverse_gamma, fit_power_law, htmp
 from htmu_diag.fits.bulk import spike_threshold
 from htmu_diag.fits.bulk_null import edge_score
 from htmu_diag.fits.gamma_maxima import maxima
@@ -77,7 +77,7 @@ def test_only_whole_spectra_have_an_anderson_darling_distance() -> None:
     values = beta_laguerre(60, 0.5, 2.0, rng=np.random.default_rng(1))
     whole = fit_htmp(values, 0.5)
     assert math.isfinite(whole.ad_distance)
-    assert whole.floor == 0.0
+    assert (whole.floor, fit_inverse_gamma(1 / values).floor) == (0.0, 0.0)
     for partial in (
         fit_htmp(values, 0.5, weights=np.ones(60)),
         fit_htmp(values[20:], 0.5, dimension=60),
@@ -196,3 +196,9 @@ def test_a_gain_is_twice_the_difference_of_two_log_likelihoods() -> None:
         ended = k * -math.log(law.index * room) + (1 / law.index - 1) * np.log1p(-y / room).sum()
         gains.append(2 * (power - ended))
     assert _gain(law, 80) == pytest.approx(max(gains), rel=1e-9)
+
+
+def test_whole_numbers_from_a_low_start_are_told() -> None:
+    counts = np.random.default_rng(0).zipf(2.5, 3000).astype(float)
+    assert "whole numbers" in fit_power_law(counts, xmin=1.0).status.message
+    assert "whole numbers" not in fit_power_law(counts * 1.37, xmin=1.37).status.message

@@ -188,3 +188,19 @@ def test_scales_of_image_models_lie_beside_the_factors(tmp_path: Path) -> None:
     save_file(state, tmp_path / "lora.safetensors")
     delta = checkpoint_matrices(tmp_path)["c.lora_delta"]
     torch.testing.assert_close(delta.read(), 0.5 * up.flatten(1) @ down.flatten(1))
+
+
+def test_a_folder_that_peft_and_its_trainer_write_is_read(tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft")
+    model = nn.Sequential(nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 5))
+    adapted = peft.get_peft_model(model, peft.LoraConfig(r=2, lora_alpha=6, target_modules=["0"]))
+    layer = adapted.base_model.model[0]
+    nn.init.normal_(layer.lora_B["default"].weight)
+    adapted.save_pretrained(tmp_path)
+    torch.save({"state": {0: {"exp_avg": torch.randn(4, 3)}}, "param_groups": []}, tmp_path / "optimizer.pt")
+    torch.save({"lr": 0.1}, tmp_path / "scheduler.pt")
+    (tmp_path / "trainer_state.json").write_text("{}")
+    found = checkpoint_matrices(tmp_path)
+    (product,) = [matrix for matrix in found if "lora_delta" in matrix.name]
+    assert len(found) == 3
+    torch.testing.assert_close(product.read(), layer.get_delta_weight("default").detach())
