@@ -68,6 +68,7 @@ def open_page(contexts: Callable[[bool, int], Any]) -> Iterator[Callable[..., An
     def opened(url: str, *, dark: bool = False, width: int = 1280) -> Any:
         page = contexts(dark, width).new_page()
         pages.append(page)
+        page.route("**/favicon.ico", lambda route: route.fulfill(status=204))
         page.set_default_timeout(60_000)
         page.on("console", lambda message: told.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: told.append(f"{error}"))
