@@ -6,10 +6,10 @@ learned, modes below are not. The errors (mean squares, summed over outputs) tha
 
     test  = n / (n - sum L_k^2) * (sum (1 - L_k)^2 v_k^2 + noise),      train = (ridge / (n r))^2 * test
 
-(Canatar, Bordelon & Pehlevan 2021; Simon, Dickens, Karkada & DeWeese 2023). Both are averages over all points of the
-population. Where the population is the N points of the kernel itself, n of them are the training set, so that the
-*unseen* points have error (N test - n train) / (N - n): without this step the prediction is low by that factor, 1.7 at
-n = N / 2 without ridge (the step is ours).
+(Canatar, Bordelon & Pehlevan 2021; Simon, Dickens, Karkada & DeWeese 2023). Both are averages over all points of an
+endless population (`expected_errors`). Where the population is the N points of a kernel, n of which are the training
+set and the others the test, each point has a resolution of its own (`local_resolution`, ours): that is what
+`learning_curve` computes.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import scipy
 from htmu_diag.arguments import checked, real, real_array, whole
 from htmu_diag.errors import InputError
 from htmu_diag.spectrum import Floats
+from htmu_diag.theory.local_resolution import sampled_errors
 
 __all__ = ["Errors", "LearningCurve", "expected_errors", "learning_curve", "power_law_slope", "resolution"]
 
@@ -73,7 +74,8 @@ def learning_curve(
     sizes: whole numbers in 1..N-1; by default eight from N/32 to N/2, in equal ratios.
     ridge: added to the diagonal of the n x n kernel matrix.
     blocks: groups of the jackknife over samples, which gives the standard errors; 0 leaves them NaN. A size that does
-        not fit into the samples that remain without a group has no error.
+        not fit into the samples that remain without a group has no error. (Relative ones, of one resolution for all
+        points: each size takes five inversions of the whole kernel, too dear for ten groups more.)
 
     Raises InputError for shapes that do not match, values that are not finite, a kernel that is not symmetric.
     """
@@ -82,9 +84,10 @@ def learning_curve(
     chosen = chosen_sizes(sizes, count)
     test, train = _curve(matrix, columns, chosen, ridge)
     parts = _parts(count, blocks)
-    left_out = [_curve(matrix[np.ix_(k, k)], columns[k], chosen, ridge) for k in parts]
-    tests = np.array([one[0] for one in left_out]).reshape(len(parts), chosen.size)
-    trains = np.array([one[1] for one in left_out]).reshape(len(parts), chosen.size)
+    left_out = [_alike(matrix[np.ix_(k, k)], columns[k], chosen, ridge) for k in parts]
+    whole_test, whole_train = _alike(matrix, columns, chosen, ridge) if parts else (test, train)
+    tests = np.array([one[0] for one in left_out]).reshape(len(parts), chosen.size) * _ratio(test, whole_test)
+    trains = np.array([one[1] for one in left_out]).reshape(len(parts), chosen.size) * _ratio(train, whole_train)
     slopes = np.array([power_law_slope(chosen, one) for one in tests])
     return LearningCurve(
         chosen,
@@ -159,16 +162,38 @@ def checked_kernel(kernel: npt.ArrayLike, targets: npt.ArrayLike) -> tuple[Float
 
 
 def _curve(matrix: Floats, columns: Floats, sizes: Floats, ridge: float) -> tuple[Floats, Floats]:
-    """Errors on unseen and on training samples, NaN for sizes that leave no sample unseen."""
+    """Errors on unseen and on training samples."""
     count = len(matrix)
-    values, vectors = np.linalg.eigh(matrix)
-    values = (
-        np.where(values > 2 * np.finfo(np.float32).eps * values[-1], values, 0.0) / count
-    )  # kernels come in float32
+    values, vectors = _spectrum(matrix)
+    clean = (vectors * (count * values)) @ vectors.T
+    test, train = _alike(matrix, columns, sizes, ridge, (values, vectors))
+    for place, n in enumerate(sizes):
+        root = resolution(values, n, ridge)
+        if root > 0:  # else every mode is determined, and all points are alike
+            test[place], train[place] = sampled_errors(clean, columns, int(n), ridge, count * root)
+    return test, train
+
+
+def _alike(
+    matrix: Floats, columns: Floats, sizes: Floats, ridge: float, spectrum: tuple[Floats, Floats] | None = None
+) -> tuple[Floats, Floats]:
+    """The same with one resolution for all points, NaN for sizes that leave no sample unseen."""
+    count = len(matrix)
+    values, vectors = spectrum or _spectrum(matrix)
     power = ((vectors.T @ columns) ** 2).sum(axis=1) / count
     found = [expected_errors(values, power, n, ridge=ridge) if n < count else Errors(np.nan, np.nan) for n in sizes]
     unseen = [(count * one.test - n * one.train) / max(count - n, 1) for n, one in zip(sizes, found, strict=True)]
     return np.array(unseen), np.array([one.train for one in found])
+
+
+def _spectrum(matrix: Floats) -> tuple[Floats, Floats]:
+    """Eigenvalues over N, those of rounding as zero (kernels come in float32), and eigenvectors."""
+    values, vectors = np.linalg.eigh(matrix)
+    return np.where(values > 2 * np.finfo(np.float32).eps * values[-1], values, 0.0) / len(matrix), vectors
+
+
+def _ratio(one: Floats, other: Floats) -> Floats:
+    return np.divide(one, other, out=np.ones_like(one), where=(other > 0) & np.isfinite(other))
 
 
 def chosen_sizes(sizes: Sequence[int] | None, count: int) -> Floats:

@@ -76,12 +76,12 @@ def _digits_kernel(samples: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_regression_on_digits_is_predicted_within_ten_percent_and_its_exponent_within_three_hundredths() -> None:
     kernel, targets = _digits_kernel(900)
-    sizes = (20, 40, 80, 160, 320)
+    sizes = (20, 40, 80, 160, 450)  # half of the points too
     predicted = learning_curve(kernel, targets, sizes, blocks=0)
     measured = kernel_regression_curve(kernel, targets, sizes, draws=12)
     assert predicted.test_error / measured.test_error == pytest.approx(np.ones(5), abs=0.1)
     assert predicted.exponent == pytest.approx(measured.exponent, abs=0.03)
-    assert predicted.test_error[-1] * (1 - 320 / 900) < 0.7 * measured.test_error[-1]  # without the population step
+    assert predicted.test_error[-1] * (1 - 450 / 900) < 0.7 * measured.test_error[-1]  # without the population step
 
 
 def test_the_standard_errors_cover_what_another_draw_of_samples_gives() -> None:
