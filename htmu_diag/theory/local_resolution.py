@@ -59,4 +59,4 @@ def local_resolutions(kernel: Floats, n: int, ridge: float, start: float) -> tup
             break
         slope = (np.diag(np.diag(inverse)) - v[:, None] * inverse**2) * v
         log_v -= np.clip(np.linalg.solve(slope, excess), -2.0, 2.0)
-    return v + ridge, inverse
+    return np.asarray(v + ridge, dtype=np.float64), np.asarray(inverse, dtype=np.float64)
