@@ -74,6 +74,14 @@ class Measuring:
                     probe.observe(self._at(step, probe))
         self._budget.overhead(time.perf_counter() - began)
 
+    def prices(self, step: int, due: list[Probe], prices: Prices) -> dict[str, str]:
+        """What is to be said of the due probes that are dear, before the first one runs; the model is left as found."""
+        said: dict[str, str] = {}
+        if prices.to_decide(due):
+            with Interrupts(), self._complaints.containing("monitor", []), quiet(*self._context.modules):
+                said = prices.ask(due, self._context.at(step))
+        return said
+
     def priced(self, step: int, due: list[Probe], prices: Prices) -> list[Probe]:
         """The due probes that run now, all where a price cannot be had; the model is left as found."""
         if not prices.to_decide(due):

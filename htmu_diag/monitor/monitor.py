@@ -58,6 +58,7 @@ class Monitor:
         optimizers: Sequence[torch.optim.Optimizer] = (),
         temperature: Temperature | None = None,
         voice: Voice | None = None,
+        begin: Callable[[Mapping[str, str]], object] = lambda _: None,
     ) -> None:
         self._voice = voice or Voice(Path(), speaks=False)
         self._plan, self._recorder, self._team, self._budget = plan, recorder, team, budget
@@ -90,6 +91,7 @@ class Monitor:
         self._ending = AtExit(self)
         with contextlib.ExitStack() as if_it_fails:
             if_it_fails.callback(self.close)
+            self._begin(context.step, begin)
             self._after_step(context.step)
             if_it_fails.pop_all()
 
@@ -207,9 +209,18 @@ class Monitor:
         if unsaid and self._team.share.rank == 0:
             self._recorder.say(self._counter.step, unsaid, time.time())
 
+    def _begin(self, step: int, begin: Callable[[Mapping[str, str]], object]) -> None:
+        """What is measured, and the prices of what is due now, which are kept with the run."""
+        begin(prices := self._measuring.prices(step, self._plan.due(step), self._prices))
+        for name, sentence in prices.items():
+            self._keep(f"{name}: {sentence}")
+
     def _say(self, sentence: str) -> None:
         """Said once, and kept with the run."""
         _warn(sentence)
+        self._keep(sentence)
+
+    def _keep(self, sentence: str) -> None:
         if self._team.share.rank == 0:
             self._worker.submit(partial(self._recorder.say, self._counter.step, [sentence], time.time()))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -142,7 +143,6 @@ def watch(
         warn(f"htmu_diag: {place.reason}")
         recorder.say(start_step, [place.reason], time.time())
     voice = Voice(place.folder, speaks=verbose and place.writes, stored=store is not None, curves=_draws(given))
-    voice.begin(context, plan.entries, place)
     return Monitor(
         context,
         plan,
@@ -153,6 +153,7 @@ def watch(
         optimizers=several,
         temperature=temperature_of(context.optimizer, batch_size, start_step, place.folder),
         voice=voice,
+        begin=partial(voice.begin, context, plan.entries, place),
     )
 
 

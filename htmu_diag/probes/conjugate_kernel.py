@@ -10,7 +10,8 @@ from htmu_diag.arguments import GLOBS, check_fields, whole
 from htmu_diag.model.arguments import BYTES
 from htmu_diag.operators import conjugate_kernel
 from htmu_diag.probes.base import Need, StepContext
-from htmu_diag.probes.probe_batch import evaluating, probe_inputs
+from htmu_diag.probes.by_samples import seconds_by_samples
+from htmu_diag.probes.probe_batch import chosen_count, evaluating, probe_inputs
 from htmu_diag.solvers.kernels import covariance_spectrum, feature_spectrum, input_spectrum
 from htmu_diag.spectrum import Kind, Spectrum
 
@@ -30,6 +31,7 @@ class ConjugateKernelProbe:
     name: str = "conjugate_kernel"
     needs: frozenset[Need] = frozenset({"model", "batch"})
     kinds: ClassVar = (Kind.CONJUGATE_KERNEL, Kind.ACTIVATIONS, Kind.INPUTS)
+    priced: ClassVar = True
 
     def __post_init__(self) -> None:
         check_fields(self, samples=whole(1), layers=GLOBS, memory=BYTES)
@@ -41,8 +43,15 @@ class ConjugateKernelProbe:
 
     def measure(self, context: StepContext) -> Iterator[Spectrum]:
         """Features in eval mode, layer by layer; the inputs come last, by their covariance alone."""
+        yield from self._spectra(context, self.samples)
+
+    def price(self, context: StepContext) -> float:
+        """Seconds of one run, from a few samples."""
+        return seconds_by_samples(lambda few: list(self._spectra(context, few)), chosen_count(context, self.samples))
+
+    def _spectra(self, context: StepContext, samples: int) -> Iterator[Spectrum]:
         with evaluating(context) as model:
-            inputs = probe_inputs(context, self.samples)
+            inputs = probe_inputs(context, samples)
             found = conjugate_kernel(model, inputs, layers=self.layers, memory=self.memory)
         for name, features in found.items():
             if name == "inputs" or name.startswith("inputs["):

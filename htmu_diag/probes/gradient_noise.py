@@ -11,6 +11,7 @@ noise with lognormal scales, sigma 1.5, has an index of 1.2 then).
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -18,7 +19,7 @@ from typing import Any, ClassVar
 import torch
 
 from htmu_diag.arguments import check_fields, whole
-from htmu_diag.errors import MeasurementError
+from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.operators.batches import cached, rows
 from htmu_diag.operators.hessian import HessianOperator
 from htmu_diag.probes.base import Need, StepContext
@@ -43,6 +44,7 @@ class GradientNoiseProbe:
     name: str = "gradient_noise"
     needs: frozenset[Need] = frozenset({"model", "batch", "loss_fn"})
     kinds: ClassVar = (Kind.GRADIENT_NOISE,)
+    priced: ClassVar = True
 
     def __post_init__(self) -> None:
         check_fields(self, groups=whole(2))
@@ -66,7 +68,29 @@ class GradientNoiseProbe:
         finite = {name: value for name, value in scalars.items() if math.isfinite(value)}
         yield Spectrum.exact(values, source, routine=f"gram of {count} group gradients", scalars=finite)
 
+    def price(self, context: StepContext) -> float:
+        """Seconds of one run, from the gradients of two groups and the tail of a part of the coordinates. 0 where one
+        fails: the run itself says why."""
+        try:
+            with evaluating(context) as model:
+                whole, starts, size = self._groups(model, context)
+                _gradient(whole, starts[0], size)
+                began = time.perf_counter()
+                gradient = _gradient(whole, starts[1], size)
+                of_group = time.perf_counter() - began
+        except (MeasurementError, InputError, RuntimeError):
+            return 0.0
+        part = torch.randn(len(starts), min(gradient.numel(), _PART), generator=torch.Generator().manual_seed(0))
+        began = time.perf_counter()
+        stable_tail_index(part)
+        return len(starts) * of_group + (time.perf_counter() - began) * gradient.numel() / part.shape[1]
+
     def _gradients(self, model: torch.nn.Module, context: StepContext) -> tuple[torch.Tensor, int]:
+        whole, starts, size = self._groups(model, context)
+        return torch.stack([_gradient(whole, start, size) for start in starts]), size
+
+    def _groups(self, model: torch.nn.Module, context: StepContext) -> tuple[HessianOperator, list[Any], int]:
+        """The loss, a batch for each group, and how many samples are in one."""
         if context.batch is None or context.loss_fn is None:
             raise MeasurementError("gradient_noise needs a batch and a loss; pass watch(batch=..., loss_fn=...)")
         choices: dict[str, Any] = {
@@ -79,12 +103,14 @@ class GradientNoiseProbe:
         if samples < 4:
             raise MeasurementError(f"a batch of {samples} samples has no gradient noise to measure; pass four or more")
         size = max(1, samples // max(2, min(self.groups, samples)))
-        batches = [rows(whole.batches[0], first, first + size) for first in range(0, samples - size + 1, size)]
-        found = []
-        for batch in batches:
-            whole.batches = cached(batch, device=whole.device, dtype=whole.dtype)
-            found.append(whole.gradient() / (size if whole.reduction == "sum" else 1))
-        return torch.stack(found), size
+        firsts = range(0, samples - size + 1, size)
+        return whole, [rows(whole.batches[0], first, first + size) for first in firsts], size
+
+
+def _gradient(whole: HessianOperator, batch: Any, size: int) -> torch.Tensor:
+    """The mean gradient of one group of ``size`` samples."""
+    whole.batches = cached(batch, device=whole.device, dtype=whole.dtype)
+    return whole.gradient() / (size if whole.reduction == "sum" else 1)
 
 
 def stable_tail_index(gradients: torch.Tensor) -> float:

@@ -9,7 +9,8 @@ from typing import ClassVar
 from htmu_diag.arguments import check_fields, instance, optional, whole
 from htmu_diag.operators import input_output_jacobian
 from htmu_diag.probes.base import Need, StepContext
-from htmu_diag.probes.probe_batch import evaluating, probe_inputs
+from htmu_diag.probes.by_samples import seconds_by_samples
+from htmu_diag.probes.probe_batch import chosen_count, evaluating, probe_inputs
 from htmu_diag.solvers.kernels import jacobian_spectrum
 from htmu_diag.spectrum import Kind, Spectrum
 
@@ -28,6 +29,7 @@ class JacobianProbe:
     name: str = "jacobian"
     needs: frozenset[Need] = frozenset({"model", "batch"})
     kinds: ClassVar = (Kind.JACOBIAN,)
+    priced: ClassVar = True
 
     def __post_init__(self) -> None:
         check_fields(self, samples=whole(1), wrt=optional(instance("the key or index of an input", str, int)))
@@ -39,7 +41,14 @@ class JacobianProbe:
 
     def measure(self, context: StepContext) -> Iterator[Spectrum]:
         """One spectrum. Raises MeasurementError for integer inputs."""
+        yield self._spectrum(context, self.samples)
+
+    def price(self, context: StepContext) -> float:
+        """Seconds of one run, from a few samples."""
+        return seconds_by_samples(lambda few: self._spectrum(context, few), chosen_count(context, self.samples))
+
+    def _spectrum(self, context: StepContext, samples: int) -> Spectrum:
         with evaluating(context) as model:
-            inputs = probe_inputs(context, self.samples)
+            inputs = probe_inputs(context, samples)
             found = input_output_jacobian(model, inputs, wrt=self.wrt, output=context.output)
-        yield jacobian_spectrum(found, context.step)
+        return jacobian_spectrum(found, context.step)

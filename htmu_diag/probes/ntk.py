@@ -17,7 +17,8 @@ from htmu_diag.operators import Kernel, empirical_ntk, kernel_target_alignment
 from htmu_diag.operators.ntk import Outputs
 from htmu_diag.operators.sample_function import Output, pick_output
 from htmu_diag.probes.base import Need, StepContext
-from htmu_diag.probes.probe_batch import evaluating, probe_inputs, probe_targets
+from htmu_diag.probes.by_samples import seconds_by_samples
+from htmu_diag.probes.probe_batch import chosen_count, evaluating, probe_inputs, probe_targets
 from htmu_diag.solvers.kernels import ntk_spectrum
 from htmu_diag.spectrum import Kind, Spectrum
 
@@ -50,6 +51,7 @@ class NTKProbe:
     name: str = "ntk"
     needs: frozenset[Need] = frozenset({"model", "batch"})
     kinds: ClassVar = (Kind.NTK,)
+    priced: ClassVar = True
 
     def __post_init__(self) -> None:
         check_fields(
@@ -69,10 +71,21 @@ class NTKProbe:
 
     def measure(self, context: StepContext) -> Iterator[Spectrum]:
         """The kernel's spectrum, with the scalar ``target_alignment`` where targets are classes (n,) or numbers."""
+        kernel = self._kernel(context, self.samples)
+        whole = ntk_spectrum(kernel, step=context.step)
+        yield replace(whole, scalars={**whole.scalars, **self._of_targets(context, kernel)})
+        for layer in kernel.layers:
+            yield ntk_spectrum(kernel, layer=layer, step=context.step)
+
+    def price(self, context: StepContext) -> float:
+        """Seconds of one run, from a few samples."""
+        return seconds_by_samples(lambda few: self._kernel(context, few), chosen_count(context, self.samples))
+
+    def _kernel(self, context: StepContext, samples: int) -> Kernel:
         with evaluating(context) as model:
-            kernel = empirical_ntk(
+            return empirical_ntk(
                 model,
-                probe_inputs(context, self.samples),
+                probe_inputs(context, samples),
                 outputs=self.outputs,
                 parameters=context.include or "*",
                 sketch=self.sketch,
@@ -81,10 +94,6 @@ class NTKProbe:
                 memory=self.memory,
                 output=context.output if self.output is pick_output else self.output,
             )
-        whole = ntk_spectrum(kernel, step=context.step)
-        yield replace(whole, scalars={**whole.scalars, **self._of_targets(context, kernel)})
-        for layer in kernel.layers:
-            yield ntk_spectrum(kernel, layer=layer, step=context.step)
 
     def _of_targets(self, context: StepContext, kernel: Kernel) -> dict[str, float]:
         targets = probe_targets(context, self.samples)

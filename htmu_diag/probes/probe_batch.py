@@ -20,7 +20,7 @@ from htmu_diag.model.quiet import quiet
 from htmu_diag.operators.sample_function import SampleFunction, leaves
 from htmu_diag.probes.base import StepContext
 
-__all__ = ["chosen_rows", "evaluating", "probe_inputs", "probe_targets", "stored_samples"]
+__all__ = ["chosen_count", "chosen_rows", "evaluating", "probe_inputs", "probe_targets", "stored_samples"]
 
 
 def probe_inputs(context: StepContext, samples: int) -> Any:
@@ -37,6 +37,11 @@ def probe_targets(context: StepContext, samples: int) -> Tensor | None:
     if not isinstance(targets, Tensor) or targets.shape[:1] != (_length(inputs),):
         return None
     return targets[chosen_rows(len(targets), samples, context.seed).to(targets.device)]
+
+
+def chosen_count(context: StepContext, samples: int) -> int:
+    """How many rows of the batch that is; 0 without one."""
+    return min(samples, _length(context.batch[0])) if context.batch is not None else 0
 
 
 def stored_samples(context: StepContext, rows: Iterable[int]) -> dict[str, npt.NDArray[Any]]:

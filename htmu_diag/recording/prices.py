@@ -1,7 +1,8 @@
-"""What a dear probe will cost, found out before it is paid: two products timed, and their number.
+"""What a dear probe will cost, found out before it is paid, by a small part of it.
 
 A probe that declares ``priced`` says so before its first run. The budget then holds for that run too. Without a budget
 a run of more than two seconds does not stand between `watch` and the first step of the training: it comes after a few.
+What is known when the run begins stands in its first line; what a probe that is due later costs is said then.
 """
 
 from __future__ import annotations
@@ -48,31 +49,34 @@ class Prices:
         """Whether a first run was put off to this step."""
         return bool(self._waiting) and step >= self._start + AFTER
 
+    def ask(self, due: Sequence[Probe], context: StepContext) -> dict[str, str]:
+        """What is to be said of those of the due probes that are dear, by their names; each is asked once."""
+        unknown = [probe for probe in due if probe.name in self._unknown]
+        said = {probe.name: self._asked(probe, context) for probe in unknown}
+        return {name: sentence for name, sentence in said.items() if sentence}
+
     def runs(self, due: Sequence[Probe], context: StepContext) -> list[Probe]:
         """Those of the due probes that run now, and those that were put off before."""
-        now = [probe for probe in due if not self._put_off(probe, context)]
-        if self.waits(context.step):
-            now += [probe for probe in self._waiting if probe not in now]
-            self._waiting = []
-        return now
+        for name, sentence in self.ask(due, context).items():
+            self._say(f"{name}: {sentence}")
+        if not self.waits(context.step):
+            return [probe for probe in due if probe not in self._waiting]
+        waiting, self._waiting = self._waiting, []
+        return [*due, *(probe for probe in waiting if probe not in due)]
 
-    def _put_off(self, probe: Probe, context: StepContext) -> bool:
-        if probe in self._waiting and context.step < self._start + AFTER:
-            return True
-        if probe.name not in self._unknown:
-            return False
+    def _asked(self, probe: Probe, context: StepContext) -> str:
         self._unknown.discard(probe.name)
         seconds = cast(Any, probe).price(context)
         self._budget.expect(probe.name, seconds)
-        late = seconds > MUCH and context.step < self._start + AFTER and self._budget.share is None
-        if seconds > MUCH:
-            self._say(self._sentence(probe.name, seconds, late))
+        if seconds <= MUCH:
+            return ""
+        late = context.step < self._start + AFTER and self._budget.share is None
         if late:
             self._waiting.append(probe)
-        return late
+        return f"one run takes about {seconds:.2g} s, by a small trial" + self._consequence(late)
 
-    def _sentence(self, name: str, seconds: float, late: bool) -> str:
+    def _consequence(self, late: bool) -> str:
+        if self._budget.share is not None:
+            return f"; the budget of {self._budget.share:.0%} holds for the first one too"
         first = f"; the first one comes after step {self._start + AFTER}" if late else ""
-        remedy = "measure less often (every=...), or pass budget=0.05" if self._budget.share is None else ""
-        held = f"; the budget of {self._budget.share:.0%} holds for the first one too" if self._budget.share else ""
-        return f"{name}: one run takes about {seconds:.2g} s, by two products{first}{held}" + (remedy and f"; {remedy}")
+        return f"{first}; to wait less: every=..., or budget=0.05"

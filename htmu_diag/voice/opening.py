@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from htmu_diag.errors import HTMUError
@@ -17,15 +17,25 @@ Entries = Sequence[tuple[Probe, Schedule]]  # what is measured, and when
 _REASONS = 3  # of tensors that are left out; more are in `htmu_diag.matrices`
 
 
-def opening(context: StepContext, entries: Entries, place: Place, *, stored: bool = True, curves: bool = True) -> str:
-    """One sentence of plain words. stored: whether anything can be written. curves: whether TensorBoard gets any."""
+def opening(
+    context: StepContext,
+    entries: Entries,
+    place: Place,
+    prices: Mapping[str, str] | None = None,
+    *,
+    stored: bool = True,
+    curves: bool = True,
+) -> str:
+    """One sentence of plain words. prices: what is to be said of dear probes, by their names. stored: whether anything
+    can be written. curves: whether TensorBoard gets any."""
     where = _where(place, stored, curves)
     measured, left_out = [], ""
     for probe, schedule in entries:
         what = probe.name
         if isinstance(probe, WeightsProbe):
             what, left_out = _weights(probe, context)
-        measured.append(f"{what} {_when(schedule)}")
+        price = (prices or {}).get(probe.name)
+        measured.append(f"{what} {_when(schedule)}" + (f" ({price})" if price else ""))
     if not measured:
         return f"nothing is measured: no probes were asked for{where}"
     return f"measuring {', '.join(measured)}{left_out}{where}"

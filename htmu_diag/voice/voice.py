@@ -11,7 +11,7 @@ import shlex
 import shutil
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -49,10 +49,10 @@ class Voice:
         self._folder, self._speaks, self._stored, self._curves = folder, speaks, stored, curves
         self._moment = moment
 
-    def begin(self, context: StepContext, entries: Entries, place: Place) -> None:
-        """What is measured, when, what is left out and why, and where to look."""
+    def begin(self, context: StepContext, entries: Entries, place: Place, prices: Mapping[str, str]) -> None:
+        """What is measured, when, what of it is dear, what is left out and why, and where to look."""
         if self._speaks:
-            self._say(opening(context, entries, place, stored=self._stored, curves=self._curves))
+            self._say(opening(context, entries, place, prices, stored=self._stored, curves=self._curves))
 
     @contextlib.contextmanager
     def during(self, what: str) -> Iterator[None]:

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 import htmu_diag
-from htmu_diag.probes import StepContext
+from htmu_diag.probes import StepContext, registry
+from htmu_diag.probes.by_samples import seconds_by_samples
 from htmu_diag.probes.curvature import CurvatureProbe
 from htmu_diag.recording.prices import AFTER
 from tests.monitor.helpers import StubProbe, Task, spectrum
@@ -31,25 +32,40 @@ class Dear(StubProbe):
 
 def trained(probe: Dear, folder, steps: int = 6, **choices) -> Dear:
     task = Task()
-    with htmu_diag.watch(
-        task.model, task.optimizer, probes=[probe], every=5, log_dir=folder, sinks=[], verbose=False, **choices
-    ):
+    given = {"every": 5, "verbose": False, **choices}
+    with htmu_diag.watch(task.model, task.optimizer, probes=[probe], log_dir=folder, sinks=[], **given):
         task.train(steps)
     return probe
 
 
-def test_a_dear_first_run_comes_after_the_first_steps_and_says_so(tmp_path) -> None:
-    with pytest.warns(RuntimeWarning, match=f"dear: one run takes about 12 s.* after step {AFTER}; measure less often"):
-        probe = trained(Dear(12.0), tmp_path)
+def said_at_first(capsys) -> str:
+    """The one line of a beginning run that says what is measured."""
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "measuring" in line]
+    return line
+
+
+def events_of(folder) -> str:
+    return "; ".join(event for _, event in htmu_diag.load_run(folder).events())
+
+
+def test_a_dear_first_run_comes_after_the_first_steps_and_the_first_line_says_so(tmp_path, capsys, recwarn) -> None:
+    probe = trained(Dear(12.0), tmp_path, verbose=True)
+    price = f"one run takes about 12 s, by a small trial; the first one comes after step {AFTER}"
+    assert f"dear every 5 steps ({price}" in said_at_first(capsys)
+    assert f"dear: {price}" in events_of(tmp_path)
+    assert not [warning for warning in recwarn if "dear" in str(warning.message)]
     assert probe.steps == [AFTER, 5]
     assert probe.asked == 1
 
 
+def test_what_is_due_later_says_its_price_then(tmp_path) -> None:
+    with pytest.warns(RuntimeWarning, match="dear: one run takes about 12 s, by a small trial; to wait less: every"):
+        assert trained(Dear(12.0), tmp_path, every=[4]).steps == [4]
+
+
 def test_a_run_that_ends_before_says_what_it_did_not_measure(tmp_path) -> None:
-    with pytest.warns(RuntimeWarning, match="dear: one run takes"):
-        probe = trained(Dear(12.0), tmp_path, steps=1)
-    assert probe.steps == []
-    assert any("its dear first run was put off" in event for _, event in htmu_diag.load_run(tmp_path).events())
+    assert trained(Dear(12.0), tmp_path, steps=1).steps == []
+    assert "its dear first run was put off" in events_of(tmp_path)
 
 
 def test_a_cheap_one_runs_before_the_first_step(tmp_path) -> None:
@@ -57,9 +73,8 @@ def test_a_cheap_one_runs_before_the_first_step(tmp_path) -> None:
 
 
 def test_a_budget_holds_for_the_first_run(tmp_path) -> None:
-    with pytest.warns(RuntimeWarning, match="the budget of 5% holds for the first one too"):
-        probe = trained(Dear(1000.0), tmp_path, budget=0.05)
-    assert probe.steps == []
+    assert trained(Dear(1000.0), tmp_path, budget=0.05).steps == []
+    assert "the budget of 5% holds for the first one too" in events_of(tmp_path)
 
 
 def test_the_price_of_a_density_is_that_of_its_products(monkeypatch) -> None:
@@ -71,3 +86,29 @@ def test_the_price_of_a_density_is_that_of_its_products(monkeypatch) -> None:
     context = StepContext(0, task.model, batch=(task.inputs, task.targets), loss_fn=torch.nn.functional.mse_loss)
     assert probe.price(context) == 30.0
     assert not probe.checked
+
+
+@pytest.mark.parametrize("name", ["ntk", "jacobian", "conjugate_kernel", "gradient_noise"])
+def test_probes_over_samples_are_priced_by_a_few_of_them(name) -> None:
+    """The price is a finite time, and what was tried leaves the model as it was."""
+    task = Task()
+    context = StepContext(0, task.model, batch=(task.inputs, task.targets), loss_fn=torch.nn.functional.mse_loss)
+    before = [parameter.clone() for parameter in task.model.parameters()]
+    assert 0 < registry[name]().price(context) < 60
+    assert all(map(torch.equal, before, task.model.parameters()))
+    assert all(parameter.grad is None for parameter in task.model.parameters())
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_a_price_grows_with_the_samples_as_the_trials_do(power, monkeypatch) -> None:
+    """A clock that each run moves by n**power ten thousandths of a second."""
+    now, runs = [0.0], []
+    monkeypatch.setattr("htmu_diag.probes.by_samples.time.perf_counter", lambda: now[0])
+
+    def run(count: int) -> None:
+        runs.append(count)
+        now[0] += count**power / 10_000
+
+    assert seconds_by_samples(run, 200) == pytest.approx(200**power / 10_000)
+    assert max(runs) <= 100
+    assert seconds_by_samples(lambda _: (_ for _ in ()).throw(RuntimeError("no derivative")), 200) == 0.0
