@@ -39,7 +39,22 @@ def train(net, optimizer, inputs, steps):
         optimizer.step()
     return time.perf_counter() - began
 
+def encoder():
+    # the shapes of a BERT encoder, 22.7 M weights, in a file
+    from safetensors.torch import save_file
+    shapes = [(30522, 384), (512, 384)] + [(384, 384)] * 25 + [(1536, 384)] * 6 + [(384, 1536)] * 6
+    state = {f"layer.{i:02}.weight": torch.randn(s) / s[1] ** 0.5 for i, s in enumerate(shapes)}
+    save_file(state, folder + "/encoder.safetensors")
+    return folder + "/encoder.safetensors"
+
+def command(*words):
+    import subprocess
+    began, before = time.perf_counter(), cpu()
+    subprocess.run([sys.executable, "-m", "htmu_diag", *words], check=True, capture_output=True)
+    return time.perf_counter() - began, cpu() - before
+
 found = {}
+folder = tempfile.mkdtemp()
 """
 ROWS = {
     "watch, imported above torch": """
@@ -84,6 +99,59 @@ with tempfile.TemporaryDirectory() as folder:
     monitor.close()
     found["close after the last fit, s"] = time.perf_counter() - began
     found["watched, CPU s"] = cpu() - before
+""",
+    "htmu analyze FILE, an encoder of 22.7 M and 39 matrices, whole process": """
+path = encoder()
+found["import torch alone, CPU s"] = cpu()
+found["wall s"], found["CPU s"] = command("analyze", path)
+found["--out (39 pictures), wall s"], found["--out, CPU s"] = command("analyze", path, "--out", folder + "/out")
+""",
+    "htmu analyze FILE, 400 layers of 256 x 256": """
+from safetensors.torch import save_file
+state = {f"layer.{i:03}.weight": torch.randn(256, 256) / 16 for i in range(400)}
+save_file(state, folder + "/many.safetensors")
+for jobs in ("1", "2"):
+    found[f"--jobs {jobs}, wall s"], _ = command("analyze", folder + "/many.safetensors", "--jobs", jobs)
+""",
+    "a picture of one layer": """
+from htmu_diag.analysis import diagnose
+from htmu_diag.matrices import matrices
+from htmu_diag.report.card import Cards
+from htmu_diag.solvers import matrix_spectrum
+nets = torch.nn.Sequential(*[torch.nn.Linear(128, 256) for _ in range(12)])
+several = [diagnose(matrix_spectrum(matrix)) for matrix in matrices(nets)]
+cards = Cards()
+cards.png(several[0])
+before = cpu()
+for one in several:
+    cards.png(one)
+found["CPU ms, after the first"] = 1000 * (cpu() - before) / len(several)
+""",
+    "kernels": """
+import numpy as np
+from htmu_diag.fits.inverse_gamma import fit_inverse_gamma
+for n in (50, 1000):
+    draws = [1 / np.random.default_rng(i).gamma(3.0, size=n) for i in range(8)]
+    for name, count in (("fit alone", 0), ("with a p-value of 50 replicates", 50)):
+        fit_inverse_gamma(draws[0], bootstrap=count)
+        before = cpu()
+        for one in draws:
+            fit_inverse_gamma(one, bootstrap=count)
+        found[f"inverse Gamma, n = {n}, {name}, CPU ms"] = 1000 * (cpu() - before) / len(draws)
+import htmu_diag
+from htmu_diag.training.models import CharTransformer
+net = CharTransformer(96, context=64, embedding=128, heads=4, layers=6)
+batch = torch.randint(96, (12, 64)), torch.randint(96, (12, 64))
+monitor = htmu_diag.watch(net, batch=batch, probes=["conjugate_kernel"], every=[10**9], log_dir=folder, sinks=[])
+monitor.snapshot()
+monitor.step(1)
+import psutil
+used = lambda: sum(p.cpu_times().user + p.cpu_times().system for p in [psutil.Process(), *psutil.Process().children()])
+before = used()
+record = monitor.snapshot()
+found["conjugate_kernel of a GPT of 1.2 M, spectra"] = len(record.diagnoses)
+found["the same, measured and diagnosed, CPU s"] = used() - before
+monitor.close()
 """,
 }
 
