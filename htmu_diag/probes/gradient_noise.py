@@ -80,10 +80,12 @@ class GradientNoiseProbe:
                 of_group = time.perf_counter() - began
         except (MeasurementError, InputError, RuntimeError):
             return 0.0
-        part = torch.randn(len(starts), min(gradient.numel(), _PART), generator=torch.Generator().manual_seed(0))
+        shape = len(starts), min(gradient.numel(), _PART)
+        places = torch.arange(shape[0] * shape[1], device=gradient.device, dtype=gradient.dtype)
+        part = places.sin().reshape(shape)
         began = time.perf_counter()
         stable_tail_index(part)
-        return len(starts) * of_group + (time.perf_counter() - began) * gradient.numel() / part.shape[1]
+        return len(starts) * of_group + (time.perf_counter() - began) * gradient.numel() / shape[1]
 
     def _gradients(self, model: torch.nn.Module, context: StepContext) -> tuple[torch.Tensor, int]:
         whole, starts, size = self._groups(model, context)
