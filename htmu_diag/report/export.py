@@ -13,7 +13,7 @@ from typing import Any
 
 from htmu_diag.files import own_folder, storage_errors, write_atomically
 from htmu_diag.report.analysis import Analysis, Names
-from htmu_diag.report.figures import esd_figure, png
+from htmu_diag.report.figures import Pictures
 from htmu_diag.safe_text import csv_cell
 
 __all__ = ["as_content", "csv_text", "write_pictures", "write_text"]
@@ -53,11 +53,11 @@ def write_text(path: Path, text: str) -> None:
 def write_pictures(analysis: Analysis, folder: Path, done: Callable[[int, str], object] | None = None) -> list[Path]:
     """One PNG a matrix with its density and fitted laws, ``012-<layer>.png`` in the order of the model."""
     own_folder(folder)
-    written, digits = [], max(3, len(str(len(analysis.layers))))
+    written, digits, pictures = [], max(3, len(str(len(analysis.layers)))), Pictures()
     for number, layer in enumerate(analysis.layers):
         if layer.diagnosis is not None:
             path = folder / f"{number:0{digits}d}-{_file_name(layer.name)}.png"
-            write_atomically(path, png(esd_figure(layer.diagnosis)), fsync=False)
+            write_atomically(path, pictures.png(layer.diagnosis), fsync=False)
             written.append(path)
         if done is not None:
             done(number + 1, layer.name)

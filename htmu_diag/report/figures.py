@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from htmu_diag.analysis import Diagnosis
 from htmu_diag.arguments import checked, either, having, several, whole
+from htmu_diag.report.panel import draw_esd, positive
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["esd_figure", "png"]
+__all__ = ["Pictures", "esd_figure", "png"]
 
 # inches: one panel of a single figure or of many, and what surrounds it (below: the legend)
 _SINGLE, _ONE_OF_MANY = (6.4, 3.8), (4.2, 2.7)
@@ -37,8 +38,6 @@ def esd_figure(diagnoses: Diagnosis | Sequence[Diagnosis], *, title: str = "", c
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from htmu_diag.report.panel import draw_esd
-
     shown = list(diagnoses) if isinstance(diagnoses, Sequence) else [diagnoses]
     width = max(1, min(columns, len(shown)))
     height = max(1, math.ceil(len(shown) / width))
@@ -53,6 +52,29 @@ def esd_figure(diagnoses: Diagnosis | Sequence[Diagnosis], *, title: str = "", c
     if title:
         figure.suptitle(title, fontsize=12, parse_math=False, y=1 - 0.12 / figure.get_figheight())
     return figure
+
+
+class Pictures:
+    """The pictures of single layers, one after another, each with the bytes of ``png(esd_figure(diagnosis))``.
+
+    One panel is kept for all: making and measuring ticks takes most of the time of a picture. For one thread at a time.
+    """
+
+    def __init__(self) -> None:
+        self._figure: Figure | None = None
+
+    def png(self, diagnosis: Diagnosis) -> bytes:
+        """The layer's picture as PNG bytes."""
+        if self._figure is None or not positive(diagnosis)[0].size:  # a panel of words has no scales to keep
+            self._figure = esd_figure(diagnosis)
+        else:
+            (axes,) = self._figure.axes
+            for artist in (*axes.lines, *axes.patches, *axes.texts):
+                artist.remove()
+            draw_esd(axes, diagnosis, legend_columns=2)
+        found = png(self._figure)
+        self._figure = self._figure if positive(diagnosis)[0].size else None
+        return found
 
 
 def _arrange(figure: Figure, height: int, width: int, titled: bool) -> None:

@@ -40,7 +40,9 @@ def draw_esd(axes: Any, diagnosis: Diagnosis, *, legend_columns: int = 1) -> Non
     edges, density = log_histogram(values, weights)
     axes.stairs(density, edges, fill=True, color=BARS, label=f"{values.size} eigenvalue{'s' * (values.size != 1)}")
     across, up = limits(edges, density)
-    axes.set(xscale="log", yscale="log", xlim=across, ylim=up)
+    if axes.get_xscale() != "log":  # setting it makes new ticks, also where it is set already
+        axes.set(xscale="log", yscale="log")
+    axes.set(xlim=across, ylim=up)
     set_scale(axes.xaxis, *across)
     set_scale(axes.yaxis, *up)
     draw_fits(axes, diagnosis, edges, float(weights.sum()))

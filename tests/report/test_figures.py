@@ -17,6 +17,7 @@ from htmu_diag.analysis import Diagnosis
 from htmu_diag.fits import Status
 from htmu_diag.laws import HTMP, InverseHTMP
 from htmu_diag.report import esd_figure, png
+from htmu_diag.report.figures import Pictures
 from htmu_diag.report.panel import log_histogram
 from htmu_diag.spectrum import Kind
 
@@ -136,6 +137,14 @@ def test_what_came_from_another_process_is_drawn_to_the_last_bit(of: Of) -> None
         assert any("HTMP" in str(line.get_label()) for line in lines[0])
         for drawn, again in zip(*lines, strict=True):
             np.testing.assert_array_equal(drawn.get_xydata(), again.get_xydata())
+
+
+def test_a_panel_that_is_kept_draws_what_a_new_one_does(noise: Diagnosis, heavy: Diagnosis, of: Of) -> None:
+    """To the last byte, whatever was drawn before: also behind a panel of words, and after one with other scales."""
+    empty, narrow, wide = of(np.zeros(20)), of(np.linspace(1.0, 2.0, 40)), of(np.geomspace(1e-9, 1e5, 60))
+    pictures = Pictures()
+    for shown in (noise, heavy, empty, narrow, wide, noise):
+        assert pictures.png(shown) == png(esd_figure(shown))
 
 
 def test_drawing_imports_no_pyplot() -> None:
