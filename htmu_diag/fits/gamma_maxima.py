@@ -79,16 +79,20 @@ def _step(shape: Floats, b: Floats, sample: Sample, along_edge: bool) -> tuple[F
 
 def _halved(shape: Floats, b: Floats, d1: Floats, d2: Floats, sample: Sample) -> tuple[Floats, Floats, Floats]:
     """The longest of the step, its half, ... that stays positive and does not lower the likelihood, and its length."""
-    best, length = _value(shape, b, *sample), np.ones_like(shape)
-    for _ in range(_HALVINGS):
-        one, other = shape + length * d1, b + length * d2
+    logs, means, cut = sample
+    best, length, rows = _value(shape, b, *sample), np.ones_like(shape), np.arange(shape.size)
+    for _ in range(_HALVINGS):  # of those alone that are still too long
+        one, other = (shape + length * d1)[rows], (b + length * d2)[rows]
         inside = (one > 0) & (other > 0)
-        value = np.where(inside, _value(np.where(inside, one, 1.0), np.where(inside, other, 1.0), *sample), -np.inf)
-        worse = ~(value >= best - 1e-13 * np.maximum(np.abs(best), 1.0))
-        if not worse.any():
+        one, other = np.where(inside, one, 1.0), np.where(inside, other, 1.0)
+        value = np.where(inside, _value(one, other, logs[rows], means[rows], cut), -np.inf)
+        rows = rows[~(value >= (best - 1e-13 * np.maximum(np.abs(best), 1.0))[rows])]
+        if not rows.size:
             break
-        length = np.where(worse, length / 2, length)
-    one, other = np.where(worse, shape, one), np.where(worse, b, other)
+        length[rows] /= 2
+    worse = np.zeros(shape.shape, bool)
+    worse[rows] = True
+    one, other = np.where(worse, shape, shape + length * d1), np.where(worse, b, b + length * d2)
     moved = np.maximum(np.abs(one / shape - 1), np.abs(other / b - 1))
     return one, other, np.where(worse, np.inf, moved)
 

@@ -21,7 +21,7 @@ from htmu_diag.fits.checked_sample import MIN_DISTINCT, MIN_VALUES, checked_samp
 from htmu_diag.fits.distance import ks_of_levels
 from htmu_diag.fits.gamma_maxima import maxima
 from htmu_diag.fits.intervals import log_interval
-from htmu_diag.fits.maximum import Maximum, maximise
+from htmu_diag.fits.maximum import Maximum, maximise, maximum_at
 from htmu_diag.fits.results import LawFit, Status
 from htmu_diag.laws import InverseGamma
 from htmu_diag.spectrum import Floats
@@ -31,6 +31,7 @@ __all__ = ["fit_inverse_gamma"]
 _SEED = 20250603
 _WIDEST = 650.0  # of log(largest/smallest): 280 orders of magnitude
 _LEVELS = 60  # of the continued fraction, at x beyond 500: far more than double precision needs
+_EDGE = 1e-3  # of the box, in these logarithms
 _BOUNDS = (-6.0, 9.0)  # of log shape and log b: beyond, the law cannot be told from a power or a point
 
 
@@ -97,7 +98,7 @@ class _Part:
 
 
 def _maximise(part: _Part) -> Maximum:
-    """In log shape and log b, from Newton's maximum: quasi-Newton steps from elsewhere can stall far from it."""
+    """In log shape and log b: Newton's maximum, quasi-Newton steps from there where it ends on an edge of the box."""
 
     def log_likelihood(p: Floats) -> float:
         return part.log_likelihood(math.exp(p[0]), math.exp(p[1]))
@@ -105,6 +106,8 @@ def _maximise(part: _Part) -> Maximum:
     logs, means = np.log(part.y).mean(keepdims=True), part.y.mean(keepdims=True)
     shape, b, found = maxima(logs, means, part.cut, float(np.exp(_BOUNDS[0])))
     start = (math.log(shape[0]), math.log(b[0])) if found[0] else (0.0, -math.log(float(means[0])))
+    if found[0] and all(_BOUNDS[0] + _EDGE < p < _BOUNDS[1] - _EDGE for p in start):
+        return maximum_at(log_likelihood, part.y.size, start)
     return maximise(log_likelihood, part.y.size, start, (_BOUNDS, _BOUNDS))
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import scipy
 
 from htmu_diag.spectrum import Floats
 
-__all__ = ["Maximum", "maximise"]
+__all__ = ["Maximum", "maximise", "maximum_at"]
 
 _H = 1e-4  # of the difference quotients, in parameters of order one
 _WALL = 1e300
@@ -33,16 +34,25 @@ def maximise(
 ) -> Maximum:
     """Maximise the log likelihood of n values inside a box, from ``start``."""
 
-    def cost(p: Floats) -> float:
-        value = log_likelihood(p)
-        return -value / n if math.isfinite(value) else _WALL
-
+    cost = partial(_cost, log_likelihood, n)
     low, high = np.array(bounds).T
     found = scipy.optimize.minimize(
         cost, np.clip(start, low, high), method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-14, "gtol": 1e-9}
     )
     at_boundary = bool(np.any((found.x <= low + 1e-6) | (found.x >= high - 1e-6)))
     return Maximum(found.x, _stderr(cost, found.x, n), -float(found.fun) * n, at_boundary, bool(found.fun < _WALL))
+
+
+def maximum_at(log_likelihood: Callable[[Floats], float], n: int, point: Sequence[float]) -> Maximum:
+    """The maximum of the log likelihood of n values, where that is known already to lie inside the box."""
+    found = np.array(point, dtype=np.float64)
+    stderr = _stderr(partial(_cost, log_likelihood, n), found, n)
+    return Maximum(found, stderr, log_likelihood(found), at_boundary=False, converged=True)
+
+
+def _cost(log_likelihood: Callable[[Floats], float], n: int, point: Floats) -> float:
+    value = log_likelihood(point)
+    return -value / n if math.isfinite(value) else _WALL
 
 
 def _stderr(cost: Callable[[Floats], float], point: Floats, n: int) -> Floats:
