@@ -18,6 +18,7 @@ from htmu_diag.analysis import QUANTITIES, diagnose
 from htmu_diag.arguments import PATH, checked, either, having, instance
 from htmu_diag.errors import InputError
 from htmu_diag.nearest import did_you_mean
+from htmu_diag.report.labels import shortened
 from htmu_diag.report.panel import draw_fits, limits, log_histogram, positive
 from htmu_diag.storage import Run, load_run
 
@@ -29,6 +30,7 @@ __all__ = ["compare", "mathtext", "plot_curves", "plot_spectra"]
 
 _GREEK = ("alpha", "kappa", "lambda", "gamma", "tau", "theta", "Sigma")
 _LEGEND = 12  # layers at most for which each line is named
+_NAME = 32  # characters of a layer's name
 _PANEL = (2.9, 2.6)  # inches of one of several spectra
 
 
@@ -66,7 +68,9 @@ def plot_curves(
     axes = _axes(ax)
     for place, name in enumerate(chosen):
         column = found.layers.index(name)
-        (line,) = axes.plot(found.steps, found.values[:, column], color=_colour(place, len(chosen)), label=name, lw=1.4)
+        (line,) = axes.plot(
+            found.steps, found.values[:, column], color=_colour(place, len(chosen)), label=_said(name), lw=1.4
+        )
         if interval and f"{quantity}_low" in QUANTITIES:
             low, high = (_curves(run, f"{quantity}_{end}", kind).values[:, column] for end in ("low", "high"))
             axes.fill_between(found.steps, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
@@ -151,11 +155,17 @@ def compare(
         if f"{quantity}_low" in QUANTITIES:
             low, high = (_curves(run, f"{quantity}_{end}", kind).values[row, columns] for end in ("low", "high"))
             axes.hlines(places, low, high, color=colour, lw=1, alpha=0.6)
-    axes.set_yticks(range(len(names)), [name.removesuffix(".weight") for name in names], fontsize=7)
+    axes.set_yticks(range(len(names)), [_said(name.removesuffix(".weight")) for name in names], fontsize=7)
     axes.invert_yaxis()
     axes.set_xlabel(f"{mathtext(quantity)} at step {common[-1]}")
     axes.legend(fontsize=8, frameon=False)
     return _figure(axes)
+
+
+def _said(name: str) -> str:
+    """A layer's name as a label: short enough to leave room for the lines, no formula, not hidden by an underscore."""
+    text = shortened(name, _NAME).replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
 
 
 def _some(names: Sequence[str]) -> str:

@@ -76,3 +76,17 @@ def test_what_is_not_there_is_said(run: object) -> None:
 def test_every_symbol_is_valid_mathtext() -> None:
     parser = matplotlib.mathtext.MathTextParser("path")
     assert all(np.isfinite(parser.parse(mathtext(name)).width) for name in QUANTITIES)
+
+
+def test_long_and_odd_names_leave_room_for_the_lines(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    names = ("a_name_that_a_framework_made_" * 6 + "weight", "_orig$mod_1$.weight")
+    store(tmp_path / "run", 1.0, steps=(0, 10), names=names)
+    run = htmu_diag.load_run(tmp_path / "run")
+    for figure in (run.plot("alpha"), htmu_diag.compare(run, run, "alpha")):
+        figure.savefig(io.BytesIO())
+        axes = figure.axes[0]
+        assert axes.get_position().width > 0.4
+    texts = [text.get_text() for text in run.plot("alpha").axes[0].get_legend().get_texts()]
+    assert [len(text) <= 36 for text in texts] == [True, True]
+    assert r"\$mod" in texts[1]
+    assert not [warning for warning in recwarn if "layout" in str(warning.message)]
