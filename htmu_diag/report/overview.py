@@ -60,10 +60,7 @@ def overview(run: Run, step: int | None = None, kind: str = "weights") -> Overvi
     """A run at a step (default: the last that has numbers). Raises StorageError for a step or a kind that it lacks."""
     records = {record.step: record for record in run.records(fit=False)}
     measured = [s for s, record in records.items() if any(r.source.kind.value == kind for r in record.readings)]
-    if not measured and step is None:
-        known = ", ".join(run.kinds) or "nothing yet"
-        raise StorageError(f"{run.directory}: no numbers of kind {kind!r}; this run has {known}")
-    wanted = measured[-1] if step is None else step
+    wanted = step if step is not None else measured[-1] if measured else _stored_last(run, kind)
     if wanted not in measured:
         records[wanted] = run.record(wanted)  # fitted now, or refused in a sentence
     history = {s: _of_kind(record.readings, kind) for s, record in sorted(records.items())}
@@ -82,6 +79,14 @@ def overview(run: Run, step: int | None = None, kind: str = "weights") -> Overvi
         _newest(run, wanted),
         tuple(other for other in run.kinds if other != kind),
     )
+
+
+def _stored_last(run: Run, kind: str) -> int:
+    """The last step of a run without numbers: one that was killed early, or written by an earlier version."""
+    if kind not in run.kinds or not run.steps:
+        known = ", ".join(run.kinds) or "nothing yet"
+        raise StorageError(f"{run.directory}: no numbers of kind {kind!r}; this run has {known}")
+    return int(run.steps[-1])
 
 
 def _of_kind(readings: Sequence[Reading], kind: str) -> dict[str, Reading]:

@@ -12,7 +12,7 @@ from htmu_diag.errors import InputError, StorageError
 from htmu_diag.report.comparison import compare_runs
 from htmu_diag.report.overview import held, overview
 from htmu_diag.report.show_text import show_text
-from htmu_diag.storage import load_run
+from htmu_diag.storage import Store, load_run
 from tests.browser.runs import NAMES, STEPS, spectrum
 from tests.browser.stored import store
 
@@ -36,6 +36,18 @@ def test_a_run_is_shown_at_its_last_step_with_reasons(runs: tuple[Path, Path]) -
     text = show_text(shown, 100)
     assert f"{FEW[0]}: {shown.rows[0]['verdict']}: {shown.rows[0]['reason']}" in text
     assert "train/loss 0.3913" in text
+
+
+def test_a_run_without_numbers_is_diagnosed_at_its_last_step(tmp_path: Path) -> None:
+    """Of an earlier version, or killed before anything was diagnosed."""
+    with Store(tmp_path, info={"options": {"bootstrap": 30}}, fsync=False) as kept:
+        for step in STEPS[:2]:
+            kept.write(step, [spectrum(FEW[0], step, 1.0).spectrum])
+    shown = overview(load_run(tmp_path))
+    assert (shown.step, shown.steps, shown.waiting) == (STEPS[1], STEPS[:2], (STEPS[0],))
+    assert shown.rows[0]["alpha"] == pytest.approx(spectrum(FEW[0], STEPS[1], 1.0).tail.alpha)
+    with pytest.raises(StorageError, match=r"no numbers of kind 'ntk'; this run has weights"):
+        overview(load_run(tmp_path), kind="ntk")
 
 
 def test_nothing_is_fitted(runs: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
