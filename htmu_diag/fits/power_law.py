@@ -34,6 +34,7 @@ _LONG_ALPHA, _LONG_DECADES = 3.0, 1.0
 _MIN_REPLICATES = 30  # fewer say nothing about a share of 0.1, or about a spread
 # Clauset, Shalizi & Newman 2009, section 3.1: about where the continuous law stands in for the discrete one
 _LEAST_WHOLE = 10.0
+_TOPS, _FAR_APART = (32, 8), 4.0  # shares of the tail that are looked at alone; standard errors that tell them apart
 _SEED = 20250603
 
 
@@ -79,7 +80,7 @@ def fit_power_law(
     if bootstrap > 0:
         generator = np.random.default_rng(_SEED) if rng is None else rng
         replicates = bootstrap_tail(data, found, bootstrap, generator, fixed_xmin=xmin is not None)
-        fit = _with_bootstrap(fit, replicates, math.log10(float(data[-1]) / found.xmin))
+        fit = _with_bootstrap(fit, replicates, data)
     return replace(fit, cross_check=powerlaw_difference(data, found, xmin)) if cross_check else fit
 
 
@@ -114,8 +115,7 @@ def _whole_numbers(data: Floats, xmin: float) -> Status:
     return Status("ok", message)
 
 
-def _with_bootstrap(fit: TailFit, replicates: TailBootstrap, decades: float) -> TailFit:
-    """decades: from xmin to the largest value."""
+def _with_bootstrap(fit: TailFit, replicates: TailBootstrap, data: Floats) -> TailFit:
     fit = replace(fit, p_value=replicates.p_value)
     if replicates.alphas.size >= _MIN_REPLICATES:
         low, high = log_interval(fit.alpha - 1, replicates.spread)
@@ -123,10 +123,11 @@ def _with_bootstrap(fit: TailFit, replicates: TailBootstrap, decades: float) -> 
     if replicates.alphas.size < _MIN_REPLICATES:
         return fit
     if not fit.status.ok:
+        decades = math.log10(float(data[-1]) / fit.xmin)
         return _long_up_to_its_end(fit, decades) if replicates.p_value >= _RULED_OUT else fit
     if replicates.p_value >= _RULED_OUT:
         return fit
-    return _nearly_exact(fit) if replicates.excess <= _TOLERANCE else _misfit(fit)
+    return _nearly_exact(fit, data) if replicates.excess <= _TOLERANCE else _misfit(fit, data)
 
 
 def _long_up_to_its_end(fit: TailFit, decades: float) -> TailFit:
@@ -137,15 +138,30 @@ def _long_up_to_its_end(fit: TailFit, decades: float) -> TailFit:
     return replace(fit, status=Status("ok", message), cause="then ends")
 
 
-def _nearly_exact(fit: TailFit) -> TailFit:
+def _nearly_exact(fit: TailFit, data: Floats) -> TailFit:
     message = f"p = {fit.p_value:.2g}, but the tail is off by less than {_TOLERANCE:g} more than an exact one is"
     remedy = "a power law for most purposes; pass a larger xmin for a cleaner one"
-    return replace(fit, status=Status("ok", f"{message}: {remedy}"))
+    return replace(fit, status=Status("ok", f"{message}: {_heavier(fit, data) or remedy}"))
 
 
-def _misfit(fit: TailFit) -> TailFit:
-    message = f"the power law is ruled out (p = {fit.p_value:.2g}); compare with other tails or laws"
+def _misfit(fit: TailFit, data: Floats) -> TailFit:
+    other = " or ".join(filter(None, [_heavier(fit, data), "compare with other tails or laws"]))
+    message = f"the power law is ruled out (p = {fit.p_value:.2g}); {other}"
     return replace(fit, status=Status("not_a_power_law", message), cause=f"p {fit.p_value:.2g}")
+
+
+def _heavier(fit: TailFit, data: Floats) -> str:
+    """What to try where the largest values alone are far heavier: the scan has settled in the body below them."""
+    for share in _TOPS:
+        top = data[-max(fit.n_tail // share, 1) :]
+        if top.size < _MIN_REPLICATES or not top[-1] > top[0]:
+            continue
+        alpha = 1 + top.size / float(np.log(top / top[0]).sum())
+        stderr = (alpha - 1) / math.sqrt(top.size)
+        if alpha + _FAR_APART * stderr < fit.alpha:
+            alone = f"the largest {top.size} values alone have alpha {alpha:.2f} +- {stderr:.2f}"
+            return f"{alone}, so pass an xmin of about {top[0]:.4g}"
+    return ""
 
 
 def _short_tail(found: ScanResult | None, xmin: float | None) -> Status:
