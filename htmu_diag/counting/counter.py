@@ -40,8 +40,9 @@ class StepCounter:
     be due.
 
     optimizer: the one whose steps count; None for the first that holds parameters of the model. members: optimizers
-    that step once in every round. start: steps taken before. might_be_due: a pure function of a step.
-    fired: whether a step was counted. foreign: steps of optimizers that hold no parameter of the model.
+    that step once in every round. start: steps taken before. might_be_due: a pure function of a step. on_begin: called
+    before each step of the leader. fired: whether a step was counted. foreign: steps of optimizers that hold no
+    parameter of the model.
     """
 
     def __init__(
@@ -53,8 +54,9 @@ class StepCounter:
         on_step: Callable[[int], None],
         might_be_due: Callable[[int], bool],
         members: Iterable[torch.optim.Optimizer] = (),
+        on_begin: Callable[[], None] | None = None,
     ) -> None:
-        self._model = model
+        self._model, self._on_begin = model, on_begin
         self.rounds = Rounds(model, members)
         self._pending = False  # a step was counted and not announced yet
         self.foreign = 0
@@ -107,6 +109,8 @@ class StepCounter:
         if self._leader is not None and self._leader() is optimizer and not _capturing():
             self.finish()
             self.rounds.next()
+            if self._on_begin is not None:
+                self._on_begin()
 
     def _after_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         if _capturing():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-__all__ = ["REMEDY", "Fingerprint"]
+__all__ = ["BETWEEN", "REMEDY", "Fingerprint"]
 
 _LOOKED_AT, _VALUES = 3, 8  # parameters, and numbers of each: a read of them waits for the device
 REMEDY = (
@@ -21,6 +21,13 @@ class _Seen:
     parameter: torch.nn.Parameter
     version: int
     values: torch.Tensor
+
+
+BETWEEN = (
+    "the weights are changed between optimizer steps (clipping, a projection, a wrapper such as Lookahead), and "
+    "snapshots show them as the optimizer leaves them; to see them after the change make it in "
+    "optimizer.register_step_post_hook, or call monitor.step() after it"
+)
 
 
 class Fingerprint:
@@ -38,6 +45,12 @@ class Fingerprint:
             seen.parameter._version != seen.version or not torch.equal(_head(seen.parameter), seen.values)
             for seen in self._seen
         )
+
+    @property
+    def has_other_values(self) -> bool:
+        """The same by values alone: weights that were swapped for others and put back are as they were."""
+        pairs = [(_head(seen.parameter), seen.values) for seen in self._seen]
+        return any(now.shape == then.shape and not torch.equal(now, then) for now, then in pairs)
 
 
 def _lazy(parameter: torch.nn.Parameter) -> bool:

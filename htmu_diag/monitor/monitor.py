@@ -73,6 +73,7 @@ class Monitor:
             on_step=self._after_step,
             might_be_due=lambda step: self._measuring.observes or bool(plan.due(step)) or self._prices.waits(step),
             members=optimizers,
+            on_begin=lambda: self._notices.begins(),
         )
         self._notices = Notices(context.model, self._counter, self._say, _warn)
         self._prices = Prices(plan.priced, budget, context.step, self._say, alone=team.share.world == 1)

@@ -7,12 +7,13 @@ from collections.abc import Callable
 import torch
 
 from htmu_diag.counting.counter import StepCounter
-from htmu_diag.counting.uncounted import REMEDY, Fingerprint
+from htmu_diag.counting.uncounted import BETWEEN, REMEDY, Fingerprint
 
 __all__ = ["Notices"]
 
 LONG_WAIT = 1.0  # seconds
 MANY_STEPS = 8  # stored and not diagnosed yet
+FIRST = 32  # steps after which the weights are looked at: each look waits for the device
 
 
 class Notices:
@@ -29,8 +30,9 @@ class Notices:
         warn: Callable[[str], None],
     ) -> None:
         self._counter, self._say, self._warn = counter, say, warn
-        self._start = Fingerprint(model)
-        self._looks = 0
+        self._model, self._start = model, Fingerprint(model)
+        self._left: Fingerprint | None = None  # as the last step left the weights
+        self._looks = self._steps = self._between = 0
         self._said_uncounted = self._said_uneven = self._said_waiting = self._said_behind = False
 
     def look(self) -> None:
@@ -42,6 +44,11 @@ class Notices:
     def stepped(self) -> None:
         """After a counted step."""
         rounds = self._counter.rounds
+        self._steps += self._counter.fired
+        job = torch.distributed.is_available() and torch.distributed.is_initialized()
+        alone = not rounds.several and not job  # else others step, or send their part of it
+        looks = 0 < self._steps <= FIRST and self._between < 2 and alone
+        self._left = Fingerprint(self._model) if looks else None
         if rounds.uneven and not self._said_uneven:
             self._said_uneven = True
             self._say(
@@ -49,6 +56,14 @@ class Notices:
                 f"({self._counter.leader}), and a snapshot shows the model before its next step; watch each part "
                 "of the model with its own optimizer for an axis each, or say which one counts: watch(model, optimizer)"
             )
+
+    def begins(self) -> None:
+        """Before a step: said at the second change, since weights may be put back to earlier ones once."""
+        if self._left is not None and self._left.has_other_values:
+            self._between += 1
+            if self._between == 2:
+                self._say(BETWEEN)
+        self._left = None
 
     def waited(self, seconds: float) -> None:
         """The training stood still for snapshots under way."""

@@ -212,3 +212,42 @@ def test_a_model_that_is_only_looked_at_ends_without_a_word(tmp_path: Path, recw
     htmu_diag.watch(task.model, log_dir=tmp_path, sinks=()).close()
     assert not recwarn.list
     assert np.isfinite(htmu_diag.load_run(tmp_path).spectra(0)[0].values).all()
+
+
+def clipped(task: Task, step: int) -> None:
+    for p in task.model.parameters():
+        p.data.clamp_(-0.05, 0.05)
+
+
+def looked_ahead(task: Task, step: int) -> None:
+    if step % 3 == 0:
+        for p in task.model.parameters():
+            p.data.mul_(0.9)
+
+
+def swapped_and_back(task: Task, step: int) -> None:
+    kept = copy.deepcopy(task.model.state_dict())
+    with torch.no_grad():
+        for p in task.model.parameters():
+            p.zero_()
+    task.model.load_state_dict(kept)
+
+
+def rolled_back(task: Task, step: int) -> None:
+    if step == 4:
+        looked_ahead(task, 3)
+
+
+@pytest.mark.parametrize(("change", "told"), [(clipped, 1), (looked_ahead, 1), (swapped_and_back, 0), (rolled_back, 0)])
+def test_weights_that_change_between_steps_are_told_once(
+    change: Any, told: int, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    task = Task()
+    optimizer = sgd(task.model.parameters())
+    with htmu_diag.watch(task.model, optimizer, log_dir=tmp_path, every=4, sinks=()):
+        for step in range(1, 10):
+            task.backward()
+            optimizer.step()
+            change(task, step)
+    said = [event for _, event in htmu_diag.load_run(tmp_path).events() if "between optimizer steps" in event]
+    assert len(said) == told == sum("between optimizer steps" in str(each.message) for each in recwarn.list)
