@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from htmu_diag.fits import BulkFit, TailFit
+from htmu_diag.fits.quantiles import quantile_of_sorted
 from htmu_diag.spectrum import Floats, Source
 from htmu_diag.theory import Evidence, Phase
 from htmu_diag.theory.near_zero import noise_quartiles
@@ -52,13 +53,13 @@ def tail_within(tail: TailFit, phase: Phase, n_spikes: int) -> TailFit:
 
 def _widths(values: Floats, gamma: float) -> tuple[float, float]:
     """Of the spectrum and of its middle half, in units of its median, over those of noise; NaN without a median."""
-    median = float(np.median(values)) if values.size else 0.0
+    median = quantile_of_sorted(values, 0.5) if values.size else 0.0
     if not median > 0:
         return math.nan, math.nan
-    low, high = np.quantile(values, (0.25, 0.75))
+    low, high = quantile_of_sorted(values, 0.25), quantile_of_sorted(values, 0.75)
     of_noise = noise_quartiles(gamma)
     whole, half = 4 * math.sqrt(gamma) / of_noise[1], (of_noise[2] - of_noise[0]) / of_noise[1]
-    return float(values[-1] - values[0]) / median / whole, float(high - low) / median / half
+    return float(values[-1] - values[0]) / median / whole, (high - low) / median / half
 
 
 def _strength(bulk: BulkFit, gamma: float) -> float:

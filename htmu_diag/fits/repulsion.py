@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect
+from functools import lru_cache
 
 __all__ = ["GAMMAS", "KAPPAS", "SHARES", "matrix_kappa", "of_the_matrix", "skewness", "spread_factors"]
 
@@ -65,6 +66,7 @@ def skewness(kappa: float, n: float) -> float:
     return (1 - s) * _SKEWNESS[i] + s * _SKEWNESS[i + 1]
 
 
+@lru_cache(maxsize=8192)  # asked at the places of one grid, over and over
 def spread_factors(gamma: float, kappa: float, n: float = math.inf) -> tuple[float, float]:
     """Factors on the standard errors of log kappa and log scale that the likelihood of n independent values gives."""
     share = kappa / n

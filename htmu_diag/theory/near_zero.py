@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from htmu_diag.fits.quantiles import quantile_of_sorted
 from htmu_diag.laws import MarchenkoPastur
 from htmu_diag.spectrum import Floats
 
@@ -25,7 +26,7 @@ def near_zero_share(values: Floats, gamma: float) -> float:
     if values.size == 0:
         return float("nan")
     quartile, near, expected = _noise(gamma)
-    limit = near * float(np.quantile(values, _QUARTILE)) / quartile
+    limit = near * quantile_of_sorted(values, _QUARTILE) / quartile
     return max(float(np.searchsorted(values, limit, side="right")) / values.size - expected, 0.0)
 
 
