@@ -1,11 +1,11 @@
 """One whole diagnosis beside the linear algebra of its matrix, by size; two checkouts in turns.
 
-    python benchmarks/small_matrices.py [--before CHECKOUT] [--sizes 32 64 128 256 384 768] [--rounds 3]
+    python benchmarks/small_matrices.py [--before CHECKOUT] [--sizes 32 64 128 256 384 768 gpt] [--rounds 3]
 
 CPU milliseconds of `diagnose` of an n x 4n matrix (noise, noise with n/8 spikes, heavy-tailed rows; three seeds each),
-the median over the nine, tables of the shape filled; each round is a process of its own with one BLAS thread, the two
-checkouts take turns, and the smallest of the rounds counts. Linear algebra: the Gram matrix in float32, its eigenvalues
-in float64.
+the median over the nine, tables of the shape filled; "gpt": all 39 matrices of a GPT of 6 blocks of width 128, summed.
+Each round is a process of its own with one BLAS thread, the two checkouts take turns, and the smallest of the rounds
+counts. Linear algebra: the Gram matrix in float32, its eigenvalues in float64.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ import numpy as np
 from htmu_diag.analysis import diagnose
 from htmu_diag.spectrum import Source, Spectrum
 
-def matrix(n, seed):
+def matrix(n, seed, columns=None):
     rng = np.random.default_rng(seed)
-    values = rng.standard_normal((n, 4 * n))
+    columns = columns or 4 * n
+    values = rng.standard_normal((n, columns))
     if seed % 3 == 1:
         spikes = (rng.standard_normal((n, n // 8)) * np.sqrt(rng.pareto(2.0, n // 8) + 1)) / np.sqrt(n)
-        values += spikes @ rng.standard_normal((n // 8, 4 * n))
+        values += spikes @ rng.standard_normal((n // 8, columns))
     return values * (rng.pareto(3.0, (n, 1)) + 1) if seed % 3 == 2 else values
 
 def timed(work):
@@ -36,18 +37,24 @@ def timed(work):
     work()
     return 1e3 * (time.process_time() - began)
 
-found = {}
-for n in map(int, sys.argv[1:]):
-    matrices = [matrix(n, seed) for seed in range(9)]
+def measured(matrices):  # milliseconds of linear algebra, and of the diagnosis, of each matrix
     single = [m.astype(np.float32) for m in matrices]
-    algebra = statistics.median(timed(lambda: np.linalg.eigvalsh((m @ m.T).astype(np.float64))) for m in single)
+    algebra = [timed(lambda: np.linalg.eigvalsh((m @ m.T).astype(np.float64))) for m in single]
     spectra = [
-        Spectrum.exact(np.linalg.eigvalsh(m @ m.T) / (4 * n), Source("weights", f"layer{i}", (n, 4 * n)))
+        Spectrum.exact(np.linalg.eigvalsh(m @ m.T) / m.shape[1], Source("weights", f"layer{i}", m.shape))
         for i, m in enumerate(matrices)
     ]
     for spectrum in spectra:
         diagnose(spectrum)
-    found[n] = algebra, statistics.median(timed(lambda: diagnose(spectrum)) for spectrum in spectra)
+    return algebra, [timed(lambda: diagnose(spectrum)) for spectrum in spectra]
+
+GPT = [(128, 128)] * 24 + [(128, 512)] * 12 + [(65, 128)] * 2 + [(64, 128)]
+found = {}
+for size in sys.argv[1:]:
+    if size == "gpt":
+        found[size] = [sum(each) for each in measured([matrix(n, i, N) for i, (n, N) in enumerate(GPT)])]
+    else:
+        found[size] = [statistics.median(each) for each in measured([matrix(int(size), seed) for seed in range(9)])]
 print(json.dumps(found))
 """
 
@@ -66,7 +73,7 @@ def main() -> None:
     """A line a size."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--before", type=Path, help="a checkout of the package to compare with")
-    parser.add_argument("--sizes", nargs="+", default=["32", "64", "128", "256", "384", "768"])
+    parser.add_argument("--sizes", nargs="+", default=["32", "64", "128", "256", "384", "768", "gpt"])
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     places = [given.before.resolve()] if given.before else []
