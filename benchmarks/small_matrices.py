@@ -21,7 +21,7 @@ MEASURE = """
 import json, statistics, sys, time
 import numpy as np
 from htmu_diag.analysis import diagnose
-from htmu_diag.spectrum import Source, Spectrum
+from htmu_diag.spectrum import Kind, Source, Spectrum
 
 def matrix(n, seed, columns=None):
     rng = np.random.default_rng(seed)
@@ -41,7 +41,7 @@ def measured(matrices):  # milliseconds of linear algebra, and of the diagnosis,
     single = [m.astype(np.float32) for m in matrices]
     algebra = [timed(lambda: np.linalg.eigvalsh((m @ m.T).astype(np.float64))) for m in single]
     spectra = [
-        Spectrum.exact(np.linalg.eigvalsh(m @ m.T) / m.shape[1], Source("weights", f"layer{i}", m.shape))
+        Spectrum.exact(np.linalg.eigvalsh(m @ m.T) / m.shape[1], Source(Kind.WEIGHTS, f"layer{i}", m.shape))
         for i, m in enumerate(matrices)
     ]
     for spectrum in spectra:
