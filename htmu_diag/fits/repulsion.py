@@ -52,7 +52,7 @@ _SKEWNESS = (1.0, 1.04, 1.1, 1.2, 1.4, 1.4, 1.25, 1.08, 1.0)
 
 def of_the_matrix(kappa: float, n: float) -> float:
     """The matrix model's kappa, below 2n, whose n eigenvalues look like the law of this one."""
-    return 1 / (1 / kappa + 0.5 / n)
+    return kappa / (1 + 0.5 * kappa / n)
 
 
 def matrix_kappa(kappa: float, n: float) -> float:

@@ -62,8 +62,7 @@ class Monitor:
     ) -> None:
         self._voice = voice or Voice(Path(), speaks=False)
         self._plan, self._recorder, self._team, self._budget = plan, recorder, team, budget
-        self._complaints = complaints
-        self._manual = self._closed = False
+        self._complaints, self._manual, self._closed = complaints, False, False
         self._process = os.getpid()
         self._worker = Worker(on_error=partial(complaints.add, "monitor"), most=places(context.model))
         self._counter = StepCounter(

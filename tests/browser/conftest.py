@@ -20,7 +20,8 @@ from tests.browser.runs import HOSTILE, NAMES, write
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-IGNORED = ("Multiple instances of Three.js", "Lit is in dev mode")  # of TensorBoard's and JupyterLab's own pages
+# of TensorBoard's and JupyterLab's own pages; and a connection that TensorBoard's server dropped
+IGNORED = ("Multiple instances of Three.js", "Lit is in dev mode", "net::ERR_EMPTY_RESPONSE")
 
 
 def chromium() -> str | None:

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from htmu_diag.errors import InputError
-from htmu_diag.fits import fit_htmp, fit_inverse_gamma, fit_power_law, htmp
+from htmu_diag.fits import fit_htmp, fit_inverse_gamma, fit_power_law, htmp_p
 from htmu_diag.fits.bulk import spike_threshold
 from htmu_diag.fits.bulk_null import edge_score
 from htmu_diag.fits.gamma_maxima import maxima
 from htmu_diag.fits.gaps import gap_ratio
-from htmu_diag.fits.htmp_likelihood import Likelihood
+from htmu_diag.fits.htmp_likelihood import HIGHEST, Likelihood
 from htmu_diag.fits.inverse_gamma import log_upper_gamma
 from htmu_diag.fits.law_ranking import _Sample
 from htmu_diag.fits.law_rows import FAMILIES
 from htmu_diag.fits.maximum import maximise
 from htmu_diag.fits.null_table import place
-from htmu_diag.fits.repulsion import GAMMAS, KAPPAS, spread_factors
+from htmu_diag.fits.repulsion import GAMMAS, KAPPAS, of_the_matrix, spread_factors
 from htmu_diag.fits.spiked import bulk_beside
 from htmu_diag.fits.tail_end import _ended, _gain, _tops
 from htmu_diag.laws import HTMP
@@ -65,11 +65,11 @@ def test_the_error_of_the_gap_ratio_counts_the_shared_gap() -> None:
 
 
 def test_the_p_value_near_noise_is_a_mean_over_kappas(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With kappa itself in the place of the p-value it is their mean, between n/16 and n."""
+    """With kappa itself in the place of the p-value it is their mean, between n/41 and 4n/3."""
     values = wishart(100, 200, rng=np.random.default_rng(0))
-    monkeypatch.setattr(htmp, "htmp_p_value", lambda distance, n, gamma, kappa: kappa / n)
+    monkeypatch.setattr(htmp_p, "htmp_p_value", lambda distance, n, gamma, kappa: kappa / n)
     fit = fit_htmp(values, 0.5)
-    assert 1 / 16 <= fit.p_value <= 1
+    assert 1 / 41 <= fit.p_value <= 4 / 3
     assert fit.p_value < 0.999 * fit.kappa / 100
 
 
@@ -100,7 +100,7 @@ def test_the_likelihood_is_the_sum_of_log_densities(few: Likelihood) -> None:
 def test_the_interval_ends_where_the_profile_has_fallen_by_its_level(few: Likelihood) -> None:
     factor = 0.7
     peak = few.maximise(1.0)
-    low, high = few.interval(peak, lambda u: factor)
+    low, high = few.interval(peak, lambda u: factor, lambda u: factor)
     assert high - low > 5 * STEP
     for end in (low, high):
         inner, outer = sorted((math.floor(end / STEP), math.ceil(end / STEP)), key=lambda k: abs(k * STEP - peak.u))
@@ -108,11 +108,11 @@ def test_the_interval_ends_where_the_profile_has_fallen_by_its_level(few: Likeli
         assert falls[0] <= 1.9208 * factor**2 <= falls[1]
 
 
-def test_kappas_near_noise_are_apart_by_a_step_of_the_grid(few: Likelihood) -> None:
-    kappas = [kappa for kappa, _ in few.near_noise(25, lambda u: 1.0)]
-    assert kappas[-1] == 25
-    assert kappas[-1] / kappas[-2] > math.exp(STEP / 2)
-    np.testing.assert_allclose(np.diff(np.log(kappas[:-1])), STEP, rtol=1e-9)
+def test_kappas_near_noise_are_apart_by_two_steps_of_the_grid(few: Likelihood) -> None:
+    kappas = [kappa for kappa, _ in few.near_noise(25)]
+    assert kappas[-1] == math.exp(HIGHEST * STEP)
+    np.testing.assert_allclose([kappas[0], kappas[-2]], [25 / 40, 4 * 25], rtol=2 * STEP)
+    np.testing.assert_allclose(np.diff(np.log(kappas[:-1])), 2 * STEP, rtol=1e-9)
 
 
 def test_the_upper_gamma_function_is_that_of_a_whole_shape_beyond_every_float() -> None:
@@ -202,3 +202,10 @@ def test_whole_numbers_from_a_low_start_are_told() -> None:
     counts = np.random.default_rng(0).zipf(2.5, 3000).astype(float)
     assert "whole numbers" in fit_power_law(counts, xmin=1.0).status.message
     assert "whole numbers" not in fit_power_law(counts * 1.37, xmin=1.37).status.message
+
+
+def test_a_kappa_of_the_law_and_of_the_matrix_model_tend_to_each_other_and_end_at_twice_n() -> None:
+    assert of_the_matrix(0.0, 41.0) == 0
+    assert of_the_matrix(1e-3, 41.0) == pytest.approx(1e-3, rel=1e-4)
+    assert of_the_matrix(1e9, 41.0) == pytest.approx(82.0, rel=1e-6)
+    assert 1 / of_the_matrix(3.0, 41.0) == pytest.approx(1 / 3 + 1 / 82)
