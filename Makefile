@@ -7,6 +7,7 @@ BIN := .venv/bin
 
 demo: .venv/.train
 	$(BIN)/python -m htmu_diag train digits_mlp
+	@echo "htmu and tensorboard are in this environment:  . $(BIN)/activate"
 
 test: .venv/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 4 --dist loadgroup
@@ -51,6 +52,7 @@ TORCH_S := import pathlib, torch, torchvision; print(pathlib.Path(torch.__file__
 
 # One pip command chooses torch and torchvision together: they only import as a matching pair.
 .venv/.train: pyproject.toml | .venv/bin/python
+	@echo "installing into .venv; without a torch of $(PYTHON)'s own that is several gigabytes and some minutes"
 	$(BIN)/python -m pip install --quiet --editable ".[train]"
 	touch $@
 

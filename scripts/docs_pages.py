@@ -44,18 +44,18 @@ def commands_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def interface() -> dict[str, list[str]]:
-    """Room -> the dotted places of its public classes and functions, each once and where it is defined."""
-    seen: set[str] = set()
-    found: dict[str, list[str]] = {}
+def interface() -> dict[str, dict[str, str]]:
+    """Room -> its public classes and functions, each once: the name that one imports -> where it is defined."""
+    seen: set[int] = set()
+    found: dict[str, dict[str, str]] = {}
     for room in ROOMS:
         module = importlib.import_module(room)
         for name in sorted(module.__all__):
             value = getattr(module, name)
-            place = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}"
-            if place.startswith("htmu_diag.") and callable(value) and value.__doc__ and place not in seen:
-                seen.add(place)
-                found.setdefault(room, []).append(place)
+            ours = str(getattr(value, "__module__", "")).startswith("htmu_diag.")
+            if ours and callable(value) and value.__doc__ and id(value) not in seen:
+                seen.add(id(value))
+                found.setdefault(room, {})[f"{room}.{name}"] = f"{value.__module__}.{value.__qualname__}"
     return found
 
 
@@ -63,11 +63,14 @@ def interface_page() -> str:
     """A directive for each public name, which mkdocstrings replaces by its docstring."""
     parts = ["# The Python interface", f"Version {htmu_diag.__version__}, from the docstrings."]
     for room, places in interface().items():
-        parts += [
-            f"## {ROOMS[room]}: `{room}`",
-            *(f"::: {place}\n    options:\n      heading_level: 3" for place in places),
-        ]
+        parts += [f"## {ROOMS[room]}: `{room}`", *(_directive(name, place) for name, place in places.items())]
     return "\n\n".join(parts) + "\n"
+
+
+def _directive(name: str, place: str) -> str:
+    short = name.rpartition(".")[2]
+    options = {"heading_level": "3", "heading": name, "toc_label": short}
+    return f"::: {place}\n    options:\n" + "\n".join(f"      {key}: {value}" for key, value in options.items())
 
 
 def decisions(text: str) -> dict[str, str]:

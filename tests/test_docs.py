@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
+import inspect
 import re
 import runpy
 import shlex
-from functools import reduce
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+import htmu_diag
 from htmu_diag.cli import COMMANDS
 from htmu_diag.plain_yaml import loads_yaml
 from htmu_diag.probes import registry as probes
@@ -114,17 +117,30 @@ def test_the_command_line_s_page_is_what_the_parsers_print() -> None:
 def test_the_interface_s_page_names_what_can_be_found() -> None:
     found = SCRIPT["interface"]()
     assert found.keys() == SCRIPT["ROOMS"].keys()
-    places = [place for room in found.values() for place in room]
-    assert {"htmu_diag.monitor.watch.watch", "htmu_diag.sinks.trackers.wandb.WandbSink"} <= set(places)
-    for place in places:
-        module = next(m for m in reversed(list(_prefixes(place))) if importlib.util.find_spec(m) is not None)
-        value = reduce(getattr, place.removeprefix(module + ".").split("."), importlib.import_module(module))
+    places = {name: place for room in found.values() for name, place in room.items()}
+    assert places["htmu_diag.watch"] == "htmu_diag.monitor.watch.watch"
+    assert "htmu_diag.sinks.WandbSink" in places
+    for public, place in places.items():
+        (module, _, name), (home, _, _) = public.rpartition("."), place.rpartition(".")
+        value = getattr(importlib.import_module(module), name)
         assert value.__doc__
+        assert getattr(importlib.import_module(home), value.__name__) is value
 
 
-def _prefixes(place: str) -> list[str]:
-    parts = place.split(".")
-    return [".".join(parts[: i + 1]) for i in range(len(parts) - 1)]
+def test_what_a_docstring_explains_is_a_list_in_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "griffe", SimpleNamespace(Extension=object, Object=object, Function=object))
+    script = runpy.run_path(str(ROOT / "scripts" / "docs_docstrings.py"))
+    text = inspect.getdoc(htmu_diag.watch) or ""
+    names = inspect.signature(htmu_diag.watch).parameters
+    said = script["listed"](text, names)
+    items = re.findall(r"^- ((?:`\w+`(?:, )?)+): \S", said, flags=re.MULTILINE)
+    assert {name for item in items for name in re.findall(r"\w+", item)} == {*names}
+    words = re.sub(r"[-`]", "", said).split()
+    assert words == re.sub(r"[-`]", "", text).split()  # nothing is lost
+    assert (
+        script["listed"]("A pair: two of them.\n\nother: unknown", ["pair"]) == "A pair: two of them.\n\nother: unknown"
+    )
+    assert script["fenced"](">>> 1\n1\n") == "```pycon\n>>> 1\n1\n```\n"
 
 
 def test_every_test_that_holds_a_promise_exists() -> None:
