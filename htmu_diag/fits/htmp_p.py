@@ -40,7 +40,7 @@ def tabulated_p(problem: Problem, likelihood: Likelihood, distance: float, kappa
 
 
 def _possible(likelihood: Likelihood, n: float, gamma: float) -> list[tuple[float, float]]:
-    """kappa of the matrix model up to 4n/3, with weights: equal in log kappa, by the likelihood of what it looks like."""
+    """kappa of the matrix model to 4n/3, with weights: equal in log kappa, by the likelihood of what it looks like."""
     *below, (_, last) = likelihood.near_noise(n)
     top = max(last, *(height for _, height in below))
     found = [(n, _BEYOND * math.exp((last - top) / spread_factors(gamma, n, n)[0] ** 2))]
