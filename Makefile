@@ -12,9 +12,9 @@ demo: .venv/.train
 test: .venv/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 4 --dist loadgroup
 
-# Without the tests that are marked slow.
+# Without the modules that are marked slow or long: a look at all rooms, not at all of each.
 quick: .venv/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 4 --dist loadgroup -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not long"
 
 # Changes of one thing each, against the tests of their room: docs/mutants.md. An hour or two on two cores.
 mutants: .venv/.dev

@@ -1,7 +1,10 @@
 """Which modules are slow as a whole, and what no test is about unless it says so.
 
-Slow: processes of their own, trainings, or many draws; `make quick` leaves them out.
+Slow: processes of their own, trainings, or many draws. Long (`long.txt`): all others that took two seconds or more in a
+whole run of four processes on two cores. `make quick` leaves both out.
 """
+
+from pathlib import Path
 
 import pytest
 
@@ -29,11 +32,16 @@ SLOW = (
 )
 
 
+LONG = frozenset(Path(__file__).with_name("long.txt").read_text().split())
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         path = item.path.as_posix()
         if any(f"/tests/{slow}" in path for slow in SLOW):
             item.add_marker(pytest.mark.slow)
+        if path.rpartition("/tests/")[2] in LONG:
+            item.add_marker(pytest.mark.long)
 
 
 @pytest.fixture(autouse=True)
