@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -10,7 +11,7 @@ from types import FrameType
 
 __all__ = ["warn"]
 
-_PACKAGE = str(Path(__file__).parent)
+_PACKAGE = str(Path(__file__).parent) + os.sep
 
 
 def warn(sentence: str) -> None:
@@ -20,13 +21,13 @@ def warn(sentence: str) -> None:
 
 def _between(frame: FrameType | None) -> int:
     """How many frames from this one outwards are not the user's; 0 where all are (a thread of the package's own)."""
-    passed = 0
-    while frame is not None and _is_foreign(frame.f_code.co_filename):
+    passed, rooms = 0, _rooms()
+    while frame is not None and frame.f_code.co_filename.startswith(rooms):
         frame, passed = frame.f_back, passed + 1
     return passed if frame is not None else 0
 
 
-def _is_foreign(path: str) -> bool:
+def _rooms() -> tuple[str, ...]:
+    """What the paths of code that is not the user's begin with."""
     torch = getattr(sys.modules.get("torch"), "__file__", None)
-    rooms = (_PACKAGE, str(Path(torch).parent)) if torch else (_PACKAGE,)
-    return path == contextlib.__file__ or any(path.startswith(room) for room in rooms)
+    return (_PACKAGE, contextlib.__file__, *([str(Path(torch).parent) + os.sep] if torch else []))

@@ -53,3 +53,11 @@ def test_a_thread_without_a_line_of_the_users_still_warns() -> None:
         thread = threading.Thread(target=warn, args=("anything",))
         thread.start()
         thread.join()
+
+
+def test_a_package_whose_name_begins_with_torchs_is_the_users() -> None:
+    path = f"{Path(torch.__file__).parent}tune/recipe.py"
+    code = compile("warn('anything')", path, "exec")
+    with pytest.warns(RuntimeWarning, match="anything") as caught:
+        exec(code, {"warn": warn})
+    assert caught[0].filename == path
