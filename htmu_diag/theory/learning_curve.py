@@ -82,10 +82,11 @@ def learning_curve(
     matrix, columns = checked_kernel(kernel, targets)
     count = len(matrix)
     chosen = chosen_sizes(sizes, count)
-    test, train = _curve(matrix, columns, chosen, ridge)
+    spectrum = _spectrum(matrix)
+    whole_test, whole_train = _alike(spectrum, columns, chosen, ridge)
+    test, train = _each(spectrum, columns, chosen, ridge, (whole_test, whole_train))
     parts = _parts(count, blocks)
-    left_out = [_alike(matrix[np.ix_(k, k)], columns[k], chosen, ridge) for k in parts]
-    whole_test, whole_train = _alike(matrix, columns, chosen, ridge) if parts else (test, train)
+    left_out = [_alike(_spectrum(matrix[np.ix_(k, k)]), columns[k], chosen, ridge) for k in parts]
     tests = np.array([one[0] for one in left_out]).reshape(len(parts), chosen.size) * _ratio(test, whole_test)
     trains = np.array([one[1] for one in left_out]).reshape(len(parts), chosen.size) * _ratio(train, whole_train)
     slopes = np.array([power_law_slope(chosen, one) for one in tests])
@@ -161,12 +162,14 @@ def checked_kernel(kernel: npt.ArrayLike, targets: npt.ArrayLike) -> tuple[Float
     return (matrix + matrix.T) / 2, columns.reshape(len(matrix), -1)
 
 
-def _curve(matrix: Floats, columns: Floats, sizes: Floats, ridge: float) -> tuple[Floats, Floats]:
-    """Errors on unseen and on training samples."""
-    count = len(matrix)
-    values, vectors = _spectrum(matrix)
+def _each(
+    spectrum: tuple[Floats, Floats], columns: Floats, sizes: Floats, ridge: float, alike: tuple[Floats, Floats]
+) -> tuple[Floats, Floats]:
+    """Errors on unseen and on training samples, a resolution for each; ``alike``: those with one for all points."""
+    values, vectors = spectrum
+    count = len(vectors)
     clean = (vectors * (count * values)) @ vectors.T
-    test, train = _alike(matrix, columns, sizes, ridge, (values, vectors))
+    test, train = alike[0].copy(), alike[1].copy()
     for place, n in enumerate(sizes):
         root = resolution(values, n, ridge)
         if root > 0:  # else every mode is determined, and all points are alike
@@ -174,12 +177,10 @@ def _curve(matrix: Floats, columns: Floats, sizes: Floats, ridge: float) -> tupl
     return test, train
 
 
-def _alike(
-    matrix: Floats, columns: Floats, sizes: Floats, ridge: float, spectrum: tuple[Floats, Floats] | None = None
-) -> tuple[Floats, Floats]:
+def _alike(spectrum: tuple[Floats, Floats], columns: Floats, sizes: Floats, ridge: float) -> tuple[Floats, Floats]:
     """The same with one resolution for all points, NaN for sizes that leave no sample unseen."""
-    count = len(matrix)
-    values, vectors = spectrum or _spectrum(matrix)
+    values, vectors = spectrum
+    count = len(vectors)
     power = ((vectors.T @ columns) ** 2).sum(axis=1) / count
     found = [expected_errors(values, power, n, ridge=ridge) if n < count else Errors(np.nan, np.nan) for n in sizes]
     unseen = [(count * one.test - n * one.train) / max(count - n, 1) for n, one in zip(sizes, found, strict=True)]
