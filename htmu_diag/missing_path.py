@@ -7,13 +7,13 @@ import re
 from pathlib import Path
 
 from htmu_diag.nearest import nearest
+from htmu_diag.plain_files import entry_names
 from htmu_diag.safe_text import one_line, safe_text
 
 __all__ = ["missing_path"]
 
 _HUB = re.compile(r"[\w.-]+(/[\w.-]+)?")  # "gpt2", "org/model"
 _URL = re.compile(r"\w+:/{1,2}")
-_LISTED = 10_000  # entries of a folder that are looked at
 
 
 def missing_path(path: str | os.PathLike[str]) -> str:
@@ -39,12 +39,7 @@ def missing_path(path: str | os.PathLike[str]) -> str:
 
 def _beside(path: Path) -> Path | None:
     """The entry of its folder with the nearest name."""
-    try:
-        with os.scandir(path.parent) as entries:
-            names = [entry.name for entry, _ in zip(entries, range(_LISTED), strict=False)]
-    except OSError:
-        return None
-    found = nearest(path.name, names)
+    found = nearest(path.name, entry_names(path.parent))
     return None if found is None else path.parent / found
 
 

@@ -8,6 +8,7 @@ open descriptor, so that nothing can be put in its place between the question an
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 import re
@@ -17,10 +18,11 @@ from typing import Any
 
 from htmu_diag.errors import InputError
 
-__all__ = ["DEEPEST", "LARGEST", "loads_json", "open_plain", "read_bytes", "read_json", "read_text"]
+__all__ = ["DEEPEST", "LARGEST", "entry_names", "loads_json", "open_plain", "read_bytes", "read_json", "read_text"]
 
 LARGEST = 16 * 1024 * 1024  # bytes of a text that describes something; the largest known index of shards has 9 MB
 DEEPEST = 64  # levels of JSON; configurations of models in use have fewer than ten
+LISTED = 10_000  # entries of a folder that are looked at for a near name
 _DIGITS = 400  # of a whole number: a float has at most 309 before its point
 # not waiting for the writer of a FIFO, not inherited by other programs, no terminal taken over, no end-of-line changed
 _FLAGS = os.O_RDONLY
@@ -50,6 +52,15 @@ def read_bytes(path: str | os.PathLike[str], *, limit: int = LARGEST) -> bytes:
     if len(data) > limit:
         raise InputError(f"{path}: larger than {limit:,} bytes, which no such file should be; check what it is")
     return data
+
+
+def entry_names(folder: str | os.PathLike[str], *, most: int = LISTED) -> list[str]:
+    """The names in a folder, so many at most; none where it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in itertools.islice(entries, most)]
+    except OSError:
+        return []
 
 
 def read_text(path: str | os.PathLike[str], *, limit: int = LARGEST) -> str:

@@ -152,13 +152,12 @@ def _fit(problem: Problem, orientation: Orientation) -> LawFit:
     def matrix(u: float) -> float:
         return of_the_matrix(math.exp(u), n)
 
-    def factor(u: float) -> float:
-        return 1.0 if problem.top_k else spread_factors(problem.gamma, matrix(u), n)[0]
+    def factors(u: float) -> tuple[float, float]:
+        return (1.0, 1.0) if problem.top_k else spread_factors(problem.gamma, matrix(u), n)
 
-    low, high = likelihood.interval(peak, lambda u: factor(u) * skewness(matrix(u), n), factor)
+    low, high = likelihood.interval(peak, lambda u: factors(u)[0] * skewness(matrix(u), n), lambda u: factors(u)[0])
     interval = matrix(low), matrix(high) if high < math.inf else math.inf
-    factors = (1.0, 1.0) if problem.top_k else spread_factors(problem.gamma, matrix(peak.u), n)
-    found = _result(problem, orientation, peak, log_scale, interval, factors)
+    found = _result(problem, orientation, peak, log_scale, interval, factors(peak.u))
     p = tabulated_p(problem, likelihood, found.ks_distance, found.kappa) if problem.tested else math.nan
     return replace(found, log_likelihood=peak.log_likelihood - _units(problem, unit, inverse), p_value=p)
 

@@ -93,7 +93,7 @@ class Likelihood:
     def maximise(self, near_u: float) -> Peak:
         """The highest grid point uphill from near_u, then interpolation."""
         start = min(max(round(near_u / STEP), LOWEST), HIGHEST)
-        top = highest(lambda index: self._at_grid(index).height, start, LOWEST, HIGHEST)
+        top = highest(self.profile, start, LOWEST, HIGHEST)
         centre = min(max(top, LOWEST + SIDE), HIGHEST - SIDE)
         found = [self._at_grid(centre + k) for k in range(-SIDE, SIDE + 1)]
         heights, v, v_curvature = (Sextic.through([getattr(each, name) for each in found]) for name in _COLUMNS)

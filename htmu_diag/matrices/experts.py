@@ -89,10 +89,8 @@ def stacked_experts(name: str, shape: Shape, near: Neighbours, told: int = 0) ->
     if _ALONE.search(name) or _router_at(name) is not None:
         return None
     if is_expert(name):
-        held = len(shape) == 2 and (
-            "experts" in name or not name.endswith("weight")
-        )  # a layer before the experts is one
-        return _named(name, shape, near, told) if held else None
+        of_all = "experts" in name or not name.endswith("weight")  # else a layer before the experts
+        return _named(name, shape, near, told) if of_all and len(shape) == 2 else None
     return _unnamed(name, shape, near)
 
 

@@ -10,15 +10,16 @@ from __future__ import annotations
 import copy
 import random
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
 
+from htmu_diag.model.states import Restore
+
 __all__ = ["generator_states", "plain_state"]
 
-Restore = Callable[[], None]
 _DEPTH = 4  # of nested containers
 _OWN = frozenset(torch.nn.Module().__dict__)  # torch's own bookkeeping
 

@@ -65,12 +65,13 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def evaluating(model: torch.nn.Module) -> Iterator[None]:
-    """Every module of it in eval mode; a frozen part of a model that trains stays frozen afterwards."""
-    restore = modes(model.modules())
+def evaluating(*models: torch.nn.Module) -> Iterator[None]:
+    """Every module of them in eval mode; a frozen part of a model that trains stays frozen afterwards."""
+    modules = [module for model in models for module in model.modules()]
+    restore = modes(modules)
     try:
-        for module in model.modules():
-            if getattr(module, "training", False):
+        for module in modules:
+            if getattr(module, "training", False):  # exported and frozen modules have no eval()
                 module.training = False
         yield
     finally:

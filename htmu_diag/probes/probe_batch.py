@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from htmu_diag.errors import MeasurementError
+from htmu_diag.model import states
 from htmu_diag.model.quiet import quiet
 from htmu_diag.operators.sample_function import SampleFunction, leaves
 from htmu_diag.probes.base import StepContext
@@ -72,11 +73,8 @@ def evaluating(context: StepContext) -> Iterator[torch.nn.Module]:
     is as found afterwards.
     """
     modules = context.modules
-    with quiet(*modules, loss_fn=context.loss_fn):
+    with quiet(*modules, loss_fn=context.loss_fn), states.evaluating(*modules[1:]):
         context.model.eval()
-        for part in (part for module in modules[1:] for part in module.modules()):
-            if getattr(part, "training", False):  # exported and frozen modules have no eval()
-                part.training = False
         yield context.model
 
 

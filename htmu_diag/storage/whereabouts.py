@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from htmu_diag.nearest import nearest
+from htmu_diag.plain_files import entry_names
 from htmu_diag.storage.segments import RECORDS
 
 __all__ = ["no_run"]
 
-_LISTED = 10_000  # entries of a folder that are looked at
 _NAMED = 4  # runs in one sentence
 
 
@@ -27,9 +26,4 @@ def no_run(folder: Path) -> str:
 
 def _runs(folder: Path) -> list[str]:
     """The names of the folders in it that hold a run; none where it cannot be read."""
-    try:
-        with os.scandir(folder) as entries:
-            names = [entry.name for entry, _ in zip(entries, range(_LISTED), strict=False)]
-    except OSError:
-        return []
-    return [name for name in names if (folder / name / RECORDS).is_dir()]
+    return [name for name in entry_names(folder) if (folder / name / RECORDS).is_dir()]

@@ -45,9 +45,7 @@ class Notices:
         """After a counted step."""
         rounds = self._counter.rounds
         self._steps += self._counter.fired
-        job = torch.distributed.is_available() and torch.distributed.is_initialized()
-        alone = not rounds.several and not job  # else others step, or send their part of it
-        looks = 0 < self._steps <= FIRST and self._between < 2 and alone
+        looks = 0 < self._steps <= FIRST and self._between < 2 and not rounds.several and not _in_a_job()
         self._left = Fingerprint(self._model) if looks else None
         if rounds.uneven and not self._said_uneven:
             self._said_uneven = True
@@ -92,3 +90,8 @@ class Notices:
         if not self._said_uncounted and self._start.changed:
             self._said_uncounted = True
             self._say(REMEDY)
+
+
+def _in_a_job() -> bool:
+    """Whether other processes send their part of a step."""
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
