@@ -20,8 +20,7 @@ from tests.browser.runs import HOSTILE, NAMES, write
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-# of TensorBoard's and JupyterLab's own pages; and a connection that TensorBoard's server dropped
-IGNORED = ("Multiple instances of Three.js", "Lit is in dev mode", "net::ERR_EMPTY_RESPONSE")
+IGNORED = ("Multiple instances of Three.js", "Lit is in dev mode")  # of TensorBoard's and JupyterLab's own pages
 
 
 def chromium() -> str | None:

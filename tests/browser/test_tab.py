@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -165,20 +166,17 @@ def test_controls_have_labels_and_can_be_reached_by_key(server: Server, open_pag
 def test_an_empty_folder_says_what_to_do_and_a_growing_run_appears(fast: bool, open_page: Open, tmp_path: Path) -> None:
     folder = tmp_path / "logs"
     folder.mkdir()
-    server = Server(folder, fast=fast)
-    try:
+    with closing(Server(folder, fast=fast)) as server:
         write(folder / "new", 1.0, steps=STEPS[:1], names=NAMES[:2])
-        page = open_page(server.url())
-        frame = page.frame_locator("iframe").first
-        reload_until(page, frame.locator(".htmu .body:not([hidden])"))
-        assert not frame.locator(".time").is_visible()  # one measurement has no slider
-        from htmu_diag.sinks import TensorBoardSink
+        with closing(open_page(server.url())) as page:  # before the server ends: the page asks it again and again
+            frame = page.frame_locator("iframe").first
+            reload_until(page, frame.locator(".htmu .body:not([hidden])"))
+            assert not frame.locator(".time").is_visible()  # one measurement has no slider
+            from htmu_diag.sinks import TensorBoardSink
 
-        sink = TensorBoardSink(folder / "new", figure_every=None)
-        sink.open({}, start_step=1)
-        sink.write(record(10, 1.0, NAMES[:2]))
-        reload_until(page, frame.locator(".name", has_text="step 10"))
-        assert text(frame, ".name").endswith("step 10")
-        sink.close()
-    finally:
-        server.close()
+            sink = TensorBoardSink(folder / "new", figure_every=None)
+            sink.open({}, start_step=1)
+            sink.write(record(10, 1.0, NAMES[:2]))
+            reload_until(page, frame.locator(".name", has_text="step 10"))
+            assert text(frame, ".name").endswith("step 10")
+            sink.close()
