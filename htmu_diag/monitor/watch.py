@@ -108,8 +108,8 @@ def watch(
 
     verbose: say on stderr what is measured and where to look, what closing waits for, and the verdicts at the end.
 
-    A folder that cannot be written is warned about and the training goes on. Raises StorageError where another process
-    writes the folder; InputError for a URL as log_dir, an unknown probe, a missing batch, another model's optimizer,
+    A folder that cannot be written is warned about and the training goes on. Raises StorageError where another monitor
+    of this process writes the folder, or another process writes the one to continue; InputError for a URL as log_dir, an unknown probe, a missing batch, another model's optimizer,
     and for whatever an argument cannot be, before a folder is made.
     """
     complaints, whole = Complaints(strict), one_model(model)
@@ -135,7 +135,7 @@ def watch(
     spending = Budget(budget if team.share.rank == 0 else None)  # rank 0 decides for all
     info = run_content(run_info, config, options, plan.quantities, seed)
     place = Place.of(log_dir, on_exists, start_step, team)
-    store, given = place.opened(info, samples, (sinks, usual_sinks), complaints)
+    place, store, given = place.opened(info, samples, (sinks, usual_sinks), complaints)
     keep_starts(plan.probes, store, complaints)
     recorder = Recorder(store, given, options, team, complaints, spending)
     recorder.open(info, start_step)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from htmu_diag.recording.probe_batch import keep_samples
 from htmu_diag.sinks import PageSink, Sink
 from htmu_diag.sinks.chosen import SinkLike, chosen_sinks
 from htmu_diag.storage import FolderLocked, Store
-from htmu_diag.storage.run_folder import OnExists, run_folder
+from htmu_diag.storage.run_folder import OnExists, beside, run_folder
 
 __all__ = ["Place"]
 
@@ -28,6 +28,7 @@ class Place:
     """Where a run goes. reason: why it is not the folder that was asked for. writes: whether this process does.
 
     holds_a_run: whether the folder held one before, which this one continues (start_step > 0) or supersedes.
+    moves: whether it goes beside a folder that another process has taken in the meantime.
     """
 
     folder: Path
@@ -36,14 +37,16 @@ class Place:
     writes: bool
     one_of_many: bool  # in a job of several processes that do not know each other
     holds_a_run: bool = False
+    moves: bool = False
 
     @classmethod
     def of(cls, log_dir: str | os.PathLike[str] | None, on_exists: OnExists, start_step: int, team: Team) -> Place:
         """Raises as `run_folder` does."""
         one_of_many = isinstance(team, Solo) and int(os.environ.get("WORLD_SIZE", "1")) > 1  # as torchrun sets it
         with _hinting(one_of_many):
-            folder = run_folder(log_dir, start_step=start_step, on_exists=on_exists)
-        return cls(folder.path, folder.reason, start_step, team.share.rank == 0, one_of_many, folder.holds_a_run)
+            folder = run_folder(log_dir, start_step=start_step, on_exists=on_exists, beside_others=not one_of_many)
+        moves = on_exists == "new" and not start_step and not one_of_many
+        return cls(folder.path, folder.reason, start_step, team.share.rank == 0, one_of_many, folder.holds_a_run, moves)
 
     def opened(
         self,
@@ -51,13 +54,33 @@ class Place:
         samples: Mapping[str, npt.NDArray[Any]],
         sinks: tuple[Sequence[SinkLike] | None, bool | None],
         complaints: Complaints,
-    ) -> tuple[Store | None, list[Sink]]:
-        """Store and sinks; neither where this process does not write, no store where the folder cannot be written.
+    ) -> tuple[Place, Store | None, list[Sink]]:
+        """The place that it became, store and sinks; neither of these where this process does not write, no store where
+        the folder cannot be written.
 
-        sinks: what `chosen_sinks` takes. Raises FolderLocked where another process writes the folder.
+        sinks: what `chosen_sinks` takes. Raises FolderLocked where another writes the folder and this does not move.
         """
-        if not self.writes:
-            return None, []
+        place = self
+        while place.writes:
+            try:
+                return place, *place._opened(info, samples, sinks, complaints)
+            except FolderLocked as locked:
+                place = place._beside(locked)
+        return place, None, []
+
+    def _beside(self, locked: FolderLocked) -> Place:
+        if not self.moves:
+            raise locked
+        folder = beside(self.folder, locked)
+        return replace(self, folder=folder.path, reason=folder.reason)
+
+    def _opened(
+        self,
+        info: Mapping[str, Any],
+        samples: Mapping[str, npt.NDArray[Any]],
+        sinks: tuple[Sequence[SinkLike] | None, bool | None],
+        complaints: Complaints,
+    ) -> tuple[Store | None, list[Sink]]:
         given = chosen_sinks(self.folder, *sinks)
         with _hinting(self.one_of_many):
             store = _store(self.folder, info, self.start_step, complaints)

@@ -13,11 +13,20 @@ from typing import Protocol
 from htmu_diag.errors import StorageError
 from htmu_diag.files import storage_errors
 
-__all__ = ["FileLock", "FolderLock", "FolderLocked", "alone", "refusal", "this_process"]
+__all__ = ["FileLock", "FolderLock", "FolderLocked", "alone", "refusal", "this_process", "writer"]
 
 
 class FolderLocked(StorageError):
-    """Another process (or another store of this one) writes the folder."""
+    """Another process (or another store of this one) writes the folder. holder: who, in words."""
+
+    def __init__(self, sentence: str, holder: str = "another process") -> None:
+        super().__init__(sentence)
+        self.holder = holder
+
+    @classmethod
+    def of(cls, folder: Path, holder: str) -> FolderLocked:
+        """The refusal of a folder."""
+        return cls(refusal(folder, holder), holder)
 
 
 class FileLock:
@@ -64,11 +73,22 @@ class FolderLock(FileLock):
         with storage_errors("write into", folder):
             try:
                 if not self.acquire():
-                    raise FolderLocked(refusal(folder, self.holder() or "another process"))
+                    raise FolderLocked.of(folder, self.holder() or "another process")
                 self.say(this_process())
             except OSError:
                 self.release()
                 raise
+
+
+def writer(folder: Path) -> str:
+    """Who writes the folder, in words; empty where nobody does, or where that cannot be asked. Nobody is kept out."""
+    lock = FileLock(folder / ".lock")
+    try:
+        return "" if lock.acquire(shared=True) else lock.holder() or "another process"
+    except OSError:
+        return ""
+    finally:
+        lock.release()
 
 
 @contextmanager

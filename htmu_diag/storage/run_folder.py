@@ -6,16 +6,15 @@ import itertools
 import os
 import re
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from htmu_diag.errors import InputError, StorageError
-from htmu_diag.storage.lock import FolderLock
+from htmu_diag.storage.lock import FolderLocked, this_process, writer
 from htmu_diag.storage.log import holds_a_run
 
-__all__ = ["OnExists", "RunFolder", "run_folder"]
+__all__ = ["OnExists", "RunFolder", "beside", "run_folder"]
 
 OnExists = Literal["new", "refuse", "continue"]
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
@@ -33,12 +32,15 @@ class RunFolder:
     holds_a_run: bool = False
 
 
-def run_folder(log_dir: str | os.PathLike[str] | None, *, start_step: int, on_exists: OnExists) -> RunFolder:
+def run_folder(
+    log_dir: str | os.PathLike[str] | None, *, start_step: int, on_exists: OnExists, beside_others: bool = True
+) -> RunFolder:
     """The folder of a run that begins at ``start_step``.
 
     log_dir: None for ``runs/<time>``. on_exists: what to do where it holds a run and this one begins anew: "new" takes
     the first free of ``<log_dir>-2``, ``-3``, ...; "refuse" raises StorageError; "continue" supersedes what is there.
-    Raises FolderLocked where it holds a run that is still being written; InputError for a URL or another choice.
+    beside_others: also where another process is still writing that run; a writer in this process always refuses.
+    Raises FolderLocked then; InputError for a URL or another choice.
     """
     if on_exists not in ("new", "refuse", "continue"):
         raise InputError(f"on_exists={on_exists!r}: choose 'new', 'refuse' or 'continue'")
@@ -49,9 +51,19 @@ def run_folder(log_dir: str | os.PathLike[str] | None, *, start_step: int, on_ex
         raise StorageError(
             f"{wanted} holds a run already; pass start_step= to continue it, another log_dir, or on_exists='new'"
         )
-    FolderLock(wanted).release()
-    free = next(path for path in _numbered(wanted) if not holds_a_run(path))
+    holder = writer(wanted)
+    if holder and (holder == this_process() or not beside_others):
+        raise FolderLocked.of(wanted, holder)
+    free = _free_beside(wanted)
     return RunFolder(free, f"{wanted} holds a run already, so this one goes to {free}; pass start_step= to continue it")
+
+
+def beside(wanted: Path, locked: FolderLocked) -> RunFolder:
+    """The next free folder, where another process was the first in this one; raises what it is given otherwise."""
+    if locked.holder == this_process():
+        raise locked
+    free = _free_beside(wanted)
+    return RunFolder(free, f"{wanted} is being written by {locked.holder}, so this one goes to {free}")
 
 
 def _absolute(log_dir: str | os.PathLike[str] | None) -> Path:
@@ -66,5 +78,7 @@ def _absolute(log_dir: str | os.PathLike[str] | None) -> Path:
     return Path(text).expanduser().absolute()
 
 
-def _numbered(wanted: Path) -> Iterator[Path]:
-    return (wanted.with_name(f"{wanted.name}-{number}") for number in itertools.count(2))
+def _free_beside(wanted: Path) -> Path:
+    """The first numbered folder that neither holds a run nor is about to."""
+    numbered = (wanted.with_name(f"{wanted.name}-{number}") for number in itertools.count(2))
+    return next(path for path in numbered if not holds_a_run(path) and not (path.is_dir() and writer(path)))

@@ -18,7 +18,7 @@ from htmu_diag.analysis import Options, Reading
 from htmu_diag.files import TEMPORARY, own_folder, storage_errors, write_atomically
 from htmu_diag.spectrum import Spectrum
 from htmu_diag.storage.info import encode_info
-from htmu_diag.storage.lock import FileLock, FolderLocked, refusal, this_process
+from htmu_diag.storage.lock import FileLock, FolderLocked, this_process
 from htmu_diag.storage.numbers import NUMBERS, StepNumbers, append_numbers, encode_line
 from htmu_diag.storage.record import DamagedRecord, StoredStep, decode_header, encode
 from htmu_diag.storage.segments import RECORDS, Segment, record_name
@@ -129,7 +129,7 @@ class SharedStore:
             if self._lock.acquire(shared=True):
                 return
             if time.monotonic() > deadline:
-                raise FolderLocked(refusal(self.directory, self._lock.holder() or "another process"))
+                raise FolderLocked.of(self.directory, self._lock.holder() or "another process")
             time.sleep(_POLL_SECONDS)
         self._lock.say(f"{this_process()}, one of those that analyse checkpoints together")
         self._make(info, about)

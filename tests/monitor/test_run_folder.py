@@ -10,6 +10,7 @@ import torch
 
 import htmu_diag
 from htmu_diag.errors import InputError, StorageError
+from htmu_diag.storage.lock import FolderLock, FolderLocked
 
 
 def net() -> torch.nn.Module:
@@ -48,6 +49,31 @@ def test_a_second_training_goes_beside_the_first_and_says_so(tmp_path: Path) -> 
         assert steps_of(tmp_path / name) == (0, 1)
         assert any("holds a run already" in sentence for _, sentence in htmu_diag.load_run(tmp_path / name).events())
     assert steps_of(tmp_path / "run") == (0, 1, 2, 3)
+
+
+def test_a_folder_that_another_process_writes_is_left_to_it(tmp_path: Path) -> None:
+    """Whether that one has written anything yet or not; of many that start at once each has a folder of its own."""
+    held = [taken(tmp_path / name) for name in ("run", "run-2")]
+    with pytest.warns(RuntimeWarning, match="is being written by process 1 on another, so this one goes to .*run-3"):
+        watched(tmp_path / "run", 1)
+    held[0].release()
+    watched(tmp_path / "run", 2)
+    held[0] = taken(tmp_path / "run")
+    with pytest.warns(RuntimeWarning, match="holds a run already, so this one goes to .*run-4"):
+        watched(tmp_path / "run", 1)
+    with pytest.raises(FolderLocked, match="is being written by process 1 on another"):
+        watched(tmp_path / "run", 1, start_step=2)
+    for lock in held:
+        lock.release()
+    assert [steps_of(tmp_path / name) for name in ("run", "run-3", "run-4")] == [(0, 1, 2), (0, 1), (0, 1)]
+
+
+def taken(folder: Path) -> FolderLock:
+    """A folder as it is while another process writes it."""
+    folder.mkdir(exist_ok=True)
+    lock = FolderLock(folder)
+    lock.say("process 1 on another")
+    return lock
 
 
 def test_an_occupied_folder_is_refused_or_continued_by_choice(tmp_path: Path) -> None:
