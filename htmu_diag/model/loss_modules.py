@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["held_generators", "loss_modules"]
+__all__ = ["held", "held_generators", "loss_modules"]
 
 _PLAIN = frozenset(
     {type(None), bool, int, float, str, bytes, torch.dtype, torch.device, torch.nn.Parameter, torch.Tensor}
@@ -52,15 +52,20 @@ def held_generators(modules: Iterable[torch.nn.Module], loss_fn: Any = None) -> 
     >>> held_generators([], lambda outputs, targets: outputs.mean() * rng.random()) == (rng,)
     True
     """
+    return held(GENERATORS, modules, loss_fn)
+
+
+def held(wanted: tuple[type, ...], modules: Iterable[torch.nn.Module], loss_fn: Any = None) -> tuple[Any, ...]:
+    """The same for objects of other classes."""
     seen: dict[int, int] = {}
-    found = list(_found(loss_fn, FURTHER, seen, GENERATORS))
+    found = list(_found(loss_fn, FURTHER, seen, wanted))
     for module in modules:
         own = [value for name, value in vars(module).items() if name not in _TORCHS]
         if not type(module).__module__.startswith("torch."):
-            found += _found(type(module).forward, SHALLOW, seen, GENERATORS)
+            found += _found(type(module).forward, SHALLOW, seen, wanted)
         for value in own:
-            found += _found(value, FURTHER, seen, GENERATORS)
-    return tuple({id(generator): generator for generator in found}.values())
+            found += _found(value, FURTHER, seen, wanted)
+    return tuple({id(thing): thing for thing in found}.values())
 
 
 def _found(thing: Any, depth: int, seen: dict[int, int], wanted: tuple[type, ...]) -> Iterator[Any]:
@@ -79,7 +84,7 @@ def _parts(thing: Any) -> Iterator[Any]:
     kind = type(thing)  # what a proxy stands for may be gone, and asking it runs its code
     if issubclass(kind, types.FunctionType):
         yield from _named_by(thing)
-    elif issubclass(kind, types.MethodType | types.BuiltinMethodType):
+    elif issubclass(kind, types.MethodType | types.BuiltinMethodType | types.MethodWrapperType):
         yield from (thing.__self__, getattr(thing, "__func__", None))
     elif issubclass(kind, functools.partial):
         yield from (thing.func, *thing.args, *thing.keywords.values())

@@ -1,13 +1,16 @@
 """State that modules keep outside of parameters and buffers: generators of their own, counters, caches, lists.
 
 Kept by what it is: random generators by their state; tensors and arrays by their contents; lists, dicts, sets and
-deques (nested ones too) by their elements; every other attribute by reference. Of what is reached through objects
+deques (nested ones too) by their elements; ``itertools.count`` by another that is counted on in the meantime; every
+other attribute by reference. Of what is reached through objects
 of other classes generators alone are put back (`loss_modules.held_generators`).
 """
 
 from __future__ import annotations
 
+import ast
 import copy
+import itertools
 import random
 from collections import deque
 from collections.abc import Iterable
@@ -49,6 +52,7 @@ def generator_states(generators: Iterable[Any]) -> Restore:
 def _attributes(module: torch.nn.Module) -> Restore:
     held = {name: value for name, value in vars(module).items() if name not in _OWN}
     contents = [_contents(value, _DEPTH) for value in held.values()]
+    vars(module).update((name, _same_count(value)) for name, value in held.items() if type(value) is itertools.count)
 
     def restore() -> None:
         now = vars(module)
@@ -60,6 +64,16 @@ def _attributes(module: torch.nn.Module) -> Restore:
                 put_back()
 
     return restore
+
+
+def _same_count(counter: itertools.count[Any]) -> itertools.count[Any]:
+    """Another that goes on from the same number, to be counted on in its place; itself where its numbers are no plain
+    ones.
+    """
+    try:
+        return itertools.count(*ast.literal_eval(f"({repr(counter)[6:-1]},)"))
+    except (ValueError, SyntaxError):
+        return counter
 
 
 def _contents(value: Any, depth: int) -> Restore | None:

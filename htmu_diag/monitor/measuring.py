@@ -14,6 +14,7 @@ import torch
 
 from htmu_diag.errors import MeasurementError
 from htmu_diag.model.sigint import Interrupts
+from htmu_diag.model.streams import Streams
 from htmu_diag.model.wrappers import is_sharded
 from htmu_diag.monitor.plan import Plan
 from htmu_diag.probes import Budget, ObservingProbe, Probe, SharedProbe, StepContext, quiet
@@ -30,7 +31,8 @@ __all__ = ["Measuring"]
 class Measuring:
     """Runs the probes of one plan; what they leave goes to the recorder, on the worker thread.
 
-    on_wait: told how many seconds the training stood still for earlier snapshots. ended: whether the run is closed.
+    on_wait: told how many seconds the training stood still for earlier snapshots. on_moved: which iterators of the
+    model's a measurement moved. ended: whether the run is closed.
     """
 
     def __init__(
@@ -45,11 +47,12 @@ class Measuring:
         complaints: Complaints,
         temperature: Temperature,
         on_wait: Callable[[float], None],
+        on_moved: Callable[[str], None],
         ended: Callable[[], bool],
     ) -> None:
         self._context, self._plan, self._recorder, self._worker = context, plan, recorder, worker
         self._team, self._budget, self._complaints = team, budget, complaints
-        self._temperature, self._on_wait, self._ended = temperature, on_wait, ended
+        self._temperature, self._on_wait, self._on_moved, self._ended = temperature, on_wait, on_moved, ended
         self._observers = [cast(ObservingProbe, probe) for probe in plan.probes if plan.declared[probe.name].observes]
         self._said: dict[str, list[str]] = {probe.name: [] for probe in plan.probes}
         self._measured_at: dict[str, int] = {}
@@ -110,12 +113,14 @@ class Measuring:
             if_it_fails.callback(self._send_nothing, step)
             with self._complaints.containing("ranks", measured.events), interrupts.allowed():
                 self._team.follow_first(step, "place")
+            streams = Streams(self._context.modules if self._context.batch else (), self._context.loss_fn)
             with (
                 self._complaints.containing("monitor", measured.events),
                 quiet(*self._context.modules, loss_fn=self._context.loss_fn),
             ):
                 for probe in agreed:
                     self._run(probe, measured, interrupts)
+            self._on_moved(streams.moved)
             if self._ended():  # by a handler of the user's that ran inside a measurement
                 return
             if_it_fails.pop_all()

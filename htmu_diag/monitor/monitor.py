@@ -86,6 +86,7 @@ class Monitor:
             complaints=complaints,
             temperature=temperature or Temperature(context.optimizer, None, context.step),
             on_wait=self._notices.waited,
+            on_moved=self._notices.moved,
             ended=lambda: self._closed,
         )
         self._ending = AtExit(self)

@@ -109,8 +109,9 @@ def watch(
     verbose: say on stderr what is measured and where to look, what closing waits for, and the verdicts at the end.
 
     A folder that cannot be written is warned about and the training goes on. Raises StorageError where another monitor
-    of this process writes the folder, or another process writes the one to continue; InputError for a URL as log_dir, an unknown probe, a missing batch, another model's optimizer,
-    and for whatever an argument cannot be, before a folder is made.
+    of this process writes the folder, or another process the one to continue; InputError for a URL as log_dir, an
+    unknown probe, a missing batch, another model's optimizer, and for whatever an argument cannot be, before a folder
+    is made.
     """
     complaints, whole = Complaints(strict), one_model(model)
     team = team_of(whole, team)

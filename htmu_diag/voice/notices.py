@@ -8,6 +8,7 @@ import torch
 
 from htmu_diag.counting.counter import StepCounter
 from htmu_diag.counting.uncounted import BETWEEN, REMEDY, Fingerprint
+from htmu_diag.model.streams import MOVED
 
 __all__ = ["Notices"]
 
@@ -33,7 +34,7 @@ class Notices:
         self._model, self._start = model, Fingerprint(model)
         self._left: Fingerprint | None = None  # as the last step left the weights
         self._looks = self._steps = self._between = 0
-        self._said_uncounted = self._said_uneven = self._said_waiting = self._said_behind = False
+        self._said_uncounted = self._said_uneven = self._said_waiting = self._said_behind = self._said_moved = False
 
     def look(self) -> None:
         """At a call of the user's that comes with every step or so: after 10, 100, 1000 ... of them."""
@@ -71,6 +72,12 @@ class Notices:
                 f"the training waited {seconds:.1f} s for earlier snapshots, and will again: they take longer than the "
                 "time between them; measure less often (every=...), less (include=..., probes=...), or pass budget=0.05"
             )
+
+    def moved(self, iterators: str) -> None:
+        """A measurement drew from iterators of the model's or the loss's; empty where it did not."""
+        if iterators and not self._said_moved:
+            self._said_moved = True
+            self._say(MOVED.format(iterators))
 
     def behind(self, steps: int, seconds: float) -> None:
         """Diagnosing lags. steps: that are stored and not diagnosed. seconds: for how long the oldest has waited."""
