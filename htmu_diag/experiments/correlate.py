@@ -79,10 +79,8 @@ def correlate(
     """
     known = [run for run in runs if math.isfinite(run.numbers.get(target, math.nan))]
     if len(known) < FEWEST:
-        tags = sorted({tag for run in runs for tag in run.numbers})
-        near = [tag for tag in tags if target.split("/")[-1] in tag][:5] or tags[:8]
-        hint = did_you_mean(target, tags, f"there are {', '.join(near)}")
-        raise InputError(f"{target}: {len(known)} of {len(runs)} runs have it, five are needed; {hint}")
+        few = f"{target}: {len(known)} of {len(runs)} runs have it, five are needed"
+        raise InputError(f"{few}; {_remedy(runs, target)}")
     names = _names(known, target, metrics)
     table = {name: np.array([run.numbers.get(name, math.nan) for run in known]) for name in names}
     y = np.array([run.numbers[target] for run in known])
@@ -94,6 +92,15 @@ def correlate(
     return Correlations(
         target, tuple(over), _within(known, names, target, rng), factors, baselines, tuple(controls), len(known)
     )
+
+
+def _remedy(runs: Sequence[Observed], target: str) -> str:
+    """More runs where the target is known, else a tag that is there."""
+    tags = sorted({tag for run in runs for tag in run.numbers})
+    if target in tags:
+        return "name more runs, or the folder that holds them"
+    near = [tag for tag in tags if target.split("/")[-1] in tag][:5] or tags[:8]
+    return did_you_mean(target, tags, f"there are {', '.join(near)}")
 
 
 def read_runs(paths: Sequence[str]) -> list[Observed]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from htmu_diag.errors import HTMUError, StorageError
 from htmu_diag.experiments.claims import CLAIMS, alone, claimed, result, write_result
 from htmu_diag.experiments.plan import Sweep, Unit
-from htmu_diag.experiments.work import Outcome, check_configs, run_unit, write_base
+from htmu_diag.experiments.work import Outcome, check_configs, check_packages, run_unit, write_base
 from htmu_diag.files import storage_errors, write_atomically
 
 __all__ = ["Finished", "run_sweep"]
@@ -40,8 +40,10 @@ def run_sweep(
     """Run what has no result yet, in this process and workers - 1 others.
 
     retry: failed units are run again. say: gets one line a unit. Raises ConfigError before the first run for settings
-    that no run accepts, StorageError for a folder that holds another sweep.
+    that no run accepts, StorageError for a folder that holds another sweep, ModuleNotFoundError without torch.
     """
+    if any(result(out, unit.name) is None for unit in sweep.units):
+        check_packages(sweep)
     _begin(sweep, out)
     if sweep.what == "config":
         check_configs(sweep, out)  # a wrong key is known now, not after an hour

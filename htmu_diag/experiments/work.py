@@ -15,6 +15,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, reduce
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from htmu_diag.experiments.plan import Sweep, Unit
 from htmu_diag.files import write_atomically
 from htmu_diag.storage import Run, load_run
 
-__all__ = ["Outcome", "check_configs", "config_of", "numbers_of_run", "run_unit", "write_base"]
+__all__ = ["Outcome", "check_configs", "check_packages", "config_of", "numbers_of_run", "run_unit", "write_base"]
 
 Curves = dict[str, list[tuple[float, float]]]
 
@@ -38,6 +39,13 @@ class Outcome:
     numbers: dict[str, float] = field(default_factory=dict)
     curves: Curves = field(default_factory=dict)
     interrupted: bool = False
+
+
+def check_packages(sweep: Sweep) -> None:
+    """Raises ModuleNotFoundError for what a unit would need, before anything is written."""
+    needed = {"config": "htmu_diag.training.loop", "study": "htmu_diag.experiments.studies"}
+    if sweep.what in needed:
+        import_module(needed[sweep.what])  # imports torch
 
 
 def run_unit(sweep: Sweep, unit: Unit, out: Path) -> Outcome:

@@ -11,7 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from htmu_diag.extras import missing
+
+try:
+    from lightning.pytorch import Callback, LightningModule, Trainer
+except ModuleNotFoundError as error:
+    raise missing("SpectraCallback", error) or error from None
 
 from htmu_diag.monitor import Monitor, watch
 from htmu_diag.sinks import LoggerSink

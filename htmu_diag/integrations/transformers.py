@@ -10,7 +10,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from htmu_diag.extras import missing
+
+try:
+    from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+except ModuleNotFoundError as error:
+    raise missing("SpectraTrainerCallback", error) or error from None
 
 from htmu_diag.monitor import Monitor, watch
 

@@ -40,6 +40,14 @@ def test_simpsons_paradox_is_seen_in_the_view_of_one_setting() -> None:
     assert "summary/m (noise)" in text
 
 
+def test_too_few_runs_with_the_target_ask_for_more_and_a_mistyped_target_for_another() -> None:
+    runs = [Observed(str(run), {"test/accuracy": run / 4}, {}) for run in range(4)]
+    with pytest.raises(InputError, match=r"4 of 4 runs have it, five are needed; name more runs"):
+        correlate(runs, "test/accuracy")
+    with pytest.raises(InputError, match=r"0 of 4 runs .* did you mean 'test/accuracy'"):
+        correlate(runs, "test/acuracy")
+
+
 def test_within_runs_only_pairs_of_one_run_count() -> None:
     runs = []
     for run in range(5):

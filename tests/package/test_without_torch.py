@@ -38,10 +38,16 @@ for name in htmu_diag.__all__:
         said[name] = str(error)
 run, codes = sys.argv[1], {}
 for line in ("show RUN", "show RUN --json", "compare RUN RUN", "export RUN --csv", "report RUN --out RUN/page.html",
-             "doctor --folder RUN", "sweep temperature --print", "train digits_mlp", "fetch mnist", "analyze RUN"):
+             "doctor --folder RUN", "sweep temperature --print", "train digits_mlp", "fetch mnist", "analyze RUN",
+             "sweep phases --out RUN/sweep", "sweep labels --out RUN/sweep"):
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as errors:
         code = main(line.replace("RUN", run).split())
     codes[line] = [code, errors.getvalue()]
+for module in ("lightning", "transformers"):
+    try:
+        __import__(f"htmu_diag.integrations.{module}")
+    except ImportError as error:
+        said[module] = str(error)
 fit = htmu_diag.load_run(run).diagnose(3).diagnoses[0]
 print(json.dumps({"missing": missing, "said": said, "codes": codes, "alpha": fit.numbers["alpha"]}))
 """
@@ -65,10 +71,15 @@ def test_the_analysis_half_needs_no_torch(run: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert set(found["missing"]) == MEASURES
-    for name, sentence in found["said"].items():
+    said = found["said"]
+    for extra, name in (("lightning", "SpectraCallback"), ("transformers", "SpectraTrainerCallback")):
+        assert said.pop(extra) == f"{name} needs {extra}, which is not installed; pip install 'htmu_diag[{extra}]'"
+    for name, sentence in said.items():
         assert sentence.startswith(f"htmu_diag.{name} needs torch, which is not installed; pip install ")
     needing = {line for line, (code, _) in found["codes"].items() if code == 2}
-    assert needing == {"train digits_mlp", "fetch mnist", "analyze RUN"}
+    sweeps = {"sweep phases --out RUN/sweep", "sweep labels --out RUN/sweep"}
+    assert needing == {"train digits_mlp", "fetch mnist", "analyze RUN", *sweeps}
+    assert not (run / "sweep").exists()
     assert all(code == 0 for line, (code, _) in found["codes"].items() if line not in needing), found["codes"]
     assert "htmu train needs torch, which is not installed; pip install 'htmu_diag[train]'" in str(found["codes"])
     assert found["alpha"] == htmu_diag.load_run(run).diagnose(3).diagnoses[0].numbers["alpha"]
