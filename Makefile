@@ -50,17 +50,29 @@ TORCH_S := import pathlib, torch, torchvision; print(pathlib.Path(torch.__file__
 	else $(PYTHON) -m venv .venv; fi
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
-# One pip command chooses torch and torchvision together: they only import as a matching pair.
-.venv/.train: pyproject.toml | .venv/bin/python
-	@echo "installing into .venv; without a torch of $(PYTHON)'s own that is several gigabytes and some minutes"
-	$(BIN)/python -m pip install --quiet --editable ".[train]"
+# On Linux the ordinary torch brings five gigabytes of CUDA. Without NVIDIA's driver PyTorch's own index of small builds is
+# tried first; where it cannot be reached the ordinary build follows. One pip command chooses torch and torchvision
+# together: they only import as a matching pair.
+CPU_BUILDS ?= https://download.pytorch.org/whl/cpu
+PIP_TORCH := -m pip install --quiet --no-compile torch torchvision
+.venv/.torch: | .venv/bin/python
+	@if ! $(BIN)/python -c "import torch, torchvision" 2>/dev/null; then \
+	if [ "$$(uname)" != Linux ] || command -v nvidia-smi >/dev/null; then $(BIN)/python $(PIP_TORCH); else \
+	echo "no NVIDIA driver: torch for the CPU, into .venv (another one: install it there first)"; \
+	$(BIN)/python $(PIP_TORCH) --retries 0 --timeout 20 --index-url $(CPU_BUILDS) 2>/dev/null || { \
+	echo "$(CPU_BUILDS) cannot be reached: the ordinary torch, several gigabytes"; $(BIN)/python $(PIP_TORCH); }; fi; fi
 	touch $@
 
-.venv/.dev: pyproject.toml | .venv/bin/python
+# What is imported is compiled when it is: a minute less than compiling all that is installed.
+.venv/.train: pyproject.toml | .venv/.torch
+	$(BIN)/python -m pip install --quiet --no-compile --editable ".[train]"
+	touch $@
+
+.venv/.dev: pyproject.toml | .venv/.torch
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $@ .venv/.train
 
-.venv/.docs: pyproject.toml | .venv/bin/python
+.venv/.docs: pyproject.toml | .venv/.torch
 	$(BIN)/python -m pip install --quiet --editable ".[docs]"
 	touch $@
 
