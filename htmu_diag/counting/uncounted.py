@@ -8,7 +8,7 @@ import torch
 
 __all__ = ["BETWEEN", "REMEDY", "Fingerprint"]
 
-_LOOKED_AT, _VALUES = 3, 8  # parameters, and numbers of each: a read of them waits for the device
+_LOOKED_AT, _VALUES = 3, 8  # parameters, and numbers of each
 REMEDY = (
     "the parameters change and no optimizer step was counted, so nothing but the start is measured: an optimizer steps "
     "copies of them (float32 masters, DeepSpeed, Megatron, offloading); call monitor.step() after each step, once the "
@@ -41,16 +41,28 @@ class Fingerprint:
     @property
     def changed(self) -> bool:
         """Whether any of them is another number now. Waits for the device that holds them."""
-        return any(
-            seen.parameter._version != seen.version or not torch.equal(_head(seen.parameter), seen.values)
-            for seen in self._seen
+        heads = [(_head(seen.parameter).cpu(), seen.values.cpu()) for seen in self._seen]
+        return any(seen.parameter._version != seen.version for seen in self._seen) or any(
+            now.shape != then.shape or bool(_differ(now, then)) for now, then in heads
         )
 
     @property
-    def has_other_values(self) -> bool:
-        """The same by values alone: weights that were swapped for others and put back are as they were."""
+    def on_host(self) -> bool:
+        """Whether nothing has to be waited for: all of them lie on the host."""
+        return all(seen.values.device.type == "cpu" for seen in self._seen)
+
+    def moved(self) -> list[torch.Tensor]:
+        """The same by values alone, a truth value () for each parameter on its own device, which is not waited for.
+
+        Weights that were swapped for others and put back are as they were.
+        """
         pairs = [(_head(seen.parameter), seen.values) for seen in self._seen]
-        return any(now.shape == then.shape and not torch.equal(now, then) for now, then in pairs)
+        return [_differ(now, then) for now, then in pairs if (now.shape, now.device) == (then.shape, then.device)]
+
+
+def _differ(now: torch.Tensor, then: torch.Tensor) -> torch.Tensor:
+    """Whether any number is another one, (); NaN is the same as NaN."""
+    return ~((now == then) | (now.isnan() & then.isnan())).all()
 
 
 def _lazy(parameter: torch.nn.Parameter) -> bool:
@@ -60,4 +72,4 @@ def _lazy(parameter: torch.nn.Parameter) -> bool:
 def _head(parameter: torch.nn.Parameter) -> torch.Tensor:
     local = getattr(parameter, "_local_tensor", parameter)
     flat: torch.Tensor = local.detach().reshape(-1)[:_VALUES]
-    return flat.cpu().clone()
+    return flat.clone()

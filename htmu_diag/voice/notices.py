@@ -14,7 +14,7 @@ __all__ = ["Notices"]
 
 LONG_WAIT = 1.0  # seconds
 MANY_STEPS = 8  # stored and not diagnosed yet
-FIRST = 32  # steps after which the weights are looked at: each look waits for the device
+FIRST = 32  # steps after which the weights are looked at
 
 
 class Notices:
@@ -33,6 +33,7 @@ class Notices:
         self._counter, self._say, self._warn = counter, say, warn
         self._model, self._start = model, Fingerprint(model)
         self._left: Fingerprint | None = None  # as the last step left the weights
+        self._moved: list[list[torch.Tensor]] = []  # since then, of each step that was looked at and not read yet
         self._looks = self._steps = self._between = 0
         self._said_uncounted = self._said_uneven = self._said_waiting = self._said_behind = self._said_moved = False
 
@@ -57,12 +58,21 @@ class Notices:
             )
 
     def begins(self) -> None:
-        """Before a step: said at the second change, since weights may be put back to earlier ones once."""
-        if self._left is not None and self._left.has_other_values:
-            self._between += 1
-            if self._between == 2:
-                self._say(BETWEEN)
+        """Before a step. What a device has found is read once, after all looks: a read waits for the device."""
+        if self._left is None:
+            return
+        self._moved.append(self._left.moved())
+        if self._left.on_host or self._steps >= FIRST:
+            self._read()
         self._left = None
+
+    def _read(self) -> None:
+        """Said at the second change, since weights may be put back to earlier ones once."""
+        before, changes = self._between, [any(map(bool, each)) for each in self._moved]
+        self._between += sum(changes)
+        self._moved.clear()
+        if before < 2 <= self._between:
+            self._say(BETWEEN)
 
     def waited(self, seconds: float) -> None:
         """The training stood still for snapshots under way."""
@@ -90,6 +100,7 @@ class Notices:
 
     def last(self, *, counted: bool) -> None:
         """At the end. counted: whether steps were counted by hand."""
+        self._read()
         if not self._counter.fired and not counted:
             self._uncounted()
 

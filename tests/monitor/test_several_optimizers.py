@@ -214,6 +214,19 @@ def test_a_model_that_is_only_looked_at_ends_without_a_word(tmp_path: Path, recw
     assert np.isfinite(htmu_diag.load_run(tmp_path).spectra(0)[0].values).all()
 
 
+def test_weights_that_diverged_are_not_said_to_be_changed_between_steps(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    task = Task()
+    optimizer = torch.optim.SGD(task.model.parameters(), lr=0.1)
+    with htmu_diag.watch(task.model, optimizer, log_dir=tmp_path, every=[0], sinks=()):
+        for _ in range(4):
+            for p in task.model.parameters():
+                p.grad = torch.full_like(p, torch.nan)
+            optimizer.step()
+    assert not [str(warning.message) for warning in recwarn if "between optimizer steps" in str(warning.message)]
+
+
 def clipped(task: Task, step: int) -> None:
     for p in task.model.parameters():
         p.data.clamp_(-0.05, 0.05)
