@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from htmu_diag.operators.memory import device_bytes
 from htmu_diag.probes.capturing import beside_captures
 
 __all__ = ["Copy", "Room", "copy_of", "own"]
@@ -83,10 +84,9 @@ def _event(device: torch.device) -> Any:
 
 
 def _spare(device: torch.device) -> int:
-    """Free bytes, the allocator's own included, above a tenth of the device."""
-    free, total = torch.cuda.mem_get_info(device)
-    cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return int(free + cached - total // 10)
+    """Bytes that are free, above a tenth of what this process may have."""
+    free, allowed = device_bytes(device)
+    return free - allowed // 10
 
 
 @functools.cache

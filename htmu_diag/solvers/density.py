@@ -86,7 +86,7 @@ def spectral_density(
     longest = min(max(runs), size)
     rows = _limit(operator, memory_limit) // (size * operator.dtype.itemsize) - probes - _WORK
     reorthogonalize = reorthogonalize if rows >= longest else "none"
-    room = rows - longest if deflate == "auto" and reorthogonalize != "none" else 0
+    room = min(rows - longest, size) if deflate == "auto" and reorthogonalize != "none" else 0
     plan = _Plan(operator, Outliers(size, room), reorthogonalize, rng or torch.Generator().manual_seed(0))
     measures = [plan.run(count, refine=deflate == "auto") for count in runs]
     return _spectrum(plan, measures, plan.singles(singles), source)

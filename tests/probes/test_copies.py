@@ -35,7 +35,7 @@ class FakeCuda:
         self.calls: list[str] = []
         self.streams = 0
         self.current = "training"
-        self.free = 100
+        self.free, self.fraction = 100, 1.0
 
     def event(self) -> Any:
         calls = self.calls
@@ -73,7 +73,8 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
     fake = FakeCuda()
     copies._side_stream.cache_clear()
     monkeypatch.setattr(torch.cuda, "Event", fake.event)
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (fake.free, 100))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (fake.free, 200))
+    monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda device: fake.fraction, raising=False)
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 50)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 40)
     monkeypatch.setattr(torch.cuda, "Stream", fake.stream_of)
@@ -98,11 +99,16 @@ def test_a_side_stream_waits_for_the_copy_and_holds_its_memory(cuda: FakeCuda) -
     assert cuda.streams == 1
 
 
-@pytest.mark.parametrize(("free", "device"), [(64, "cuda:1"), (63, "cpu")])
+@pytest.mark.parametrize(
+    ("free", "fraction", "device"), [(74, 1, "cuda:1"), (73, 1, "cpu"), (100, 0.58, "cuda:1"), (100, 0.57, "cpu")]
+)
 def test_a_copy_without_room_on_the_device_goes_to_pinned_memory(
-    free: int, device: str, cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
+    free: int, fraction: float, device: str, cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """32 bytes, as much again to work with, and a tenth of 100 to spare; 10 lie unused in the allocator."""
+    """32 bytes, as much again to work with, and a tenth of 200 to spare; 10 lie unused in the allocator.
+
+    Where this process may have 116 of them (114), 76 (74) are left of these, and a tenth of them is to spare.
+    """
     pinned = []
     empty = torch.empty
 
@@ -112,7 +118,7 @@ def test_a_copy_without_room_on_the_device_goes_to_pinned_memory(
 
     with FakeTensorMode():
         weight = torch.empty(4, 2, device="cuda:1")
-        cuda.free = free
+        cuda.free, cuda.fraction = free, fraction
         monkeypatch.setattr(torch, "empty", unpinned)
         copy = copy_of(weight)
     assert copy.tensor.device == torch.device(device)

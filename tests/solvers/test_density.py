@@ -247,6 +247,12 @@ def test_a_bfloat16_operator_has_a_density() -> None:
     assert found.values[-1] == pytest.approx(8, rel=0.02)
 
 
+@pytest.mark.parametrize("memory", [2**30, 2**50])
+def test_a_small_operator_has_the_same_density_whatever_memory_there_is(memory: int) -> None:
+    found = density(MatrixOperator(torch.diag(torch.arange(1.0, 9))), steps=8, probes=1, memory_limit=memory)
+    assert found.values == pytest.approx(np.arange(1, 9), rel=1e-5)
+
+
 @pytest.mark.filterwarnings("error")
 def test_a_zero_operator_is_all_zero() -> None:
     assert density(MatrixOperator(torch.zeros(5, 5)), steps=3, probes=1).values.tolist() == [0.0]
