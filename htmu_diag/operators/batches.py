@@ -39,8 +39,10 @@ class Batch:
         return model(self.inputs)
 
 
-def cached(data: Any, *, device: torch.device, dtype: torch.dtype, reduction: Reduction = "mean") -> tuple[Batch, ...]:
-    """All batches of ``data`` on the device, floating-point inputs in ``dtype``.
+def cached(
+    data: Any, *, device: torch.device | None, dtype: torch.dtype, reduction: Reduction = "mean"
+) -> tuple[Batch, ...]:
+    """All batches of ``data`` on the device (None: where they are), floating-point inputs in ``dtype``.
 
     data: ``(inputs, targets)``, a dict of keyword arguments (targets: its "labels"), or an iterable of these.
     Raises InputError where there is no batch, or a batch without a tensor to count samples by.
@@ -66,7 +68,7 @@ def rows(batch: Batch, first: int, last: int) -> tuple[Any, Any]:
     return _mapped(batch.inputs, cut), _mapped(batch.targets, cut)
 
 
-def _batch(item: Any, device: torch.device, dtype: torch.dtype) -> Batch:
+def _batch(item: Any, device: torch.device | None, dtype: torch.dtype) -> Batch:
     if isinstance(item, Mapping):
         inputs, targets = item, item.get("labels")
     elif isinstance(item, tuple | list) and len(item) == 2:

@@ -87,7 +87,7 @@ class ModelOperator(abc.ABC):
         self.loss_fn, self.output, self.seed, self.reuse = loss_fn, output, seed, reuse
         self.weight_decay, self.reduction = weight_decay, reduction or reduction_of(loss_fn)
         self.dtype, self.device = self.stage.dtype, self.stage.device
-        self.batches = cached(data, device=self.device, dtype=self.dtype, reduction=self.reduction)
+        self.batches = cached(data, device=self.stage.place, dtype=self.dtype, reduction=self.reduction)
         self.names = tuple(self.stage.parameters)
         self._reads_all = False  # the loss reads more than the output's tensor
         if self.reduction == "mean" and len(self.batches) > 1:
@@ -128,7 +128,7 @@ class ModelOperator(abc.ABC):
         small.stage = DifferentiableModel(self.stage.model, include=self.names, dtype=torch.float64, copied=True)
         small.dtype, small.weight_decay, small.reuse = torch.float64, 0.0, "always"
         first = rows(self.batches[0], 0, samples)
-        small.batches = cached(first, device=self.device, dtype=small.dtype, reduction=self.reduction)
+        small.batches = cached(first, device=small.stage.place, dtype=small.dtype, reduction=self.reduction)
         small.samples, small._kept = small.batches[0].samples, KeptGraphs(self._kept.limit)
         return small
 
@@ -155,7 +155,7 @@ class ModelOperator(abc.ABC):
                 found = torch.autograd.grad(
                     self._loss(batch), self.parameters, allow_unused=True, materialize_grads=True
                 )
-            total.add_(flat(found), alpha=batch.weight)
+            total.add_(flat(found, self.device), alpha=batch.weight)
         return total
 
     def tally(self) -> Tally:
@@ -205,7 +205,7 @@ class ModelOperator(abc.ABC):
             if graph is None:
                 graph = self._graph(index, batch)
             with self.stage.working():
-                return flat(self._product(graph, pieces))
+                return flat(self._product(graph, pieces), self.device)
 
     def _graph(self, index: int, batch: Batch) -> Any:
         with self.stage.working(self.seed + index):

@@ -111,7 +111,7 @@ class GradientNoiseProbe:
 
 def _gradient(whole: HessianOperator, batch: Any, size: int) -> torch.Tensor:
     """The mean gradient of one group of ``size`` samples."""
-    whole.batches = cached(batch, device=whole.device, dtype=whole.dtype)
+    whole.batches = cached(batch, device=whole.stage.place, dtype=whole.dtype)
     return whole.gradient() / (size if whole.reduction == "sum" else 1)
 
 

@@ -37,15 +37,26 @@ class Runner:
     batched: bool
 
     def kernels(self, names: Sequence[str]) -> dict[str, Tensor]:
-        """The kernel of each named module, or the whole kernel under "" where no names are given."""
-        side = self.plan.n if self.plan.trace else self.plan.n * self.survey.outputs
-        dtype, device = working(self.survey.dtype), self.survey.device
-        kernels = {name: torch.zeros(side, side, dtype=dtype, device=device) for name in names or ("",)}
+        """The kernel of each named module, or the whole kernel under "" where no names are given.
+
+        What a parameter adds is computed on its own device, and all of it summed on that of the outputs.
+        """
+        kernels = {name: self._zeros(self.survey.device) for name in names or ("",)}
+        elsewhere: dict[tuple[str, torch.device], Tensor] = {}
         for each in self.plan.passes:
             for step, store in self._collect(each):
-                target = kernels[module_of(step.parameter.name) if names else ""]
-                store.add_to(target, trace=self.plan.trace)
+                name = module_of(step.parameter.name) if names else ""
+                device = self.chosen[step.parameter.name].device
+                if device != self.survey.device and (name, device) not in elsewhere:
+                    elsewhere[name, device] = self._zeros(device)
+                store.add_to(elsewhere.get((name, device), kernels[name]), trace=self.plan.trace)
+        for (name, _), part in elsewhere.items():
+            kernels[name].add_(part.to(self.survey.device))
         return {name: mirror(kernel) for name, kernel in kernels.items()}
+
+    def _zeros(self, device: torch.device) -> Tensor:
+        side = self.plan.n if self.plan.trace else self.plan.n * self.survey.outputs
+        return torch.zeros(side, side, dtype=working(self.survey.dtype), device=device)
 
     def _collect(self, each: Pass) -> list[tuple[Step, Held]]:
         stores = [(step, self._opened(step)) for step in each.steps if step.strategy != "absorbed"]
