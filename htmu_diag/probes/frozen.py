@@ -7,6 +7,7 @@ all bits is two passes over the memory, far below a decomposition.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import torch
@@ -38,15 +39,32 @@ class Frozen:
             self.seen.clear()
         self.step = step
 
-    def known(self, name: str, matrix: torch.Tensor) -> bool:
-        """Whether these bits were measured under this name already; they are from now on."""
-        now = fingerprint(matrix)
-        before, self.seen[name] = self.seen.get(name), now
-        return before == now
+    def known(self, matrices: Iterable[tuple[str, torch.Tensor]]) -> frozenset[str]:
+        """Those whose bits were measured under their name already; they all are from now on.
+
+        A device is waited for once, however many matrices lie on it.
+        """
+        names, sums = [], []
+        for name, matrix in matrices:
+            names.append(name)
+            sums.append(fingerprint(matrix))
+        now = {name: (first, second) for name, (first, second) in zip(names, _read(sums), strict=True)}
+        known = frozenset(name for name, found in now.items() if self.seen.get(name) == found)
+        self.seen.update(now)
+        return known
 
 
-def fingerprint(tensor: torch.Tensor) -> tuple[int, int]:
-    """Two sums over the bits of all entries, the second one weighted by odd numbers of their places, modulo 2**64."""
+def _read(sums: list[torch.Tensor]) -> list[list[int]]:
+    """Their numbers, in one transfer from each device."""
+    read: dict[int, list[int]] = {}
+    for device in {of.device for of in sums}:
+        there = [place for place, of in enumerate(sums) if of.device == device]
+        read.update(zip(there, torch.stack([sums[place] for place in there]).tolist(), strict=True))
+    return [read[place] for place in range(len(sums))]
+
+
+def fingerprint(tensor: torch.Tensor) -> torch.Tensor:
+    """Two sums over the bits of all entries, (2,), the second one weighted by odd numbers of places, modulo 2**64."""
     flat = tensor.detach().resolve_conj().reshape(-1)
     flat = (torch.view_as_real(flat).reshape(-1) if flat.is_complex() else flat).contiguous()
     bits = flat.view(_BITS[flat.dtype.itemsize])
@@ -55,5 +73,4 @@ def fingerprint(tensor: torch.Tensor) -> tuple[int, int]:
         piece = bits[start : start + _PIECE].to(torch.int64)
         places = torch.arange(start, start + piece.numel(), dtype=torch.int64, device=flat.device)
         sums += torch.stack([piece.sum(), (piece * (places * 0x9E3779B1 * 2 + 1)).sum()])
-    first, second = sums.tolist()
-    return first, second
+    return sums

@@ -7,8 +7,8 @@ same; sharded weights are gathered one at a time, by every rank in the same orde
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -86,22 +86,17 @@ class WeightsProbe:
         if self.frozen.step < 0 and on_host and (sentence := price_sentence(inventory)):
             context.say(sentence)
         self.frozen.begin(context.step)
-        room = Room()
-        for order, (matrix, owner) in enumerate(zip(inventory, owners, strict=True)):
-            mine = owner == context.share.rank
-            if mine and matrix.parameter in still and self._was_measured(matrix):
+        room, own = Room(), [owner == context.share.rank for owner in owners]
+        known = self.frozen.known(
+            _readable(m for m, mine in zip(inventory, own, strict=True) if mine and m.parameter in still)
+        )
+        for order, (matrix, mine) in enumerate(zip(inventory, own, strict=True)):
+            if matrix.name in known:
                 continue
             if mine or everyone_reads:
                 work = self._captured(matrix, context.step, room)
                 if mine:
                     yield Pending(matrix.name, order, work)
-
-    def _was_measured(self, matrix: Matrix) -> bool:
-        """Whether a frozen weight has the bits that were measured; one that cannot be read says so when captured."""
-        try:
-            return self.frozen.known(matrix.name, matrix.stored())
-        except HTMUError:
-            return False
 
     def _captured(self, matrix: Matrix, step: int, room: Room) -> _Decomposition | _Failure:
         """A weight that cannot be read fails alone, when its turn comes."""
@@ -159,6 +154,13 @@ class _Decomposition:
             return {}
         found = self.starts.distance(self.matrix.name, tensors[0], self.step)
         return found | ({} if self.turns is None else vector_scalars(tensors[0], self.matrix.name, self.turns))
+
+
+def _readable(still: Iterable[Matrix]) -> Iterator[tuple[str, torch.Tensor]]:
+    """Names and tensors; a weight that cannot be read says so when it is captured."""
+    for matrix in still:
+        with suppress(HTMUError):
+            yield matrix.name, matrix.stored()
 
 
 def _pair(tensors: tuple[torch.Tensor, ...]) -> Callable[[], tuple[torch.Tensor, torch.Tensor]] | None:
