@@ -4,6 +4,7 @@ Slow: processes of their own, trainings, or many draws. Long (`long.txt`): all o
 whole run of four processes on two cores. `make quick` leaves both out.
 """
 
+import os
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,12 @@ SLOW = (
 
 
 LONG = frozenset(Path(__file__).with_name("long.txt").read_text().split())
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What is about the host is tried on the host, also where there is a device; `make gpu` names tests/gpu."""
+    if not any("gpu" in Path(argument).parts for argument in config.args):
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -28,12 +28,14 @@ def assert_same(one: Any, other: Any) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("recipe", [{}, {"amp": True}, {"scaler": True}, {"compiled": True}], ids=str)
-def test_training_is_bit_identical_with_all_probes_on(recipe: dict[str, bool], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "recipe", [{}, {"amp": True}, {"scaler": True}, {"compiled": True}, {"compiled": "reduce-overhead"}], ids=str
+)
+def test_training_is_bit_identical_with_all_probes_on(recipe: dict[str, Any], tmp_path: Path) -> None:
     plain = trained(unwatched, **recipe)
     assert_same(plain, trained(unwatched, **recipe))
     assert_same(plain, trained(watched(tmp_path, *sorted(registry), strict=False), **recipe))
-    assert htmu_diag.load_run(tmp_path).steps == (0, 2, 4, 6, 8)
+    assert {0, 2, 4, 6, 8} <= set(htmu_diag.load_run(tmp_path).steps)  # dear ones begin a little later
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -1,12 +1,13 @@
 """What a step of the training waits for: nothing."""
 
+import time
 from pathlib import Path
 
 import pytest
 import torch
 
 import htmu_diag
-from htmu_diag.probes import StepContext, TrajectoryProbe
+from htmu_diag.probes import StepContext, TrajectoryProbe, WeightsProbe
 from tests.gpu.marks import CUDA, GPU
 
 pytestmark = GPU
@@ -34,7 +35,7 @@ def test_looking_at_every_step_synchronises_nothing() -> None:
             probe.observe(context.at(step))
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    assert [spectrum.dimension for spectrum in probe.measure(context.at(4))] == [4, 4, 4]
+    assert [spectrum.dimension for spectrum in probe.measure(context.at(4))] == [4, 4, 4, 4]
 
 
 def test_a_step_and_a_snapshot_of_the_weights_synchronise_nothing(tmp_path: Path) -> None:
@@ -45,14 +46,23 @@ def test_a_step_and_a_snapshot_of_the_weights_synchronise_nothing(tmp_path: Path
             stepped(model, optimizer)
         monitor.log({"loss": torch.ones((), device=CUDA)})
         monitor.flush()
-        busy = torch.cuda.Event()
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            for _ in range(3):
+                stepped(model, optimizer)
+            monitor.log({"loss": torch.ones((), device=CUDA)})
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        monitor.flush()
+        busy, began, times = torch.cuda.Event(), time.perf_counter(), []
         torch.cuda._sleep(3_000_000_000)  # more than a second
         busy.record()
         for _ in range(3):
             stepped(model, optimizer)
+            times.append(time.perf_counter() - began)
         monitor.log({"loss": torch.ones((), device=CUDA)})
-        assert not busy.query()
-    assert htmu_diag.load_run(tmp_path).steps == (0, 3, 6)
+        assert not busy.query(), times
+    assert htmu_diag.load_run(tmp_path).steps == (0, 3, 6, 9)
 
 
 @pytest.mark.filterwarnings("ignore:htmu_diag")
@@ -69,3 +79,30 @@ def test_a_scaler_is_read_only_where_a_step_might_be_due(tmp_path: Path) -> None
             scaler.step(optimizer)
             scaler.update()
         assert monitor.steps_taken == 4
+
+
+def test_frozen_weights_are_waited_for_once_a_snapshot() -> None:
+    model = torch.nn.Sequential(*(torch.nn.Linear(32, 32, device=CUDA) for _ in range(5))).requires_grad_(False)
+    probe, reads = WeightsProbe(), []
+    list(probe.capture(StepContext(0, model)))
+
+    def read(tensor: torch.Tensor) -> object:
+        reads.append(tensor.device.type)
+        return tolist(tensor)
+
+    tolist = torch.Tensor.tolist
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(torch.Tensor, "tolist", read)
+        assert list(probe.capture(StepContext(1, model))) == []
+    assert reads == ["cuda"]
+
+
+def test_weights_that_are_changed_between_steps_are_told_after_one_read(tmp_path: Path) -> None:
+    model, optimizer = made()
+    with pytest.warns(RuntimeWarning, match="changed between optimizer steps"):
+        with htmu_diag.watch(model, optimizer, log_dir=tmp_path, every=100, sinks=[]):
+            for _ in range(40):
+                stepped(model, optimizer)
+                with torch.no_grad():
+                    for parameter in model.parameters():
+                        parameter.clamp_(-0.1, 0.1).mul_(0.99)

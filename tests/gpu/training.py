@@ -27,13 +27,15 @@ def batches() -> list[tuple[torch.Tensor, torch.Tensor]]:
     return [(torch.randn(32, 64, device="cuda"), torch.randint(4, (32,), device="cuda")) for _ in range(STEPS)]
 
 
-def trained(watching: Callable[..., Any], *, compiled: bool = False, amp: bool = False, scaler: bool = False) -> Any:
+def trained(
+    watching: Callable[..., Any], *, compiled: bool | str = False, amp: bool = False, scaler: bool = False
+) -> Any:
     torch.manual_seed(3)
     random.seed(3)
     np.random.seed(3)  # noqa: NPY002
     torch._dynamo.reset()
     net, data, losses = model(), batches(), []
-    run = torch.compile(net) if compiled else net
+    run = torch.compile(net, mode=compiled if isinstance(compiled, str) else None) if compiled else net
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-2, fused=True)
     scale = torch.amp.GradScaler("cuda", enabled=scaler)
     with watching(run, optimizer, data[0]):
