@@ -209,6 +209,8 @@ def sentence(js: Run, **numbers: float | str) -> str:
         ({"tail_status": "not_a_power_law"}, "A power-law tail is ruled out, p 0.6 (α 2.5"),
         ({"tail": "ruled out", "p": 0.02}, "A power-law tail is ruled out, p 0.02 (α 2.5"),
         ({"tail": "ruled out (finite end)"}, "A power-law tail is ruled out: it has a finite end (α 2.5"),
+        ({"tail": "ruled out (noise)"}, "No power-law tail: the spectrum is noise (α 2.5"),
+        ({"tail": "ruled out (noise)", "spikes": 3.0}, "No power-law tail: beside its spikes the spectrum is noise (α"),
         ({"tail": "too few"}, "Too few values for a verdict on the tail (α 2.5"),
         ({"tail_status": "too_few_values", "alpha": math.nan}, "Too few values for a tail."),
         ({"tail": "no fit", "alpha": math.nan}, "No tail could be fitted."),

@@ -21,7 +21,7 @@ export class Chart {
   }
 
   /**
-   * x: numbers ascending. lines: [{label, y, stroke, dash, width, fill, band, points}]. xRange, yRange: [low, high].
+   * x: numbers ascending. lines: [{label, y, stroke, dash, width, fill, band, points}]; stroke may name a colour of the theme. xRange, yRange: [low, high].
    * xLog, yLog: the data are decimal logarithms. xTicks: width -> [[place, text], ...] in place of numbers.
    */
   draw(now) {
@@ -111,9 +111,10 @@ export class Chart {
 
   line(line, at) {
     const now = () => this.now.lines[at] ?? line;
+    const stroke = () => this.colours[now().stroke] ?? now().stroke;
     return {
-      label: line.label, stroke: () => now().stroke, width: line.width ?? 1.6, dash: line.dash, spanGaps: line.spanGaps ?? false,
-      points: { show: line.points ?? false, size: 5, fill: () => now().stroke },
+      label: line.label, stroke, width: line.width ?? 1.6, dash: line.dash, spanGaps: line.spanGaps ?? false,
+      points: { show: line.points ?? false, size: 5, fill: stroke },
     };
   }
 

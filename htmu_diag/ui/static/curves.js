@@ -2,6 +2,7 @@
 
 import { Chart, gaps, placeOf, spread, stepTicks } from "./chart.js";
 import { element, say } from "./dom.js";
+import { median } from "./frame.js";
 import { colourLabel } from "./words.js";
 import { pretty } from "./format.js";
 
@@ -34,7 +35,7 @@ export class Curves {
     const log = (name) => frame.row(name, layer).map((x) => Math.log10(x));
     this.one(this.alpha, now, "alpha", symbol("alpha"), [
       { label: "noise", y: frame.row("alpha_noise", layer), stroke: "#808790", dash: [2, 3] },
-      { label: "predicted", y: frame.row("alpha_predicted", layer).map((y, at) => (frame.missed(layer, at) ? NaN : y)), stroke: "#1f78c8", dash: [7, 3] },
+      { label: "predicted", y: frame.row("alpha_predicted", layer).map((y, at) => (frame.missed(layer, at) ? NaN : y)), stroke: "blue", dash: [7, 3] },
     ], [frame.row("alpha_low", layer), frame.row("alpha_high", layer)]);
     this.said.hidden = this.alpha.box.hidden;
     const parts = [["alpha_noise", " Dotted: noise of this shape."], ["alpha_predicted", " Blue: predicted, where HTMP describes the spectrum."]];
@@ -71,10 +72,11 @@ export class Curves {
       lines.push({ label: "high", y: gaps(interval[1]), stroke: "transparent", width: 0, band: true, fill: "rgba(209,73,91,0.18)" });
     }
     for (const line of more) lines.push({ ...line, y: gaps(line.y) });
-    lines.push({ label, y: gaps(values), stroke: "#d1495b", width: 2, points: frame.steps.length < 40 });
+    lines.push({ label, y: gaps(values), stroke: "red", width: 2, points: frame.steps.length < 40 });
     const theirs = other && other.layer >= 0 ? aligned(other, name, frame) : null;
     if (theirs) lines.push({ label: "other run", y: gaps(theirs), stroke: "#e08214", width: 1.6, dash: [4, 2] });
-    const [low, high] = spread([values, ...more.map((line) => line.y), ...(theirs ? [theirs] : [])], 0.15);
+    const usual = (interval ?? []).map((bound) => median(bound.filter(Number.isFinite))); // not those of the first steps
+    const [low, high] = spread([values, usual, ...more.map((line) => line.y), ...(theirs ? [theirs] : [])], 0.15);
     chart.draw({
       x: frame.steps.map((_, i) => i), lines, xRange: [-0.5, frame.steps.length - 0.5], yRange: [low, high], yLabel: label,
       xTicks: (width) => stepTicks(frame.steps, width - 60, 60), title: `${label} of ${frame.names[layer]} through time`,

@@ -22,7 +22,7 @@ export class PredictionView {
     this.note = element("p", { class: "note", text: "Bars: 95 % intervals. Cross: what noise of this shape gives. Hollow: the power law is ruled out. Grey: HTMP does not describe the spectrum. Colour: depth, dark first." });
     left.append(this.note);
     this.shares = new Chart(right, { height: 220, label: "share of layers whose interval holds the prediction", onclick: (x) => step(Math.round(x)) });
-    right.append(element("p", { class: "note", text: "Blue: share of layers whose interval holds the prediction. Grey: the same for noise, the baseline. Red: share for which the inverse law is likelier." }));
+    right.append(element("p", { class: "note", text: "Blue: share of layers whose interval holds the prediction. Dots: the same for noise, the baseline. Red: share for which the inverse law is likelier." }));
   }
 
   /** now: {frame, layer, step, words}. */
@@ -56,9 +56,9 @@ export class PredictionView {
       x: frame.steps.map((_, i) => i), xRange: [-0.5, frame.steps.length - 0.5], yRange: [-0.03, 1.03], yLabel: "share of layers",
       xTicks: (width) => stepTicks(frame.steps, width - 60),
       lines: [
-        { label: "noise", y: share("noise", "layers"), stroke: "#808790", width: 2, dash: [2, 3], points },
-        { label: "inverse likelier", y: share("inverse", "compared"), stroke: "#d1495b", dash: [7, 3], points },
-        { label: "prediction", y: share("predicted", "layers"), stroke: "#1f78c8", width: 2.2, points },
+        { label: "inverse likelier", y: share("inverse", "compared"), stroke: "red", dash: [7, 3], points },
+        { label: "prediction", y: share("predicted", "layers"), stroke: "blue", width: 3, points },
+        { label: "noise", y: share("noise", "layers"), stroke: "ink", width: 1.6, dash: [2, 5], points },
       ],
     });
   }

@@ -47,9 +47,9 @@ export function positive({ density, at, ghost, other, numbers, draw, title, valu
   const bars = height.bars(here, width);
   const xs = draw === "above" ? grid.low : grid.centre;
   const lines = [
-    { label: "HTMP", y: height.curve(law), stroke: numbers.missed ? "#9aa3ad" : "#1f78c8", width: 2, dash: numbers.missed ? [4, 4] : [] },
-    { label: "Marchenko-Pastur bulk", y: height.curve(bulkMass(numbers, grid)), stroke: "#1a9850", width: 1.5, dash: [2, 2] },
-    { label: "power law", y: tailCurve(numbers, grid, draw), stroke: "#d1495b", width: 2, dash: numbers.ruledOut ? [2, 4] : [8, 4] },
+    { label: "HTMP", y: height.curve(law), stroke: numbers.missed ? "#9aa3ad" : "blue", width: 2, dash: numbers.missed ? [4, 4] : [] },
+    { label: "Marchenko-Pastur bulk", y: height.curve(bulkMass(numbers, grid)), stroke: "green", width: 1.5, dash: [2, 2] },
+    { label: "power law", y: tailCurve(numbers, grid, draw), stroke: "red", width: 2, dash: numbers.ruledOut ? [2, 4] : [8, 4] },
   ];
   const outlines = [];
   if (other) outlines.push({ bars: height.bars(onGrid(other.density, "mass", other.at, grid), width), stroke: "#e08214", dash: [] });
@@ -210,8 +210,8 @@ function paintOutline(u, pen, bars, color, dash) {
 
 /** Bulk edge, xmin, and the bins beyond the edge as ticks: the spikes. */
 function paintMarks(u, pen, numbers, colours, mass, grid) {
-  if (numbers.bulk_edge > 0) vertical(u, pen, Math.log10(numbers.bulk_edge), "#1a9850", [2, 3]);
-  if (numbers.xmin > 0) vertical(u, pen, Math.log10(numbers.xmin), "#d1495b", [1, 4]);
+  if (numbers.bulk_edge > 0) vertical(u, pen, Math.log10(numbers.bulk_edge), colours.green, [2, 3]);
+  if (numbers.xmin > 0) vertical(u, pen, Math.log10(numbers.xmin), colours.red, [1, 4]);
   if (!(numbers.spikes > 0)) return;
   let left = numbers.spikes;
   for (let i = grid.count - 1; i >= 0 && left > 0; i--) {
