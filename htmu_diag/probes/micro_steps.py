@@ -19,7 +19,7 @@ from typing import Any, cast
 
 import torch
 
-from htmu_diag.probes.noise import own_reals, picks, seen
+from htmu_diag.probes.noise import own_reals, picks, seen, sums_of
 
 __all__ = ["MicroMoments", "MicroNoise"]
 
@@ -36,15 +36,14 @@ class MicroMoments:
     passes: int
     sums: torch.Tensor
 
-    def of(self, parameters: Sequence[int]) -> MicroMoments:
-        """Of some parameters alone, by their places."""
-        return MicroMoments(self.steps, self.passes, self.sums[:, list(parameters)])
+    def scale(self, parameters: Sequence[int] | None = None) -> float:
+        """B_noise of all parameters, or of those at these places, in units of the batch of a whole step.
 
-    def scale(self) -> float:
-        """B_noise in units of the batch of a whole step; NaN without a step of two passes or a measurable mean."""
+        NaN without a step of two passes or a measurable mean. Waits for the device.
+        """
         if not self.steps:
             return math.nan
-        noise, signal = (value / self.steps for value in self.sums.sum(1).tolist())
+        noise, signal = (value / self.steps for value in sums_of(self.sums, parameters))
         return noise / signal / (self.passes / self.steps) if signal > 0 else math.nan
 
 
@@ -93,9 +92,9 @@ class MicroNoise:
 
     def take(self) -> MicroMoments:
         """What was seen so far, still on its device; a new window begins."""
-        none = torch.zeros(2, dtype=torch.float32, device="cpu")
-        device = next((sums.device for sums in self._sums if sums is not None), none.device)
-        sums = torch.stack([none.to(device) if found is None else found.to(device) for found in self._sums], 1)
+        device = next((sums.device for sums in self._sums if sums is not None), torch.device("cpu"))
+        none = torch.zeros(2, dtype=torch.float32, device=device)
+        sums = torch.stack([none if found is None else found.to(device) for found in self._sums], 1)
         steps, passes, self._steps, self._passes = self._steps, self._passes, 0, 0
         self._sums = [None] * len(self._picks)
         return MicroMoments(steps, passes, sums)

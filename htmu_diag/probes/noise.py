@@ -22,7 +22,7 @@ import torch
 
 from htmu_diag.model.wrappers import local_part
 
-__all__ = ["GradientNoise", "Moments", "own_reals", "picks", "seen"]
+__all__ = ["GradientNoise", "Moments", "own_reals", "picks", "seen", "sums_of"]
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,14 @@ class Moments:
     n: int
     sums: torch.Tensor
 
-    def of(self, parameters: Sequence[int]) -> Moments:
-        """Of some parameters alone, by their places."""
-        return Moments(self.n, self.sums[:, list(parameters)])
+    def scale(self, parameters: Sequence[int] | None = None) -> float:
+        """B_noise of all parameters, or of those at these places, in units of the training batch.
 
-    def scale(self) -> float:
-        """B_noise in units of the training batch; NaN with fewer than two gradients or no measurable mean gradient."""
+        NaN with fewer than two gradients or no measurable mean gradient. Waits for the device.
+        """
         if self.n < 2:
             return math.nan
-        deviations, mean = self.sums.sum(1).tolist()
+        deviations, mean = sums_of(self.sums, parameters)
         variance = deviations / (self.n - 1)
         signal = mean - variance / self.n
         return variance / signal if signal > 0 else math.nan
@@ -56,13 +55,16 @@ class GradientNoise:
 
     def __init__(self, parameters: Sequence[torch.Tensor], coordinates: int = 2**16, seed: int = 0) -> None:
         self._picks = picks(parameters, coordinates, seed)
+        owners = [torch.full((pick.numel(),), place, device="cpu") for place, pick in enumerate(self._picks)]
+        self._device = self._picks[0].device  # of the sums, where parameters lie on several
+        self._owner = torch.cat(owners).to(self._device)
         self._n = 0
         self._mean: torch.Tensor | None = None
         self._squares: torch.Tensor | None = None
 
     def observe(self, gradients: Sequence[torch.Tensor | None]) -> None:
         """Take one step's gradients, in the order of the parameters; None counts as zero. Waits for nothing."""
-        found = torch.cat([seen(g, pick) for g, pick in zip(gradients, self._picks, strict=True)])
+        found = torch.cat([seen(g, pick).to(self._device) for g, pick in zip(gradients, self._picks, strict=True)])
         if self._mean is None or self._squares is None:
             self._mean, self._squares = torch.zeros_like(found), torch.zeros_like(found)
         self._n += 1
@@ -72,14 +74,18 @@ class GradientNoise:
 
     def take(self) -> Moments:
         """What was seen so far, still on its device; a new window begins."""
-        sums = torch.zeros(2, len(self._picks), dtype=torch.float32, device="cpu")
+        sums = torch.zeros(2, len(self._picks), dtype=torch.float32, device=self._device)
         if self._mean is not None and self._squares is not None:
-            sizes = torch.tensor([pick.numel() for pick in self._picks], device="cpu")
-            owner = torch.repeat_interleave(torch.arange(len(sizes), device="cpu"), sizes).to(self._mean.device)
-            terms = torch.stack([self._squares, self._mean.square()])
-            sums = sums.to(terms.device).index_add_(1, owner, terms)
+            sums.index_add_(1, self._owner, torch.stack([self._squares, self._mean.square()]))
         n, self._n, self._mean, self._squares = self._n, 0, None, None
         return Moments(n, sums)
+
+
+def sums_of(sums: torch.Tensor, parameters: Sequence[int] | None) -> list[float]:
+    """(2, parameters) summed over those at these places (None: over all), on the host."""
+    there = sums.cpu()  # first: a list of places would be sent to the device, which waits for it
+    found: list[float] = (there if parameters is None else there[:, list(parameters)]).sum(1).tolist()
+    return found
 
 
 def picks(parameters: Sequence[torch.Tensor], coordinates: int, seed: int) -> list[torch.Tensor]:

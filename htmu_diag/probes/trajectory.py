@@ -105,7 +105,7 @@ class TrajectoryProbe:
         parts = list(self._path.parts(context.include))
         for order, (name, size, columns) in enumerate(parts):
             source = Source(Kind.TRAJECTORY, name, (squares.shape[0], size), context.step, UNIT)
-            yield Pending(name, order, _Lengths(copy, columns, source, best.of(columns)))
+            yield Pending(name, order, _Lengths(copy, columns, source, best))
         if self._path.with_gradients:
             shape = squares.shape[0], parts[0][1]
             source = Source(Kind.GRADIENT_NORM, WHOLE, shape, context.step, GRADIENT_UNIT)
@@ -121,8 +121,8 @@ class _Lengths:
 
     def __call__(self) -> Spectrum:
         with self.squares.usable() as squares:
-            lengths = squares[:, self.columns].sum(dim=1).sqrt().cpu().numpy()
-            scale = self.noise.scale() if self.noise else math.nan
+            lengths = squares.cpu()[:, self.columns].sum(dim=1).sqrt().numpy()
+            scale = self.noise.scale(self.columns) if self.noise else math.nan
         scalars = {"step_length": float(lengths[-1])} if self.source.kind == Kind.TRAJECTORY else {}
         if math.isfinite(scale):
             scalars["noise_scale"] = scale

@@ -71,6 +71,24 @@ def test_a_model_on_two_devices_is_measured_as_on_one(probe: str, tmp_path: Path
         assert found.moment(1) == pytest.approx(expected.moment(1), rel=1e-3, abs=1e-6)
 
 
+def test_the_path_of_a_model_on_two_devices_is_that_of_one(tmp_path: Path) -> None:
+    found = []
+    for name, place in (("split", torch.device("cpu")), ("one", CUDA)):
+        model = Split()
+        model.first.to(place)
+        torch.manual_seed(1)
+        inputs, targets = torch.randn(24, 20), torch.randint(5, (24,), device=CUDA)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        with htmu_diag.watch(model, optimizer, log_dir=tmp_path / name, every=4, probes=["trajectory"], sinks=[]):
+            for _ in range(8):
+                optimizer.zero_grad()
+                F.cross_entropy(model(inputs), targets).backward()
+                optimizer.step()
+        found.append(htmu_diag.load_run(tmp_path / name).spectra(8))
+    for one, other in zip(*found, strict=True):
+        assert np.allclose(one.values, other.values, rtol=1e-4)
+
+
 def test_a_generator_of_the_device_is_where_it_was() -> None:
     model = Noisy()
     before = model.random.get_state(), torch.cuda.get_rng_state()

@@ -75,7 +75,7 @@ def test_a_parameter_that_few_passes_reach_is_judged_by_them(parameters: list[to
     noise.step()
     found = noise.take()
     assert found.sums[:, 1].tolist() == [0.0, 0.0]
-    assert found.scale() == found.of([0]).scale()
+    assert found.scale() == found.scale([0])
 
 
 def test_the_hooks_go_with_the_object_and_when_it_is_closed(parameters: list[torch.Tensor]) -> None:

@@ -152,8 +152,8 @@ def test_each_layer_has_a_noise_scale_of_its_own_and_their_sums_are_the_whole() 
     for _ in range(200):
         noise.observe([0.5 + 2.0 * torch.randn_like(loud), 0.5 + 0.5 * torch.randn_like(calm)])
     seen = noise.take()
-    assert seen.of([0]).scale() == pytest.approx(16.0, rel=0.05)
-    assert seen.of([1]).scale() == pytest.approx(1.0, rel=0.05)
+    assert seen.scale([0]) == pytest.approx(16.0, rel=0.05)
+    assert seen.scale([1]) == pytest.approx(1.0, rel=0.05)
     assert seen.scale() == pytest.approx((4000 * 4 + 6000 * 0.25) / (10000 * 0.25), rel=0.05)
 
 
