@@ -21,6 +21,7 @@ from htmu_diag.errors import StorageError
 __all__ = ["TEMPORARY", "append", "own_folder", "storage_errors", "sync_folder", "write_atomically"]
 
 _PLAIN = os.O_WRONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
 TEMPORARY = ".writing"  # suffix of files that are not there yet
 
 
@@ -34,9 +35,10 @@ def storage_errors(doing: str, path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise StorageError(f"cannot {doing} {path}: a link, which is not followed; remove it") from error
+        full = "free some space or " if error.errno in _FULL else ""
         reason = error.strerror or str(error)
         raise StorageError(
-            f"cannot {doing} {path}: {reason}; free some space or choose another folder that can be written"
+            f"cannot {doing} {path}: {reason}; {full}choose another folder that can be written"
         ) from error
 
 

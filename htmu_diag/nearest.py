@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import ParamSpec, TypeVar
 
-__all__ = ["answering", "answering_fields", "did_you_mean", "nearest", "unexpected"]
+__all__ = ["answering", "answering_fields", "did_you_mean", "near_steps", "nearest", "unexpected"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,7 +33,19 @@ def nearest(word: str, known: Iterable[str], synonyms: Mapping[str, str] | None 
         return meant
     by_plain = {_plain(one): one for one in known}
     close = difflib.get_close_matches(plain, by_plain, n=1, cutoff=_CUTOFF)
-    return by_plain[close[0]] if close else None
+    return by_plain[close[0]] if close else _with_part(plain, by_plain)
+
+
+def _with_part(part: str, by_plain: Mapping[str, str]) -> str | None:
+    """The first of the shortest words of several parts (``layers.0.q_proj.weight``) that hold this part whole."""
+    parts = part.strip("*.").split(".")
+    size = len(parts)
+    held = [
+        one
+        for plain, one in by_plain.items()
+        if any(plain.split(".")[at : at + size] == parts for at in range(plain.count(".") + 2 - size))
+    ]
+    return min(held, key=len) if held and len(part) > 1 else None
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str, synonyms: Mapping[str, str] | None = None) -> str:
@@ -44,6 +56,20 @@ def did_you_mean(word: str, known: Iterable[str], otherwise: str, synonyms: Mapp
     """
     found = nearest(word, known, synonyms)
     return otherwise if found is None else f"did you mean {found!r}?"
+
+
+def near_steps(steps: Collection[int], wanted: int | None = None) -> str:
+    """Which steps there are, and of many the two between which the wanted one lies.
+
+    >>> near_steps([]), near_steps([5]), near_steps(range(0, 400, 100), 150)
+    ('none yet', '5 alone', '0 to 300, 100 and 200 about it')
+    """
+    if len(steps) < 2:
+        return f"{min(steps)} alone" if steps else "none yet"
+    before = [step for step in steps if wanted is not None and step < wanted]
+    after = [step for step in steps if wanted is not None and step > wanted]
+    about = f", {max(before)} and {min(after)} about it" if before and after else ""
+    return f"{min(steps)} to {max(steps)}{about}"
 
 
 def answering(synonyms: Mapping[str, str] | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Sequence
 
 from htmu_diag.cli.arguments import Arguments
@@ -25,7 +26,8 @@ def run(arguments: Sequence[str]) -> int:
     """Print the overview; returns 0. Raises StorageError for a folder or a step that is not there."""
     given = parser().parse_args(arguments)
     shown = overview(load_run(given.run), given.step, given.kind)
-    print(json_text(shown.content()) if given.json else show_text(shown, shutil.get_terminal_size((110, 24)).columns))
+    width = shutil.get_terminal_size((110, 24)).columns
+    print(json_text(shown.content()) if given.json else show_text(shown, width, fitted=sys.stdout.isatty()))
     return 0
 
 

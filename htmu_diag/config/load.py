@@ -194,6 +194,8 @@ def _one_line(error: ArgumentError) -> str:
     text = re.sub(r"<class '(\w+)'>", r"\1", text).replace("a typing.Literal", "one of ")
     found = re.search(r'Parser key "([\w.]+)": Expected (.*)\. Got value: (.*)', text)
     if found:
+        if found[2] == "a tuple":
+            return f"{found[1]}: expected a list, got {found[3]}; write [{found[3]}]"
         return f"{found[1]}: expected {found[2]}, got {found[3]}{_near_value(found[2], found[3])}"
     choices = re.findall(r"- Expected (.*?)(?= - Expected| Given value)", text)
     union = re.search(r'Parser key "([\w.]+)".* Given value: (.*)', text)

@@ -22,7 +22,10 @@ def compare_text(found: Comparison) -> str:
     different = [layer for layer in found.layers if layer.differs]
     judged = "in their verdict, or with 95 % intervals that are apart"
     same = len(found.layers) - len(different)
-    summary = f"{len(different)} of {len(found.layers)} layers differ ({judged}); {same} agree"
+    none = "no layer is in both runs: they have no common names"
+    summary = (
+        none if not found.layers else f"{len(different)} of {len(found.layers)} layers differ ({judged}); {same} agree"
+    )
     parts = [which, _settings(found), _averages(found), _layers(different), _only(found), summary]
     return "\n\n".join(part for part in parts if part)
 

@@ -17,7 +17,7 @@ import numpy as np
 from htmu_diag.analysis import QUANTITIES, diagnose
 from htmu_diag.arguments import PATH, checked, either, having, instance
 from htmu_diag.errors import InputError
-from htmu_diag.nearest import did_you_mean
+from htmu_diag.nearest import did_you_mean, near_steps
 from htmu_diag.report.labels import shortened
 from htmu_diag.report.panel import draw_fits, limits, log_histogram, positive
 from htmu_diag.storage import Run, load_run
@@ -64,7 +64,8 @@ def plot_curves(
     chosen = found.layers if layers is None else tuple(layers)
     unknown = [name for name in chosen if name not in found.layers]
     if unknown:
-        raise InputError(f"{unknown[0]}: no such layer in {run.directory}; it has {', '.join(found.layers[:4])}, ...")
+        hint = did_you_mean(unknown[0], found.layers, f"it has {', '.join(found.layers[:4])}, ...")
+        raise InputError(f"{unknown[0]}: no such layer in {run.directory}; {hint}")
     axes = _axes(ax)
     for place, name in enumerate(chosen):
         column = found.layers.index(name)
@@ -102,8 +103,9 @@ def plot_spectra(
         raise InputError(f"{layer}: not among the layers of this run; {did_you_mean(layer, names, _some(names))}")
     missing = [step for step in wanted if step not in series]
     if missing or not wanted:
-        known = f"{min(series)} to {max(series)}"  # type: ignore[type-var]
-        raise InputError(f"{layer}: no spectrum at step {missing[0] if missing else '-'}; measured steps: {known}")
+        first = missing[0] if missing else None
+        known = near_steps([step for step in series if step is not None], first)
+        raise InputError(f"{layer}: no spectrum at step {'-' if first is None else first}; measured steps: {known}")
     panels = _panels(ax, len(wanted))
     each: list[tuple[Any, Any]] = []
     for panel, step in zip(panels, wanted, strict=True):

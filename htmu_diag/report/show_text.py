@@ -13,17 +13,21 @@ from htmu_diag.report.text_table import TextTable
 __all__ = ["show_text"]
 
 _COLUMNS = ("alpha", "tail", "kappa", "spikes", "stable_rank")  # "tail": what is said of the power law
+_FIRST = ("verdict", "alpha", "kappa", "spikes", "tail")  # where there is no room for all
 _NAME = 34  # characters of a layer's name
 _LINES = 12  # of changes
 
 
-def show_text(shown: Overview, width: int = 100) -> str:
-    """The table with reasons, the phases through time, what changed, what is wrong."""
+def show_text(shown: Overview, width: int = 100, *, fitted: bool = False) -> str:
+    """The table with reasons, the phases through time, what changed, what is wrong.
+
+    fitted: leave columns of the table out, and name them, where its rows would be wider than ``width``.
+    """
     count = f"{len(shown.steps)} measured step" + "s" * (len(shown.steps) != 1)
     span = f"{count}, {shown.steps[0]} to {shown.steps[-1]}" if len(shown.steps) > 1 else count
     losses = "  ".join(f"{tag} {value:.4g}" for tag, value in shown.scalars.items())
     parts = ["\n".join(line for line in (f"{shown.run}: step {shown.step} ({span})", losses) if line)]
-    parts += [_table(shown.rows, width), _reasons(shown.rows)]
+    parts += [_table(shown.rows, width, fitted), _reasons(shown.rows)]
     if shown.ribbon:
         parts.append(_ribbons(shown, width))
     parts += [_list("changed", shown.changes), _list("alarms", shown.alarms)]
@@ -36,14 +40,18 @@ def show_text(shown: Overview, width: int = 100) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _table(rows: Sequence[Mapping[str, Any]], width: int) -> str:
+def _table(rows: Sequence[Mapping[str, Any]], width: int, fitted: bool) -> str:
     heads = ["layer", "shape", *_COLUMNS, "verdict"]
     names = shortest([str(row["name"]) for row in rows], min(_NAME, width // 3))
     cells = [
         [name, f"{row['rows']} x {row['columns']}", *_numbers(row), str(row["verdict"])]
         for name, row in zip(names, rows, strict=True)
     ]
-    return TextTable.of(heads, cells, left=(0, len(heads) - 1)).plain()
+    table = TextTable.of(heads, cells, left=(0, len(heads) - 1))
+    if not fitted or table.plain_width <= width:
+        return table.plain()
+    narrow, hidden = table.narrowed(width, _FIRST)
+    return f"{narrow.plain()}\n(no room for {', '.join(hidden)}: a wider terminal, or --json)"
 
 
 def _reasons(rows: Sequence[Mapping[str, Any]]) -> str:

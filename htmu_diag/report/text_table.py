@@ -37,6 +37,11 @@ class TextTable:
         """Of the widest cell of each column, its heading included."""
         return tuple(max(map(len, cells)) for cells in zip(self.headings, *self.rows, strict=True))
 
+    @property
+    def plain_width(self) -> int:
+        """Of the longest line that `plain` gives."""
+        return sum(self.widths) + 2 * (len(self.widths) - 1)
+
     def plain(self) -> str:
         """In fixed width, two blanks between columns."""
         return "\n".join("  ".join(self._aligned(row)).rstrip() for row in (self.headings, *self.rows))

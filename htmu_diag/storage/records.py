@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from htmu_diag.errors import StorageError
+from htmu_diag.nearest import near_steps
 from htmu_diag.storage.header import DamagedRecord, Header
 from htmu_diag.storage.record import decode_header
 from htmu_diag.storage.segments import Segment, Slot, find_record, segments, visible_records
@@ -43,7 +44,7 @@ class Records:
             except DamagedRecord as damage:
                 self.drop(slot, damage)
         paths = visible or visible_records(attempts)
-        known = f"{min(paths)} to {max(paths)}" if paths else "none yet"
+        known = near_steps(paths, step)
         wanted = "can be read" if step is None else f"of step {step}"
         raise StorageError(f"{self.directory}: no record {wanted}; recorded steps: {known}")
 

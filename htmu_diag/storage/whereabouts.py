@@ -15,7 +15,7 @@ _NAMED = 4  # runs in one sentence
 
 def no_run(folder: Path) -> str:
     """One line: that there is no run, then which may have been meant."""
-    inside = sorted(_runs(folder))
+    inside = sorted([*_runs(folder), *(f"runs/{name}" for name in _runs(folder / "runs"))])  # the latter of a sweep
     if inside:
         more = f" and {len(inside) - _NAMED} more" if len(inside) > _NAMED else ""
         return f"{folder}: no run itself; pass one of the runs in it: {', '.join(inside[:_NAMED])}{more}"

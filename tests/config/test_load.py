@@ -80,6 +80,7 @@ def test_a_path_with_a_space_is_read(tmp_path: Path) -> None:
         ("--zzz=1", "htmu train --help"),
         ("--model=3", "is a section"),
         ("--optimizer.lr=abc", "optimizer.lr: expected a float, got abc"),
+        ("--model.widths=64", "model.widths: expected a list, got 64; write [64]"),
         ("--optimizer.lr=nan", "optimizer.lr: expected a float, got nan"),
         ("--optimizer.lr=.inf", "optimizer.lr is inf; it must be positive and finite"),
         ("--optimizer.schedule=cosin", "['constant', 'cosine', 'linear'], got cosin; did you mean 'cosine'?"),

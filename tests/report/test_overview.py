@@ -38,6 +38,17 @@ def test_a_run_is_shown_at_its_last_step_with_reasons(runs: tuple[Path, Path]) -
     assert "train/loss 0.3913" in text
 
 
+@pytest.mark.parametrize("width", [44, 60, 80, 100])
+def test_the_table_fits_a_terminal_and_names_what_it_leaves_out(runs: tuple[Path, Path], width: int) -> None:
+    shown = overview(load_run(runs[0]))
+    whole, fitted = (show_text(shown, width, fitted=fitted).split("\n\n")[1].splitlines() for fitted in (False, True))
+    left_out = fitted.pop() if fitted[-1].startswith("(no room for") else ""
+    assert all(len(line) <= width for line in fitted)
+    assert all(str(row["verdict"]) in line for row, line in zip(shown.rows, fitted[1:], strict=True))
+    for heading in whole[0].split():
+        assert (heading in fitted[0].split()) != (f" {heading}" in left_out)
+
+
 def test_a_run_without_numbers_is_diagnosed_at_its_last_step(tmp_path: Path) -> None:
     """Of an earlier version, or killed before anything was diagnosed."""
     with Store(tmp_path, info={"options": {"bootstrap": 30}}, fsync=False) as kept:

@@ -281,7 +281,7 @@ def test_missing_runs_and_steps_are_named(tmp_path: Path) -> None:
         store.write(4)
         with pytest.raises(InputError, match="step -1 is negative"):
             store.write(-1)
-    with pytest.raises(StorageError, match="no record of step 7; recorded steps: 4 to 4"):
+    with pytest.raises(StorageError, match="no record of step 7; recorded steps: 4 alone"):
         load_run(tmp_path).diagnose(7)
 
 

@@ -26,6 +26,10 @@ def test_the_runs_in_a_folder_are_named(runs: Path) -> None:
     assert no_run(runs).endswith("first, more0, more1, more2 and 7 more")
 
 
+def test_the_runs_of_a_sweep_are_named(runs: Path) -> None:
+    assert no_run(runs.parent).endswith("pass one of the runs in it: runs/first, runs/second")
+
+
 def test_a_near_run_beside_it_is_asked_for(runs: Path) -> None:
     with pytest.raises(StorageError, match=f"did you mean '{runs / 'second'}'"):
         htmu_diag.load_run(runs / "secnd")
