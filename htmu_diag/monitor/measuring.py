@@ -24,6 +24,7 @@ from htmu_diag.recording.complaints import Complaints
 from htmu_diag.recording.prices import Prices
 from htmu_diag.recording.recorder import Measured, Recorder
 from htmu_diag.recording.worker import Worker
+from htmu_diag.voice.notices import Notices
 
 __all__ = ["Measuring"]
 
@@ -31,8 +32,8 @@ __all__ = ["Measuring"]
 class Measuring:
     """Runs the probes of one plan; what they leave goes to the recorder, on the worker thread.
 
-    on_wait: told how many seconds the training stood still for earlier snapshots. on_moved: which iterators of the
-    model's a measurement moved. ended: whether the run is closed.
+    notices: told how long the training stood still for earlier snapshots, and which iterators of the model's a
+    measurement moved. ended: whether the run is closed.
     """
 
     def __init__(
@@ -46,13 +47,12 @@ class Measuring:
         budget: Budget,
         complaints: Complaints,
         temperature: Temperature,
-        on_wait: Callable[[float], None],
-        on_moved: Callable[[str], None],
+        notices: Notices,
         ended: Callable[[], bool],
     ) -> None:
         self._context, self._plan, self._recorder, self._worker = context, plan, recorder, worker
         self._team, self._budget, self._complaints = team, budget, complaints
-        self._temperature, self._on_wait, self._on_moved, self._ended = temperature, on_wait, on_moved, ended
+        self._temperature, self._notices, self._ended = temperature, notices, ended
         self._observers = [cast(ObservingProbe, probe) for probe in plan.probes if plan.declared[probe.name].observes]
         self._said: dict[str, list[str]] = {probe.name: [] for probe in plan.probes}
         self._measured_at: dict[str, int] = {}
@@ -120,7 +120,7 @@ class Measuring:
             ):
                 for probe in agreed:
                     self._run(probe, measured, interrupts)
-            self._on_moved(streams.moved)
+            self._notices.moved(streams.moved)
             if self._ended():  # by a handler of the user's that ran inside a measurement
                 return
             if_it_fails.pop_all()
@@ -138,7 +138,7 @@ class Measuring:
         began = time.perf_counter()
         while not self._worker.reserve(seconds=0.1):
             interrupts.pass_on()
-        self._on_wait(time.perf_counter() - began)
+        self._notices.waited(time.perf_counter() - began)
 
     def _run(self, probe: Probe, measured: Measured, interrupts: Interrupts) -> None:
         """One probe; what it found before it failed is kept."""

@@ -85,8 +85,7 @@ class Monitor:
             budget=budget,
             complaints=complaints,
             temperature=temperature or Temperature(context.optimizer, None, context.step),
-            on_wait=self._notices.waited,
-            on_moved=self._notices.moved,
+            notices=self._notices,
             ended=lambda: self._closed,
         )
         self._ending = AtExit(self)

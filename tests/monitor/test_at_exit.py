@@ -185,9 +185,13 @@ def test_a_kill_at_any_moment_loses_at_most_the_snapshots_in_flight(task: Task, 
     assert htmu_diag.load_run(tmp_path).steps == (0, 1, 2)
 
 
-def test_a_second_process_is_refused_while_the_first_one_lives(task: Task, tmp_path: Path) -> None:
-    with training(tmp_path, ENDLESS) as first:
+def test_a_second_process_leaves_the_folder_to_the_first_while_that_one_lives(task: Task, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with training(folder, ENDLESS) as first:
         steps_until(first, 1)
         with pytest.raises(StorageError, match="is being written by process"):
-            htmu_diag.watch(task.model, log_dir=tmp_path)
-    htmu_diag.watch(task.model, log_dir=tmp_path).close()
+            htmu_diag.watch(task.model, log_dir=folder, start_step=1)
+        htmu_diag.watch(task.model, log_dir=folder).close()
+        assert htmu_diag.load_run(tmp_path / "run-2").steps == (0,)
+    htmu_diag.watch(task.model, log_dir=folder, start_step=1).close()
+    assert htmu_diag.load_run(folder).steps == (0, 1)
