@@ -126,11 +126,11 @@ class Likelihood:
         """Log likelihood at a place of the grid, maximised over the scale."""
         return self._at_grid(place).height
 
-    def near_noise(self, n: float) -> list[tuple[float, float]]:
-        """(kappa, log likelihood) in steps of two on the grid, n/40 to 4n, and at its end, which is noise."""
+    def near_noise(self, n: float) -> tuple[Floats, Floats]:
+        """kappas and log likelihoods in steps of two on the grid, n/40 to 4n, and at its end, which is noise."""
         low, high = round(math.log(n / 40) / STEP), round(math.log(4 * n) / STEP)
         places = [*range(max(low, LOWEST), min(high, HIGHEST - 1) + 1, 2), HIGHEST]
-        return [(math.exp(k * STEP), self.profile(k)) for k in places]
+        return np.exp(np.array(places) * STEP), np.array([self.profile(k) for k in places])
 
     def _crossing(self, peak: Peak, direction: int, factor: Callable[[float], float]) -> float:
         """Where the profile crosses its level, linear in the root of the fall between grid points."""

@@ -19,18 +19,26 @@ from htmu_diag.fits.null_table import load_table, place
 from htmu_diag.fits.results import Interval
 from htmu_diag.spectrum import Floats
 
-__all__ = ["htmp_p_value", "prediction_scores"]
+__all__ = ["htmp_p_value", "htmp_p_values", "prediction_scores"]
 
 
 def htmp_p_value(distance: float, n: float, gamma: float, kappa: float) -> float:
     """Share of spectra of n eigenvalues whose KS distance to their own fit is at least this one; 1e-4 at least."""
-    row = _null().row("ks", n, gamma, kappa)
-    return float(scipy.special.ndtr(-np.interp(math.sqrt(n) * distance, row, _null().scores)))
+    return float(htmp_p_values(distance, n, gamma, np.array([kappa]))[0])
+
+
+def htmp_p_values(distance: float, n: float, gamma: float, kappas: Floats) -> Floats:
+    """The same at several kappas, (k,)."""
+    rows, scores = _null().rows("ks", n, gamma, kappas), _null().scores
+    x, k = math.sqrt(n) * distance, np.arange(kappas.size)
+    i = np.minimum(np.maximum((rows <= x).sum(axis=1) - 1, 0), scores.size - 2)
+    share = np.minimum(np.maximum((x - rows[k, i]) / np.maximum(rows[k, i + 1] - rows[k, i], 1e-300), 0.0), 1.0)
+    return np.asarray(scipy.special.ndtr(-(scores[i] + share * (scores[i + 1] - scores[i]))))
 
 
 def prediction_scores(n: float, gamma: float, kappa: float, *, inverse: bool) -> Interval:
     """2.5 and 97.5 % quantiles of log[(alpha - 1)/(predicted - 1)] over its standard error for independent values."""
-    row = _null().row("inverse" if inverse else "direct", n, gamma, kappa)
+    (row,) = _null().rows("inverse" if inverse else "direct", n, gamma, np.array([kappa]))
     low, high = np.interp([0.025, 0.975], _null().levels, row)
     return float(low), float(high)
 
@@ -46,12 +54,13 @@ class _Null:
     levels: Floats
     tables: dict[str, Floats]
 
-    def row(self, name: str, n: float, gamma: float, kappa: float) -> Floats:
-        """Quantiles at one place, linear in gamma, log n and the share of log kappa between the first and log n."""
+    def rows(self, name: str, n: float, gamma: float, kappas: Floats) -> Floats:
+        """(k, levels) quantiles, linear in gamma, log n and the share of log kappa between the first and log n."""
         span = math.log(max(n, 2 * self.least) / self.least)
-        share = min(max(math.log(max(kappa, self.least) / self.least) / span, 0.0), 1.0)
         table = _of_shape(name, n, gamma)
-        return _along(table, np.linspace(0, 1, len(table)), share)
+        places = np.minimum(np.log(np.maximum(kappas, self.least) / self.least) / span, 1.0) * (len(table) - 1)
+        i = np.minimum(places.astype(np.intp), len(table) - 2)
+        return np.asarray(table[i] + (places - i)[:, None] * (table[i + 1] - table[i]))
 
 
 def _along(table: Floats, grid: Floats, x: float) -> Floats:

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from htmu_diag.fits.gaps import gap_ratio, gap_ratio_at
 from htmu_diag.fits.htmp_likelihood import Likelihood
-from htmu_diag.fits.htmp_null import htmp_p_value
+from htmu_diag.fits.htmp_null import htmp_p_value, htmp_p_values
 from htmu_diag.fits.htmp_problem import Problem
 from htmu_diag.fits.repulsion import matrix_kappa, of_the_matrix, spread_factors
+from htmu_diag.spectrum import Floats
 
 __all__ = ["tabulated_p"]
 
@@ -32,19 +35,19 @@ def tabulated_p(problem: Problem, likelihood: Likelihood, distance: float, kappa
         return htmp_p_value(distance, n, gamma, found)
     gaps = gap_ratio(problem.values)
     error = max(gaps.stderr, _GAP_SPREAD / math.sqrt(gaps.n))
-    total = mean = 0.0
-    for near, weight in _possible(likelihood, n, gamma):
-        weight *= math.exp(-(((gaps.mean - gap_ratio_at(near / n)) / error) ** 2) / 2)
-        total, mean = total + weight, mean + weight * htmp_p_value(distance, n, gamma, near)
-    return mean / total if total > 0 else htmp_p_value(distance, n, gamma, found)
+    kappas, weights = _possible(likelihood, n, gamma)
+    expected = np.array([gap_ratio_at(near / n) for near in kappas.tolist()])
+    weights = weights * np.exp(-(((gaps.mean - expected) / error) ** 2) / 2)
+    total = float(weights.sum())
+    if not total > 0:
+        return htmp_p_value(distance, n, gamma, found)
+    return float(weights @ htmp_p_values(distance, n, gamma, kappas)) / total
 
 
-def _possible(likelihood: Likelihood, n: float, gamma: float) -> list[tuple[float, float]]:
+def _possible(likelihood: Likelihood, n: float, gamma: float) -> tuple[Floats, Floats]:
     """kappa of the matrix model to 4n/3, with weights: equal in log kappa, by the likelihood of what it looks like."""
-    *below, (_, last) = likelihood.near_noise(n)
-    top = max(last, *(height for _, height in below))
-    found = [(n, _BEYOND * math.exp((last - top) / spread_factors(gamma, n, n)[0] ** 2))]
-    for limit, height in below:
-        kappa = of_the_matrix(limit, n)
-        found.append((kappa, kappa / limit * math.exp((height - top) / spread_factors(gamma, kappa, n)[0] ** 2)))
-    return found
+    limits, heights = likelihood.near_noise(n)
+    kappas = np.append(of_the_matrix(limits[:-1], n), n)
+    factors = np.array([spread_factors(gamma, kappa, n)[0] for kappa in kappas.tolist()])
+    weights = np.append(kappas[:-1] / limits[:-1], _BEYOND)
+    return kappas, weights * np.exp((heights - heights.max()) / factors**2)

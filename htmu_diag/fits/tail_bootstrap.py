@@ -70,14 +70,14 @@ def _refit(values: Floats, found: ScanResult, count: int, rng: np.random.Generat
     levels = 1 - rng.random((count, values.size))  # in (0, 1], the largest values first
     share = found.n_tail / values.size
     below = np.maximum((levels - share) / max(1 - share, np.finfo(np.float64).eps), 0.0)
-    body = values[np.maximum(np.ceil(below * found.start).astype(np.intp) - 1, 0)]
-    samples = np.sort(np.where(levels <= share, _power_law(found, levels / share), body), axis=1)
-    return np.stack(scan_rows(samples)) if count > _FEW else _numbers([scan(sample) for sample in samples])
+    body = np.log(values)[np.maximum(np.ceil(below * found.start).astype(np.intp) - 1, 0)] - math.log(found.xmin)
+    logs = np.sort(np.where(levels <= share, _logs(found, levels / share), body), axis=1)
+    return np.stack(scan_rows(logs)) if count > _FEW else _numbers([scan(found.xmin * np.exp(row)) for row in logs])
 
 
 def _refit_tails(values: Floats, found: ScanResult, count: int, rng: np.random.Generator) -> Floats:
     """As `_refit`, at the same xmin: of tails alone."""
-    tails = np.sort(_power_law(found, 1 - rng.random((count, found.n_tail))), axis=1)
+    tails = found.xmin * np.exp(np.sort(_logs(found, 1 - rng.random((count, found.n_tail))), axis=1))
     return _numbers([tail_at(tail, found.xmin) for tail in tails])
 
 
@@ -85,8 +85,8 @@ def _numbers(fits: list[ScanResult | None]) -> Floats:
     return np.array([(fit.alpha, fit.ks_distance) if fit else (np.nan, np.nan) for fit in fits]).T
 
 
-def _power_law(found: ScanResult, levels: Floats) -> Floats:
-    """The values that a share ``levels`` of the fitted tail exceeds, xmin for levels of one and more."""
+def _logs(found: ScanResult, levels: Floats) -> Floats:
+    """Logarithms, over xmin, of the values that a share ``levels`` of the fitted tail exceeds; 0 for levels of one and
+    more."""
     # an exponent near one has values beyond every float; they are cut where logarithms still work
-    logs = np.minimum(-np.log(np.minimum(levels, 1.0)) / (found.alpha - 1), 709.0 - math.log(found.xmin))
-    return np.asarray(found.xmin * np.exp(np.minimum(logs, 700.0)))
+    return np.minimum(-np.log(np.minimum(levels, 1.0)) / (found.alpha - 1), min(709.0 - math.log(found.xmin), 700.0))

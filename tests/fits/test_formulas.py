@@ -67,7 +67,7 @@ def test_the_error_of_the_gap_ratio_counts_the_shared_gap() -> None:
 def test_the_p_value_near_noise_is_a_mean_over_kappas(monkeypatch: pytest.MonkeyPatch) -> None:
     """With kappa itself in the place of the p-value it is their mean, between n/41 and 4n/3."""
     values = wishart(100, 200, rng=np.random.default_rng(0))
-    monkeypatch.setattr(htmp_p, "htmp_p_value", lambda distance, n, gamma, kappa: kappa / n)
+    monkeypatch.setattr(htmp_p, "htmp_p_values", lambda distance, n, gamma, kappas: kappas / n)
     fit = fit_htmp(values, 0.5)
     assert 1 / 41 <= fit.p_value <= 4 / 3
     assert fit.p_value < 0.999 * fit.kappa / 100
@@ -109,7 +109,7 @@ def test_the_interval_ends_where_the_profile_has_fallen_by_its_level(few: Likeli
 
 
 def test_kappas_near_noise_are_apart_by_two_steps_of_the_grid(few: Likelihood) -> None:
-    kappas = [kappa for kappa, _ in few.near_noise(25)]
+    kappas = few.near_noise(25)[0]
     assert kappas[-1] == math.exp(HIGHEST * STEP)
     np.testing.assert_allclose([kappas[0], kappas[-2]], [25 / 40, 4 * 25], rtol=2 * STEP)
     np.testing.assert_allclose(np.diff(np.log(kappas[:-1])), 2 * STEP, rtol=1e-9)
