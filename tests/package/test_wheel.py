@@ -28,6 +28,10 @@ NOTEBOOK = """
 import sys, nbformat
 from nbclient import NotebookClient
 notebook = nbformat.read(sys.argv[1], as_version=4)
+long, short = "every=100), steps=400", "every=20), steps=40"  # a tenth of the training
+assert sum(long in cell.source for cell in notebook.cells) == 1
+for cell in notebook.cells:
+    cell.source = cell.source.replace(long, short)
 notebook.cells.append(nbformat.v4.new_code_cell("import sys; print(htmu_diag.__file__.startswith(sys.prefix), end='')"))
 NotebookClient(notebook, timeout=240).execute()
 outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
