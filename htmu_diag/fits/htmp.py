@@ -158,7 +158,7 @@ def _fit(problem: Problem, orientation: Orientation) -> LawFit:
     low, high = likelihood.interval(peak, lambda u: factors(u)[0] * skewness(matrix(u), n), lambda u: factors(u)[0])
     interval = matrix(low), matrix(high) if high < math.inf else math.inf
     found = _result(problem, orientation, peak, log_scale, interval, factors(peak.u))
-    p = tabulated_p(problem, likelihood, found.ks_distance, found.kappa) if problem.tested else math.nan
+    p = tabulated_p(problem, data, found.ks_distance, found.kappa) if problem.tested else math.nan
     return replace(found, log_likelihood=peak.log_likelihood - _units(problem, unit, inverse), p_value=p)
 
 

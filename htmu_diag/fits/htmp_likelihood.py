@@ -126,12 +126,6 @@ class Likelihood:
         """Log likelihood at a place of the grid, maximised over the scale."""
         return self._at_grid(place).height
 
-    def near_noise(self, n: float) -> tuple[Floats, Floats]:
-        """kappas and log likelihoods in steps of two on the grid, n/40 to 4n, and at its end, which is noise."""
-        low, high = round(math.log(n / 40) / STEP), round(math.log(4 * n) / STEP)
-        places = [*range(max(low, LOWEST), min(high, HIGHEST - 1) + 1, 2), HIGHEST]
-        return np.exp(np.array(places) * STEP), np.array([self.profile(k) for k in places])
-
     def _crossing(self, peak: Peak, direction: int, factor: Callable[[float], float]) -> float:
         """Where the profile crosses its level, linear in the root of the fall between grid points."""
         first = math.floor(peak.u / STEP) + 1 if direction > 0 else math.ceil(peak.u / STEP) - 1

@@ -22,9 +22,6 @@ from __future__ import annotations
 import math
 from bisect import bisect
 from functools import lru_cache
-from typing import TypeVar
-
-from htmu_diag.spectrum import Floats
 
 __all__ = ["GAMMAS", "KAPPAS", "SHARES", "matrix_kappa", "of_the_matrix", "skewness", "spread_factors"]
 
@@ -46,7 +43,6 @@ _LOG_SCALE = (
     (0.983, 0.939, 0.841, 0.729, 0.636, 0.567, 0.546, 0.471),
     (0.958, 0.917, 0.832, 0.669, 0.530, 0.449, 0.405, 0.390),
 )
-_Number = TypeVar("_Number", float, Floats)
 _SIZE = 400  # eigenvalues behind the tables
 SHARES = (0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)  # kappa over n
 _LOG_SHARES = tuple(map(math.log, SHARES))
@@ -54,7 +50,7 @@ _LOG_SHARES = tuple(map(math.log, SHARES))
 _SKEWNESS = (1.0, 1.04, 1.1, 1.2, 1.4, 1.4, 1.25, 1.08, 1.0)
 
 
-def of_the_matrix(kappa: _Number, n: float) -> _Number:
+def of_the_matrix(kappa: float, n: float) -> float:
     """The matrix model's kappa, below 2n, whose n eigenvalues look like the law of this one."""
     return kappa / (1 + 0.5 * kappa / n)
 

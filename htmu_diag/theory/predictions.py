@@ -47,16 +47,9 @@ def predict(fit: LawFit, tail: TailFit) -> Prediction:
     if not found.alpha > 1:
         return Prediction(lambda_max=largest)
     gamma, inverse = _gamma(fit), isinstance(fit.law, InverseHTMP)
-    low, high = prediction_scores(fit.n, gamma, _cautious(fit), inverse=inverse)
+    low, high = prediction_scores(fit.n, gamma, matrix_kappa(fit.kappa, fit.n), inverse=inverse)
     band = [1 + (found.alpha - 1) * math.exp(score * found.log_stderr) for score in (low, high)]
     return Prediction(found.alpha, (band[0], band[1]), largest)
-
-
-def _cautious(fit: LawFit) -> float:
-    """A kappa between the fitted one and the lower end of its interval: near noise, where fits stray upwards, the
-    fitted one would make the band too narrow."""
-    kappa, low = matrix_kappa(fit.kappa, fit.n), fit.kappa_interval[0]
-    return math.sqrt(kappa * low) if 0 < low < kappa else kappa
 
 
 def noise_exponent(tail: TailFit, gamma: float) -> float:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from htmu_diag.errors import InputError
-from htmu_diag.fits import fit_htmp, fit_inverse_gamma, fit_power_law, htmp_p
+from htmu_diag.fits import fit_htmp, fit_inverse_gamma, fit_power_law
 from htmu_diag.fits.bulk import spike_threshold
 from htmu_diag.fits.bulk_null import edge_score
 from htmu_diag.fits.gamma_maxima import maxima
 from htmu_diag.fits.gaps import gap_ratio
-from htmu_diag.fits.htmp_likelihood import HIGHEST, Likelihood
+from htmu_diag.fits.htmp_likelihood import Likelihood
 from htmu_diag.fits.inverse_gamma import log_upper_gamma
 from htmu_diag.fits.law_ranking import _Sample
 from htmu_diag.fits.law_rows import FAMILIES
@@ -21,7 +21,7 @@ from htmu_diag.fits.repulsion import GAMMAS, KAPPAS, of_the_matrix, spread_facto
 from htmu_diag.fits.spiked import bulk_beside
 from htmu_diag.fits.tail_end import _ended, _gain, _tops
 from htmu_diag.laws import HTMP
-from htmu_diag.laws.ensembles import beta_laguerre, wishart
+from htmu_diag.laws.ensembles import beta_laguerre
 from htmu_diag.laws.htmp_lattice import STEP
 from htmu_diag.theory import sample_spike
 
@@ -64,15 +64,6 @@ def test_the_error_of_the_gap_ratio_counts_the_shared_gap() -> None:
     assert variance > 0
 
 
-def test_the_p_value_near_noise_is_a_mean_over_kappas(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With kappa itself in the place of the p-value it is their mean, between n/41 and 4n/3."""
-    values = wishart(100, 200, rng=np.random.default_rng(0))
-    monkeypatch.setattr(htmp_p, "htmp_p_values", lambda distance, n, gamma, kappas: kappas / n)
-    fit = fit_htmp(values, 0.5)
-    assert 1 / 41 <= fit.p_value <= 4 / 3
-    assert fit.p_value < 0.999 * fit.kappa / 100
-
-
 def test_only_whole_spectra_have_an_anderson_darling_distance() -> None:
     values = beta_laguerre(60, 0.5, 2.0, rng=np.random.default_rng(1))
     whole = fit_htmp(values, 0.5)
@@ -106,13 +97,6 @@ def test_the_interval_ends_where_the_profile_has_fallen_by_its_level(few: Likeli
         inner, outer = sorted((math.floor(end / STEP), math.ceil(end / STEP)), key=lambda k: abs(k * STEP - peak.u))
         falls = [peak.log_likelihood - few._at_grid(k).height for k in (inner, outer)]
         assert falls[0] <= 1.9208 * factor**2 <= falls[1]
-
-
-def test_kappas_near_noise_are_apart_by_two_steps_of_the_grid(few: Likelihood) -> None:
-    kappas = few.near_noise(25)[0]
-    assert kappas[-1] == math.exp(HIGHEST * STEP)
-    np.testing.assert_allclose([kappas[0], kappas[-2]], [25 / 40, 4 * 25], rtol=2 * STEP)
-    np.testing.assert_allclose(np.diff(np.log(kappas[:-1])), 2 * STEP, rtol=1e-9)
 
 
 def test_the_upper_gamma_function_is_that_of_a_whole_shape_beyond_every_float() -> None:

@@ -1,0 +1,64 @@
+"""The repulsion of a spectrum by the joint density of its eigenvalues, which a fit of the law alone does not use.
+
+Eigenvalues of the matrix model have the density prod |x_i - x_j|**b prod x_i**(b (m - n + 1)/2 - 1) exp(-b sum x / 2s)
+(Dumitriu & Edelman 2002), n of them, m = n/gamma, b = kappa/n. Once the scale is taken out, b multiplies one number,
+
+    T = sum_{i<j} log|x_i - x_j| + (m - n + 1)/2 sum log x_i    (sum x_i = 1),
+
+so T is sufficient for b: whatever else is computed from the shape of a spectrum has, given T, a law that does not
+depend on kappa. The likeliest b has E_b[T] = T, and E_b[T] is the derivative of the logarithm of Selberg's integral.
+Near noise its relative error is 1.7/sqrt(n), a third of what the fitted density leaves.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import scipy
+
+from htmu_diag.spectrum import Floats
+
+__all__ = ["joint_repulsion"]
+
+_BLOCK = 8  # distances multiplied before their logarithm is taken: far inside the range of floats
+_LOW, _HIGH = math.log(1e-5), math.log(100.0)
+_HALVINGS = 14  # to 0.001 of the logarithm
+
+
+def joint_repulsion(values: Floats, gamma: float, unseen: float = 0.0) -> float:
+    """b = kappa/n in [1e-5, 100] of ascending positive values (n,), by the likeliest joint density, in O(n**2).
+
+    unseen: eigenvalues below the first, known by their number only; they are left out, with a column for each. Pairs
+    of equal values are left out too.
+    """
+    n = values.size
+    columns = (n + unseen) / gamma - unseen
+    shares = values / values.mean()
+    found = _log_distances(shares) + (columns - n + 1) / 2 * float(np.log(shares).sum())
+    found -= n * columns / 2 * math.log(n)  # the sum is one
+    low, high = _LOW, _HIGH
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _expected(math.exp(middle), n, columns) < found else (low, middle)
+    return math.exp((low + high) / 2)
+
+
+def _log_distances(x: Floats) -> float:
+    """Sum over pairs of log|x_i - x_j|, of which products of a few are taken first."""
+    total, product = 0.0, np.ones(x.size)
+    for k in range(1, x.size):
+        apart = x[k:] - x[:-k]
+        product[: x.size - k] *= np.where(apart > 0, apart, 1.0)
+        if k % _BLOCK == 0:
+            total += float(np.log(product).sum())
+            product[:] = 1.0
+    return total + float(np.log(product).sum())
+
+
+def _expected(b: float, n: int, columns: float) -> float:
+    """E_b[T]."""
+    psi, rows = scipy.special.psi, np.arange(1.0, n + 1)
+    free = columns - n + rows
+    mean = rows @ psi(1 + rows * b / 2) + free @ psi(free * b / 2) - n * psi(1 + b / 2)
+    return 0.5 * float(mean - n * columns * psi(b * n * columns / 2))

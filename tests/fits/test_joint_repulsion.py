@@ -1,0 +1,67 @@
+"""The joint density of eigenvalues: what it says of their repulsion, and the p-value given that."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.special import gammaln
+
+from htmu_diag.fits import fit_htmp
+from htmu_diag.fits.joint_repulsion import _expected, _log_distances, joint_repulsion
+from htmu_diag.laws.ensembles import beta_laguerre, wishart
+from htmu_diag.laws.htmp import HTMP
+
+
+def test_products_of_distances_are_their_sum_of_logarithms() -> None:
+    x = np.sort(np.random.default_rng(0).random(37)) + 0.1
+    expected = sum(math.log(x[j] - x[i]) for i in range(37) for j in range(i + 1, 37))
+    assert _log_distances(x) == pytest.approx(expected, rel=1e-12)
+    assert _log_distances(np.array([1.0, 1.0, 3.0])) == pytest.approx(2 * math.log(2))  # the equal pair is left out
+
+
+@pytest.mark.parametrize(("n", "columns", "b"), [(7, 12.5, 0.4), (12, 12.0, 1.0), (5, 40.0, 0.03)])
+def test_the_expected_statistic_is_the_derivative_of_selbergs_integral(n: int, columns: float, b: float) -> None:
+    """Of the integral over the simplex: Laguerre's, its total divided out."""
+
+    def log_integral(b: float) -> float:
+        j = np.arange(1, n + 1)
+        each = gammaln(1 + j * b / 2) + gammaln((columns - n + j) * b / 2) - gammaln(1 + b / 2)
+        return float(each.sum() - gammaln(b * n * columns / 2))
+
+    slope = (log_integral(b * 1.0001) - log_integral(b / 1.0001)) / (b * (1.0001 - 1 / 1.0001))
+    assert _expected(b, n, columns) == pytest.approx(slope, rel=1e-5)
+
+
+@pytest.mark.parametrize(("gamma", "kappa"), [(0.25, 100.0), (1.0, 30.0), (0.6, 12.0)])
+def test_repulsion_is_found_whatever_the_unit(gamma: float, kappa: float) -> None:
+    rng = np.random.default_rng(3)
+    drawn = [beta_laguerre(100, gamma, kappa, rng=rng) for _ in range(20)]
+    found = [math.log(100 * joint_repulsion(x, gamma) / kappa) for x in drawn]
+    assert abs(np.mean(found)) < 4 * 0.25 / math.sqrt(20)
+    assert joint_repulsion(7.0 * drawn[0], gamma) == joint_repulsion(drawn[0], gamma)
+
+
+def test_independent_values_and_a_ladder_are_told_from_noise() -> None:
+    rng = np.random.default_rng(4)
+    law = HTMP(0.5, 1e4)
+    assert joint_repulsion(np.sort(law.rvs(200, rng=rng)), 0.5) < 0.2
+    assert joint_repulsion(wishart(200, 400, rng=rng), 0.5) == pytest.approx(1, abs=0.4)
+    assert joint_repulsion(law.ppf((np.arange(200) + 0.5) / 200), 0.5) > 2
+
+
+@pytest.mark.parametrize(("kappa", "inverse"), [(12.0, False), (60.0, True)])
+def test_p_values_are_uniform_where_a_fit_hardly_tells_kappa(kappa: float, inverse: bool) -> None:
+    """Mean 1/2 and a tenth below 0.1, within 4 standard errors; independent uniform values are refused."""
+    rng, n = np.random.default_rng(5), 60
+    direction = "inverse" if inverse else "direct"
+
+    def p(x: np.ndarray) -> float:
+        return fit_htmp(1 / x if inverse else x, 0.5, orientation=direction, resolution=0.0).p_value
+
+    found = np.array([p(beta_laguerre(n, 0.5, kappa, rng=rng)) for _ in range(60)])
+    assert abs(found.mean() - 0.5) < 4 * math.sqrt(1 / 12 / 60)
+    assert np.mean(found < 0.1) < 0.1 + 4 * 0.039
+    other = np.array([p(np.sort(rng.uniform(0.2, 2.0, n))) for _ in range(10)])
+    assert np.mean(other < 0.1) > 0.5
