@@ -159,7 +159,8 @@ def main(work: Path | None) -> None:
 
     def places(known: int, statistic: int) -> Places:
         of_n = [(LEAST_KAPPA, n) if known == 0 else (JOINT[0] * n, JOINT[1] * n) for _, n in keys()]
-        return [x for key, ends in zip(keys(), of_n, strict=True) for x in about(*cells[key][[known, statistic]], ends)]
+        both = [(cells[key][known], cells[key][statistic], ends) for key, ends in zip(keys(), of_n, strict=True)]
+        return [x for found, values, ends in both for x in about(found, values, ends)]
 
     arrays = {"gammas": np.array(TABLE_GAMMAS), "sizes": np.array(tuple(DRAWS), float)}
     arrays |= {"least_kappa": np.array(LEAST_KAPPA), "joint": np.array(JOINT)}
