@@ -55,6 +55,14 @@ def checked_sample(values: npt.ArrayLike, *, positive: bool = True, minimum: int
 
 
 def _outcome(array: Floats, positive: bool, minimum: int) -> Status:
+    if not array.size or not 1 / _LARGEST <= array[0] <= array[-1] <= _LARGEST:  # ascending, NaN at the end
+        wrong = _wrong_values(array, positive)
+        if not wrong.ok:
+            return wrong
+    return _spread(array, minimum)
+
+
+def _wrong_values(array: Floats, positive: bool) -> Status:
     bad = array.size - int(np.isfinite(array).sum())
     if bad:
         return Status("bad_values", f"{bad} of {array.size} values are NaN or infinite; remove or repair them")
@@ -66,15 +74,19 @@ def _outcome(array: Floats, positive: bool, minimum: int) -> Status:
     if low:
         what = "zero or negative" if positive else "negative"
         return Status("bad_values", f"{low} of {array.size} values are {what}; fit the positive ones alone")
+    return Status()
+
+
+def _spread(array: Floats, minimum: int) -> Status:
     if array.size < minimum:
         return Status("too_few_values", f"{array.size} values where {minimum} are needed; use a larger matrix")
-    distinct = 1 + int(np.count_nonzero(np.diff(array)))
+    distinct = 1 + int(np.count_nonzero(array[1:] != array[:-1]))
     if distinct < min(MIN_DISTINCT, minimum):
         message = (
             f"{array.size} values but only {distinct} distinct; a constant or quantised spectrum has no law to fit"
         )
         return Status("degenerate", message)
-    if array[-1] - array[0] <= _ROUNDING * sizes.max():
+    if array[-1] - array[0] <= _ROUNDING * max(abs(array[0]), abs(array[-1])):
         message = f"all {array.size} values are equal to rounding (an orthogonal matrix?); there is no law to fit"
         return Status("degenerate", message)
     return Status()

@@ -9,6 +9,7 @@ compared with the neighbours themselves.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,13 @@ def gap_ratio(values: npt.ArrayLike) -> GapRatio:
     sample = checked_sample(values, positive=False)
     if not sample.status.ok:
         return GapRatio(math.nan, math.nan, 0, sample.status)
-    gaps = np.diff(sample.values / max(sample.values[-1], 1e-300))
+    return _of_ascending(sample.values.tobytes())
+
+
+@lru_cache(maxsize=4)  # the fits of a spectrum ask for the same one after the other
+def _of_ascending(doubles: bytes) -> GapRatio:
+    values = np.frombuffer(doubles)
+    gaps = np.diff(values / max(values[-1], 1e-300))
     low, high = np.minimum(gaps[:-1], gaps[1:]), np.maximum(gaps[:-1], gaps[1:])
     ratios = low[high > 0] / high[high > 0]
     # neighbouring ratios share a gap: blocks of two are nearly independent, so the variance takes their covariance

@@ -200,18 +200,26 @@ class Likelihood:
         return self._binned[v]
 
     def _spread(self, t: Floats) -> Floats:
+        """The weights of cubic Hermite interpolation at the nodes about each point, and of linear interpolation."""
         where = lattice(self.gamma)
-        i, width, s = where.places(t)
-        rest, nodes = 1 - s, where.nodes.size
-        left, right = self.masses * rest, self.masses * s
-        turn, size = width * rest, i.size
-        places, parts = np.empty((6, size), np.intp), np.empty((6, size))
-        places[0], places[2], places[4] = i, i + nodes, i + 2 * nodes
-        np.add(places[::2], 1, out=places[1::2])
-        parts[0], parts[1] = left * rest * (1 + 2 * s), right * s * (1 + 2 * rest)
-        parts[2], parts[3] = left * turn * s, -right * turn * s
-        parts[4], parts[5] = left, right
-        return np.asarray(np.bincount(places.ravel(), parts.ravel(), 3 * nodes), np.float64)
+        i, nodes = where.nodes.searchsorted(t, "right"), where.nodes.size
+        width, parts = where.widths[i], np.empty((6, t.size))
+        _, right, turn, turned, rest, s = parts
+        np.divide(where.nodes[i] - t, width, out=rest)
+        np.subtract(1.0, rest, out=s)
+        np.multiply(s * s, 3.0 - 2.0 * s, out=right)
+        np.subtract(1.0, right, out=parts[0])
+        bend = width * s * rest
+        np.multiply(bend, rest, out=turn)
+        np.subtract(turn, bend, out=turned)
+        if not self._alike:
+            parts *= self.masses
+        ends = np.array([[-1], [0], [nodes - 1], [nodes], [2 * nodes - 1], [2 * nodes]]) + i
+        return np.asarray(np.bincount(ends.ravel(), parts.ravel(), 3 * nodes), np.float64)
+
+    @cached_property
+    def _alike(self) -> bool:
+        return bool((self.masses == 1.0).all())
 
     @cached_property
     def _t(self) -> Floats:

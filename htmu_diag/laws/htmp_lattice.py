@@ -45,6 +45,11 @@ class Lattice:
         """The nodes as Python's floats, for one point at a time."""
         return [float(t) for t in self.nodes]
 
+    @cached_property
+    def widths(self) -> Floats:
+        """(m,) of the interval that ends at each node; nothing ends at the first."""
+        return np.diff(self.nodes, prepend=self.nodes[0])
+
     def places(self, t: Floats) -> tuple[Indices, Floats, Floats]:
         """The interval of each point, its length, and how far along it the point lies, 0 to 1."""
         i = np.minimum(np.maximum(np.searchsorted(self.nodes, t, side="right") - 1, 0), self.nodes.size - 2)
@@ -53,7 +58,7 @@ class Lattice:
         return i, width, (t - left) / width
 
     def covers(self, low: float, high: float) -> bool:
-        return bool(low >= self.nodes[0] and high <= self.nodes[-1])
+        return bool(low >= self.nodes[0] and high < self.nodes[-1])
 
 
 @dataclass(frozen=True)
