@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from htmu_diag.analysis import diagnoser
+from htmu_diag.recording import recorder
 from htmu_diag.voice import notices
 
 SLOW = (
@@ -55,3 +57,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _waiting_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine a training of milliseconds waits for its snapshots; tests that count warnings never see it."""
     monkeypatch.setattr(notices, "LONG_WAIT", float("inf"))
+
+
+@pytest.fixture(autouse=True)
+def _fits_have_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be started once for each training that has half a second of fits, which is more than most tests take;
+    that it changes no bit is a test of its own (analysis/test_diagnoser.py)."""
+    monkeypatch.setattr(diagnoser, "PATIENCE", float("inf"))
+    monkeypatch.setattr(recorder, "LONG_QUEUE", float("inf"))

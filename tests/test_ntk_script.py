@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import runpy
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 import htmu_diag
 
-pytest.importorskip("sklearn")
+pytestmark = pytest.mark.skipif(find_spec("sklearn") is None, reason="needs scikit-learn")
 SCRIPT = Path(__file__).parents[1] / "scripts" / "ntk_spectra.py"
 
 

@@ -52,9 +52,10 @@ class Diagnoser:
     """
 
     def __init__(
-        self, options: Options | None, on_end: Callable[[MeasurementError], object], patience: float = PATIENCE
+        self, options: Options | None, on_end: Callable[[MeasurementError], object], patience: float | None = None
     ) -> None:
-        self._options, self._on_end, self._patience = options, on_end, patience
+        self._options, self._on_end = options, on_end
+        self._patience = PATIENCE if patience is None else patience
         self._process: subprocess.Popen[bytes] | None = None
         self._failed = False
         self._limit = ANSWERS_WITHIN

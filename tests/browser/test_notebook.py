@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from tests.browser.conftest import free_port, wait_for
 from tests.browser.runs import NAMES
 from tests.browser.stored import store
 
-pytest.importorskip("jupyterlab")
-pytest.importorskip("anywidget")
+pytestmark = pytest.mark.skipif(
+    find_spec("jupyterlab") is None or find_spec("anywidget") is None, reason="needs jupyterlab and anywidget"
+)
 
 
 def test_a_run_is_shown_inside_a_notebook(open_page: Callable[..., Any], tmp_path: Path) -> None:

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import LightningModule
 from torch.utils.data import DataLoader, TensorDataset
 
 from htmu_diag import load_run
+from tests.later import Later
 
+pytestmark = pytest.mark.xdist_group("lightning")
+lit = Later("tests.integrations.lit", "lightning")
 TUTORIALS = Path(__file__).parents[2] / "docs" / "tutorials"
 RUNS = {  # the examples of each page, in order, with the run that each leaves
     "your-loop": ("plain", "accelerate"),
@@ -25,18 +27,6 @@ EXAMPLES = {
     for page, runs in RUNS.items()
     for run, example in zip(runs, BLOCK.findall((TUTORIALS / f"{page}.md").read_text(encoding="utf-8")), strict=True)
 }
-
-
-class Lit(LightningModule):
-    def __init__(self, net: torch.nn.Module) -> None:
-        super().__init__()
-        self.net = net
-
-    def training_step(self, batch: Any, index: int) -> torch.Tensor:
-        return torch.nn.functional.cross_entropy(self.net(batch[0]), batch[1])
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
 class Classifier(torch.nn.Module):
@@ -56,7 +46,11 @@ def names() -> dict[str, Any]:
     data = TensorDataset(torch.randn(160, 8), torch.randint(3, (160,)))
     rows = [{"inputs": inputs, "labels": target} for inputs, target in data]
     loader = DataLoader(data, batch_size=8)
-    given = {"loss_fn": torch.nn.functional.cross_entropy, "lit_model": Lit(net), "hf_model": Classifier(net)}
+    given = {
+        "loss_fn": torch.nn.functional.cross_entropy,
+        "lit_model": lit.Classifying(net),
+        "hf_model": Classifier(net),
+    }
     return {"model": net, "loader": loader, "dataset": rows, **given}
 
 

@@ -5,21 +5,22 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainerControl, TrainerState, TrainingArguments
 
 from htmu_diag import load_run
 from htmu_diag.integrations.transformers import SpectraTrainerCallback
+from tests.later import Later
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the Trainer's advice about accelerators
+hf = Later("transformers")
 
 
 def trained(folder: Path, callback: SpectraTrainerCallback, steps: int, resume: str | None = None) -> dict[str, Any]:
     torch.manual_seed(0)
     sizes = {"n_layer": 1, "n_head": 2, "n_embd": 16, "vocab_size": 32, "n_positions": 8}
-    model = GPT2LMHeadModel(GPT2Config(**sizes, bos_token_id=0, eos_token_id=0))
+    model = hf.GPT2LMHeadModel(hf.GPT2Config(**sizes, bos_token_id=0, eos_token_id=0))
     tokens = torch.randint(32, (64, 8))
     rows = [{"input_ids": row, "labels": row} for row in tokens]
-    arguments = TrainingArguments(
+    arguments = hf.TrainingArguments(
         str(folder),
         max_steps=steps,
         per_device_train_batch_size=4,
@@ -30,7 +31,7 @@ def trained(folder: Path, callback: SpectraTrainerCallback, steps: int, resume: 
         use_cpu=True,
         disable_tqdm=True,
     )
-    trainer = Trainer(model, arguments, train_dataset=rows, callbacks=[callback])
+    trainer = hf.Trainer(model, arguments, train_dataset=rows, callbacks=[callback])
     trainer.train(resume_from_checkpoint=resume)
     return dict(model.state_dict())
 
@@ -58,11 +59,11 @@ def test_training_is_bit_identical_with_the_callback(tmp_path: Path) -> None:
 def test_each_trial_of_a_search_has_a_folder_of_its_own(tmp_path: Path, name: str | None, folder: str) -> None:
     callback, arguments = (
         SpectraTrainerCallback(every=[0]),
-        TrainingArguments(str(tmp_path), report_to=[], use_cpu=True),
+        hf.TrainingArguments(str(tmp_path), report_to=[], use_cpu=True),
     )
     for search in (True, False):
-        state = TrainerState(is_hyper_param_search=search, trial_name=name if search else None)
-        callback.on_train_begin(arguments, state, TrainerControl(), model=torch.nn.Linear(4, 5))
-        callback.on_train_end(arguments, state, TrainerControl())
+        state = hf.TrainerState(is_hyper_param_search=search, trial_name=name if search else None)
+        callback.on_train_begin(arguments, state, hf.TrainerControl(), model=torch.nn.Linear(4, 5))
+        callback.on_train_end(arguments, state, hf.TrainerControl())
     assert load_run(tmp_path / "htmu" / folder).steps == (0,)
     assert load_run(tmp_path / "htmu").steps == (0,)

@@ -7,9 +7,10 @@ import torch
 from torch import nn
 
 from htmu_diag.matrices import matrices
+from tests.later import Later
 
-torchvision = pytest.importorskip("torchvision")
-transformers = pytest.importorskip("transformers")
+torchvision = Later("torchvision")
+transformers = Later("transformers")
 
 Shapes = dict[str, tuple[int, int]]
 

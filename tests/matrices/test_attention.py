@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from htmu_diag.matrices import Matrix, matrices
+from tests.later import Later
 
-transformers = pytest.importorskip("transformers")
+transformers = Later("transformers")
 
 COMMON = {"vocab_size": 60, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
 SIZES = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 8, "intermediate_size": 40}

@@ -13,6 +13,7 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 import htmu_diag
+from htmu_diag.analysis import Options
 from htmu_diag.monitor import measuring
 from htmu_diag.probes import StepContext, registry
 from htmu_diag.spectrum import Spectrum
@@ -151,6 +152,7 @@ def watched(folder: Path, *probes: object) -> Callable[..., Any]:
             probes=probes,  # type: ignore[arg-type]
             batch=(data[0][:10], data[1][:10]),
             loss_fn=torch.nn.functional.cross_entropy,
+            options=Options(bootstrap=2),
         )
 
     return watching

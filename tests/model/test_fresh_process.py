@@ -18,7 +18,7 @@ loss = torch.nn.CrossEntropyLoss()
 monitor = None
 if sys.argv[1] != "alone":
     exec(sys.argv[2])
-    monitor = watch(model, optimizer, log_dir=sys.argv[1], every=2, batch=(x[:16], y[:16]), loss_fn=loss,
+    monitor = watch(model, optimizer, log_dir=sys.argv[1], every=3, batch=(x[:16], y[:16]), loss_fn=loss,
                     probes=["weights", "hessian", "ntk", "trajectory", "gradient_noise", "conjugate_kernel"])
 for step in range(6):
     rows = random.sample(range(64), 8)

@@ -19,7 +19,9 @@ from tests.warm import Process
 TRAINING = """
 import signal, sys
 import htmu_diag
+from htmu_diag.analysis import diagnoser
 from htmu_diag.recording import worker
+diagnoser.PATIENCE = float("inf")  # a process for the fits takes longer to start than these runs
 worker.SHORT = float("inf")  # on a busy machine too: two places, which is what a kill may cost
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and pass that on
 from htmu_diag.sinks import MemorySink

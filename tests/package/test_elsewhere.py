@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 from htmu_diag import load_run
+from tests import warm
 
-ROOT = Path(__file__).parents[2]
 HIDDEN = """
 import os, signal, sys
 import torch  # reads the system on its own account
@@ -44,8 +42,7 @@ monitor.close()
 
 
 def test_a_run_is_recorded_and_locked_without_what_windows_lacks(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", HIDDEN + TRAIN, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    done = warm.run("-c", HIDDEN + TRAIN, str(tmp_path), imported=warm.TORCH)
     assert done.returncode == 0, done.stderr
     assert "refused:" in done.stdout
     assert "is being written by another monitor or store of this same process" in done.stdout

@@ -1,17 +1,16 @@
 """A package installed beside this one: its probe, law and sink are used by their names, without a change here."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests import warm
+
 HERE = Path(__file__).parent / "foreign"
-ROOT = Path(__file__).parents[2]
 
 LIVE = """
 import sys, torch, htmu_diag
+sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 from htmu_diag.analysis import Options
 torch.manual_seed(0)
@@ -57,10 +56,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return site
 
 
-def python(code: str, folder: Path, *paths: Path) -> str:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [*paths, ROOT])), "OMP_NUM_THREADS": "1"}
-    call = [sys.executable, "-c", code, str(folder)]
-    done = subprocess.run(call, env=environment, capture_output=True, text=True, check=False)
+def python(code: str, *folders: Path) -> str:
+    done = warm.run("-c", code, *map(str, folders))
     assert done.returncode == 0, done.stderr
     return done.stdout
 
