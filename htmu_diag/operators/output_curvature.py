@@ -70,5 +70,6 @@ class OutputCurvature(ModelOperator):
         if not live:
             return torch.zeros_like(graph.outputs)
         outputs, vectors = zip(*live, strict=True)
-        (tangent,) = torch.autograd.grad(outputs, graph.dummy, vectors, retain_graph=True)
-        return tangent
+        return torch.autograd.grad(
+            outputs, graph.dummy, vectors, retain_graph=True, allow_unused=True, materialize_grads=True
+        )[0]

@@ -111,8 +111,9 @@ def test_reentrant_checkpointing_is_refused_with_the_way_out() -> None:
         HessianOperator(model, cross_entropy, data()).matvec(torch.zeros(63))
 
 
-def test_an_unused_parameter_has_a_zero_block() -> None:
-    operator = HessianOperator(Block("plain"), cross_entropy, data())
+@pytest.mark.parametrize("kind", [HessianOperator, GGNOperator, FisherOperator])
+def test_an_unused_parameter_has_a_zero_block(kind: Any) -> None:
+    operator = kind(Block("plain"), cross_entropy, data())
     assert float(dense_matrix(operator.block("unused")).abs().max()) == 0.0
     assert self_check(operator).passed
 
