@@ -108,7 +108,7 @@ class StepCounter:
     def _before_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         if self._leader is not None and self._leader() is optimizer and not _capturing():
             self.finish()
-            self.rounds.next()
+            self.rounds.next(optimizer)
             if self._on_begin is not None:
                 self._on_begin()
 

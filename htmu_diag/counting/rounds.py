@@ -41,8 +41,10 @@ class Rounds:
         """One of them has taken a step."""
         self._now[optimizer] = self._now.get(optimizer, 0) + 1
 
-    def next(self) -> None:
-        """The leader begins another step: what stepped since the last time is a round."""
+    def next(self, leader: torch.optim.Optimizer) -> None:
+        """The leader begins a step: what stepped since its last one is a round; what came before its first is none."""
+        if leader not in self._now:
+            self._now.clear()
         if self._now:
             self.uneven |= self._known and dict(self._now) != dict(self._most)
             for optimizer, times in self._now.items():

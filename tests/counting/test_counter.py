@@ -84,6 +84,28 @@ def test_two_optimizers_of_one_model_count_one_step_a_round(task: Task, counting
     assert seen == [1, 2, 3]
 
 
+@pytest.mark.parametrize("members_known", [True, False])
+def test_the_leader_may_be_the_second_to_step(task: Task, members_known: bool) -> None:
+    """A GAN's critic steps first and its generator counts: equal numbers, and no step is announced before both."""
+    critic, generator = (torch.optim.SGD(part.parameters(), lr=0.1) for part in (task.model[0], task.model[2]))
+    seen: list[int] = []
+    members = [generator, critic] if members_known else []
+    counter = StepCounter(
+        task.model, generator, start=0, on_step=seen.append, might_be_due=lambda step: True, members=members
+    )
+    task.backward()
+    for _ in range(4):
+        critic.step()
+        generator.step()
+    assert not counter.rounds.uneven
+    generator.step()
+    generator.step()
+    assert counter.rounds.uneven
+    counter.finish()
+    assert seen == [1, 2, 3, 4, 5, 6]
+    counter.remove()
+
+
 def test_a_new_optimizer_takes_over_when_the_first_one_rests(task: Task, counting: Callable[..., Counted]) -> None:
     counter, _ = counting(task.optimizer)
     task.train(2)
