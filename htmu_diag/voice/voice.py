@@ -24,7 +24,7 @@ from htmu_diag.safe_text import one_line, safe_text
 from htmu_diag.sinks.page import PAGE
 from htmu_diag.voice.opening import Entries, nearby, opening
 
-__all__ = ["Voice"]
+__all__ = ["Voice", "closing_rows"]
 
 A_MOMENT = 1.0  # seconds; what takes longer is said
 _ROWS = 12  # of the closing table; more are for `htmu show`
@@ -95,16 +95,29 @@ class Voice:
 
 
 def _table(diagnoses: Sequence[Diagnosis]) -> str:
-    by_size = sorted(range(len(diagnoses)), key=lambda i: -diagnoses[i].spectrum.dimension)[:_ROWS]
-    shown = [diagnoses[i] for i in sorted(by_size)]
+    shown = closing_rows(diagnoses)
     width = min(max(shutil.get_terminal_size((100, 24)).columns, _NARROW), _WIDE)
     text = io.StringIO()
     console = Console(file=text, width=width, color_system=None, legacy_windows=False)
     console.print(narrow_table(shown, width)[0])
     lines = [safe_text(line.rstrip(), longest=None) for line in text.getvalue().splitlines() if line.strip()]
     if len(diagnoses) > len(shown):
-        lines.append(f"  the {len(shown)} largest of {len(diagnoses)}; all: {_counts(diagnoses)}")
+        lines.append(f"  {len(shown)} of {len(diagnoses)}; all: {_counts(diagnoses)}")
     return "\n".join([*lines, ""])
+
+
+def closing_rows(diagnoses: Sequence[Diagnosis]) -> list[Diagnosis]:
+    """Twelve at most, in their order: those that have a verdict before those too small or too sparse for one."""
+    kinds = list(dict.fromkeys(diagnosis.source.kind for diagnosis in diagnoses))
+    ranked = sorted(
+        range(len(diagnoses)),
+        key=lambda i: (
+            diagnoses[i].verdict == "too few",
+            kinds.index(diagnoses[i].source.kind),
+            -diagnoses[i].spectrum.dimension,
+        ),
+    )
+    return [diagnoses[i] for i in sorted(ranked[:_ROWS])]
 
 
 def _counts(diagnoses: Sequence[Diagnosis]) -> str:

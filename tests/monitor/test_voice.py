@@ -7,6 +7,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ import htmu_diag
 from htmu_diag.analysis import Options
 from htmu_diag.monitor import Monitor
 from htmu_diag.sinks import PageSink
-from htmu_diag.voice.voice import Voice
+from htmu_diag.voice.voice import Voice, closing_rows
 
 CHEAP: dict[str, Any] = {"options": Options(bootstrap=0), "usual_sinks": False}
 
@@ -103,8 +104,20 @@ def test_a_large_model_shows_its_largest_matrices_and_counts_the_others(
     model = torch.nn.Sequential(*(torch.nn.Linear(4, 4 + size) for size in range(20)))
     htmu_diag.watch(model, log_dir=tmp_path, every=[0], **CHEAP).close()
     said = capsys.readouterr().err
-    assert "the 12 largest of 20; all: " in said
+    assert "12 of 20; all: " in said
     assert said.count(".weight") == 12
+
+
+def test_the_closing_table_prefers_what_has_a_verdict_and_the_weights() -> None:
+    """Large operators of which only a few values are known do not push the matrices that were judged off the table."""
+    given = [("weights", 30, "random-like"), ("activations", 90, "bulk-decay"), ("weights", 8, "too few")]
+    given += [("hessian", 10_000, "too few")] * 12 + [("activations", 50, "bulk-decay")] * 12
+    rows: Any = [
+        SimpleNamespace(source=SimpleNamespace(kind=kind), spectrum=SimpleNamespace(dimension=n), verdict=verdict)
+        for kind, n, verdict in given
+    ]
+    assert [rows.index(row) for row in closing_rows(rows)] == [0, 1, *[15] * 10]
+    assert closing_rows(rows[:4]) == rows[:4]
 
 
 def test_verbose_false_says_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
