@@ -30,7 +30,8 @@ def price_sentence(matrices: Iterable[Matrix], seconds: Callable[[Matrix], float
     rows, columns = largest.shape
     return (
         f"weights: the largest matrix, {largest.name} ({rows} x {columns}), takes about {took:.2g} s at each snapshot, "
-        "beside the training; measure less often (every=...), leave it out (exclude=...), or pass budget=0.05"
+        "beside the training; measure less often (every=...), leave it out (settings={'weights': {'exclude': [...]}}), "
+        "or pass budget=0.05"
     )
 
 

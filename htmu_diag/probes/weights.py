@@ -187,4 +187,5 @@ def _nothing(inventory: Inventory, include: Sequence[str]) -> str:
     near = {glob: found for glob in include if (found := nearest(glob.strip("*"), names))}
     asked = "".join(f"; for {glob!r} did you mean {found!r}?" for glob, found in near.items())
     reasons = "; ".join(f"{skip.name}: {skip.reason}" for skip in inventory.skipped[:3]) or "it has no parameters"
-    return f"weights: the model has no matrix to measure ({reasons}); change include=, exclude= or the probes{asked}"
+    change = "change include= (of settings: exclude, min_side) or the probes"
+    return f"weights: the model has no matrix to measure ({reasons}); {change}{asked}"
