@@ -28,15 +28,17 @@ class Layout:
     """The meaning of a tensor's dimensions.
 
     form: "matrix" (out, in), "transposed" (in, out), "conv" (out, in/groups, kernel...), "conv_transposed"
-        (in, out/groups, kernel...), "stack" (count, rows, columns), "modes" (in, out, mode...), "flat" (rows, the rest
-        as columns) or "none" (not a matrix; ``reason`` says why).
+        (in, out/groups, kernel...), "conv_last" (kernel..., in, out), "stack" (count, rows, columns), "modes"
+        (in, out, mode...), "flat" (rows, the rest as columns) or "none" (not a matrix; ``reason`` says why).
     role: what it does. groups: of a convolution. parts: named blocks of output rows, in order; empty for one block.
     interleave: groups of rows in which the parts alternate, (group, part, position); 0 where each part is one block.
     item: name of one member of a stack ("expert", "slice", "mode"). members: of a stack whose members lie one below the
         other in a matrix; 0 where they have a dimension of their own. across: they lie side by side there.
     """
 
-    form: Literal["matrix", "transposed", "conv", "conv_transposed", "stack", "flat", "modes", "none"] = "matrix"
+    form: Literal["matrix", "transposed", "conv", "conv_transposed", "conv_last", "stack", "flat", "modes", "none"] = (
+        "matrix"
+    )
     role: str = "bare"
     groups: int = 1
     parts: tuple[Part, ...] = ()

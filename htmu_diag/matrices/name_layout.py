@@ -42,9 +42,9 @@ def guess_layout(name: str, shape: Shape, shapes: Mapping[str, Shape], heads: He
         return _matrix(name, shape, path, heads, module=last == "weight")
     if len(shape) == 3 and last in _BY_HEAD:
         return Layout("flat", projection(name, last, shape[0], shape[0], heads).role)
-    if not _is_kernel(name, shape):
-        return _stack(name)
-    return Layout("conv", "conv")
+    if last == "kernel" and len(shape) > 2:
+        return _channels_last(name, shape, path.rpartition(".")[2], heads)
+    return Layout("conv", "conv") if _is_kernel(name, shape) else _stack(name)
 
 
 def by_dtype(layout: Layout, dtype: torch.dtype, shape: Shape, *, convolution: bool = False) -> Layout:
@@ -68,10 +68,30 @@ def _no_matrix(name: str, shape: Shape, shapes: Mapping[str, Shape]) -> str:
 
 
 def _is_kernel(name: str, shape: Shape) -> bool:
-    """True for a convolution's kernel; three dimensions may also be a stack of experts."""
+    """True for a convolution's kernel; three dimensions may also be a stack of experts, and so may more under a name
+    that is no module's, unless the last ones are those of a kernel: few, and no more than outputs.
+    """
+    if name.rpartition(".")[2] != "weight" and len(shape) > 3:
+        return shape[0] >= max(shape[2:]) and _all_small(shape[2:]) and not is_expert(name)
     if name.rpartition(".")[2] != "weight" or (len(shape) == 3 and is_expert(name)):
         return False
     return len(shape) > 3 or shape[-1] <= _LARGEST_KERNEL or "conv" in name
+
+
+def _channels_last(name: str, shape: Shape, owner: str, heads: Heads) -> Layout:
+    """A kernel as Flax and Keras store it, (positions..., in, out), also the map out of heads (heads, size, width);
+    query, key and value are (width, heads, size) there.
+    """
+    role = projection(name, owner, shape[-1], shape[0], heads).role
+    if len(shape) == 3 and role != "linear":
+        return Layout("flat", role)
+    if not _all_small(shape[:-2]):
+        return _stack(name)
+    return Layout("conv_last", "linear" if owner == "out" else "conv")
+
+
+def _all_small(sides: Shape) -> bool:
+    return max(sides) <= _LARGEST_KERNEL
 
 
 def _stack(name: str) -> Layout:

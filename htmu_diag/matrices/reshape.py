@@ -35,6 +35,8 @@ def cuts(shape: Shape, layout: Layout, splitting: Splitting) -> Iterator[Cut]:
     """The matrices inside a tensor of that shape, in order. ``layout.form`` must not be "none"."""
     if layout.form in ("conv", "conv_transposed"):
         yield from _conv(shape, layout, splitting)
+    elif layout.form == "conv_last":
+        yield from _conv_last(shape, layout, splitting)
     elif layout.form == "stack":
         yield from _stack(shape, layout)
     elif layout.form == "modes":
@@ -129,10 +131,7 @@ def _conv(shape: Shape, layout: Layout, splitting: Splitting) -> Iterator[Cut]:
 
     whole = slice(0, leading)
     if splitting.conv == "positions":
-        width = len(str(kernel - 1))
-        for k in range(kernel):
-            cut: View = lambda t, k=k: unfold(t)[:, :, k]  # type: ignore[misc]  # noqa: E731
-            yield Cut(f".position{k:0{width}d}", (outputs, inputs), layout.role, whole, cut)
+        yield from _positions((outputs, inputs, kernel), layout.role, whole, unfold)
     elif splitting.conv == "groups" and groups > 1:
         width, step = len(str(groups - 1)), leading // groups
         for g in range(groups):
@@ -141,3 +140,26 @@ def _conv(shape: Shape, layout: Layout, splitting: Splitting) -> Iterator[Cut]:
             yield Cut(f".group{g:0{width}d}", size, layout.role, rows, lambda t: unfold(t).flatten(1))
     else:
         yield Cut("", (outputs, inputs * kernel), layout.role, whole, lambda t: unfold(t).flatten(1))
+
+
+def _conv_last(shape: Shape, layout: Layout, splitting: Splitting) -> Iterator[Cut]:
+    """(kernel..., in, out), unfolded in the order of (out, in, kernel...)."""
+    *places, inputs, outputs = shape
+    kernel, whole = math.prod(places), slice(0, shape[0])
+
+    def unfold(tensor: torch.Tensor) -> torch.Tensor:  # -> (outputs, inputs, kernel)
+        return tensor.flatten(0, -3).permute(2, 1, 0)
+
+    if splitting.conv == "positions":
+        yield from _positions((outputs, inputs, kernel), layout.role, whole, unfold)
+    else:
+        yield Cut("", (outputs, inputs * kernel), layout.role, whole, lambda t: unfold(t).flatten(1))
+
+
+def _positions(sizes: tuple[int, int, int], role: str, whole: slice, unfold: View) -> Iterator[Cut]:
+    """One matrix for each position of a kernel. sizes: outputs, inputs, positions."""
+    outputs, inputs, kernel = sizes
+    width = len(str(kernel - 1))
+    for k in range(kernel):
+        cut: View = lambda t, k=k: unfold(t)[:, :, k]  # type: ignore[misc]  # noqa: E731
+        yield Cut(f".position{k:0{width}d}", (outputs, inputs), role, whole, cut)

@@ -233,6 +233,43 @@ class Spectral(nn.Module):
         self.weights1 = nn.Parameter(torch.randn(6, 5, *modes, dtype=torch.cfloat))
 
 
+KERNELS = {  # as a framework stores it -> as torch does: (out, in, position...)
+    "plain": ("conv1", (6, 4, 3, 5), (0, 1, 2, 3)),
+    "Flax's, in two dimensions": ("conv1.kernel", (3, 5, 4, 6), (3, 2, 0, 1)),
+    "in three": ("conv1.kernel", (3, 2, 5, 4, 6), (4, 3, 0, 1, 2)),
+    "in one": ("conv1.kernel", (5, 4, 6), (2, 1, 0)),
+}
+
+
+@pytest.mark.parametrize("kind", KERNELS)
+def test_kernels_without_a_module_unfold_as_those_of_torch(kind: str) -> None:
+    name, shape, order = KERNELS[kind]
+    kernel = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    whole = checkpoint_matrices({name: kernel})
+    expected = kernel.permute(*order)
+    assert [(m.name, m.role) for m in whole] == [(name, "conv")]
+    assert torch.equal(whole.matrices[0].read(), expected.flatten(1))
+    places = checkpoint_matrices({name: kernel}, conv="positions")
+    assert all(torch.equal(m.read(), expected.flatten(2)[:, :, k]) for k, m in enumerate(places))
+    assert len(places) == expected[0, 0].numel()
+
+
+def test_heads_of_flax_lie_side_by_side_in_one_map() -> None:
+    width, count, size = 12, 4, 5
+    into, out = torch.randn(width, count, size), torch.randn(count, size, width)
+    found = {m.name: m for m in checkpoint_matrices({"a.query.kernel": into, "a.out.kernel": out})}
+    assert {name: m.role for name, m in found.items()} == {"a.query.kernel": "query", "a.out.kernel": "linear"}
+    for name, whole in (("a.query.kernel", into.flatten(1)), ("a.out.kernel", out.flatten(0, 1))):
+        values = torch.linalg.svdvals(found[name].read())
+        torch.testing.assert_close(values, torch.linalg.svdvals(whole))
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 40, 33), (1, 4, 7, 7), (64, 40, 33)])
+def test_other_bare_tensors_stay_stacks(shape: tuple[int, ...]) -> None:
+    found = checkpoint_matrices({"w": torch.randn(shape)})
+    assert all(m.shape == shape[-2:] for m in found)
+
+
 @pytest.mark.parametrize("modes", [(3,), (3, 2), (40,), (4, 3, 2)])
 def test_complex_kernels_give_a_map_for_each_mode(modes: tuple[int, ...], tmp_path: Path) -> None:
     module = Spectral(*modes)
