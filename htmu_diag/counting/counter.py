@@ -8,7 +8,9 @@ others all count right, and the model carries no hook (it can be pickled, copied
 - Several optimizers on one model: one of them leads, the one that was named or the first seen; its steps count. Another
   one takes the lead, its steps since then included, after two steps in a row without the leader where it replaces it
   (some of the leader's parameters are its own, or none are the model's any more), and else after 200: a critic is
-  trained up to 100 steps for one of its generator (Arjovsky, Chintala & Bottou 2017, in the authors' code).
+  trained up to 100 steps for one of its generator (Arjovsky, Chintala & Bottou 2017, in the authors' code). At once
+  where the leader has not begun a step and the other one holds all that it holds: the base of a wrapper (SAM,
+  Lookahead) that was named in its place.
 - Where several optimizers train the model, a step is counted when the leader steps and announced when all of them have
   (`rounds`), so that what is measured then is the whole model after the same step.
 - A fused optimizer runs (and calls the hook) also where GradScaler found infinite gradients, and leaves the weights
@@ -68,6 +70,7 @@ class StepCounter:
         self._ours = weakref.WeakKeyDictionary[torch.optim.Optimizer, tuple[int, bool]]()
         self._challenger: weakref.ref[torch.optim.Optimizer] | None = None
         self._in_a_row = 0  # steps of the challenger
+        self._begun = False  # the leader has been seen to begin a step
         self._handles = (
             register_optimizer_step_pre_hook(_outside_compilation(self._before_step)),
             register_optimizer_step_post_hook(_outside_compilation(self._after_step)),
@@ -107,6 +110,7 @@ class StepCounter:
 
     def _before_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         if self._leader is not None and self._leader() is optimizer and not _capturing():
+            self._begun = True
             self.finish()
             self.rounds.next(optimizer)
             if self._on_begin is not None:
@@ -157,7 +161,11 @@ class StepCounter:
         """Whether its step counts; those before it that made it the leader are counted at once."""
         leader = self._leader() if self._leader else None
         if optimizer is leader or leader is None:
-            self._leader, self._challenger, self._in_a_row = weakref.ref(optimizer), None, 0
+            self._lead(optimizer)
+            return True
+        if not self._begun and _ids(leader) <= _ids(optimizer):
+            self._lead(optimizer)
+            self.rounds = Rounds(self._model)
             return True
         if self._challenger is None or self._challenger() is not optimizer:
             self._challenger, self._in_a_row = weakref.ref(optimizer), 0
@@ -167,8 +175,11 @@ class StepCounter:
             return False
         self._step += self._in_a_row - 1
         self.rounds = Rounds(self._model)
-        self._leader, self._challenger, self._in_a_row = weakref.ref(optimizer), None, 0
+        self._lead(optimizer)
         return True
+
+    def _lead(self, optimizer: torch.optim.Optimizer) -> None:
+        self._leader, self._challenger, self._in_a_row, self._begun = weakref.ref(optimizer), None, 0, True
 
     def _replaces(self, optimizer: torch.optim.Optimizer, leader: torch.optim.Optimizer) -> bool:
         share = not _ids(optimizer).isdisjoint(_ids(leader))

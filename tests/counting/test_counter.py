@@ -115,6 +115,40 @@ def test_a_new_optimizer_takes_over_when_the_first_one_rests(task: Task, countin
     assert counter.step == 2 + 4
 
 
+class Around(torch.optim.Optimizer):
+    """A wrapper that holds the parameters of its base and steps it, or leaves that to the loop."""
+
+    def __init__(self, base: torch.optim.Optimizer) -> None:
+        super().__init__(base.param_groups, {})
+        self.base = base
+
+    def step(self, closure: object = None) -> None:  # type: ignore[override]
+        self.base.step()
+
+
+def test_the_base_of_a_wrapper_named_in_its_place_counts_from_its_first_step(
+    task: Task, counting: Callable[..., Counted]
+) -> None:
+    around = Around(torch.optim.SGD(task.model.parameters(), lr=0.1))
+    _, seen = counting(around)
+    task.backward()
+    for _ in range(3):
+        around.base.step()
+    assert seen == [1, 2, 3]
+
+
+def test_a_wrapper_that_steps_its_base_counts_when_it_is_done_itself(
+    task: Task, counting: Callable[..., Counted]
+) -> None:
+    around = Around(torch.optim.SGD(task.model.parameters(), lr=0.1))
+    counter, seen = counting(around)
+    task.backward()
+    for _ in range(3):
+        around.step()
+    assert seen == [1, 2, 3]
+    assert counter.leader.startswith("the Around")
+
+
 def test_the_other_player_of_a_game_does_not_take_over(task: Task, counting: Callable[..., Counted]) -> None:
     """A critic that is trained more often than the generator, in one module with it."""
     generator, critic = (torch.optim.SGD(part.parameters(), lr=0.1) for part in (task.model[0], task.model[2]))
