@@ -30,6 +30,7 @@ __all__ = ["in_processes", "worth"]
 Listing = Callable[[], Inventory]
 Found = tuple[list[int], list[Layer]]
 _RATE = 4e10  # multiplications a second of one core, in the units of `Matrix.cost`
+_START = "spawn"  # a fork would inherit the locks of threads that it does not have
 _FITS = 0.006  # seconds a matrix
 _WORTH = 4.0  # seconds of work: a process takes about two to start
 
@@ -71,7 +72,7 @@ def _shared(listing: Listing, choices: Choices, groups: Sequence[list[int]], job
 def _pool(listing: Listing, choices: Choices, jobs: int) -> Iterator[ProcessPoolExecutor]:
     """Its processes are ended at once where the block is left by an error or by Ctrl-C."""
     before = set(multiprocessing.active_children())
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context(_START)
     pool = ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(listing, choices))
     with contextlib.ExitStack() as left_early:
         left_early.callback(_end, pool, before)

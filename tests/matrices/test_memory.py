@@ -15,7 +15,7 @@ from torch.distributed.checkpoint.state_dict_saver import save
 
 FORMS = ("safetensors", "pt", "distributed")
 MB = 1024 * 1024
-LARGEST, OTHERS = 64, 10  # MB; ten more of half the size
+LARGEST, OTHERS = 64, 4  # MB; four more of half the size
 READ = """
 import json, sys
 from pathlib import Path

@@ -1,5 +1,6 @@
 """Processes that share the matrices of a checkpoint change no bit of what is found, and one that dies costs its own."""
 
+import multiprocessing
 import os
 import sys
 import time
@@ -15,10 +16,12 @@ from htmu_diag.analysis import Options
 from htmu_diag.cli import main
 from htmu_diag.errors import InputError
 from htmu_diag.matrices import Inventory, Matrix, matrices
+from htmu_diag.offline import jobs
 from htmu_diag.offline.analyze import Progress
 from htmu_diag.offline.jobs import in_processes
 from htmu_diag.offline.measure import Choices, measured
 from tests import warm
+from tests.forked import IMPORTED
 
 CHEAP = Options(bootstrap=2)
 
@@ -37,7 +40,7 @@ def checkpoint(tmp_path: Path) -> Path:
 @pytest.mark.slow
 def test_two_processes_find_what_one_finds(checkpoint: Path) -> None:
     seen: list[Progress] = []
-    one, two = (analyze(checkpoint, jobs=jobs, options=CHEAP, progress=seen.append) for jobs in (1, 2))
+    one, two = (analyze(checkpoint, jobs=number, options=CHEAP, progress=seen.append) for number in (1, 2))
     assert str(one.rows()) == str(two.rows())  # floats are written to the last bit, and NaN equals NaN
     for alone, shared in zip(one.diagnoses, two.diagnoses, strict=True):
         assert (alone.spectrum.values == shared.spectrum.values).all()
@@ -64,7 +67,9 @@ def deadly() -> Inventory:
 
 
 @pytest.mark.slow
-def test_a_process_that_is_ended_costs_the_matrix_that_it_was_at() -> None:
+def test_a_process_that_is_ended_costs_the_matrix_that_it_was_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "_START", "forkserver")  # four processes: torch is imported for them once
+    multiprocessing.set_forkserver_preload(IMPORTED)
     choices = Choices(Options(tail_only=True))
     found = dict(in_processes(deadly(), deadly, choices, 2, range(len(deadly()))))
     assert sorted(found) == [0, 1, 2]
