@@ -5,8 +5,9 @@ BIN := .venv/bin
 
 .PHONY: demo test quick check gpu docs mutants pythons clean
 
+# One thread: half the time of two for matrices this small, and README's numbers.
 demo: .venv/.train
-	$(BIN)/python -m htmu_diag train digits_mlp
+	OMP_NUM_THREADS=1 $(BIN)/python -m htmu_diag train digits_mlp
 	@echo "htmu and tensorboard are in this environment:  . $(BIN)/activate"
 
 test: .venv/.dev
