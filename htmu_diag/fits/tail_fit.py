@@ -14,6 +14,7 @@ _FEWEST = 20  # for a verdict on a tail: of 10 values a tail holds five, and its
 _WIDEST = 4.0  # of alpha: the exponents that are told apart go from 2 (heavy) to 6 (what noise has and more)
 _CLEAR_END = 5.0  # twice a log ratio; where an edge of noise is at hand 3 does, since every such edge ends
 _FITS_FROM = 0.1  # p-value
+_LONG = 1.5  # decades; those of other laws that passed were nearly all shorter (docs/calibration.md)
 _OK = Status()
 
 
@@ -23,7 +24,7 @@ class TailVerdict:
 
     word: "fits"; "ruled out" (another tail is likelier); "too few" (values, for any verdict); "no fit".
     cause: why in two words ("finite end", "p 0.02", "noise"); "then ends" of a long power law that fits up to an end;
-    else empty where it fits. reason: the sentence.
+    else empty where it fits. reason: the sentence, also of what fits over few decades.
     """
 
     word: Literal["fits", "ruled out", "too few", "no fit"]
@@ -83,7 +84,14 @@ class TailFit:
         if not high - low <= _WIDEST:
             wide = f"alpha is anything from {low:.1f} to {high:.1f} (tail of {self.n_tail}); use a larger matrix"
             return TailVerdict("too few", f"tail of {self.n_tail}", wide)
-        return TailVerdict("fits", self.cause, self.status.message)
+        return TailVerdict("fits", self.cause, self.status.message or self._short())
+
+    def _short(self) -> str:
+        """What a tail that fits does not show, where it is short; its length is that of n_tail values of its law."""
+        decades = math.log10(self.n_tail) / (self.alpha - 1)
+        if decades >= _LONG:
+            return ""
+        return f"over about {decades:.1f} decades, where half-normal, exponential and lognormal tails often pass too"
 
     def as_of_noise(self) -> TailFit:
         """This tail where most of it is a bulk of noise: what fits there is the edge of the bulk, no power law."""
