@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from htmu_diag.fits.htmp_null import htmp_p_value, htmp_p_value_given_repulsion
 from htmu_diag.fits.htmp_problem import Problem
-from htmu_diag.fits.joint_repulsion import joint_repulsion
+from htmu_diag.fits.joint_repulsion import FEWEST, MOST, joint_repulsion
 from htmu_diag.fits.repulsion import matrix_kappa
 from htmu_diag.spectrum import Floats
 
 __all__ = ["tabulated_p"]
 
-_FEWEST, _MOST = 20, 20_000  # eigenvalues: below the table ends, above all pairs would take seconds
 _FAR = 1 / 20  # kappa over their number up to which the fit knows kappa
 
 
@@ -27,6 +26,6 @@ def tabulated_p(problem: Problem, data: Floats, distance: float, kappa: float) -
     """
     n, gamma = problem.total, problem.gamma
     found = matrix_kappa(kappa, n)
-    if not _FEWEST <= n <= _MOST or found < _FAR * n:
+    if not FEWEST <= n <= MOST or found < _FAR * n:
         return htmp_p_value(distance, n, gamma, found)
     return htmp_p_value_given_repulsion(distance, n, gamma, joint_repulsion(data, gamma, problem.unseen))

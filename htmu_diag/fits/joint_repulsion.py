@@ -19,7 +19,9 @@ import scipy
 
 from htmu_diag.spectrum import Floats
 
-__all__ = ["joint_repulsion"]
+__all__ = ["FEWEST", "MOST", "joint_repulsion"]
+
+FEWEST, MOST = 20, 20_000  # eigenvalues: fewer say little of kappa, pairs of more would take seconds
 
 _ROWS = 64  # values whose distances to all larger ones are taken at once
 _BLOCK = 8  # distances multiplied before their logarithm is taken: far inside the range of floats

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy.special import gammaln
 
-from htmu_diag.fits import fit_htmp
+from htmu_diag.fits import fit_htmp, fit_marchenko_pastur
+from htmu_diag.fits.htmp_bulk import fit_htmp_bulk
 from htmu_diag.fits.joint_repulsion import _expected, _log_distances, joint_repulsion
-from htmu_diag.laws.ensembles import beta_laguerre, wishart
+from htmu_diag.laws.ensembles import beta_laguerre, spiked, wishart
 from htmu_diag.laws.htmp import HTMP
 
 
@@ -65,3 +66,17 @@ def test_p_values_are_uniform_where_a_fit_hardly_tells_kappa(kappa: float, inver
     assert np.mean(found < 0.1) < 0.1 + 4 * 0.039
     other = np.array([p(np.sort(rng.uniform(0.2, 2.0, n))) for _ in range(10)])
     assert np.mean(other < 0.1) > 0.5
+
+
+def test_a_bulk_beside_spikes_is_noise_where_its_neighbours_repel_each_other_as_those_of_noise() -> None:
+    """kappa of a third of the rows has the density of noise to what 85 values show; its interval covers it."""
+    rng, noise, covered = np.random.default_rng(6), 0, 0
+    for _ in range(12):
+        body = beta_laguerre(85, 0.3, 30.0, rng=rng)
+        beside = np.concatenate([body, body[-1] * np.geomspace(2, 12, 5)])
+        low, high = fit_htmp_bulk(beside, 0.3, fit_marchenko_pastur(beside, 0.3)).kappa_interval
+        covered += low <= 30.0 <= high
+        planted = spiked(90, 300, np.geomspace(6, 40, 5), rng=rng)
+        noise += fit_htmp_bulk(planted, 0.3, fit_marchenko_pastur(planted, 0.3)).status.code == "noise"
+    assert covered >= 10
+    assert noise == 12
