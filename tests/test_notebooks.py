@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from tests import warm
+from tests.later import Later
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
-nbformat = pytest.importorskip("nbformat")
-pytest.importorskip("IPython")
+nbformat = Later("nbformat")
+Later("IPython")
 
 CELLS = """
 import sys, nbformat

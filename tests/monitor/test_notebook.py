@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from htmu_diag.storage import load_run
+from tests.later import Later
 
-nbformat = pytest.importorskip("nbformat")
-nbclient = pytest.importorskip("nbclient")
+nbformat = Later("nbformat")
+nbclient = Later("nbclient")
 
 ROOT = Path(__file__).parents[2]
 SETUP = """
