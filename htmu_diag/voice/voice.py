@@ -27,6 +27,7 @@ from htmu_diag.voice.opening import Entries, nearby, opening
 __all__ = ["Voice", "closing_rows"]
 
 A_MOMENT = 1.0  # seconds; what takes longer is said
+_UNDECIDED = ("too few", "no fit")
 _ROWS = 12  # of the closing table; more are for `htmu show`
 _NARROW, _WIDE = 60, 120  # characters
 
@@ -112,7 +113,7 @@ def closing_rows(diagnoses: Sequence[Diagnosis]) -> list[Diagnosis]:
     ranked = sorted(
         range(len(diagnoses)),
         key=lambda i: (
-            diagnoses[i].verdict == "too few",
+            diagnoses[i].verdict in _UNDECIDED,
             kinds.index(diagnoses[i].source.kind),
             -diagnoses[i].spectrum.dimension,
         ),

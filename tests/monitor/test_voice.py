@@ -111,7 +111,9 @@ def test_a_large_model_shows_its_largest_matrices_and_counts_the_others(
 def test_the_closing_table_prefers_what_has_a_verdict_and_the_weights() -> None:
     """Large operators of which only a few values are known do not push the matrices that were judged off the table."""
     given = [("weights", 30, "random-like"), ("activations", 90, "bulk-decay"), ("weights", 8, "too few")]
-    given += [("hessian", 10_000, "too few")] * 12 + [("activations", 50, "bulk-decay")] * 12
+    given += [("hessian", 10_000, "too few"), ("trajectory", 200, "no fit")] * 6 + [
+        ("activations", 50, "bulk-decay")
+    ] * 12
     rows: Any = [
         SimpleNamespace(source=SimpleNamespace(kind=kind), spectrum=SimpleNamespace(dimension=n), verdict=verdict)
         for kind, n, verdict in given
