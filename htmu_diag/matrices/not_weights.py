@@ -100,13 +100,16 @@ def part_of_codes(tensor: StoredTensor, codes: dict[str, Codes]) -> str:
 
 
 def holds_two_values(tensor: StoredTensor) -> bool:
-    """True for a mask: exactly two values in all entries. Reads a row, and the rest only where the row has two."""
+    """True for a mask: exactly two values in all entries. Reads a row, and the rest only where the row has two.
+
+    -a and a are no mask: they are the weights of a binary network.
+    """
     small = byte_size(tensor.shape, tensor.dtype) <= RELEASE_BYTES
     if tensor.refusal or not small or 0 in tensor.shape or byte_size(tensor.shape, torch.uint8) < _LEAST:
         return False
     for rows in (slice(0, 1), slice(None)):
         values = tensor.load(rows).flatten()
-        count = len(torch.unique(torch.view_as_real(values) if values.is_complex() else values.double()))
-        if count > 2:
+        found = torch.unique(torch.view_as_real(values) if values.is_complex() else values.double())
+        if len(found) > 2:
             return False
-    return count == 2
+    return len(found) == 2 and bool(found.sum() != 0)

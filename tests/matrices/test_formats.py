@@ -222,6 +222,7 @@ def test_weights_called_like_something_else_stay_weights(tmp_path: Path) -> None
         "norm.weight": torch.randn(6, 5),
         "unmask.weight": torch.randn(6, 5),
         "bias_net.0.weight": torch.randn(6, 5),
+        "signs": 0.3 * (2.0 * (torch.arange(4096) % 3 == 0).float() - 1).reshape(64, 64),
     }
     save_file(state, tmp_path / "m.safetensors")
     assert set(checkpoint_matrices(tmp_path).names) == set(state)
