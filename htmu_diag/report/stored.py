@@ -53,14 +53,15 @@ def _tables(kind: str, steps: Mapping[int, list[Reading]]) -> list[Piece]:
     groups: dict[tuple[str, ...], list[int]] = {}
     for step, readings in steps.items():
         groups.setdefault(tuple(r.source.name for r in readings), []).append(step)
-    return [
-        Piece(
-            about_table(kind, [r.source for r in steps[members[0]]], names),
-            members,
-            [np.array([[_cell(r, q) for q in names] for r in steps[step]], np.float32) for step in members],
-        )
-        for members in groups.values()
-    ]
+    with np.errstate(over="ignore"):  # a law's median of the largest value may lie beyond single precision
+        return [
+            Piece(
+                about_table(kind, [r.source for r in steps[members[0]]], names),
+                members,
+                [np.array([[_cell(r, q) for q in names] for r in steps[step]], np.float32) for step in members],
+            )
+            for members in groups.values()
+        ]
 
 
 def _cell(reading: Reading, name: str) -> float:

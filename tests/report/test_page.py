@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from htmu_diag.analysis import Reading
 from htmu_diag.analysis.history import History
 from htmu_diag.errors import StorageError
 from htmu_diag.report.page import page
-from htmu_diag.report.stored import history_from_store
+from htmu_diag.report.stored import _tables, history_from_store
 from htmu_diag.sinks import PageSink, TensorBoardSink
 from htmu_diag.sinks.history import history_from_events
 from htmu_diag.sinks.page import PAGE, history_of_run, write_page
+from htmu_diag.spectrum import Kind, Source
 from htmu_diag.storage import load_run
 from tests.browser.runs import HOSTILE, NAMES, STEPS, record, spectrum, write
 from tests.browser.stored import store
@@ -142,3 +144,10 @@ def test_the_page_is_written_while_the_run_grows_and_at_its_end(
         sink.close()
     assert content((tmp_path / PAGE).read_text())["outline"]["runs"][0]["last"] == 60
     assert capsys.readouterr().out == f"htmu: this run's page is {tmp_path / PAGE}\n"
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_number_beyond_single_precision_is_no_warning() -> None:
+    reading = Reading(Source(Kind.WEIGHTS, "fc", (9, 5)), {"lambda_max_predicted": 1e70, "lambda_max": 2.0}, {})
+    [piece] = _tables("weights", {0: [reading]})
+    assert {2.0, np.inf} <= set(piece.arrays[0].ravel().tolist())
