@@ -115,9 +115,10 @@ def _differentiable(inputs: Any, wrt: str | int | None) -> str | int | None:
     floating = [key for key, value in candidates.items() if isinstance(value, Tensor) and value.is_floating_point()]
     key = wrt if wrt is not None else next(iter(floating), None)
     if key not in floating:
+        which = "" if list(candidates) == [None] else f"{'none' if wrt is None else repr(wrt)} of {list(candidates)} "
+        wrong = "is of floating point" if which.startswith("none") else "not of floating point"
         raise MeasurementError(
-            f"inputs: {'none' if wrt is None else repr(wrt)} of {list(candidates)} is of floating point, so there is "
-            "no derivative with respect to it; pass embeddings in place of tokens"
+            f"inputs: {which}{wrong}, so there is no derivative with respect to it; pass embeddings in place of tokens"
         )
     found: str | int | None = key
     return found
