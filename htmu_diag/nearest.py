@@ -62,14 +62,14 @@ def near_steps(steps: Collection[int], wanted: int | None = None) -> str:
     """Which steps there are, and of many the two between which the wanted one lies.
 
     >>> near_steps([]), near_steps([5]), near_steps(range(0, 400, 100), 150)
-    ('none yet', '5 alone', '0 to 300, 100 and 200 about it')
+    ('none yet', '5 alone', '0 to 300, the nearest are 100 and 200')
     """
     if len(steps) < 2:
         return f"{min(steps)} alone" if steps else "none yet"
     before = [step for step in steps if wanted is not None and step < wanted]
     after = [step for step in steps if wanted is not None and step > wanted]
-    about = f", {max(before)} and {min(after)} about it" if before and after else ""
-    return f"{min(steps)} to {max(steps)}{about}"
+    near = f", the nearest are {max(before)} and {min(after)}" if before and after else ""
+    return f"{min(steps)} to {max(steps)}{near}"
 
 
 def answering(synonyms: Mapping[str, str] | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:

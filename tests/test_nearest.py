@@ -24,7 +24,7 @@ def test_a_part_between_points_finds_the_shortest_whole_name() -> None:
 
 
 def test_steps_between_which_a_wanted_one_lies() -> None:
-    assert near_steps([0, 100, 200], 150) == "0 to 200, 100 and 200 about it"
+    assert near_steps([0, 100, 200], 150) == "0 to 200, the nearest are 100 and 200"
     assert near_steps([0, 100, 200], 300) == "0 to 200"
     assert near_steps([0, 100, 200]) == "0 to 200"
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from htmu_diag.analysis.diagnosis import Diagnosis
-from htmu_diag.analysis.evidence import allowed_by_shape, phase_evidence, tail_within
+from htmu_diag.analysis.evidence import allowed_by_shape, phase_evidence, pooled_matrices, tail_within
 from htmu_diag.analysis.given_values import checked_spectrum
 from htmu_diag.analysis.options import Options
 from htmu_diag.analysis.outliers import outliers_of
@@ -33,6 +33,7 @@ from htmu_diag.fits.series import fit_series
 from htmu_diag.spectrum import Floats, Spectrum
 from htmu_diag.theory import classify
 from htmu_diag.theory.near_zero import near_zero_share
+from htmu_diag.theory.phases import NOT_CLASSIFIED, pooled_reading
 from htmu_diag.theory.predictions import noise_exponent, predict, scanned_noise_exponent
 
 __all__ = ["diagnose"]
@@ -56,11 +57,12 @@ def diagnose(spectrum: Spectrum | npt.ArrayLike, options: Options | None = None,
         return Diagnosis(spectrum, shape, fit_power_law(positive))
     if spectrum.path is not None:
         return _diagnose_series(spectrum, spectrum.path, shape, options)
-    if spectrum.source.kind.bulk and not spectrum.is_censored:
+    pooled = pooled_matrices(spectrum)
+    if spectrum.source.kind.bulk and not spectrum.is_censored and pooled == 1:
         return _diagnose_matrix(spectrum, shape, positive, options)
     tail = fit_power_law(positive, bootstrap=options.bootstrap, rng=options.rng(spectrum.source))
     lower = fit_power_law(positive, tail="lower") if spectrum.source.kind.lower_tail else None
-    return Diagnosis(spectrum, shape, tail, lower)
+    return Diagnosis(spectrum, shape, tail, lower, phase=pooled_reading(pooled) if pooled > 1 else NOT_CLASSIFIED)
 
 
 def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats, options: Options) -> Diagnosis:

@@ -28,6 +28,7 @@ from htmu_diag.fits.series import SeriesFit
 from htmu_diag.kinds import Orientation
 from htmu_diag.spectrum import Source, Spectrum
 from htmu_diag.theory import Phase, PhaseReading
+from htmu_diag.theory.phases import NOT_CLASSIFIED
 from htmu_diag.theory.predictions import Prediction
 
 __all__ = ["Diagnosis"]
@@ -64,7 +65,7 @@ class Diagnosis:
     prediction: Prediction = field(default_factory=Prediction)
     near_zero: float = np.nan
     series: SeriesFit | None = None
-    phase: PhaseReading = field(default_factory=lambda: PhaseReading(Phase.UNDETERMINED, "not classified"))
+    phase: PhaseReading = NOT_CLASSIFIED
 
     @property
     def source(self) -> Source:

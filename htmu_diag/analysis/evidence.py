@@ -8,17 +8,27 @@ import numpy as np
 
 from htmu_diag.fits import BulkFit, TailFit
 from htmu_diag.fits.quantiles import quantile_of_sorted
-from htmu_diag.spectrum import Floats, Source
+from htmu_diag.spectrum import Floats, Source, Spectrum
 from htmu_diag.theory import Evidence, Phase
 from htmu_diag.theory.near_zero import noise_quartiles
 from htmu_diag.theory.spikes import bbp_threshold, population_spike
 
-__all__ = ["allowed_by_shape", "phase_evidence", "tail_within"]
+__all__ = ["allowed_by_shape", "phase_evidence", "pooled_matrices", "tail_within"]
 
 
 def allowed_by_shape(values: Floats, source: Source) -> Floats:
     """Ascending eigenvalues without the zeros that a Gram matrix larger than the matrix's rank has by construction."""
     return values[max(values.size - min(source.shape), 0) :]
+
+
+def pooled_matrices(spectrum: Spectrum) -> int:
+    """Matrices whose eigenvalues lie together in it: a spectrum of one has no more than its smaller side.
+
+    A kernel of features (orientation "inverse") may have more: zeros, where there are more samples than features.
+    """
+    if spectrum.source.kind.orientation == "inverse":
+        return 1
+    return math.ceil(spectrum.values.size / max(min(spectrum.source.shape), 1))
 
 
 def phase_evidence(

@@ -76,8 +76,9 @@ class TailFit:
         if self.status.code in ("degenerate", "bad_values"):
             return TailVerdict("no fit", self.status.code.replace("_", " "), self.status.message)
         if self.n < _FEWEST or self.status.code == "too_few_values":
-            few = f"{self.n} values, where a verdict on a tail needs {_FEWEST}; use a larger matrix"
-            return TailVerdict("too few", f"{self.n} values", few if self.n < _FEWEST else self.status.message)
+            values = f"{self.n} value{'s' * (self.n != 1)}"
+            few = f"{values}, where a verdict on a tail needs {_FEWEST}; use a larger matrix"
+            return TailVerdict("too few", values, few if self.n < _FEWEST else self.status.message)
         if not self.status.ok:
             return TailVerdict("ruled out", self.cause, self.status.message)
         low, high = self.alpha_interval

@@ -15,9 +15,10 @@ import math
 from dataclasses import dataclass, replace
 
 from htmu_diag.fits.intervals import Z95
+from htmu_diag.fits.null_table import LEAST_P
 from htmu_diag.fits.tail_fit import TailVerdict
 
-__all__ = ["Evidence", "Phase", "PhaseReading", "classify"]
+__all__ = ["NOT_CLASSIFIED", "Evidence", "Phase", "PhaseReading", "classify", "pooled_reading"]
 
 FEWEST_EQUAL = 4  # two or three eigenvalues of noise may be equal by chance
 FEWEST = 20  # eigenvalues: with ten, four of five noise matrices look like anything
@@ -99,13 +100,22 @@ class PhaseReading:
     name: str = ""
 
 
+NOT_CLASSIFIED = PhaseReading(Phase.UNDETERMINED, "not classified")
+
+
+def pooled_reading(matrices: int) -> PhaseReading:
+    """What is said of the eigenvalues of several matrices together: laws, gaps and phases are those of one."""
+    said = f"values of {matrices} matrices together, where a phase, a law and gaps are those of one"
+    return PhaseReading(Phase.UNDETERMINED, said)
+
+
 def classify(evidence: Evidence) -> PhaseReading:
     """The phase that the evidence supports."""
     if evidence.dimension >= FEWEST_EQUAL and evidence.width < ALL_EQUAL:
         return _all_equal(evidence)
     if evidence.dimension < FEWEST:
-        few = f"{evidence.dimension} eigenvalues, where a phase needs {FEWEST}; use a larger matrix"
-        return PhaseReading(Phase.UNDETERMINED, few)
+        values = f"{evidence.dimension} eigenvalue{'s' * (evidence.dimension != 1)}"
+        return PhaseReading(Phase.UNDETERMINED, f"{values}, where a phase needs {FEWEST}; use a larger matrix")
     if evidence.middle_width < ALL_EQUAL:
         return _mostly_equal()
     if evidence.near_zero >= COLLAPSED:
@@ -145,17 +155,26 @@ def _level(evidence: Evidence) -> float:
 
 
 def _noise_with_spikes(evidence: Evidence) -> PhaseReading:
-    fits = f"the bulk is Marchenko-Pastur (p = {evidence.bulk_p:.2g})"
+    fits = f"the bulk is Marchenko-Pastur ({_p(evidence)})"
     margin = _decades(evidence.bulk_p, _level(evidence))
     if evidence.n_spikes == 0:
         return PhaseReading(Phase.RANDOM_LIKE, f"{fits}, no spikes", margin)
     many = _many_spikes(evidence)
     if many >= 0 and min(_tests(evidence).values()) >= 0:
-        return _heavy(evidence, f"{fits} beside {evidence.n_spikes} spikes", min(margin, _within(many)))
+        return _heavy(
+            evidence,
+            f"{fits} beside {evidence.n_spikes} spike{'s' * (evidence.n_spikes != 1)}",
+            min(margin, _within(many)),
+        )
     where = f"{fits}, {_spikes(evidence)}"
     margin = min(margin, _within(abs(math.log2(evidence.spike_strength / STRONG))))
     phase = Phase.BLEEDING_OUT if evidence.spike_strength < STRONG else Phase.BULK_AND_SPIKES
     return PhaseReading(phase, where, margin)
+
+
+def _p(evidence: Evidence) -> str:
+    end = evidence.bulk_p <= 1.1 * LEAST_P
+    return f"p below {LEAST_P:g}" if end else f"p = {evidence.bulk_p:.2g}"
 
 
 def _many_spikes(evidence: Evidence) -> float:
@@ -166,7 +185,7 @@ def _many_spikes(evidence: Evidence) -> float:
 
 def _barely_beyond_noise(evidence: Evidence) -> PhaseReading:
     margin = min(_decades(evidence.bulk_p, _level(evidence)), _decades(evidence.bulk_p, FURTHER_LEVEL))
-    odd = f"the bulk is hardly Marchenko-Pastur (p = {evidence.bulk_p:.2g})"
+    odd = f"the bulk is hardly Marchenko-Pastur ({_p(evidence)})"
     return PhaseReading(Phase.BLEEDING_OUT, f"{odd}, {_spikes(evidence)}", margin)
 
 
@@ -177,7 +196,7 @@ def _spikes(evidence: Evidence) -> str:
 
 
 def _beyond_noise(evidence: Evidence) -> PhaseReading:
-    rejected = f"the bulk is not Marchenko-Pastur (p = {evidence.bulk_p:.2g})"
+    rejected = f"the bulk is not Marchenko-Pastur ({_p(evidence)})"
     level = FURTHER_LEVEL if not evidence.spike_strength >= STRONG else NOISE_LEVEL
     lacking = {why: short for why, short in _tests(evidence).items() if short < 0}
     margin = _decades(evidence.bulk_p, level)

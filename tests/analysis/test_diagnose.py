@@ -150,3 +150,16 @@ def test_eigenvalues_alone_are_diagnosed_with_the_shape_of_their_matrix() -> Non
     for wrong in ({}, {"gamma": 0.5, "shape": (40, 80)}, {"gamma": 2.0}, {"shape": (30, 80)}):
         with pytest.raises(InputError):
             diagnose(values, **wrong)  # type: ignore[arg-type]
+
+
+def test_values_of_several_matrices_together_have_a_tail_and_no_phase() -> None:
+    """Gaps between values of two matrices repel nothing, and none of the nulls is about them."""
+    rng = np.random.default_rng(5)
+    each = [np.linalg.svd(rng.standard_normal((40, 60)), compute_uv=False) ** 2 / 60 for _ in range(8)]
+    source = Source(Kind.JACOBIAN, "model", (40, 60))
+    one, pooled = (diagnose(Spectrum.exact(np.concatenate(values), source)) for values in (each[:1], each))
+    assert one.phase.phase is Phase.RANDOM_LIKE
+    assert pooled.phase.phase is Phase.UNDETERMINED
+    assert pooled.phase.reason.startswith("values of 8 matrices together")
+    assert (pooled.bulk, pooled.htmp, pooled.gaps) == (None, None, None)
+    assert pooled.tail.n == 320
