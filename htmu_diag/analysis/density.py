@@ -23,6 +23,7 @@ from htmu_diag.spectrum import Floats, Kind, Spectrum
 __all__ = ["DECADES", "PER_DECADE", "Density", "density", "density_of", "is_drawn", "is_signed", "rows_of", "unpacked"]
 
 PER_DECADE = 24  # bins of a decade: a tenth of a decade holds two, a plot of 60 bars merges whole ones
+_KEPT = "_density"
 Floats32 = npt.NDArray[np.float32]
 DECADES = 6  # below the largest value; what lies lower is rounding or says nothing about the tail
 
@@ -65,7 +66,18 @@ def is_signed(kind: Kind) -> bool:
 
 
 def density(diagnosis: Diagnosis) -> Density | None:
-    """The density of a diagnosed spectrum; None where it has no value to show (all zero, or empty)."""
+    """The density of a diagnosed spectrum; None where it has no value to show (all zero, or empty).
+
+    A diagnosis keeps it once it was asked for, as it does its numbers, and takes it along when it is pickled.
+    """
+    kept = vars(diagnosis)
+    if _KEPT not in kept:
+        kept[_KEPT] = _of_diagnosis(diagnosis)
+    found: Density | None = kept[_KEPT]
+    return found
+
+
+def _of_diagnosis(diagnosis: Diagnosis) -> Density | None:
     fit = diagnosis.htmp
     if fit is None or fit.law is None or not is_drawn(fit.status.code):
         return density_of(diagnosis.fitted)

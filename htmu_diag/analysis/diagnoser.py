@@ -19,9 +19,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from htmu_diag.analysis.density import density
 from htmu_diag.analysis.diagnose import diagnose
 from htmu_diag.analysis.diagnosis import Diagnosis
 from htmu_diag.analysis.options import Options
+from htmu_diag.analysis.reading import Reading
 from htmu_diag.errors import MeasurementError
 from htmu_diag.spectrum import Spectrum
 
@@ -48,13 +50,19 @@ class Diagnoser:
     """`diagnose` with given options; a spectrum whose process failed is diagnosed on the caller's thread, as are all
     that follow.
 
-    on_end: told why the process ended, if it did; at most once. Not for use from several threads at once.
+    on_end: told why the process ended, if it did; at most once. drawn: whether sinks will ask for densities, so that
+    the process makes them. Not for use from several threads at once.
     """
 
     def __init__(
-        self, options: Options | None, on_end: Callable[[MeasurementError], object], patience: float | None = None
+        self,
+        options: Options | None,
+        on_end: Callable[[MeasurementError], object],
+        patience: float | None = None,
+        *,
+        drawn: bool = False,
     ) -> None:
-        self._options, self._on_end = options, on_end
+        self._options, self._on_end, self._drawn = options, on_end, drawn
         self._patience = PATIENCE if patience is None else patience
         self._process: subprocess.Popen[bytes] | None = None
         self._failed = False
@@ -118,7 +126,7 @@ class Diagnoser:
         assert process.stdout is not None
         self._deadline = _killing(process, self._limit)
         try:
-            process.stdin.write(pickle.dumps((spectrum, self._options)))
+            process.stdin.write(pickle.dumps((spectrum, self._options, self._drawn)))
             process.stdin.flush()
             answer: Diagnosis = pickle.load(process.stdout)
         finally:
@@ -148,7 +156,7 @@ def _places() -> tuple[str, list[str]]:
 
 
 def serve(parent: int) -> None:
-    """The process: a (spectrum, options) comes in, its diagnosis goes out, until the parent closes or ends."""
+    """The process: a (spectrum, options, drawn) comes in, its diagnosis goes out, until the parent closes or ends."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     if hasattr(os, "nice"):
         os.nice(PRIORITY)
@@ -156,9 +164,17 @@ def serve(parent: int) -> None:
     os.dup2(2, 1)  # whatever prints does not print into the answers
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
-            spectrum, options = pickle.load(requests)
-            answers.write(pickle.dumps(diagnose(spectrum, options)))
+            answers.write(pickle.dumps(_complete(*pickle.load(requests))))
             answers.flush()
+
+
+def _complete(spectrum: Spectrum, options: Options | None, drawn: bool) -> Diagnosis:
+    """A diagnosis that has at hand whatever those who receive it would compute beside the training."""
+    diagnosis = diagnose(spectrum, options)
+    Reading.of(diagnosis)  # the diagnosis keeps the numbers
+    if drawn:
+        density(diagnosis)
+    return diagnosis
 
 
 def _end_with(parent: int) -> None:

@@ -63,7 +63,7 @@ class Starts:
     def _sampled(self, flat: torch.Tensor) -> torch.Tensor:
         """Its values, or those at fixed places, on the host in a precision that subtracts well."""
         if flat.numel() > COORDINATES:
-            flat = flat[self._places_in(flat.numel()).to(flat.device)]
+            flat = flat.index_select(0, self._places_in(flat.numel()).to(flat.device))
         wide = torch.complex64 if flat.is_complex() else torch.float64 if flat.dtype == torch.float64 else torch.float32
         return flat.to("cpu", wide)
 

@@ -65,7 +65,7 @@ class Recorder:
     ) -> None:
         self._store, self._sinks = store, list(sinks)
         self._options = options or Options()
-        self._diagnose = Diagnoser(options, on_end=partial(complaints.add, "diagnosis"))
+        self._diagnose = Diagnoser(options, on_end=partial(complaints.add, "diagnosis"), drawn=bool(sinks))
         self._team, self._complaints, self._budget = team, complaints, budget
         self._backlog = Backlog(partial(complaints.add, "diagnosis"))
         self._left: list[int] = []  # steps whose spectra are stored, for which there was no time at the end

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from htmu_diag.analysis import Diagnoser, Options, diagnose
+from htmu_diag.analysis import density as density_module
 from htmu_diag.analysis import diagnoser as diagnoser_module
+from htmu_diag.analysis.density import density
 from htmu_diag.errors import MeasurementError
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
@@ -44,6 +46,20 @@ def test_a_process_gives_the_same_numbers_to_the_last_bit(beside: Diagnoser, tol
     assert beside._process is not None
     assert beside._process.poll() is None
     assert not told
+
+
+def test_the_process_makes_the_numbers_and_the_density_that_would_be_made_beside_the_training(
+    told: list[MeasurementError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diagnoser = Diagnoser(OPTIONS, told.append, patience=0.0, drawn=True)
+    answer, here = diagnoser(spectrum(1)), density(diagnose(spectrum(1), OPTIONS))
+    diagnoser.close()
+    monkeypatch.setattr(density_module, "density_of", lambda *_: pytest.fail("a density was made here"))
+    came = density(answer)
+    assert came is not None
+    assert here is not None
+    np.testing.assert_array_equal(came.packed(), here.packed())
+    assert "numbers" in vars(answer)
 
 
 def test_it_starts_when_diagnosing_has_taken_its_time(told: list[MeasurementError]) -> None:
