@@ -22,4 +22,6 @@ class Later:
             pytest.skip(f"needs {package}", allow_module_level=True)
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # pytest's, which looks at all that a module has when it collects its tests
+            raise AttributeError(name)
         return getattr(import_module(self._name), name)

@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import CSVLogger
 
 from htmu_diag.integrations.lightning import SpectraCallback
 
-__all__ = ["CSVLogger", "Classifying", "Failing", "Lit", "Logging", "ModelCheckpoint", "fitted"]
+__all__ = ["CSVLogger", "Classifying", "Failing", "Lit", "Logging", "ModelCheckpoint", "SpectraCallback", "fitted"]
 
 
 class Lit(LightningModule):

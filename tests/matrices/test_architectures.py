@@ -9,6 +9,7 @@ from torch import nn
 from htmu_diag.matrices import matrices
 from tests.later import Later
 
+pytestmark = pytest.mark.xdist_group("transformers")
 torchvision = Later("torchvision")
 transformers = Later("transformers")
 

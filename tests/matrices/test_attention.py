@@ -15,6 +15,7 @@ from torch import nn
 from htmu_diag.matrices import Matrix, matrices
 from tests.later import Later
 
+pytestmark = pytest.mark.xdist_group("transformers")
 transformers = Later("transformers")
 
 COMMON = {"vocab_size": 60, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}

@@ -10,6 +10,7 @@ from htmu_diag.analysis import Options
 from htmu_diag.offline import analyze
 from tests.later import Later
 
+pytestmark = pytest.mark.xdist_group("transformers")
 transformers = Later("transformers")
 SIZES = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
 

@@ -10,6 +10,7 @@ from htmu_diag.operators import empirical_ntk, ntk_operator
 from htmu_diag.operators.sample_function import SampleFunction
 from tests.later import Later
 
+pytestmark = pytest.mark.xdist_group("transformers")
 transformers = Later("transformers")
 
 

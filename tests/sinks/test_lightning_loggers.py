@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lightning.pytorch.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger, WandbLogger
 
 from htmu_diag.analysis import StepRecord
 from htmu_diag.sinks import LoggerSink
+from tests.later import Later
 from tests.sinks.wandb_files import read_runs
+
+pytestmark = pytest.mark.xdist_group("lightning")
+loggers = Later("lightning.pytorch.loggers", "lightning")
 
 TAG = "weights_alpha/blocks.2.up"
 STEPS, LATE = tuple(range(12)), (0, 3, 6, 9)
@@ -34,7 +37,7 @@ def logged(logger: Any, record: Callable[..., StepRecord]) -> None:
 
 
 def in_csv(folder: Path, record: Callable[..., StepRecord]) -> Steps:
-    logger = CSVLogger(folder, name="csv")
+    logger = loggers.CSVLogger(folder, name="csv")
     logged(logger, record)
     rows = list(csv.DictReader((Path(logger.log_dir) / "metrics.csv").read_text(encoding="utf-8").splitlines()))
     return [int(row["step"]) for row in rows if row["loss"]], [int(row["step"]) for row in rows if row[TAG]]
@@ -43,14 +46,14 @@ def in_csv(folder: Path, record: Callable[..., StepRecord]) -> Steps:
 def in_tensorboard(folder: Path, record: Callable[..., StepRecord]) -> Steps:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    logger = TensorBoardLogger(folder)
+    logger = loggers.TensorBoardLogger(folder)
     logged(logger, record)
     events = EventAccumulator(logger.log_dir).Reload()
     return [event.step for event in events.Scalars("loss")], [event.step for event in events.Scalars(TAG)]
 
 
 def in_mlflow(folder: Path, record: Callable[..., StepRecord]) -> Steps:
-    logger = MLFlowLogger("spectra", tracking_uri=(folder / "store").as_uri())
+    logger = loggers.MLFlowLogger("spectra", tracking_uri=(folder / "store").as_uri())
     logged(logger, record)
     history = logger.experiment.get_metric_history
     own, late = history(logger.run_id, "loss"), history(logger.run_id, TAG)
@@ -60,7 +63,7 @@ def in_mlflow(folder: Path, record: Callable[..., StepRecord]) -> Steps:
 def in_wandb(folder: Path, record: Callable[..., StepRecord]) -> Steps:
     import wandb
 
-    logger = WandbLogger(project="p", save_dir=folder, offline=True)
+    logger = loggers.WandbLogger(project="p", save_dir=folder, offline=True)
     logged(logger, record)
     logger.experiment.finish()
     wandb.teardown()

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from htmu_diag.errors import InputError
 from htmu_diag.theory.kernel_regression import kernel_regression_curve
 from htmu_diag.theory.learning_curve import expected_errors, learning_curve, power_law_slope, resolution
+from tests.later import Later
+
+datasets = Later("sklearn.datasets", "sklearn")
 
 MODES, SIZES = 800, (10, 20, 40, 80, 160)
 # (a, b, ridge, noise): eigenvalues i^-a, target power i^-b
@@ -63,7 +65,7 @@ def test_errors_on_gaussian_features_are_predicted_within_three_standard_errors(
 
 def _digits_kernel(samples: int) -> tuple[np.ndarray, np.ndarray]:
     """The NTK of an infinitely wide ReLU network with one hidden layer (Cho & Saul 2009), centred one-hot digits."""
-    table = load_digits()
+    table = datasets.load_digits()
     order = np.random.default_rng(0).permutation(len(table.target))[:samples]
     inputs = table.data[order] / 16 - 0.5
     inner = (inputs @ inputs.T + 1.0) / (inputs.shape[1] + 1)
