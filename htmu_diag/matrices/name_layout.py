@@ -22,7 +22,7 @@ __all__ = ["by_dtype", "component_of", "guess_layout"]
 Shape = tuple[int, ...]
 _RECURRENT = re.compile(r"weight_(ih|hh|hr)(_l\d+)?(_reverse)?$")
 _LARGEST_KERNEL = 31  # a last dimension up to this is read as a kernel: wider 1-D kernels are rare, and experts wider
-_BY_HEAD = frozenset({"q", "k", "v", "o", "r"})  # XLNet's (width, heads, size): one linear map each
+_BY_HEAD = ("q", "k", "v", "o", "r")  # XLNet's (width, heads, size): one linear map each
 # scales of quantised weights -> the tensor of codes beside them
 _SCALES = {"scales": "qweight", "weight_scale": "weight", "weight_scale_inv": "weight", "weight_scale_2": "weight"}
 
@@ -40,7 +40,7 @@ def guess_layout(name: str, shape: Shape, shapes: Mapping[str, Shape], heads: He
         return experts
     if len(shape) == 2:
         return _matrix(name, shape, path, heads, module=last == "weight")
-    if len(shape) == 3 and last in _BY_HEAD:
+    if len(shape) == 3 and last in _BY_HEAD and _attends(path, shape, shapes):
         return Layout("flat", projection(name, last, shape[0], shape[0], heads).role)
     if last == "kernel" and len(shape) > 2:
         return _channels_last(name, shape, path.rpartition(".")[2], heads)
@@ -76,6 +76,12 @@ def _is_kernel(name: str, shape: Shape) -> bool:
     if name.rpartition(".")[2] != "weight" or (len(shape) == 3 and is_expert(name)):
         return False
     return len(shape) > 3 or shape[-1] <= _LARGEST_KERNEL or "conv" in name
+
+
+def _attends(path: str, shape: Shape, shapes: Mapping[str, Shape]) -> bool:
+    """Whether query, key and value of one width lie beside each other: a lone ``v`` beside ``w`` is any stack."""
+    beside = (shapes.get(f"{path}.{last}".lstrip("."), ()) for last in _BY_HEAD[:3])
+    return all(len(other) == 3 and other[0] == shape[0] for other in beside)
 
 
 def _channels_last(name: str, shape: Shape, owner: str, heads: Heads) -> Layout:

@@ -15,7 +15,7 @@ import torch
 from htmu_diag.matrices.projections import is_expert
 from htmu_diag.matrices.stored import RELEASE_BYTES, StoredTensor, byte_size
 
-__all__ = ["Codes", "codes_by_module", "holds_two_values", "no_weight", "part_of_codes"]
+__all__ = ["Codes", "codes_by_module", "holds_two_values", "is_moment", "no_weight", "part_of_codes"]
 
 _MASK = re.compile(r"(^|[._])(mask|tril|triu)\d*$|(attn|attention)\.(masked_)?bias$", re.IGNORECASE)
 _TABLE = re.compile(
@@ -24,6 +24,9 @@ _TABLE = re.compile(
     re.IGNORECASE,
 )
 _NORM = re.compile(r"(^|_)(norm|ln|layer_?norm|rms_?norm|batch_?norm|bn)(_?\w{1,3})?$", re.IGNORECASE)
+_MOMENT = re.compile(  # what an optimizer keeps for each parameter
+    r"(max_)?exp_avg(_\w+)?|exp_inf|momentum_buf(fer)?|square_avg|grad_avg|acc_delta|prev_grad"
+)
 _SCALE_OF_NORM = frozenset({"scale", "gamma", "g", "beta"})
 _CODES = frozenset(
     kind
@@ -41,9 +44,20 @@ _WEIGHTS = frozenset({"weight", "in_proj_weight", "kernel"})  # beside codes the
 _LEAST = 64  # entries: a handful of equal ones is chance or a fresh start
 
 
+def is_moment(name: str) -> bool:
+    """Whether the last part of a name is what optimizers call a moment: they never multiply anything.
+
+    >>> is_moment("opt.state.0.exp_avg_sq"), is_moment("fc.weight")
+    (True, False)
+    """
+    return bool(_MOMENT.fullmatch(name.rpartition(".")[2]))
+
+
 def no_weight(name: str, shape: tuple[int, ...]) -> str:
     """Why a tensor of two or more dimensions is no weight by its name, "" where it may be one."""
     path, _, last = name.rpartition(".")
+    if is_moment(name):
+        return "the state of an optimizer, not a weight"
     if _MASK.search(name):
         return "a causal mask, not a weight" if last.endswith("bias") else "a mask, not a weight"
     if _TABLE.search(name):

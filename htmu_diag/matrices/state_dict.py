@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from htmu_diag.matrices.not_weights import is_moment
+
 __all__ = ["Found", "flat", "state_dict_in"]
 
 _NESTED = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "params")
@@ -38,7 +40,7 @@ def state_dict_in(loaded: Any, depth: int = 0) -> Found:
         return Found({"tensor": loaded})
     if not isinstance(loaded, Mapping):
         return Found(reason=f" (it holds a {type(loaded).__name__})")
-    if loaded.keys() >= _OPTIMIZER:
+    if _of_an_optimizer(loaded):
         return Found(reason=" (it holds the state of an optimizer)")
     for key in _NESTED if depth < _DEEPEST else ():
         inner = state_dict_in(loaded[key], depth + 1) if isinstance(loaded.get(key), Mapping) else Found()
@@ -72,9 +74,14 @@ def flat(loaded: Any, is_leaf: Callable[[object], bool] = _is_tensor) -> Iterato
                 waiting.append((f"{prefix}.{key}" if prefix else key, inner, depth + 1))
 
 
+def _of_an_optimizer(value: Mapping[Any, Any]) -> bool:
+    """Whether a mapping is an optimizer's state, or what one keeps for a single parameter, whatever holds it."""
+    return value.keys() >= _OPTIMIZER or any(isinstance(key, str) and is_moment(key) for key in value)
+
+
 def _inside(value: Any, is_leaf: Callable[[object], bool]) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
-        if not value.keys() >= _OPTIMIZER:
+        if not _of_an_optimizer(value):
             yield from ((str(k), v) for k, v in value.items() if "optim" not in str(k) or is_leaf(v))
     elif isinstance(value, list | tuple):
         yield from ((str(index), inner) for index, inner in enumerate(value))

@@ -7,12 +7,13 @@ Without the rows of v the output is zero. A wrong split fails at least one of th
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from htmu_diag.matrices import Matrix, matrices
+from htmu_diag.matrices import Matrix, checkpoint_matrices, matrices
 from tests.later import Later
 
 pytestmark = pytest.mark.xdist_group("transformers")
@@ -157,3 +158,11 @@ def test_three_dimensional_projections_are_one_map_each() -> None:
     inventory = matrices(model, include=("layer.0.rel_attn.q",))
     assert [(m.shape, m.role) for m in inventory] == [((24, 24), "query")]
     torch.testing.assert_close(inventory.matrices[0].read(), model.layer[0].rel_attn.q.detach().flatten(1))
+
+
+def test_a_lone_v_beside_a_w_is_a_stack_as_that_is(tmp_path: Path) -> None:
+    state = {"moe.w": torch.randn(4, 8, 16), "moe.v": torch.randn(4, 8, 16)}
+    torch.save(state, tmp_path / "m.pt")
+    assert {m.shape for m in checkpoint_matrices(tmp_path / "m.pt")} == {(8, 16)}
+    torch.save({f"attn.{name}": torch.randn(16, 4, 6) for name in "qkvor"}, tmp_path / "m.pt")
+    assert {m.shape for m in checkpoint_matrices(tmp_path / "m.pt")} == {(16, 24)}

@@ -144,6 +144,21 @@ def test_what_lies_beside_the_state_dict_has_a_reason_and_optimizers_none(tmp_pa
         checkpoint_matrices(tmp_path)
 
 
+@pytest.mark.parametrize("key", ["opt", "o", "g_solver", "0"])
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.RMSprop, torch.optim.Adadelta, torch.optim.Adamax])
+def test_moments_are_no_weights_whatever_holds_them(kind: type, key: str, tmp_path: Path) -> None:
+    model = nn.Linear(3, 2)
+    optimizer = kind(model.parameters())
+    model(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    moments = {"state": optimizer.state_dict()["state"]}
+    torch.save({"fc": model.state_dict(), key: moments}, tmp_path / "x.pt")
+    assert checkpoint_matrices(tmp_path).names == ("fc.weight",)
+    flat = {f"{key}.state.weight.{name}": value.clone() for name, value in moments["state"][0].items()}
+    save_file({"fc.weight": torch.randn(3, 2), **flat}, tmp_path / "x.safetensors")
+    assert checkpoint_matrices(tmp_path / "x.safetensors").names == ("fc.weight",)
+
+
 def test_a_lightning_checkpoint_with_hyper_parameters_is_read(tmp_path: Path) -> None:
     lightning = pytest.importorskip("lightning")
 
