@@ -1,7 +1,7 @@
 """TensorBoard event files, written synchronously and without torch.
 
-tensorboard's `RecordWriter` frames the records (length, CRC, data, CRC). Its `EventFileWriter` adds a queue and a
-thread, which a sink does not need: the monitor calls sinks from a thread of their own. Without the queue a step is in
+`framing` frames the records (length, CRC, data, CRC). tensorboard's `EventFileWriter` adds a queue and a thread, which
+a sink does not need: the monitor calls sinks from a thread of their own. Without the queue a step is in
 the file when ``add`` returns (nothing is lost by kill -9), and a full disk is an error at the step that met it, not a
 traceback from a thread. A record that could not be written whole is cut off again, so that what follows stays readable.
 
@@ -12,7 +12,6 @@ would lose to the one it supersedes; so a new file's second is always later than
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import socket
@@ -21,9 +20,9 @@ from pathlib import Path
 
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.summary.writer.record_writer import RecordWriter
 
 from htmu_diag.files import append, storage_errors
+from htmu_diag.sinks.framing import framed
 
 __all__ = ["PREFIX", "EventFile"]
 
@@ -46,13 +45,13 @@ class EventFile:
         now = time.time()
         version = Event(wall_time=now, file_version="brain.Event:2")
         mark = Event(wall_time=now, step=start_step, session_log=SessionLog(status=SessionLog.START))
-        self._head = _framed(version) + _framed(mark)
+        self._head = framed(version.SerializeToString()) + framed(mark.SerializeToString())
         append(self.path, b"")
 
     def add(self, summary: Summary, step: int, wall_time: float) -> None:
         """Append one event. Raises StorageError; the file then ends where it ended before."""
         if summary.value:
-            event = _framed(Event(wall_time=wall_time, step=step, summary=summary))
+            event = framed(Event(wall_time=wall_time, step=step, summary=summary).SerializeToString())
             append(self.path, self._head + event, create=False)
             self._head = b""
 
@@ -61,9 +60,3 @@ def _next_name(folder: Path) -> str:
     matches = (_SECOND.match(name) for name in os.listdir(folder))
     latest = max((int(match[1]) for match in matches if match), default=0)
     return f"{PREFIX}{max(int(time.time()), latest + 1):010d}.{socket.gethostname()}.{os.getpid()}"
-
-
-def _framed(event: Event) -> bytes:
-    buffer = io.BytesIO()
-    RecordWriter(buffer).write(event.SerializeToString())
-    return buffer.getvalue()
