@@ -12,13 +12,13 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.plugins.hparams import metadata as hparams
 
 from htmu_diag.analysis.assembled import Floats32, Piece
 from htmu_diag.analysis.history import History, history_of
 from htmu_diag.analysis.packed import PLUGIN, VERSION
 from htmu_diag.sinks.event_reader import events_of
 from htmu_diag.sinks.events import PREFIX
+from htmu_diag.sinks.hparams import SESSION_START, settings
 
 __all__ = ["history_from_events"]
 
@@ -47,9 +47,8 @@ class _Found:
             self._take_array(value, step)
         elif value.tag == "run/events":
             self.events[step] = value.tensor.string_val[0].decode(errors="replace")
-        elif value.tag == hparams.SESSION_START_INFO_TAG:
-            start = hparams.parse_session_start_info_plugin_data(value.metadata.plugin_data.content)
-            self.config = {name: getattr(v, v.WhichOneof("kind")) for name, v in sorted(start.hparams.items())}
+        elif value.tag == SESSION_START:
+            self.config = settings(value.metadata.plugin_data.content)
 
     def _take_array(self, value: Summary.Value, step: int) -> None:
         if value.metadata.plugin_data.content:
