@@ -17,7 +17,7 @@ from htmu_diag.analysis.evidence import allowed_by_shape, phase_evidence, pooled
 from htmu_diag.analysis.given_values import checked_spectrum
 from htmu_diag.analysis.options import Options
 from htmu_diag.analysis.outliers import outliers_of
-from htmu_diag.analysis.repulsion import read_repulsion
+from htmu_diag.analysis.repulsion import read_repulsion, with_cause
 from htmu_diag.analysis.shape import SpectrumShape, numerical_zero, shape_of
 from htmu_diag.arguments import checked, instance, optional
 from htmu_diag.fits import (
@@ -76,6 +76,7 @@ def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats,
     noise, allowed = scanned_noise_exponent(positive.size, source.gamma), allowed_by_shape(rounded, source)
     near_zero = near_zero_share(allowed, source.gamma)
     gaps = gap_ratio(positive)
+    repulsion = read_repulsion(positive, source.gamma, htmp, gaps, inverse=kernel)
     phase = classify(phase_evidence(allowed, near_zero, tail.as_of_signal(), bulk, source.gamma, noise))
     return Diagnosis(
         spectrum,
@@ -89,10 +90,10 @@ def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats,
         htmp_bulk=None if kernel else fit_htmp_bulk(positive, source.gamma, bulk),
         laws=rank_laws(positive, source.gamma),
         gaps=gaps,
-        repulsion=read_repulsion(positive, source.gamma, htmp, gaps, inverse=kernel),
+        repulsion=repulsion,
         alpha_noise=noise_exponent(tail, source.gamma),
         prediction=predict(htmp, tail),
-        phase=phase,
+        phase=with_cause(phase, repulsion),
         near_zero=near_zero,
     )
 

@@ -8,16 +8,17 @@ neighbours keep apart as in any random matrix: 0.531. So the pair (kappa, gap ra
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from htmu_diag.fits import GapRatio, LawFit
 from htmu_diag.fits.gaps import GOE, gap_ratio_at
 from htmu_diag.fits.repulsion import matrix_kappa
 from htmu_diag.laws.log_gap import log_gap, repulsion_of_log_gap
 from htmu_diag.spectrum import Floats
+from htmu_diag.theory import Phase, PhaseReading
 from htmu_diag.theory.free_energy import least_free_energy_of
 
-__all__ = ["RepulsionReading", "read_repulsion"]
+__all__ = ["RepulsionReading", "read_repulsion", "with_cause"]
 
 POPULATION = "population spread (correlation or spikes), not reduced repulsion"
 REDUCED = "reduced repulsion or blocks"
@@ -60,6 +61,13 @@ def read_repulsion(values: Floats, gamma: float, fit: LawFit, gaps: GapRatio, *,
     gap = log_gap(1 / values if inverse else values) if values.size else math.nan
     moment = min(repulsion_of_log_gap(gap, gamma), float(fit.n)) if math.isfinite(gap) else math.nan
     return RepulsionReading(predicted, z, z_goe, gap, moment, _sentence(predicted, z, z_goe))
+
+
+def with_cause(phase: PhaseReading, repulsion: RepulsionReading) -> PhaseReading:
+    """The phase, its reason with the cause that the gaps show: of a wide density, correlated data is one cause too."""
+    if phase.phase not in (Phase.BULK_DECAY, Phase.HEAVY_TAILED) or repulsion.sentence != POPULATION:
+        return phase
+    return replace(phase, reason=f"{phase.reason}; {POPULATION}")
 
 
 def _stderr(gaps: GapRatio) -> float:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from htmu_diag.analysis import Options, diagnose
 from htmu_diag.analysis.repulsion import FULL, POPULATION, REDUCED, read_repulsion
 from htmu_diag.fits import fit_htmp, gap_ratio
 from htmu_diag.laws.ensembles import beta_laguerre, spiked
@@ -54,3 +55,15 @@ def test_the_kappa_of_two_averages_is_that_of_the_likelihood_to_a_fifth():
             1 / values[::-1], 0.5, fit_htmp(1 / values, 0.5, orientation="inverse"), gap_ratio(1 / values), inverse=True
         )
         assert back.kappa_moment == pytest.approx(reading.kappa_moment)
+
+
+def test_a_heavy_tail_of_correlated_data_says_in_its_reason_that_it_may_be_correlation():
+    mixed = np.linalg.cholesky(0.95 ** np.abs(np.subtract.outer(range(200), range(200))))
+    values = np.linalg.svd(mixed @ np.random.default_rng(0).standard_normal((200, 400)), compute_uv=False) ** 2 / 400
+    row = diagnose(np.sort(values), Options(bootstrap=20), shape=(200, 400)).row()
+    assert row["verdict"] in ("heavy-tailed", "bulk-decay")
+    assert row["reason"].endswith(f"; {POPULATION}")
+    assert row["repulsion"] == POPULATION
+    less = diagnose(beta_laguerre(200, 0.5, 1.0, rng=np.random.default_rng(0)), Options(bootstrap=20), gamma=0.5).row()
+    assert less["verdict"] in ("heavy-tailed", "bulk-decay")
+    assert POPULATION not in less["reason"]
