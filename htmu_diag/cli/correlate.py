@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -28,13 +27,14 @@ def run(arguments: Sequence[str]) -> int:
         raise ConfigError("htmu correlate needs run folders, a sweep, a table, or --zoo DIR; see --help")
     from htmu_diag.experiments.correlate import correlate, read_runs
     from htmu_diag.experiments.correlate_text import as_text
+    from htmu_diag.report.strict_json import json_text
 
     if given.zoo:
         _make_zoo(Path(given.zoo))
     found = correlate(
         read_runs([*given.paths, *([given.zoo] if given.zoo else [])]), given.target, metrics=given.metrics
     )
-    print(json.dumps(asdict(found), indent=1) if given.json else as_text(found), end="")
+    print(json_text(asdict(found)) if given.json else as_text(found), end="")
     return 0
 
 

@@ -75,7 +75,8 @@ def correlate(
 ) -> Correlations:
     """Every number whose name matches one of the globs, and every baseline there is, against the target.
 
-    Raises InputError for fewer than five runs with the target, and for a target that no run has.
+    Raises InputError for fewer than five runs with the target, for a target that no run has, and for a glob that
+    matches no number.
     """
     known = [run for run in runs if math.isfinite(run.numbers.get(target, math.nan))]
     if len(known) < FEWEST:
@@ -87,7 +88,7 @@ def correlate(
     controls = {name: table[name] for name in CONTROLS if name in table and _varies(table[name])}
     rng = np.random.default_rng(seed)
     over = rank_correlations(table, y, controls, rng=rng)
-    factors = {key: _factor(known, key, table, y, rng) for key in _varied(known)}
+    factors = {key: column for key in _varied(known) if _known(column := _factor(known, key, table, y, rng))}
     baselines = tuple(name for name in BASELINES if name in table)
     return Correlations(
         target, tuple(over), _within(known, names, target, rng), factors, baselines, tuple(controls), len(known)
@@ -168,6 +169,12 @@ def _value(text: str) -> float:
 def _names(runs: Sequence[Observed], target: str, globs: Sequence[str]) -> list[str]:
     """Baselines first, then what matches; without the target and what is never a number."""
     tags = dict.fromkeys(tag for run in runs for tag, value in run.numbers.items() if math.isfinite(value))
+    for glob in globs:
+        if not fnmatch.filter(tags, glob):
+            others = ", ".join(sorted(tag for tag in tags if tag != target)[:8])
+            raise InputError(
+                f"no number of these runs matches {glob!r}; {did_you_mean(glob, tags, f'there are {others}')}"
+            )
     chosen = [tag for tag in tags if any(fnmatch.fnmatch(tag, glob) for glob in globs) and "_phase_" not in tag]
     return [tag for tag in dict.fromkeys([*(name for name in BASELINES if name in tags), *chosen]) if tag != target]
 
@@ -201,6 +208,11 @@ def _factor(
     others = [other for other in _varied(runs) if other != key]
     labels = [json.dumps([_factors(run).get(other) for other in others], default=str) for run in runs]
     return tuple(rank_correlations(table, y, strata=np.array(labels), permutations=499, resamples=200, rng=rng))
+
+
+def _known(column: Sequence[RankCorrelation]) -> bool:
+    """Whether any pair of runs differs in this setting alone."""
+    return any(math.isfinite(one.tau) for one in column)
 
 
 def _varied(runs: Sequence[Observed]) -> list[str]:

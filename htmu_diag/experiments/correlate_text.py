@@ -65,9 +65,8 @@ def _ordered(rows: Sequence[RankCorrelation], found: Correlations) -> list[RankC
 
 def _conclusion(found: Correlations) -> str:
     metrics = [one for one in found.over if one.metric not in found.baselines and math.isfinite(one.tau)]
-    base = max(
-        (abs(one.tau) for one in found.over if one.metric in found.baselines and one.tau == one.tau), default=0.0
-    )
+    known = [abs(one.tau) for one in found.over if one.metric in found.baselines and one.tau == one.tau]
+    base = max(known, default=0.0)
     passing = [one for one in metrics if one.p_corrected <= LEVEL]
     better = [one.metric for one in passing if abs(one.tau) > base]
     beyond = [one.metric for one in passing if one.partial_low > 0 or one.partial_high < 0]
@@ -85,8 +84,10 @@ def _conclusion(found: Correlations) -> str:
     )
     lines = [
         f"{len(passing)} of {len(metrics)} metrics go with {found.target} beyond chance",
-        f"{len(better)} of them closer than the best baseline (|tau| {base:.2f})",
-        f"{len(beyond)} still do given the controls: {', '.join(beyond[:4]) or 'none'}",
+        f"{len(better)} of them closer than the best baseline (|tau| {base:.2f})" if known else "no baseline is known",
+        f"{len(beyond)} still do given the controls: {', '.join(beyond[:4]) or 'none'}"
+        if found.controls
+        else "no control is known",
     ]
     if turned:
         some = ", ".join(turned[:4]) + (f" and {len(turned) - 4} more" if len(turned) > 4 else "")

@@ -1,6 +1,7 @@
 """Correlations of runs: baselines, confounders and Simpson's paradox, on tables whose truth is known."""
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,27 @@ def test_a_table_of_runs_is_read_and_a_missing_target_is_met_with_what_there_is(
     told = capsys.readouterr().out
     assert "| alpha  | -1.00" in told
     assert "family" in told
+    assert main(["correlate", str(path), "--target", "error", "--metrics", "alpha", "--json"]) == 0
+    strict = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert strict["over"][0]["partial"] is None
     with pytest.raises(InputError, match="alpha, error"):
         correlate(read_runs([str(path)]), "test/accuracy")
     assert main(["correlate", str(tmp_path), "--target", "x"]) == 2
+
+
+def test_a_metric_that_no_run_has_is_an_error_and_not_an_emptier_table() -> None:
+    runs = [Observed(str(run), {"test/accuracy": run / 9, "summary/m": run % 3}, {}) for run in range(9)]
+    with pytest.raises(InputError, match=r"no number of these runs matches 'summery/m'; did you mean 'summary/m'"):
+        correlate(runs, "test/accuracy", metrics=["summary/*", "summery/m"])
+
+
+def test_without_baselines_nothing_is_said_to_beat_one_and_settings_without_pairs_have_no_column() -> None:
+    runs = [
+        Observed(str(run), {"test/accuracy": run / 9, "summary/m": run}, {}, {"a": run // 2, "b": (run + 1) // 2})
+        for run in range(10)
+    ]
+    assert "1 of 1 metrics go with test/accuracy beyond chance; no baseline is known; no control is known." in as_text(
+        correlate(runs, "test/accuracy")
+    )
+    alone = [Observed(run.run, run.numbers, {}, {**run.settings, "c": f"{int(run.run) % 9}"}) for run in runs]
+    assert correlate(alone, "test/accuracy").factors == {}
