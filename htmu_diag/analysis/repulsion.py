@@ -24,7 +24,8 @@ POPULATION = "population spread (correlation or spikes), not reduced repulsion"
 REDUCED = "reduced repulsion or blocks"
 FULL = "full repulsion, as in noise"
 UNDECIDED = "undecided"
-_FAR = 3.0  # standard errors
+FAR = 3.0  # standard errors
+CAUSED = (Phase.BULK_DECAY, Phase.HEAVY_TAILED)  # phases of a wide density, of which the gaps say why
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def read_repulsion(values: Floats, gamma: float, fit: LawFit, gaps: GapRatio, *,
 
 def with_cause(phase: PhaseReading, repulsion: RepulsionReading) -> PhaseReading:
     """The phase, its reason with the cause that the gaps show: of a wide density, correlated data is one cause too."""
-    if phase.phase not in (Phase.BULK_DECAY, Phase.HEAVY_TAILED) or repulsion.sentence != POPULATION:
+    if phase.phase not in CAUSED or repulsion.sentence != POPULATION:
         return phase
     return replace(phase, reason=f"{phase.reason}; {POPULATION}")
 
@@ -78,8 +79,8 @@ def _stderr(gaps: GapRatio) -> float:
 def _sentence(predicted: float, z: float, z_goe: float) -> str:
     if math.isnan(z) or math.isnan(z_goe):
         return ""
-    if z_goe < -_FAR:
-        return REDUCED if z < _FAR else UNDECIDED
-    if z > _FAR and z_goe > -_FAR:
+    if z_goe < -FAR:
+        return REDUCED if z < FAR else UNDECIDED
+    if z > FAR and z_goe > -FAR:
         return POPULATION
-    return FULL if GOE - predicted < 0.01 and abs(z_goe) < _FAR else UNDECIDED
+    return FULL if GOE - predicted < 0.01 and abs(z_goe) < FAR else UNDECIDED

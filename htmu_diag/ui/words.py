@@ -12,6 +12,8 @@ from typing import Any
 
 from htmu_diag.analysis import QUANTITIES
 from htmu_diag.analysis.hold import HOLD
+from htmu_diag.analysis.repulsion import CAUSED, FAR, POPULATION
+from htmu_diag.fits.null_table import LEAST_P
 from htmu_diag.kinds import Kind
 from htmu_diag.theory import Phase, phases
 
@@ -82,9 +84,10 @@ def words() -> dict[str, Any]:
     return {
         "quantities": {name: _finite(asdict(row)) for name, row in QUANTITIES.items()},
         "phases": [_phase(phase) for phase in Phase if phase is not Phase.UNDETERMINED],
-        "levels": {"noise": phases.NOISE_LEVEL, "heavy": phases.HEAVY_ALPHA},
+        "levels": {"noise": phases.NOISE_LEVEL, "heavy": phases.HEAVY_ALPHA, "least_p": LEAST_P},
         "colours": [dict(colour) for colour in _COLOURS],
         "firsts": [{**first, "meaning": _rule(first["meaning"])} for first in _FIRSTS],
+        "cause": {"phases": [phase.order for phase in CAUSED], "far": FAR, "sentence": f"{POPULATION.capitalize()}."},
         "causes": [dict(cause) for cause in _CAUSES],
         "values": dict(_VALUES),
         "held": HELD,

@@ -203,6 +203,11 @@ def sentence(js: Run, **numbers: float | str) -> str:
             {"bulk_p": 0.001, "spikes": 3.0, "phase": 3.0},
             "The bulk is not noise (p 0.001); 3 spikes above it, the largest at 1.2 times",
         ),
+        ({"bulk_p": 1e-4, "phase": 4.0}, "The bulk is not noise (p below 0.0001); no spikes."),
+        (
+            {"phase": 4.0, "gap_ratio_z": 4.0, "gap_ratio_z_goe": 0.5},
+            "spectrum. Population spread (correlation or spikes),",
+        ),
         ({"spikes": math.nan}, "The bulk is Marchenko-Pastur noise (p 0.4). "),
         ({}, "Power-law tail: α 2.5 [2, 3] from 40 values, noise of this shape would give 4.8."),
         ({"alpha_high": 5.0}, "The tail is what noise gives: α 2.5 [2, 5]"),
@@ -224,6 +229,20 @@ def sentence(js: Run, **numbers: float | str) -> str:
 )
 def test_each_outcome_has_its_sentence(js: Run, numbers: dict[str, Any], said: str) -> None:
     assert said in sentence(js, **numbers)
+
+
+@pytest.mark.parametrize("numbers", [{"phase": 0.0}, {"gap_ratio_z": 2.0}, {"gap_ratio_z_goe": -3.5}])
+def test_a_cause_is_named_for_wide_densities_alone_whose_gaps_are_those_of_noise(
+    js: Run, numbers: dict[str, Any]
+) -> None:
+    gaps = {"phase": 4.0, "gap_ratio_z": 4.0, "gap_ratio_z_goe": 0.5}
+    assert "Population spread" in sentence(js, **gaps)
+    assert "Population spread" not in sentence(js, **{**gaps, **numbers})
+
+
+def test_a_kappa_of_noise_is_so_by_its_status_in_small_matrices_too(js: Run) -> None:
+    cases = [(32.9, "noise"), (32.9, "ok"), (32.9, "does_not_describe"), (10405.0, "does_not_describe")]
+    assert js("cases.map(([kappa, status]) => isOfNoise(kappa, status))", cases=cases) == [True, False, False, True]
 
 
 def test_a_prediction_that_noise_matches_is_called_no_better(js: Run) -> None:

@@ -2,7 +2,7 @@
 
 import { element, say } from "./dom.js";
 import { number, pretty } from "./format.js";
-import { NOISE, phaseName } from "./words.js";
+import { isOfNoise, phaseName } from "./words.js";
 
 const COLUMNS = ["alpha", "alpha_low", "alpha_high", "alpha_noise", "p", "n_tail", "kappa", "alpha_predicted", "htmp_ks", "bulk_p", "spikes", "stable_rank"];
 
@@ -41,13 +41,13 @@ export class TableView {
 
   /** The verdict and the numbers of a row, in words. */
   cells({ frame, step, words }, l) {
-    const numbers = this.names.map((name) => cell(name, frame.at(name, l, step), frame.missed(l, step)));
+    const numbers = this.names.map((name) => cell(name, frame.at(name, l, step), frame.status("htmp_status", l, step)));
     return this.phases ? [phaseName(frame.at("phase", l, step), words), ...numbers] : numbers;
   }
 }
 
 /** A number; a kappa of noise in words, a prediction of a law that does not describe in brackets, as in every table. */
-export function cell(name, value, missed) {
-  if (name === "kappa" && value >= NOISE) return "noise (≥ N)";
-  return name === "alpha_predicted" && missed && Number.isFinite(value) ? `(${number(value)})` : number(value);
+export function cell(name, value, status) {
+  if (name === "kappa" && isOfNoise(value, status)) return "noise (≥ N)";
+  return name === "alpha_predicted" && status === "does_not_describe" && Number.isFinite(value) ? `(${number(value)})` : number(value);
 }

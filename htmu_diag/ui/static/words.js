@@ -5,11 +5,14 @@ import { count, number, pretty } from "./format.js";
 /** From here on a kappa stands for that of noise, N or more, which has no value of its own. */
 export const NOISE = 1e4;
 
+/** Whether a kappa is that of noise: N or more, whatever its number. */
+export const isOfNoise = (kappa, status) => kappa >= NOISE || status === "noise" || (status === "at_boundary" && kappa > 1);
+
 /** What one layer's spectrum at one step says: a list of sentences, the first one the verdict. */
 export function verdict(frame, layer, step, words, held = null) {
   if (!frame.measured(layer, step)) return ["Not measured at this step."];
   const get = (name) => frame.at(name, layer, step);
-  const said = [phase(get, words, held), bulk(get, words), tail(get, frame.tail(layer, step)), repulsion(get, frame.status("htmp_status", layer, step))];
+  const said = [phase(get, words, held), bulk(get, words), tail(get, frame.tail(layer, step)), repulsion(get, frame.status("htmp_status", layer, step)), cause(get, words)];
   return said.filter((sentence) => sentence !== "");
 }
 
@@ -98,9 +101,14 @@ function bulk(get, words) {
   const isNoise = judged >= 0 && judged < 5 ? judged <= 2 : p >= words.levels.noise;
   const noise = isNoise ? "The bulk is Marchenko-Pastur noise" : "The bulk is not noise";
   const ratio = get("lambda_max") / get("bulk_edge");
-  if (Number.isNaN(spikes)) return `${noise} (p ${number(p)}).`; // no count was made: none is said
+  if (Number.isNaN(spikes)) return `${noise} (${below(p, words.levels.least_p)}).`; // no count was made: none is said
   const above = spikes > 0 ? `${count(spikes, "spike")} above it, the largest at ${number(ratio)} times the edge` : "no spikes";
-  return `${noise} (p ${number(p)}); ${above}.`;
+  return `${noise} (${below(p, words.levels.least_p)}); ${above}.`;
+}
+
+/** A p-value, which a table of simulated noise cannot have below its end. */
+function below(p, least) {
+  return p <= 1.1 * least ? `p below ${number(least)}` : `p ${number(p)}`;
 }
 
 function tail(get, word) {
@@ -122,9 +130,15 @@ function repulsion(get, status) {
   const kappa = get("kappa");
   if (Number.isNaN(kappa) || status === "too_few_values") return "";
   const ks = Number.isFinite(get("htmp_ks")) ? `; HTMP lies within KS ${number(get("htmp_ks"))} of the spectrum` : "";
-  if (status === "noise" || (status === "at_boundary" && kappa > 1)) return `κ is that of noise (≥ N)${ks}.`;
+  if (status !== "does_not_describe" && isOfNoise(kappa, status)) return `κ is that of noise (≥ N)${ks}.`;
   const value = kappa >= NOISE ? "is that of noise (≥ N)" : `${number(kappa)} [${number(get("kappa_low"))}, ${number(get("kappa_high"))}]`;
   if (status === "does_not_describe") return `κ ${value}, but HTMP does not describe this spectrum${Number.isFinite(get("htmp_ks")) ? ` (KS ${number(get("htmp_ks"))})` : ""}.`;
   const failed = status && status !== "ok" ? ` (${status.replaceAll("_", " ")})` : "";
   return `κ ${number(kappa)} [${number(get("kappa_low"))}, ${number(get("kappa_high"))}]${failed}${ks}.`;
+}
+
+/** The reason of a verdict that density alone decides: gaps of neighbours as wide as those of noise mean a spread population. */
+function cause(get, words) {
+  const wide = words.cause.phases.includes(get("phase"));
+  return wide && get("gap_ratio_z") > words.cause.far && get("gap_ratio_z_goe") > -words.cause.far ? words.cause.sentence : "";
 }
