@@ -23,7 +23,9 @@ def missing_path(path: str | os.PathLike[str]) -> str:
     """
     text = os.fspath(path)
     near = _beside(Path(text))
-    if _URL.match(text):
+    if os.path.islink(text):
+        hint = "it is a link to nowhere; mend the link, or pass the file itself"
+    elif _URL.match(text):
         hint = "download it first, then pass the path of the file or folder"
     elif near is not None:
         hint = f"did you mean {str(near)!r}?"

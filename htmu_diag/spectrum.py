@@ -28,10 +28,10 @@ Method = Literal["exact", "top_k", "quadrature"]
 
 
 def _is_shape(value: Any) -> bool:
-    return isinstance(value, tuple | list) and len(value) == 2 and all(whole(0, 2**62).holds(side) for side in value)
+    return isinstance(value, tuple | list) and len(value) == 2 and all(whole(1, 2**62).holds(side) for side in value)
 
 
-_SHAPE = Rule("(rows, columns)", _is_shape)
+_SHAPE = Rule("(rows, columns), both from 1 on", _is_shape)
 _NO_SCALARS: Mapping[str, float] = MappingProxyType({})
 
 

@@ -50,3 +50,9 @@ def test_every_door_says_it(
 
 def test_characters_that_act_are_escaped() -> None:
     assert "\x1b" not in missing_path("a\x1b[2J/b/c")
+
+
+@pytest.mark.parametrize("target", ["gone", "link"])
+def test_a_link_to_nowhere_is_told_as_one_and_not_asked_for(target: str, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(target)
+    assert "a link to nowhere" in missing_path(tmp_path / "link")

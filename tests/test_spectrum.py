@@ -61,3 +61,9 @@ def test_the_former_name_of_masses_still_works_and_says_the_new_one() -> None:
     with pytest.warns(DeprecationWarning, match="masses"):
         assert old.weights.tolist() == [0.5]
     assert pickle.loads(pickle.dumps(old)).masses.tolist() == [0.5]
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (4, 0), (0, 0)])
+def test_a_matrix_without_entries_has_no_spectrum(shape: tuple[int, int]) -> None:
+    with pytest.raises(InputError, match="from 1 on"):
+        Source(Kind.WEIGHTS, "w", shape)

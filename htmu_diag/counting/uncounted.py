@@ -34,7 +34,7 @@ class Fingerprint:
     """A few numbers of a few parameters, as they are now."""
 
     def __init__(self, model: torch.nn.Module) -> None:
-        usable = [p for p in model.parameters() if p.requires_grad and p.numel() and not _lazy(p)]
+        usable = [p for p in model.parameters() if p.requires_grad and not _lazy(p) and p.numel()]
         chosen = dict.fromkeys((0, len(usable) // 2, len(usable) - 1)) if usable else ()
         self._seen = [_Seen(usable[i], usable[i]._version, _head(usable[i])) for i in chosen][:_LOOKED_AT]
 

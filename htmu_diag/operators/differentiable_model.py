@@ -115,7 +115,8 @@ def _nothing_matches(include: Sequence[str], names: list[str]) -> str:
 def _norms(parameters: list[torch.Tensor]) -> torch.Tensor:
     """The norm of every parameter, (number,), on the device of the first."""
     with torch.no_grad():
-        found = torch._foreach_norm([p.detach() for p in parameters]) if parameters else []
+        wide = [p.detach() if p.dtype.itemsize > 1 else p.detach().float() for p in parameters]  # float8 has no norm
+        found = torch._foreach_norm(wide) if wide else []
         return torch.stack([norm.to(found[0].device, torch.float32) for norm in found])
 
 

@@ -133,7 +133,12 @@ def _with(inputs: Any, key: str | int | None, leaf: Tensor) -> Any:
 
 
 def _singular_values(blocks: Tensor) -> Tensor:
-    """In float64, descending; zero where they are within the rounding of the entries, 2 eps times the largest one."""
+    """In float64, descending; zero where they are within the rounding of the entries, 2 eps times the largest one.
+
+    Raises MeasurementError for derivatives that are NaN or infinite.
+    """
+    if not bool(blocks.isfinite().all()):
+        raise MeasurementError("model: its derivative is NaN or infinite; look for a diverged weight or a bad input")
     values: Tensor = torch.linalg.svdvals(blocks.double())
     floor = 2 * torch.finfo(blocks.dtype).eps * values[..., :1]
     return torch.where(values <= floor, 0.0, values)

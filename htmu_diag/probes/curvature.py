@@ -159,10 +159,11 @@ class CurvatureProbe:
             pairs = top_k(of_all_ranks(operator), min(self.outliers, operator.shape[0]), self.which, rng=rng)
             yield pairs.spectrum(source("model.outliers", operator))
         if self.layers:
-            blocks = [operator.block(name) for name in operator.names]
+            names = [name for name, p in zip(operator.names, operator.parameters, strict=True) if p.numel()]
+            blocks = [operator.block(name) for name in names]
             sizes = [block.shape[0] for block in blocks]
             traces = block_traces(of_all_ranks(operator), sizes, products=self.layer_products, rng=rng)
-            for name, block, total in zip(operator.names, blocks, traces, strict=True):
+            for name, block, total in zip(names, blocks, traces, strict=True):
                 top = top_k(of_all_ranks(block), 1, rng=rng, tolerance=1e-2, max_products=self.layer_products)
                 scalars = {"trace": total.value, "trace_stderr": total.stderr}
                 yield replace(top.spectrum(source(name, block)), scalars=scalars)

@@ -24,7 +24,7 @@ from htmu_diag.probes.copies import Copy, own
 from htmu_diag.probes.declaration import Runs
 from htmu_diag.probes.micro_steps import MicroMoments, MicroNoise
 from htmu_diag.probes.noise import GradientNoise, Moments, own_reals
-from htmu_diag.probes.step_path import WHOLE, StepPath, trainable_names
+from htmu_diag.probes.step_path import WHOLE, StepPath, is_followed, trainable_names
 from htmu_diag.series import Series
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
@@ -58,7 +58,7 @@ class TrajectoryProbe:
 
     def observe(self, context: StepContext) -> None:
         """Add the step just taken; the first call, and one after parameters were replaced or moved, only begins."""
-        parameters: list[torch.Tensor] = [p for p in context.model.parameters() if p.requires_grad]
+        parameters: list[torch.Tensor] = [p for p in context.model.parameters() if is_followed(p)]
         if not parameters:
             return
         if self._path is None or not self._path.is_of(parameters):

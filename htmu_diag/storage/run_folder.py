@@ -70,6 +70,8 @@ def _absolute(log_dir: str | os.PathLike[str] | None) -> Path:
     if log_dir is None:
         return (Path("runs") / time.strftime("%Y-%m-%d_%H-%M-%S")).absolute()
     text = os.fspath(log_dir)
+    if not text:
+        raise InputError("log_dir='' names no folder; pass '.' for the current one, or None for runs/<time>")
     if _URL.match(text):
         raise InputError(
             f"log_dir={text!r} is a URL, and runs are written to a local folder; name one, and copy it (or mount the "

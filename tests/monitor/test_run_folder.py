@@ -131,6 +131,13 @@ def test_a_url_is_refused(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_without_a_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="names no folder"):
+        watched("", 1)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("several", [list, tuple, lambda models: dict(zip("ab", models, strict=True))])
 def test_several_models_are_watched_as_one(several: Any, tmp_path: Path) -> None:
     models = [net(), net()]

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.model.names import clean_parameters, selected
@@ -83,10 +84,15 @@ class Survey:
 
 
 def select(model: nn.Module, patterns: str | Sequence[str]) -> dict[str, nn.Parameter]:
-    """Trainable parameters whose clean names, or leading paths, match a glob. Raises InputError where none does."""
+    """Trainable parameters whose clean names, or leading paths, match a glob. Raises InputError where none does,
+    and MeasurementError where the model holds one that is not initialised.
+    """
     globs = (patterns,) if isinstance(patterns, str) else tuple(patterns)
     clean = clean_parameters(model)
-    trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    lazy = next((clean[name] for name, p in model.named_parameters() if is_lazy(p)), "")
+    if lazy:
+        raise MeasurementError(f"{lazy}: not initialised yet; run the model once on a batch before measuring it")
+    trainable = {name: p for name, p in model.named_parameters() if p.requires_grad and p.numel()}
     chosen = {name: p for name, p in trainable.items() if selected(clean[name], globs)}
     if not chosen:
         raise InputError(
