@@ -10,8 +10,9 @@ demo: .venv/.train
 	OMP_NUM_THREADS=1 $(BIN)/python -m htmu_diag train digits_mlp
 	@echo "htmu and tensorboard are in this environment:  . $(BIN)/activate"
 
+# Compiled tests are kept, whatever the environment says: four processes would compile each of them at each run.
 test: .venv/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 4 --dist loadgroup
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 4 --dist loadgroup
 
 # Without the modules that are marked slow or long: a look at all rooms, not at all of each.
 quick: .venv/.dev

@@ -9,12 +9,15 @@ import torch.multiprocessing as mp
 
 IMPORTED = [
     "pytest",
+    "torch._dynamo",  # an optimizer's first step would import it
     "torch.distributed.fsdp",
     "torch.distributed.tensor.parallel",
     "htmu_diag.monitor",
     "htmu_diag.operators",
     "htmu_diag.probes",
     "htmu_diag.sinks",
+    "htmu_diag.storage",
+    "tests.fitted",
     "tests.frozen",
 ]
 

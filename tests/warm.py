@@ -25,7 +25,7 @@ from types import ModuleType
 
 ROOT = Path(__file__).parents[1]
 TORCH = ("torch", "torch._dynamo")
-WATCHING = (*TORCH, "htmu_diag.monitor", "htmu_diag.probes", "htmu_diag.sinks", "htmu_diag.analysis")
+WATCHING = (*TORCH, "htmu_diag.monitor", "htmu_diag.probes", "htmu_diag.sinks", "tests.fitted")
 REQUEST = 1 << 20
 
 

@@ -18,6 +18,8 @@ from htmu_diag.ranks.snapshot import Ranks
 from htmu_diag.storage import FolderLocked, Run, load_run
 from tests.integrations import workers
 
+pytestmark = pytest.mark.xdist_group("ranks")  # one process to fork from
+
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Run:

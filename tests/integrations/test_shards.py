@@ -9,6 +9,8 @@ import torch
 from htmu_diag.storage import load_run
 from tests.integrations import shard_jobs, workers
 
+pytestmark = pytest.mark.xdist_group("ranks")  # one process to fork from
+
 
 def _told(folder: Path, ranks: int = 2) -> list[str]:
     return [(folder / f"warnings-{rank}.txt").read_text() for rank in range(ranks)]

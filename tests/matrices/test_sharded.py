@@ -9,6 +9,7 @@ import os
 import warnings
 from pathlib import Path
 
+import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
@@ -21,6 +22,8 @@ from torch.nn.utils import parametrizations
 
 from htmu_diag.matrices import Inventory, checkpoint_matrices, matrices
 from tests.forked import start
+
+pytestmark = pytest.mark.xdist_group("ranks")  # one process to fork from
 
 RANKS = 2
 

@@ -21,6 +21,8 @@ from htmu_diag.solvers.top_k import top_k
 from htmu_diag.spectrum import Kind, Source
 from tests.forked import start
 
+pytestmark = pytest.mark.xdist_group("ranks")  # one process to fork from
+
 
 def model() -> nn.Module:
     torch.manual_seed(0)
