@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -295,3 +296,30 @@ def test_every_phase_has_its_letter_and_its_meaning() -> None:
     phases = words()["phases"]
     assert [phase["letter"] for phase in phases] == list("RBSDHC")
     assert all(phase["meaning"] for phase in phases)
+
+
+def _luminance(colour: str) -> float:
+    """Relative luminance (WCAG 2) of "rgb(r,g,b)" or of "#rrggbb" or "#rgb"."""
+    digits = colour.removeprefix("#")
+    digits = "".join(c * 2 for c in digits) if len(digits) == 3 else digits
+    parts = re.findall(r"\d+", colour) if colour.startswith("rgb") else [int(digits[i : i + 2], 16) for i in (0, 2, 4)]
+    red, green, blue = (
+        x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in (int(p) / 255 for p in parts)
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _contrast(one: str, other: str) -> float:
+    low, high = sorted((_luminance(one), _luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_curves_and_the_first_layers_points_are_seen_on_either_page(js: Run) -> None:
+    assert _contrast("#fff", "rgb(0,0,0)") == pytest.approx(21)
+    light, dark = re.findall(r"^\.htmu(?:\.dark)?\{(--ink.*)", read_static("style.css"), re.MULTILINE)
+    for theme, selector in ((light, "false"), (dark, "true")):
+        colours = dict(re.findall(r"--(\w+):(#\w+)", theme))
+        for name in ("ink", "faint", "red", "blue", "green", "violet"):
+            assert _contrast(colours[name], colours["page"]) > 3, name
+        points = js(f"[0, 1, 2, 3, 4, 5].map((l) => layerColor(l, 12, {selector}))")
+        assert min(_contrast(point, colours["page"]) for point in points) > 2.9

@@ -68,7 +68,7 @@ export class CausesView {
     panel.none.hidden = !chart.box.hidden;
     const x = theirs.steps.map((s) => placeOf(frame.steps, s));
     chart.draw({
-      x, lines: [{ label: cause.name, y: gaps(row.length ? row : x.map(() => NaN)), stroke: "#7139ff", width: 2, points: x.length < 40 }],
+      x, lines: [{ label: cause.name, y: gaps(row.length ? row : x.map(() => NaN)), stroke: "violet", width: 2, points: x.length < 40 }],
       xRange: [-0.5, frame.steps.length - 0.5], yRange: spread([row]), yLabel: cause.quantity ? axisLabel(cause.quantity, words) : cause.scalar.split("/").pop(),
       xTicks: (width) => stepTicks(frame.steps, width - 60),
       title: `${cause.name} of ${match < 0 ? "no matching layer" : theirs.names[match]}`,
@@ -109,11 +109,11 @@ export function matching(layer, names) {
   return best;
 }
 
-function drawScatter(panel, pairs, { frame, layer, words }) {
+function drawScatter(panel, pairs, { frame, layer, words, dark }) {
   const [xRange, yRange] = [spread([pairs.map((p) => p[1])]), spread([pairs.map((p) => p[2])])];
   const ticks = (range) => roundTicks(...range).map((x) => [x, number(x)]);
   panel.scatter.draw({
-    points: pairs.map(([l, a, b]) => ({ x: a, y: b, color: layerColor(l, frame.layers.length), hollow: false })),
+    points: pairs.map(([l, a, b]) => ({ x: a, y: b, color: layerColor(l, frame.layers.length, dark), hollow: false })),
     xRange, yRange, xTicks: ticks(xRange), yTicks: ticks(yRange), xLabel: axisLabel(panel.cause.quantity, words), yLabel: axisLabel("log_kappa", words),
     selected: panel.shown.indexOf(layer), title: `${panel.cause.name} against log kappa`, said: (i) => frame.names[panel.shown[i]],
   });

@@ -25,10 +25,11 @@ export const css = ([r, g, b]) => `rgb(${r},${g},${b})`;
 
 const SHADES = 24; // that an eye tells apart in one picture
 
-/** The colour of a layer by its place among n: viridis in at most 24 shades, without its palest end. */
-export const layerColor = (place, n) => {
+/** The colour of a layer by its place among n: viridis in at most 24 shades, without the end that its page would hide. */
+export const layerColor = (place, n, dark = false) => {
   const last = Math.min(n, SHADES) - 1;
-  return css(viridis(last > 0 ? (0.92 * Math.round((place * last) / (n - 1))) / last : 0.35));
+  const [from, to] = dark ? [0.45, 1] : [0, 0.92];
+  return css(viridis(last > 0 ? from + ((to - from) * Math.round((place * last) / (n - 1))) / last : dark ? 0.6 : 0.35));
 };
 
 function between(stops, share) {

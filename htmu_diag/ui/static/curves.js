@@ -54,7 +54,7 @@ export class Curves {
     const [mine, theirs] = [place(curve.points), place(otherCurve?.points ?? [])];
     const x = [...new Set([...mine, ...theirs].map(([at]) => at))].sort((a, b) => a - b);
     const on = (points) => { const known = new Map(points); return x.map((at) => known.get(at) ?? null); };
-    const lines = [{ label: curve.tag, y: on(mine), stroke: "#5b6670", width: 1.6, spanGaps: true, points: mine.length < 40 }];
+    const lines = [{ label: curve.tag, y: on(mine), stroke: "faint", width: 1.6, spanGaps: true, points: mine.length < 40 }];
     if (theirs.length) lines.push({ label: "other run", y: on(theirs), stroke: "#e08214", dash: [4, 2], spanGaps: true });
     this.loss.draw({
       x, lines, xRange: [-0.5, frame.steps.length - 0.5], yRange: spread([mine.map((p) => p[1]), theirs.map((p) => p[1])]), yLabel: curve.tag,

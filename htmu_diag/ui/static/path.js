@@ -49,7 +49,7 @@ export class PathView {
     for (const [name, chart] of this.charts) {
       const row = frame.row(name, layer);
       chart.draw({
-        x: frame.steps.map((_, i) => i), lines: [{ label: name, y: gaps(row), stroke: "#7139ff", width: 2, points: frame.steps.length < 40 }],
+        x: frame.steps.map((_, i) => i), lines: [{ label: name, y: gaps(row), stroke: "violet", width: 2, points: frame.steps.length < 40 }],
         xRange: [-0.5, frame.steps.length - 0.5], yRange: spread([row]), xTicks: (width) => stepTicks(frame.steps, width - 60),
         title: `${name} through time`,
       });

@@ -36,7 +36,7 @@ export class PredictionView {
     this.scatter.draw({
       points: this.shown.map((l) => ({
         x: axis(get("alpha_predicted", l)), y: axis(get("alpha", l)), x0: axis(get("alpha_predicted_low", l)), x1: axis(get("alpha_predicted_high", l)),
-        y0: axis(get("alpha_low", l)), y1: axis(get("alpha_high", l)), cross: axis(get("alpha_noise", l)), color: frame.missed(l, step) ? GREY : layerColor(l, frame.layers.length),
+        y0: axis(get("alpha_low", l)), y1: axis(get("alpha_high", l)), cross: axis(get("alpha_noise", l)), color: frame.missed(l, step) ? GREY : layerColor(l, frame.layers.length, now.dark),
         hollow: frame.ruledOut(l, step),
       })),
       xRange: [axis(LOW), axis(HIGH)], yRange: [axis(LOW), axis(HIGH)], xTicks: TICKS, yTicks: TICKS, diagonal: true,
