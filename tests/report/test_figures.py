@@ -1,5 +1,6 @@
 """Figures show the density and what was fitted to it, and leave matplotlib's global state alone."""
 
+import io
 import pickle
 import struct
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from htmu_diag.analysis import Diagnosis
 from htmu_diag.fits import Status
@@ -118,6 +120,13 @@ def test_the_png_has_the_size_that_was_asked_for(noise: Diagnosis) -> None:
     figure = esd_figure(noise)
     width, height = struct.unpack(">II", png(figure, dpi=80)[16:24])
     assert (width, height) == tuple(round(side * 80) for side in figure.get_size_inches())
+
+
+def test_the_quick_png_has_every_pixel_of_matplotlibs_own(noise: Diagnosis) -> None:
+    figure, usual = esd_figure(noise), io.BytesIO()
+    figure.savefig(usual, format="png", dpi=100)
+    with Image.open(io.BytesIO(png(figure))) as ours, Image.open(usual) as theirs:
+        np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
 
 
 def test_figures_can_be_drawn_in_a_thread(noise: Diagnosis) -> None:
