@@ -5,6 +5,7 @@ whole run of four processes on two cores. `make quick` leaves both out.
 """
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from htmu_diag.analysis import diagnoser
 from htmu_diag.recording import recorder
 from htmu_diag.voice import notices
+from tests import warm
 
 SLOW = (
     "golden/test_killed_run.py",
@@ -42,6 +44,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """What is about the host is tried on the host, also where there is a device; `make gpu` names tests/gpu."""
     if not any("gpu" in Path(argument).parts for argument in config.args):
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    servers = ExitStack()
+    servers.enter_context(warm.shared())  # of this process, or of the one that started this worker
+    config.add_cleanup(servers.close)
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:

@@ -1,12 +1,15 @@
 """Python processes that need not import torch first: forked from one that has imported it and done nothing since.
 
+One such process for each list of imports serves all workers of a run of pytest (`shared`).
 They are ordinary processes otherwise: their program is at the top level of ``__main__``, descriptors and handlers of
 signals are as in a fresh interpreter, and they end as an interpreter ends, so that ``atexit`` runs.
 """
 
 from __future__ import annotations
 
+import fcntl
 import gc
+import hashlib
 import json
 import os
 import runpy
@@ -17,7 +20,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -27,6 +31,7 @@ ROOT = Path(__file__).parents[1]
 TORCH = ("torch", "torch._dynamo")
 WATCHING = (*TORCH, "htmu_diag.monitor", "htmu_diag.probes", "htmu_diag.sinks", "tests.fitted")
 REQUEST = 1 << 20
+FOLDER = "PROCESSES_TO_FORK_FROM"  # in the environment: where they listen
 
 
 class Process:
@@ -85,20 +90,48 @@ def run(
     return subprocess.CompletedProcess(list(arguments), process.wait(), out, errors)
 
 
+@contextmanager
+def shared() -> Iterator[None]:
+    """The processes to fork from that are started within, also by children of this process, end with it.
+
+    They read a pipe that this process alone writes to, so that they end as well when it is killed.
+    """
+    if FOLDER in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="warm-") as folder:
+        end = os.path.join(folder, "end")
+        os.mkfifo(end)
+        pipe = os.open(end, os.O_RDWR)
+        os.environ[FOLDER] = folder
+        yield
+        del os.environ[FOLDER]
+        os.close(pipe)
+
+
 @cache
 def _server(imported: tuple[str, ...]) -> str:
-    """The address of the process to fork from. It ends when this one does, which closes its standard input."""
-    address = os.path.join(tempfile.mkdtemp(prefix="warm-"), "line")
+    """The address of the process to fork from; the first that asks starts it, others wait until it is ready."""
+    known = hashlib.sha256(repr((sys.executable, ROOT, imported)).encode()).hexdigest()[:16]
+    address = os.path.join(os.environ[FOLDER], known)
+    with open(f"{address}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(address):
+            _start(address, imported)
+    return address
+
+
+def _start(address: str, imported: Sequence[str]) -> None:
     command = [sys.executable, "-m", "tests.warm", address, *imported]
-    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
+    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd=ROOT)
     assert server.stdout is not None
     if server.stdout.readline() != b"ready\n":
         raise RuntimeError(f"no process with {', '.join(imported)} could be started")
-    return address
 
 
 def _serve(address: str, imported: Sequence[str]) -> list[str]:
     """Fork for every connection; returns in the forked processes only, with what they are to run."""
+    end = os.open(os.path.join(os.path.dirname(address), "end"), os.O_RDONLY | os.O_NONBLOCK)
     for name in imported:
         import_module(name)
     gc.freeze()  # what is shared stays shared
@@ -107,14 +140,13 @@ def _serve(address: str, imported: Sequence[str]) -> list[str]:
         listener.listen()
         os.write(1, b"ready\n")
         while True:
-            ready, _, _ = select.select([0, listener], [], [])
-            if 0 in ready:
-                os.unlink(address)
-                os.rmdir(os.path.dirname(address))
+            ready, _, _ = select.select([end, listener], [], [])
+            if end in ready:
                 raise SystemExit
             line = listener.accept()[0]
             if os.fork() == 0:
                 listener.close()
+                os.close(end)
                 return _keep(line)
             line.close()
             os.waitpid(-1, os.WNOHANG)
