@@ -193,9 +193,12 @@ def checked(**rules: Rule) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def check_fields(owner: Any, **rules: Rule) -> None:
-    """The same for the attributes of a value that was just made."""
+    """The same for the attributes of a value that was just made; one glob becomes a tuple of one."""
     for name, rule in rules.items():
-        rule(f"{type(owner).__name__}: {name}", getattr(owner, name))
+        value = getattr(owner, name)
+        rule(f"{type(owner).__name__}: {name}", value)
+        if rule is GLOBS and isinstance(value, str):
+            object.__setattr__(owner, name, (value,))
 
 
 def rules_of(function: Callable[..., Any]) -> dict[str, Rule]:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from htmu_diag.probes import StepContext, WeightsProbe
+from htmu_diag.probes.conjugate_kernel import ConjugateKernelProbe
 from htmu_diag.probes.listing import structure
 
 
@@ -69,3 +70,10 @@ def test_a_tensor_of_another_class_is_listed_each_time() -> None:
     net = model()
     net[0].weight = Sharded(torch.randn(5, 6))
     assert structure(net) is None
+
+
+def test_one_glob_is_one_glob_and_not_its_letters() -> None:
+    assert WeightsProbe(exclude="2.weight", include="*.weight") == WeightsProbe(
+        exclude=("2.weight",), include=("*.weight",)
+    )
+    assert ConjugateKernelProbe(layers="0").layers == ("0",)
