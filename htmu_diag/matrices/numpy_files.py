@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -116,7 +117,12 @@ def _header(stream: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
     readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     if version not in readers:
         raise ValueError(f"version {version} of the format, which is not read")
-    shape, _, kind = readers[version](stream)
+    try:
+        shape, _, kind = readers[version](stream)
+    except (ValueError, SyntaxError, tokenize.TokenError, RecursionError) as error:  # some tell an address in memory
+        raise ValueError("its header does not describe an array") from error
+    if min(shape, default=0) < 0:
+        raise ValueError(f"a shape of {shape}")
     return shape, kind
 
 

@@ -85,6 +85,8 @@ def _header(file: IO[bytes]) -> tuple[list[_Described], Mapping[str, Any]]:
     if size < 8 or length > min(size - 8, _LARGEST_HEADER):
         raise ValueError(f"a header of {length:,} bytes in a file of {size:,}")
     content = loads_json(file.read(length))
+    if not isinstance(content, dict):
+        raise ValueError("its header is no JSON object")
     metadata = content.pop(_METADATA, None) or {}
     tensors = [_described(name, entry, 8 + length) for name, entry in content.items()]
     tensors.sort(key=lambda tensor: (tensor.start, tensor.length))

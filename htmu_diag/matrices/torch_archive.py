@@ -41,6 +41,8 @@ def load_torch(file: IO[bytes] | io.RawIOBase, path: Path, *, device: Any = "cpu
     """
     refuse_old_torch(path)
     zipped = _is_zip(file, path)
+    if mmap and zipped and _no_text(path):
+        raise unreadable(path, "its name is no UTF-8, and torch maps no such file", "rename it")
     try:
         (_check_archive if zipped else _check_pickles)(file)
         file.seek(0)
@@ -66,6 +68,10 @@ def refuse_old_torch(path: Path) -> None:
         raise unreadable(path, what, "update torch to 2.10 or later, or pass .safetensors")
 
 
+def _no_text(path: Path) -> bool:
+    return any("\ud800" <= letter <= "\udfff" for letter in str(path))  # how Python holds such bytes
+
+
 def _is_zip(file: Any, path: Path) -> bool:
     file.seek(0)
     head = file.read(2)
@@ -81,8 +87,10 @@ def _check_archive(file: Any) -> None:
         entries = archive.infolist()
         names = [entry.filename for entry in entries]
         _refuse_claims(entries, file.seek(0, io.SEEK_END))
-        (pickled,) = [name for name in names if name.rpartition("/")[2] == "data.pkl" and name.count("/") < 2]
-        folder = pickled.rpartition("/")[0]
+        pickles = [name for name in names if name.rpartition("/")[2] == "data.pkl" and name.count("/") < 2]
+        if len(pickles) != 1:
+            raise ValueError(f"an archive with {len(pickles)} descriptions of its values, where torch writes one")
+        folder, pickled = pickles[0].rpartition("/")[0], pickles[0]
         found = _described(archive.read(pickled))
         held = {entry.filename: entry.file_size for entry in entries}
         for key, size in _storages(found):

@@ -29,6 +29,7 @@ class OneThread:
         self._on_error = on_error
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self.submit(_keep_to_one_thread)  # a call as any other: it opens files, and may fail where there are no more
         self._thread.start()
 
     def submit(self, call: Callable[[], Any]) -> Future[Any]:
@@ -48,7 +49,6 @@ class OneThread:
         self._thread.join()
 
     def _run(self) -> None:
-        _keep_to_one_thread()
         while (item := self._calls.get()) is not None:
             future, call = item
             with _Answering(future):

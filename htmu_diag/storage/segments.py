@@ -117,7 +117,7 @@ def record_step(path: Path) -> int | None:
 def segments(root: Path) -> list[Segment]:
     """All segments of a run folder, oldest first."""
     folder = root / RECORDS
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # which is no error where the way to it is barred
         return []
     with storage_errors("read", folder):
         found = [(_SEGMENT.fullmatch(path.name), path) for path in folder.iterdir()]

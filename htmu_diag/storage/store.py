@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -135,7 +135,7 @@ class Store:
     def close(self) -> None:
         """Pack what are many small files, and give the folder free; harmless when called twice."""
         if self._lock.held:
-            self._pack(segments(self.directory), fewest=FEWEST)
+            self._pack(self._attempts(), fewest=FEWEST)
         self._lock.release()
 
     def __enter__(self) -> Store:
@@ -143,6 +143,9 @@ class Store:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def _attempts(self) -> Iterator[Segment]:
+        yield from segments(self.directory)  # listed where it is used: a folder may have gone stale by then
 
     def _pack(self, attempts: Iterable[Segment], *, fewest: int) -> None:
         """What cannot be packed stays as it is, with a warning: it is all there."""

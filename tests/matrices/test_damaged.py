@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import shutil
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -272,3 +274,37 @@ def test_computed_weights_are_put_together_from_their_parts(suffix: str, tmp_pat
     torch.testing.assert_close(inventory["whole.weight"].read(), net["whole"].weight.detach())
     expected = net.eval()["square"].weight.detach().transpose(0, 1).flatten(1)
     torch.testing.assert_close(inventory["square.weight"].read(), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("m.safetensors", b"\x05" + bytes(7) + b"[1,2]", "its header is no JSON object"),
+        ("m.npy", b"\x93NUMPY\x01\x00\x08\x00{'a':f()", "its header does not describe an array"),
+        (
+            "m.npy",
+            b"\x93NUMPY\x01\x00\x3d\x00{'descr':'<f8','fortran_order':False,'shape':(-4,-4)}".ljust(71) + bytes(128),
+            "-4",
+        ),
+    ],
+)
+def test_a_header_that_describes_nothing_is_told_without_a_library_s_words(
+    name: str, content: bytes, words: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=words) as told:
+        checkpoint_matrices(tmp_path / name)
+    assert "0x" not in str(told.value)
+
+
+def test_an_archive_with_two_descriptions_and_a_name_of_bytes_are_told(tmp_path: Path) -> None:
+    torch.save(STATE, tmp_path / "m.pt")
+    with zipfile.ZipFile(tmp_path / "m.pt", "a") as archive:
+        archive.writestr("other/data.pkl", b"\x80\x02}.")
+    with pytest.raises(InputError, match="with 2 descriptions of its values"):
+        checkpoint_matrices(tmp_path / "m.pt")
+    torch.save(STATE, tmp_path / "x.pt")
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/\xff\x80.pt")
+    os.rename(tmp_path / "x.pt", odd)
+    with pytest.raises(InputError, match="its name is no UTF-8"):
+        checkpoint_matrices(Path(odd))

@@ -1,6 +1,7 @@
 """A full disk or a read-only folder is one StorageError; what was written before stays readable."""
 
 import contextlib
+import errno
 import resource
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from htmu_diag.errors import StorageError
 from htmu_diag.spectrum import Kind, Source, Spectrum
-from htmu_diag.storage import Store, load_run
+from htmu_diag.storage import Store, holds_a_run, load_run
 
 ROOT = Path(__file__).parents[2]
 
@@ -85,7 +86,7 @@ import sys, numpy as np, subprocess
 from pathlib import Path
 from htmu_diag.errors import StorageError
 from htmu_diag.spectrum import Kind, Source, Spectrum
-from htmu_diag.storage import Store, load_run
+from htmu_diag.storage import Store, holds_a_run, load_run
 root = Path(sys.argv[1])
 spectrum = Spectrum.exact(np.arange(4000.0), Source(Kind.WEIGHTS, "fc", (4000, 4000)))
 store, written = Store(root / "run"), 0
@@ -126,3 +127,18 @@ def test_a_full_and_then_read_only_disk_is_said_in_one_sentence(tmp_path: Path) 
     full, read_only = done.stdout.splitlines()
     assert "No space left on device; free some space" in full
     assert "Read-only file system" in read_only
+
+
+def test_a_folder_that_went_stale_ends_nothing_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stale(path: Path) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle", str(path))
+
+    store = Store(tmp_path / "run")
+    with monkeypatch.context() as patched, pytest.warns(RuntimeWarning, match="Stale file handle"):
+        patched.setattr(Path, "iterdir", stale)
+        store.close()
+    Store(tmp_path / "run").close()  # given free
+
+
+def test_a_place_that_cannot_be_looked_into_holds_no_run(tmp_path: Path) -> None:
+    assert not holds_a_run(tmp_path / ("x" * 300))
