@@ -53,16 +53,18 @@ TORCH_S := import pathlib, torch, torchvision; print(pathlib.Path(torch.__file__
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
 # On Linux the ordinary torch brings five gigabytes of CUDA. Without NVIDIA's driver PyTorch's own index of small builds is
-# tried first; where it cannot be reached the ordinary build follows. One pip command chooses torch and torchvision
-# together: they only import as a matching pair.
+# tried first; where it cannot be reached, or what pip finds in its place does not fit, the ordinary build follows. One
+# pip command chooses torch and torchvision together: they only import as a matching pair.
 CPU_BUILDS ?= https://download.pytorch.org/whl/cpu
 PIP_TORCH := -m pip install --quiet --no-compile torch torchvision
+IMPORTS := -c "import torch, torchvision" 2>/dev/null
 .venv/.torch: | .venv/bin/python
-	@if ! $(BIN)/python -c "import torch, torchvision" 2>/dev/null; then \
+	@if ! $(BIN)/python $(IMPORTS); then \
 	if [ "$$(uname)" != Linux ] || command -v nvidia-smi >/dev/null; then $(BIN)/python $(PIP_TORCH); else \
 	echo "no NVIDIA driver: torch for the CPU, into .venv (another one: install it there first)"; \
-	$(BIN)/python $(PIP_TORCH) --retries 0 --timeout 20 --index-url $(CPU_BUILDS) 2>/dev/null || { \
-	echo "$(CPU_BUILDS) cannot be reached: the ordinary torch, several gigabytes"; $(BIN)/python $(PIP_TORCH); }; fi; fi
+	{ $(BIN)/python $(PIP_TORCH) --retries 0 --timeout 20 --index-url $(CPU_BUILDS) 2>/dev/null && \
+	$(BIN)/python $(IMPORTS); } || { echo "no pair from $(CPU_BUILDS): the ordinary torch, several gigabytes"; \
+	$(BIN)/python -m pip uninstall --quiet --yes torch torchvision 2>/dev/null; $(BIN)/python $(PIP_TORCH); }; fi; fi
 	touch $@
 
 # What is imported is compiled when it is: a minute less than compiling all that is installed.
