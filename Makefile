@@ -12,7 +12,7 @@ demo: .venv/.train
 
 # Compiled tests are kept, whatever the environment says: four processes would compile each of them at each run.
 test: .venv/.dev
-	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 4 --dist loadgroup
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 5 --dist loadgroup
 
 # Without the modules that are marked slow or long: a look at all rooms, not at all of each.
 quick: .venv/.dev
