@@ -23,7 +23,6 @@ from htmu_diag.analysis.density import density
 from htmu_diag.analysis.diagnose import diagnose
 from htmu_diag.analysis.diagnosis import Diagnosis
 from htmu_diag.analysis.options import Options
-from htmu_diag.analysis.reading import Reading
 from htmu_diag.errors import MeasurementError
 from htmu_diag.spectrum import Spectrum
 
@@ -171,7 +170,7 @@ def serve(parent: int) -> None:
 def _complete(spectrum: Spectrum, options: Options | None, drawn: bool) -> Diagnosis:
     """A diagnosis that has at hand whatever those who receive it would compute beside the training."""
     diagnosis = diagnose(spectrum, options)
-    Reading.of(diagnosis)  # the diagnosis keeps the numbers
+    _ = diagnosis.computed  # it keeps them
     if drawn:
         density(diagnosis)
     return diagnosis

@@ -109,11 +109,18 @@ class Diagnosis:
     def numbers(self) -> dict[str, float]:
         """Every number by its name in `quantities`, NaN where it has no value. What came with the spectrum never takes
         the place of what is computed from it; what no table knows is left out."""
+        brought = self.spectrum.scalars.items()
+        return self.computed | {name: v for name, v in brought if name in QUANTITIES and name not in self.computed}
+
+    @cached_property
+    def computed(self) -> dict[str, float]:
+        """Those that follow from the spectrum and its fits alone, wherever they are made: a process that fits knows no
+        quantities from outside."""
         sign = 1.0 if self.orientation == "direct" else -1.0
         gap = (
             np.nan if not (self.htmp and self.htmp_other) else self.htmp_other.log_likelihood - self.htmp.log_likelihood
         )
-        computed = {
+        return {
             **self.shape.numbers(),
             **tail_numbers(self.tail, self.shape.log_norm),
             **weight_norms(self.spectrum, self.tail.alpha),
@@ -133,8 +140,6 @@ class Diagnosis:
             **self._phase_numbers(),
             **cause_numbers(self.spectrum),
         }
-        brought = self.spectrum.scalars.items()
-        return computed | {name: v for name, v in brought if name in QUANTITIES and name not in computed}
 
     def _phase_numbers(self) -> dict[str, float]:
         if self.phase.phase is Phase.UNDETERMINED:

@@ -7,12 +7,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from htmu_diag.analysis import Diagnoser, Options, diagnose
+from htmu_diag.analysis import QUANTITIES, Diagnoser, Options, diagnose
 from htmu_diag.analysis import density as density_module
 from htmu_diag.analysis import diagnoser as diagnoser_module
 from htmu_diag.analysis.density import density
@@ -59,7 +60,16 @@ def test_the_process_makes_the_numbers_and_the_density_that_would_be_made_beside
     assert came is not None
     assert here is not None
     np.testing.assert_array_equal(came.packed(), here.packed())
-    assert "numbers" in vars(answer)
+    assert "computed" in vars(answer)
+
+
+def test_a_quantity_that_the_process_does_not_know_is_not_lost(
+    beside: Diagnoser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A probe from outside has declared it in the training's process only."""
+    monkeypatch.setitem(QUANTITIES, "span", replace(QUANTITIES["trace"], name="span"))
+    brought = replace(spectrum(), scalars={"span": 2.5})
+    assert beside(brought).numbers["span"] == 2.5
 
 
 def test_it_starts_when_diagnosing_has_taken_its_time(told: list[MeasurementError]) -> None:
