@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 
@@ -100,30 +101,45 @@ class TrajectoryProbe:
         within = self._micro.take() if self._micro else None
         if context.share.rank != 0:
             return
-        best = within if within and within.steps else noise
-        copy = own(squares)
+        seen = _Seen(own(squares), within if within and within.steps else noise)
         parts = list(self._path.parts(context.include))
         for order, (name, size, columns) in enumerate(parts):
             source = Source(Kind.TRAJECTORY, name, (squares.shape[0], size), context.step, UNIT)
-            yield Pending(name, order, _Lengths(copy, columns, source, best))
+            yield Pending(name, order, _Lengths(seen, columns, source))
         if self._path.with_gradients:
             shape = squares.shape[0], parts[0][1]
             source = Source(Kind.GRADIENT_NORM, WHOLE, shape, context.step, GRADIENT_UNIT)
-            yield Pending(WHOLE, len(parts), _Lengths(copy, [squares.shape[1] - 1], source, None))
+            yield Pending(WHOLE, len(parts), _Lengths(seen, [squares.shape[1] - 1], source))
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What all spectra of a snapshot are taken from; brought to the host once, by the first of them.
+
+    squares: (steps, parameters and the gradient), oldest first; made after the moments of the noise.
+    """
+
+    squares: Copy
+    noise: Moments | MicroMoments
+
+    @cached_property
+    def on_host(self) -> tuple[torch.Tensor, Moments | MicroMoments]:
+        with self.squares.usable() as squares:
+            return squares.cpu(), replace(self.noise, sums=self.noise.sums.cpu())
 
 
 @dataclass(frozen=True)
 class _Lengths:
-    squares: Copy  # (steps, parameters and the gradient), oldest first; made after the moments of the noise
+    seen: _Seen
     columns: list[int]
     source: Source
-    noise: Moments | MicroMoments | None
 
     def __call__(self) -> Spectrum:
-        with self.squares.usable() as squares:
-            lengths = squares.cpu()[:, self.columns].sum(dim=1).sqrt().numpy()
-            scale = self.noise.scale(self.columns) if self.noise else math.nan
-        scalars = {"step_length": float(lengths[-1])} if self.source.kind == Kind.TRAJECTORY else {}
-        if math.isfinite(scale):
-            scalars["noise_scale"] = scale
+        squares, noise = self.seen.on_host
+        lengths = squares[:, self.columns].sum(dim=1).sqrt().numpy()
+        scalars: dict[str, float] = {}
+        if self.source.kind == Kind.TRAJECTORY:
+            scalars["step_length"] = float(lengths[-1])
+            if math.isfinite(scale := noise.scale(self.columns)):
+                scalars["noise_scale"] = scale
         return Series(lengths, self.source, scalars).spectrum("norms in time order")
