@@ -10,7 +10,7 @@ demo: .venv/.train
 	OMP_NUM_THREADS=1 $(BIN)/python -m htmu_diag train digits_mlp
 	@echo "htmu and tensorboard are in this environment:  . $(BIN)/activate"
 
-# Compiled tests are kept, whatever the environment says: four processes would compile each of them at each run.
+# Compiled tests are kept, whatever the environment says: every process would compile each of them at each run.
 test: .venv/.dev
 	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 5 --dist loadgroup
 

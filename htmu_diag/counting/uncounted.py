@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
+from htmu_diag.model.tensors import is_trained
+
 __all__ = ["BETWEEN", "REMEDY", "Fingerprint"]
 
 _LOOKED_AT, _VALUES = 3, 8  # parameters, and numbers of each
@@ -34,7 +36,7 @@ class Fingerprint:
     """A few numbers of a few parameters, as they are now."""
 
     def __init__(self, model: torch.nn.Module) -> None:
-        usable = [p for p in model.parameters() if p.requires_grad and not _lazy(p) and p.numel()]
+        usable = [p for p in model.parameters() if is_trained(p)]
         chosen = dict.fromkeys((0, len(usable) // 2, len(usable) - 1)) if usable else ()
         self._seen = [_Seen(usable[i], usable[i]._version, _head(usable[i])) for i in chosen][:_LOOKED_AT]
 
@@ -63,10 +65,6 @@ class Fingerprint:
 def _differ(now: torch.Tensor, then: torch.Tensor) -> torch.Tensor:
     """Whether any number is another one, (); NaN is the same as NaN."""
     return ~((now == then) | (now.isnan() & then.isnan())).all()
-
-
-def _lazy(parameter: torch.nn.Parameter) -> bool:
-    return torch.nn.parameter.is_lazy(parameter) or parameter.is_meta
 
 
 def _head(parameter: torch.nn.Parameter) -> torch.Tensor:

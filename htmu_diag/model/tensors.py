@@ -15,7 +15,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from htmu_diag.model.shards import whole
 from htmu_diag.model.wrappers import is_sharded
 
-__all__ = ["claims", "gathered", "identity_of", "read_rows", "refusal_of", "shape_of", "weight_dtype"]
+__all__ = ["claims", "gathered", "identity_of", "is_trained", "read_rows", "refusal_of", "shape_of", "weight_dtype"]
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer)
 _LAZY = UninitializedBuffer | UninitializedParameter
@@ -24,6 +24,12 @@ _LAZY = UninitializedBuffer | UninitializedParameter
 def shape_of(tensor: torch.Tensor) -> tuple[int, ...]:
     """The tensor's shape, () where it has none: a lazy module's parameter, a nested tensor."""
     return () if isinstance(tensor, _LAZY) or tensor.is_nested else tuple(tensor.shape)
+
+
+def is_trained(parameter: torch.Tensor) -> bool:
+    """Whether a parameter requires a gradient and has values: it is not lazy, on the meta device, or empty."""
+    has_values = not isinstance(parameter, _LAZY) and not parameter.is_meta and parameter.numel() > 0
+    return parameter.requires_grad and has_values
 
 
 def read_rows(tensor: torch.Tensor, rows: slice) -> torch.Tensor:

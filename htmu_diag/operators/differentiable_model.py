@@ -56,10 +56,10 @@ class DifferentiableModel:
             raise InputError(_nothing_matches(include, [name for name, _, _ in self._watched]))
         self.dtype = dtype or _working_dtype([floating[n] for n in chosen])
         self.device = floating[chosen[0]].device
-        several = len({parameter.device for parameter in floating.values()}) > 1
+        several = any(parameter.device != self.device for parameter in floating.values())
         self.place = (
             None if several else self.device
-        )  # of the batches; a model on several devices knows where it wants them
+        )  # of batches: a model on several devices knows where it wants them
         alike = all(p.dtype == self.dtype for p in floating.values())
         self.model = original if alike and not copied else _copy(original, self.dtype)
         own = dict(self.model.named_parameters())

@@ -9,14 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch.nn.parameter import is_lazy
 
 from htmu_diag.model.names import clean_parameters, selected
 from htmu_diag.model.shards import company, ranks_of
+from htmu_diag.model.tensors import is_trained
 from htmu_diag.model.wrappers import is_sharded
 from htmu_diag.probes.noise import GradientNoise, Moments, own_reals
 
-__all__ = ["WHOLE", "StepPath", "is_followed", "trainable_names"]
+__all__ = ["WHOLE", "StepPath", "trainable_names"]
 
 WHOLE = "model"
 
@@ -123,15 +123,10 @@ def _entries(gradient: torch.Tensor) -> torch.Tensor:
     return dense if dense.layout == torch.strided else dense.coalesce().values()
 
 
-def is_followed(parameter: torch.Tensor) -> bool:
-    """Whether a parameter is trained and has values: none that are lazy, on the meta device, or empty."""
-    return parameter.requires_grad and not is_lazy(parameter) and not parameter.is_meta and parameter.numel() > 0
-
-
 def trainable_names(model: torch.nn.Module) -> list[str]:
     """Clean names of the parameters that are followed: a walk over all modules, which only a new path needs."""
     clean = clean_parameters(model)
-    return [clean[name] for name, parameter in model.named_parameters() if is_followed(parameter)]
+    return [clean[name] for name, parameter in model.named_parameters() if is_trained(parameter)]
 
 
 def _listed(names: list[str]) -> str:

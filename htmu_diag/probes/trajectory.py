@@ -19,13 +19,14 @@ from functools import cached_property
 import torch
 
 from htmu_diag.arguments import FLAG, checked, whole
+from htmu_diag.model.tensors import is_trained
 from htmu_diag.model.wrappers import is_sharded
 from htmu_diag.probes.base import Need, Pending, StepContext
 from htmu_diag.probes.copies import Copy, own
 from htmu_diag.probes.declaration import Runs
 from htmu_diag.probes.micro_steps import MicroMoments, MicroNoise
 from htmu_diag.probes.noise import GradientNoise, Moments, own_reals
-from htmu_diag.probes.step_path import WHOLE, StepPath, is_followed, trainable_names
+from htmu_diag.probes.step_path import WHOLE, StepPath, trainable_names
 from htmu_diag.series import Series
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
@@ -59,7 +60,7 @@ class TrajectoryProbe:
 
     def observe(self, context: StepContext) -> None:
         """Add the step just taken; the first call, and one after parameters were replaced or moved, only begins."""
-        parameters: list[torch.Tensor] = [p for p in context.model.parameters() if is_followed(p)]
+        parameters: list[torch.Tensor] = [p for p in context.model.parameters() if is_trained(p)]
         if not parameters:
             return
         if self._path is None or not self._path.is_of(parameters):
