@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from htmu_diag.fits.null_table import LEAST_P
+from htmu_diag.fits.null_table import LEAST_P, is_least
 from htmu_diag.spectrum import Floats
 
 __all__ = ["DESCRIBES_LEVEL", "LawReading", "Place", "where_it_misses"]
@@ -38,7 +38,7 @@ class LawReading:
     def of(cls, ks: float, p: float, where: Place, *, noise: bool, n: int) -> LawReading:
         """From the KS distance to a fitted law, its p-value, and the place where it misses."""
         if p < DESCRIBES_LEVEL:
-            numbers = f"KS {ks:.3f}, p {'below ' if p <= 1.1 * LEAST_P else ''}{max(p, LEAST_P):.2g}"
+            numbers = f"KS {ks:.3f}, p {'below ' if is_least(p) else ''}{max(p, LEAST_P):.2g}"
             return cls("does not describe", f"{numbers}, misses most {_IN_WORDS[where]}")
         if noise:
             return cls("noise", f"kappa is N = {n} or more: the density is that of noise")

@@ -12,9 +12,14 @@ import scipy
 
 from htmu_diag.spectrum import Floats
 
-__all__ = ["LEAST_P", "NullTable", "load_table", "place"]
+__all__ = ["LEAST_P", "NullTable", "is_least", "load_table", "place"]
 
 LEAST_P = 1e-4  # where the tables end
+
+
+def is_least(p: float) -> bool:
+    """Whether a p-value is the least that tables give, so that it is said to be below it."""
+    return p <= 1.1 * LEAST_P
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import math
 from dataclasses import dataclass, replace
 
 from htmu_diag.fits.intervals import Z95
-from htmu_diag.fits.null_table import LEAST_P
+from htmu_diag.fits.null_table import LEAST_P, is_least
 from htmu_diag.fits.tail_fit import TailVerdict
 
 __all__ = ["NOT_CLASSIFIED", "Evidence", "Phase", "PhaseReading", "classify", "pooled_reading"]
@@ -173,8 +173,7 @@ def _noise_with_spikes(evidence: Evidence) -> PhaseReading:
 
 
 def _p(evidence: Evidence) -> str:
-    end = evidence.bulk_p <= 1.1 * LEAST_P
-    return f"p below {LEAST_P:g}" if end else f"p = {evidence.bulk_p:.2g}"
+    return f"p below {LEAST_P:g}" if is_least(evidence.bulk_p) else f"p = {evidence.bulk_p:.2g}"
 
 
 def _many_spikes(evidence: Evidence) -> float:
