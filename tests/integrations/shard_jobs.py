@@ -7,25 +7,25 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.fsdp import fully_shard
-from torch.distributed.optim import ZeroRedundancyOptimizer
-from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 import htmu_diag.probes.weights as weights
 from htmu_diag.model import shards
 from htmu_diag.operators import AllReduced
-from tests.integrations.workers import caught, network, probe_batch, train, watch
+from tests.integrations.workers import caught, fsdp, network, probe_batch, train, watch
+from tests.later import Later
 
 PROBES = ["weights", "trajectory"]
+dtensor, optim = Later("torch.distributed.tensor"), Later("torch.distributed.optim")
 
 
 def sharded(mesh: DeviceMesh | None = None) -> torch.nn.Module:
     model = network()
     for module in model:
         if isinstance(module, torch.nn.Linear):
-            fully_shard(module, mesh=mesh)
-    return fully_shard(model, mesh=mesh)
+            fsdp.fully_shard(module, mesh=mesh)
+    whole: torch.nn.Module = fsdp.fully_shard(model, mesh=mesh)
+    return whole
 
 
 def two_models_on_two_ranks_each(rank: int, folder: Path) -> None:
@@ -41,7 +41,7 @@ def two_models_on_two_ranks_each(rank: int, folder: Path) -> None:
 def zero_redundancy(rank: int, folder: Path) -> None:
     """The optimizer's state is cut among ranks; `watch` is not given it. The weights after each step are kept."""
     model = DistributedDataParallel(network())
-    optimizer = ZeroRedundancyOptimizer(model.parameters(), optimizer_class=torch.optim.Adam, lr=0.01)
+    optimizer = optim.ZeroRedundancyOptimizer(model.parameters(), optimizer_class=torch.optim.Adam, lr=0.01)
     with caught(folder, rank), watch(model, log_dir=folder / "run", every=1, probes=PROBES):
         for step in range(1, 5):
             train(model, optimizer, rank, 1)
@@ -78,7 +78,7 @@ def no_memory_for_one_weight_nor_a_copy_of_another(rank: int, folder: Path) -> N
 
 def no_memory_inside_the_gather(rank: int, folder: Path) -> None:
     def fail() -> None:
-        DTensor.full_tensor = no_memory
+        dtensor.DTensor.full_tensor = no_memory
 
     shards.SECONDS = 2.0
     no_memory_on_rank_1(rank, folder, fail)

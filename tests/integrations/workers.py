@@ -14,7 +14,6 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch.distributed.algorithms import Join
-from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 import htmu_diag
@@ -26,9 +25,11 @@ from htmu_diag.recording import recorder
 from htmu_diag.spectrum import Spectrum
 from htmu_diag.voice import notices
 from tests.forked import start
+from tests.later import Later
 from tests.monitor.helpers import StubProbe, spectrum
 
 WORLD = 2
+fsdp = Later("torch.distributed.fsdp")
 # What is stored and told is looked at here; what TensorBoard and the page show of it is not.
 watch = partial(htmu_diag.watch, usual_sinks=False, options=Options(bootstrap=0))
 Job = Callable[[int, Path], None]
@@ -107,8 +108,8 @@ def sharded(rank: int, folder: Path) -> None:
     model = network()
     for module in model:
         if isinstance(module, torch.nn.Linear):
-            fully_shard(module)
-    fully_shard(model)
+            fsdp.fully_shard(module)
+    fsdp.fully_shard(model)
     with watch(model, log_dir=folder / "run", every=2, probes=["weights", "trajectory"]):
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         train(model, optimizer, rank, 4)
@@ -237,7 +238,7 @@ def a_model_of_some_ranks(rank: int, folder: Path) -> None:
 
 def careless_probe_on_shards(rank: int, folder: Path) -> None:
     model = network()
-    fully_shard(model)
+    fsdp.fully_shard(model)
     with caught(folder, rank):
         watch(model, log_dir=folder / "run", probes=[StubProbe(lambda step: [spectrum()]), "weights"]).close()
 

@@ -15,17 +15,17 @@ import torch.distributed as dist
 from torch import nn
 from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import parametrizations
 
 from htmu_diag.matrices import Inventory, checkpoint_matrices, matrices
 from tests.forked import start
+from tests.later import Later
 
 pytestmark = pytest.mark.xdist_group("ranks")  # one process to fork from
 
 RANKS = 2
+fsdp, tp = Later("torch.distributed.fsdp"), Later("torch.distributed.tensor.parallel")
 
 
 class Net(nn.Module):
@@ -56,11 +56,11 @@ def on_one_rank(rank: int, folder: Path) -> None:
     dist.init_process_group("gloo", rank=rank, world_size=RANKS, init_method=f"file://{folder / 'meeting'}")
     mesh, expected = init_device_mesh("cpu", (RANKS,)), matrices(whole())
     model = whole()
-    fully_shard(model.fc, mesh=mesh)
-    fully_shard(model, mesh=mesh)
+    fsdp.fully_shard(model.fc, mesh=mesh)
+    fsdp.fully_shard(model, mesh=mesh)
     assert_same(matrices(model), expected)
     assert_same(matrices(DistributedDataParallel(whole())), expected)
-    parallel = parallelize_module(whole(), mesh, {"fc": ColwiseParallel(), "down": RowwiseParallel()})
+    parallel = tp.parallelize_module(whole(), mesh, {"fc": tp.ColwiseParallel(), "down": tp.RowwiseParallel()})
     assert_same(matrices(parallel), expected)
     save({"app": {"model": model.state_dict(), "optim": {"m": model.fc.weight}}}, checkpoint_id=folder / "dcp")
     dist.destroy_process_group()

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,18 +23,18 @@ class Engine(torch.nn.Module):
 
 
 @pytest.mark.parametrize(
-    "wrapped",
+    "wrap",
     [
-        INNER,
-        torch.compile(INNER),
-        torch.nn.DataParallel(INNER),
-        torch.compile(torch.nn.DataParallel(torch.compile(INNER))),
-        Engine("_fsdp_wrapped_module", INNER),
-        Engine("_checkpoint_wrapped_module", Engine("_forward_module", INNER)),
+        lambda inner: inner,
+        torch.compile,
+        torch.nn.DataParallel,
+        lambda inner: torch.compile(torch.nn.DataParallel(torch.compile(inner))),
+        lambda inner: Engine("_fsdp_wrapped_module", inner),
+        lambda inner: Engine("_checkpoint_wrapped_module", Engine("_forward_module", inner)),
     ],
 )
-def test_the_model_inside_is_found(wrapped: torch.nn.Module) -> None:
-    assert unwrap(wrapped) is INNER
+def test_the_model_inside_is_found(wrap: Callable[[torch.nn.Module], torch.nn.Module]) -> None:
+    assert unwrap(wrap(INNER)) is INNER
 
 
 def test_a_child_called_module_is_no_wrapper() -> None:

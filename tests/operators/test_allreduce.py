@@ -9,7 +9,6 @@ import torch
 import torch.distributed as dist
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
 from torch.nn.functional import cross_entropy
 
 from htmu_diag.errors import InputError, MeasurementError
@@ -20,8 +19,10 @@ from htmu_diag.solvers.density import spectral_density
 from htmu_diag.solvers.top_k import top_k
 from htmu_diag.spectrum import Kind, Source
 from tests.forked import start
+from tests.later import Later
 
 pytestmark = pytest.mark.xdist_group("ranks")  # one process to fork from
+fsdp = Later("torch.distributed.fsdp")
 
 
 def model() -> nn.Module:
@@ -75,7 +76,7 @@ def worker(rank: int, port: int, folder: str) -> None:
 
 def sharded_is_refused() -> bool:
     sharded = model()
-    fully_shard(sharded, mesh=init_device_mesh("cpu", (2,)))
+    fsdp.fully_shard(sharded, mesh=init_device_mesh("cpu", (2,)))
     try:
         HessianOperator(sharded, cross_entropy, data())
     except MeasurementError as problem:
