@@ -72,12 +72,14 @@ _PUBLIC = {
 __all__ = ["__version__", *_PUBLIC]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'htmu_diag' has no attribute {name!r}; {_meant(name)}")
-    with undisturbed(), uncollected():
-        found = globals()[name] = getattr(_module(name), name)
-    return found
+if not TYPE_CHECKING:  # a type checker that saw it would take every mistyped name for Any
+
+    def __getattr__(name: str) -> Any:
+        if name not in _PUBLIC:
+            raise AttributeError(f"module 'htmu_diag' has no attribute {name!r}; {_meant(name)}")
+        with undisturbed(), uncollected():
+            found = globals()[name] = getattr(_module(name), name)
+        return found
 
 
 def _meant(name: str) -> str:

@@ -11,13 +11,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict
 
 from htmu_diag.errors import InputError
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["Kind", "Orientation"]
 
 Orientation = Literal["direct", "inverse"]
+
+
+class Traits(TypedDict, total=False):
+    """What may be said of a kind beside its name."""
+
+    orientation: Orientation
+    bulk: bool
+    lower_tail: bool
+    of_weights: bool
+
+
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
@@ -59,12 +73,12 @@ class Kind(str, metaclass=_Kinds):
     TRAJECTORY: ClassVar[Kind]
     GRADIENT_NORM: ClassVar[Kind]
 
-    def __new__(cls, value: str, **traits: Any) -> Kind:
+    def __new__(cls, value: str, **traits: Unpack[Traits]) -> Kind:
         if not traits and isinstance(value, Kind):
             return value
         if not traits and value in _KNOWN:
             return _KNOWN[value]
-        kind = cls._made(value, traits)
+        kind = cls._made(value, dict(traits))
         if value in _OWN and kind.traits != _OWN[value].traits:
             raise InputError(f"the kind {value!r} is one of htmu_diag's own; give another one another name")
         if traits:

@@ -7,8 +7,6 @@ their tails are fitted.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -40,29 +38,35 @@ __all__ = ["diagnose"]
 
 
 @checked(options=optional(instance("htmu_diag.Options(...)", Options)))
-def diagnose(spectrum: Spectrum | npt.ArrayLike, options: Options | None = None, **matrix: Any) -> Diagnosis:
+def diagnose(
+    spectrum: Spectrum | npt.ArrayLike,
+    options: Options | None = None,
+    *,
+    gamma: float | None = None,
+    shape: tuple[int, int] | None = None,
+) -> Diagnosis:
     """Fit everything that makes sense for this spectrum. Never raises on finite values: outcomes are statuses.
 
     Eigenvalues alone, (n,), come with ``gamma=`` or ``shape=`` of their matrix; InputError as of `given_spectrum`.
     """
-    spectrum = checked_spectrum(spectrum, **matrix)
+    spectrum = checked_spectrum(spectrum, gamma, shape)
     options = options or Options()
-    shape = shape_of(spectrum)
+    found = shape_of(spectrum)
     if spectrum.estimator.method == "quadrature":
-        return _diagnose_quadrature(spectrum, shape, options)
+        return _diagnose_quadrature(spectrum, found, options)
     signed = options.magnitudes and not spectrum.source.kind.bulk
     values = np.abs(spectrum.values) if signed else spectrum.values
     positive = values[values > numerical_zero(spectrum.dimension, values.max(initial=0.0))]
     if options.tail_only:
-        return Diagnosis(spectrum, shape, fit_power_law(positive))
+        return Diagnosis(spectrum, found, fit_power_law(positive))
     if spectrum.path is not None:
-        return _diagnose_series(spectrum, spectrum.path, shape, options)
+        return _diagnose_series(spectrum, spectrum.path, found, options)
     pooled = pooled_matrices(spectrum)
     if spectrum.source.kind.bulk and not spectrum.is_censored and pooled == 1:
-        return _diagnose_matrix(spectrum, shape, positive, options)
+        return _diagnose_matrix(spectrum, found, positive, options)
     tail = fit_power_law(positive, bootstrap=options.bootstrap, rng=options.rng(spectrum.source))
     lower = fit_power_law(positive, tail="lower") if spectrum.source.kind.lower_tail else None
-    return Diagnosis(spectrum, shape, tail, lower, phase=pooled_reading(pooled) if pooled > 1 else NOT_CLASSIFIED)
+    return Diagnosis(spectrum, found, tail, lower, phase=pooled_reading(pooled) if pooled > 1 else NOT_CLASSIFIED)
 
 
 def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats, options: Options) -> Diagnosis:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy.typing as npt
 
 from htmu_diag.arguments import whole
@@ -14,12 +12,14 @@ from htmu_diag.spectrum import Kind, Source, Spectrum
 __all__ = ["checked_spectrum", "given_spectrum"]
 
 
-def checked_spectrum(spectrum: Spectrum | npt.ArrayLike, **matrix: Any) -> Spectrum:
+def checked_spectrum(
+    spectrum: Spectrum | npt.ArrayLike, gamma: float | None, shape: tuple[int, int] | None
+) -> Spectrum:
     """A spectrum as it is, or that of eigenvalues with ``gamma`` or ``shape``."""
     if not isinstance(spectrum, Spectrum):
-        return given_spectrum(spectrum, **matrix)
-    if matrix:
-        raise InputError(f"a spectrum knows the shape of its matrix; leave {', '.join(matrix)} out")
+        return given_spectrum(spectrum, gamma, shape)
+    if gamma is not None or shape is not None:
+        raise InputError("a spectrum knows the shape of its matrix; leave gamma and shape out")
     return spectrum
 
 

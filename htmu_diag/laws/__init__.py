@@ -40,10 +40,12 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """``as_rv_continuous`` on first use: scipy.stats takes three times as long to import as all the laws."""
-    if name == "as_rv_continuous":
-        from htmu_diag.laws.adapter import as_rv_continuous
+if not TYPE_CHECKING:  # a type checker that saw it would take every mistyped name for Any
 
-        return as_rv_continuous
-    raise AttributeError(f"module 'htmu_diag.laws' has no attribute {name!r}; it has {', '.join(__all__)}")
+    def __getattr__(name: str) -> Any:
+        """``as_rv_continuous`` on first use: scipy.stats takes three times as long to import as all the laws."""
+        if name == "as_rv_continuous":
+            from htmu_diag.laws.adapter import as_rv_continuous
+
+            return as_rv_continuous
+        raise AttributeError(f"module 'htmu_diag.laws' has no attribute {name!r}; it has {', '.join(__all__)}")

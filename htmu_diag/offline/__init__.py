@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 __all__ = ["CheckpointSeries", "Progress", "analyze", "analyze_series", "find_series"]
 
 
-def __getattr__(name: str) -> Any:
-    if name != "analyze_series":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from htmu_diag.offline.series import analyze_series
+if not TYPE_CHECKING:  # a type checker that saw it would take every mistyped name for Any
 
-    return analyze_series
+    def __getattr__(name: str) -> Any:
+        if name != "analyze_series":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from htmu_diag.offline.series import analyze_series
+
+        return analyze_series

@@ -6,7 +6,7 @@ step 1000), and how it runs (see `declaration`). It yields spectra; it never fit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -94,7 +94,7 @@ class Probe(Protocol):
     def name(self) -> str: ...
 
     @property
-    def needs(self) -> frozenset[Need]: ...
+    def needs(self) -> Set[str]: ...  # of `Need`
 
     def measure(self, context: StepContext) -> Iterator[Spectrum]:
         """Yield the spectra of this step; raises MeasurementError with the layer's name where one cannot be had."""

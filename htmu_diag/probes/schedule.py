@@ -7,9 +7,12 @@ last hundred thousand.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from htmu_diag.arguments import Rule, check_fields, whole
 from htmu_diag.errors import InputError
@@ -17,7 +20,9 @@ from htmu_diag.errors import InputError
 __all__ = ["Every", "Logarithmic", "Schedule", "ScheduleLike", "Steps", "schedule"]
 
 Schedule = Callable[[int], bool]
-ScheduleLike = int | Literal["log"] | Iterable[int] | Schedule
+# no Iterable[int]: a mapping is one too, and mypy takes no {"weights": 5, "ntk": "log"} where it may be either
+StepList = Sequence[int] | Set[int] | npt.NDArray[np.integer[Any]]
+ScheduleLike = int | Literal["log"] | StepList | Schedule
 
 
 @dataclass(frozen=True)

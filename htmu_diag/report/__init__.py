@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from htmu_diag.report.tables import diagnosis_table, markdown_table, narrow_table, plain_table
     from htmu_diag.report.viewed_run import ViewedRun, load_run
 
+    SkippedTensor = Skipped
+
 __all__ = [
     "Analysis",
     "Layer",
@@ -42,15 +44,17 @@ _PUBLIC = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """A public name; ``SkippedTensor`` is `Skipped`, the former name is gone in the next version."""
-    if name == "SkippedTensor":
-        warnings.warn("htmu_diag.report.SkippedTensor is now Skipped", DeprecationWarning, stacklevel=2)
-        return Skipped
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'htmu_diag.report' has no attribute {name!r}; it has {', '.join(__all__)}")
-    found = globals()[name] = getattr(importlib.import_module(f"htmu_diag.report.{_PUBLIC[name]}"), name)
-    return found
+if not TYPE_CHECKING:  # a type checker that saw it would take every mistyped name for Any
+
+    def __getattr__(name: str) -> Any:
+        """A public name; ``SkippedTensor`` is `Skipped`, the former name is gone in the next version."""
+        if name == "SkippedTensor":
+            warnings.warn("htmu_diag.report.SkippedTensor is now Skipped", DeprecationWarning, stacklevel=2)
+            return Skipped
+        if name not in _PUBLIC:
+            raise AttributeError(f"module 'htmu_diag.report' has no attribute {name!r}; it has {', '.join(__all__)}")
+        found = globals()[name] = getattr(importlib.import_module(f"htmu_diag.report.{_PUBLIC[name]}"), name)
+        return found
 
 
 def __dir__() -> list[str]:

@@ -15,22 +15,41 @@ import htmu_diag
 
 ROOT = Path(__file__).parents[2]
 RIGHT = """\
+from collections.abc import Iterator
+import numpy as np
 import torch
-from htmu_diag import Monitor, load_run, watch
+from htmu_diag import Kind, Monitor, Spectrum, diagnose, load_run, watch
+from htmu_diag.probes import StepContext
+
+class Mine:
+    name = "mine"
+    needs = frozenset({"model"})
+    kinds = (Kind("mine", bulk=True),)
+
+    def measure(self, context: StepContext) -> Iterator[Spectrum]:
+        yield from ()
 
 monitor: Monitor = watch(torch.nn.Linear(3, 3), log_dir="x", every=3, probes=["weights"])
 monitor.log({"loss": 1.0}, 3)
 steps: list[int] = list(load_run("x").steps)
+watch(torch.nn.Linear(3, 3), probes=[Mine(), "ntk"], every={"weights": 5, "ntk": "log", "mine": np.arange(3)})
+diagnose([1.0, 2.0], shape=(2, 3))
 """
 WRONG = """\
-import torch
-from htmu_diag import load_run, watch
+import torch, htmu_diag
+from htmu_diag import laws, load_run, offline, report, watch
 
 watch(torch.nn.Linear(3, 3), log_dir="x", evry=3)
 watch(torch.nn.Linear(3, 3), on_exists="overwrite")
 load_run("x").stepps
+htmu_diag.load_runs
+laws.HTPM
+report.esd_figures
+offline.analyse
+htmu_diag.Kind("gates", bulky=True)
+htmu_diag.diagnose([1.0, 2.0], shap=(2, 3))
 """
-WRONG_LINES = {4, 5, 6}
+WRONG_LINES = set(range(4, 13))
 
 
 @pytest.fixture(scope="module")
