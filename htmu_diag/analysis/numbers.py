@@ -38,9 +38,10 @@ def tail_numbers(tail: TailFit, log_norm: float) -> dict[str, float]:
 
 def htmp_numbers(fit: LawFit) -> dict[str, float]:
     low, high = fit.kappa_interval
+    kappa = LARGEST_KAPPA if fit.kappa == np.inf else fit.kappa
     return {
-        "kappa": fit.kappa,
-        "log_kappa": float(np.log10(fit.kappa)),
+        "kappa": kappa,
+        "log_kappa": float(np.log10(kappa)),
         "kappa_stderr": fit.kappa_stderr,
         "kappa_low": low,
         "kappa_high": high,

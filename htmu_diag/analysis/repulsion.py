@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 from htmu_diag.fits import GapRatio, LawFit
 from htmu_diag.fits.gaps import GOE, gap_ratio_at
-from htmu_diag.fits.repulsion import matrix_kappa
 from htmu_diag.laws.log_gap import log_gap, repulsion_of_log_gap
 from htmu_diag.spectrum import Floats
 from htmu_diag.theory import Phase, PhaseReading
@@ -57,7 +56,7 @@ class RepulsionReading:
 def read_repulsion(values: Floats, gamma: float, fit: LawFit, gaps: GapRatio, *, inverse: bool) -> RepulsionReading:
     """values: (n,) positive eigenvalues, gamma their aspect ratio, fit: HTMP of them in the orientation given."""
     known = fit.n and math.isfinite(fit.kappa)
-    predicted = gap_ratio_at(matrix_kappa(fit.kappa, fit.n) / fit.n) if known else math.nan
+    predicted = gap_ratio_at(fit.matrix_kappa / fit.n) if known else math.nan
     z, z_goe = ((gaps.mean - level) / _stderr(gaps) for level in (predicted, GOE))
     gap = log_gap(1 / values if inverse else values) if values.size else math.nan
     moment = min(repulsion_of_log_gap(gap, gamma), float(fit.n)) if math.isfinite(gap) else math.nan

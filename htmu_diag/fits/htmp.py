@@ -21,10 +21,11 @@ from htmu_diag.fits.checked_sample import Sample, as_values, checked_masses, che
 from htmu_diag.fits.distance import ad_of_levels, ks_of_levels
 from htmu_diag.fits.floor import likeliest_floor
 from htmu_diag.fits.htmp_likelihood import Likelihood, Peak
-from htmu_diag.fits.htmp_p import tabulated_p
+from htmu_diag.fits.htmp_p import repulsion_near_noise, tabulated_p
 from htmu_diag.fits.htmp_problem import Problem, status_of
 from htmu_diag.fits.intervals import Z95, log_interval
 from htmu_diag.fits.law_reading import where_it_misses
+from htmu_diag.fits.near_noise import settled_near_noise
 from htmu_diag.fits.repulsion import of_the_matrix, skewness, spread_factors
 from htmu_diag.fits.results import UNKNOWN, Interval, LawFit, Status
 from htmu_diag.laws import HTMP, InverseHTMP
@@ -76,9 +77,10 @@ def fit_htmp(
     simulation. Weights and top-k spectra have none; what ``below`` cuts off is taken for spikes.
     """
     masses, array = checked_masses(values, weights), np.sort(as_values(values))
+    spikes = 0
     if below is not None:
         kept = int(np.searchsorted(array, below, side="right"))
-        masses, array = masses[:kept], array[:kept]
+        spikes, masses, array = array.size - kept, masses[:kept], array[:kept]
     hidden = _unseen(dimension, masses)
 
     def fit_above(shift: float) -> tuple[Problem, LawFit]:
@@ -86,7 +88,7 @@ def fit_htmp(
         lost = masses.size - sample.values.size
         unseen = hidden + float(masses[:lost].sum())
         cut = None if below is None else below - shift
-        problem = Problem(sample.values, masses[lost:], gamma, unseen, weights is not None, hidden > 0, cut)
+        problem = Problem(sample.values, masses[lost:], gamma, unseen, weights is not None, hidden > 0, cut, spikes)
         if sample.status.ok:
             return problem, _likelier(problem) if orientation == "auto" else _fit(problem, orientation)
         family = _FAMILY["inverse" if orientation == "inverse" else "direct"]
@@ -158,8 +160,10 @@ def _fit(problem: Problem, orientation: Orientation) -> LawFit:
     low, high = likelihood.interval(peak, lambda u: factors(u)[0] * skewness(matrix(u), n), lambda u: factors(u)[0])
     interval = matrix(low), matrix(high) if high < math.inf else math.inf
     found = _result(problem, orientation, peak, log_scale, interval, factors(peak.u))
-    p = tabulated_p(problem, data, found.ks_distance, found.kappa) if problem.tested else math.nan
-    return replace(found, log_likelihood=peak.log_likelihood - _units(problem, unit, inverse), p_value=p)
+    repulsion = repulsion_near_noise(problem, data, found.kappa)
+    p = tabulated_p(problem, found.ks_distance, found.kappa, repulsion)
+    found = replace(found, log_likelihood=peak.log_likelihood - _units(problem, unit, inverse), p_value=p)
+    return found if repulsion is None else settled_near_noise(found, problem, repulsion)
 
 
 def _units(problem: Problem, unit: float, inverse: bool) -> float:

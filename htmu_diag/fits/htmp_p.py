@@ -8,24 +8,34 @@ sufficient for kappa (``joint_repulsion``): the p-value is then uniform whatever
 
 from __future__ import annotations
 
+import math
+
 from htmu_diag.fits.htmp_null import htmp_p_value, htmp_p_value_given_repulsion
 from htmu_diag.fits.htmp_problem import Problem
 from htmu_diag.fits.joint_repulsion import FEWEST, MOST, joint_repulsion
 from htmu_diag.fits.repulsion import matrix_kappa
 from htmu_diag.spectrum import Floats
 
-__all__ = ["tabulated_p"]
+__all__ = ["repulsion_near_noise", "tabulated_p"]
 
 _FAR = 1 / 20  # kappa over their number up to which the fit knows kappa
 
 
-def tabulated_p(problem: Problem, data: Floats, distance: float, kappa: float) -> float:
-    """Share of spectra of the law's matrix model that lie at least this KS distance from their own fits.
+def repulsion_near_noise(problem: Problem, data: Floats, kappa: float) -> float | None:
+    """That of the joint density where a fitted kappa is not far below the number of eigenvalues, else None.
 
     data: (n,) ascending, the values or, for the inverse law, their reciprocals, in any unit.
     """
-    n, gamma = problem.total, problem.gamma
-    found = matrix_kappa(kappa, n)
-    if not FEWEST <= n <= MOST or found < _FAR * n:
-        return htmp_p_value(distance, n, gamma, found)
-    return htmp_p_value_given_repulsion(distance, n, gamma, joint_repulsion(data, gamma, problem.unseen))
+    n = problem.total
+    if not problem.tested or not FEWEST <= n <= MOST or matrix_kappa(kappa, n) < _FAR * n:
+        return None
+    return joint_repulsion(data, problem.matrix_gamma, problem.unseen)
+
+
+def tabulated_p(problem: Problem, distance: float, kappa: float, repulsion: float | None) -> float:
+    """Share of spectra of the law's matrix model that lie at least this KS distance from their own fits."""
+    if not problem.tested:
+        return math.nan
+    if repulsion is None:
+        return htmp_p_value(distance, problem.total, problem.gamma, matrix_kappa(kappa, problem.total))
+    return htmp_p_value_given_repulsion(distance, problem.total, problem.gamma, repulsion)

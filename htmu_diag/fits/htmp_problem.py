@@ -16,7 +16,7 @@ __all__ = ["Problem", "noise_status", "status_of"]
 class Problem:
     """Ascending values with masses; ``unseen`` eigenvalues lie below the smallest of them (top_k: by choice).
 
-    cut: none of them lies above it, by choice.
+    cut: none of them lies above it, by choice; ``spikes`` eigenvalues of the matrix do.
     """
 
     values: Floats
@@ -26,6 +26,7 @@ class Problem:
     weighted: bool
     top_k: bool
     cut: float | None = None
+    spikes: int = 0
 
     @property
     def n(self) -> int:
@@ -35,6 +36,11 @@ class Problem:
     def total(self) -> float:
         """Eigenvalues in all."""
         return float(self.masses.sum()) + self.unseen
+
+    @property
+    def matrix_gamma(self) -> float:
+        """Aspect ratio of a matrix of these eigenvalues alone, the spikes and a column for each left out."""
+        return self.total / ((self.total + self.spikes) / self.gamma - self.spikes)
 
     @property
     def tested(self) -> bool:

@@ -7,7 +7,7 @@ Eigenvalues of the matrix model have the density prod |x_i - x_j|**b prod x_i**(
 
 so T is sufficient for b: whatever else is computed from the shape of a spectrum has, given T, a law that does not
 depend on kappa. The likeliest b has E_b[T] = T, and E_b[T] is the derivative of the logarithm of Selberg's integral.
-Near noise its relative error is 1.7/sqrt(n), a third of what the fitted density leaves.
+At noise its relative error is 1.9/sqrt(n), a third of what the fitted density leaves.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import scipy
 
 from htmu_diag.spectrum import Floats
 
-__all__ = ["FEWEST", "MOST", "joint_repulsion"]
+__all__ = ["FEWEST", "MOST", "joint_repulsion", "joint_stderr"]
 
 FEWEST, MOST = 20, 20_000  # eigenvalues: fewer say little of kappa, pairs of more would take seconds
 
@@ -47,6 +47,16 @@ def joint_repulsion(values: Floats, gamma: float, unseen: float = 0.0) -> float:
     return math.exp((low + high) / 2)
 
 
+def joint_stderr(repulsion: float, n: float, gamma: float) -> float:
+    """Standard error of the logarithm of what `joint_repulsion` finds in n eigenvalues of this repulsion b.
+
+    T multiplies b in an exponential family, so its variance is the derivative of E_b[T] and that of b its reciprocal.
+    """
+    step, columns = 1e-3, n / gamma
+    rise = _expected(repulsion * (1 + step), n, columns) - _expected(repulsion * (1 - step), n, columns)
+    return 1 / math.sqrt(repulsion * rise / (2 * step))
+
+
 def _log_distances(x: Floats) -> float:
     """Sum over pairs of log|x_i - x_j| of ascending x, of which products of a few are taken first."""
     total = 0.0
@@ -57,7 +67,7 @@ def _log_distances(x: Floats) -> float:
     return total
 
 
-def _expected(b: float, n: int, columns: float) -> float:
+def _expected(b: float, n: float, columns: float) -> float:
     """E_b[T]."""
     psi, rows = scipy.special.psi, np.arange(1.0, n + 1)
     free = columns - n + rows

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
 from htmu_diag.fits.law_reading import LawReading, Place
+from htmu_diag.fits.repulsion import matrix_kappa
 from htmu_diag.laws.base import Law
 from htmu_diag.spectrum import Floats
 
@@ -58,6 +59,7 @@ class LawFit:
     misses: where the law is furthest from the data.
     log_likelihood: sum over the values used (weighted sum for quadrature spectra).
     alternatives: other orientations or laws tried, name -> log-likelihood.
+    joint: kappa is that of the eigenvalues' joint density (``near_noise``), where the law's own is hardly known.
     """
 
     family: str
@@ -76,6 +78,7 @@ class LawFit:
     alternatives: Mapping[str, float] = field(default_factory=dict)
     status: Status = Status()
     misses: Place = ""
+    joint: bool = False
 
     @property
     def noise(self) -> bool:
@@ -87,12 +90,18 @@ class LawFit:
         """Whether the law describes the data."""
         if self.law is None:
             return LawReading("no fit", self.status.message)
-        return LawReading.of(self.ks_distance, self.p_value, self.misses, noise=self.noise, n=self.n)
+        found = LawReading.of(self.ks_distance, self.p_value, self.misses, noise=self.noise, n=self.n)
+        return replace(found, reason=f"{found.reason}; {self.status.message}") if self.joint else found
 
     @property
     def kappa(self) -> float:
         """Eigenvalue repulsion; NaN for a law without one."""
         return self.parameters.get("kappa", math.nan)
+
+    @property
+    def matrix_kappa(self) -> float:
+        """kappa of the matrix model whose n eigenvalues these may be, n for noise."""
+        return self.kappa if self.joint else matrix_kappa(self.kappa, self.n)
 
     @property
     def kappa_stderr(self) -> float:

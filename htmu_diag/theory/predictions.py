@@ -46,8 +46,9 @@ def predict(fit: LawFit, tail: TailFit) -> Prediction:
     found = exponent_above(fit.law, tail.xmin, tail.n_tail)
     if not found.alpha > 1:
         return Prediction(lambda_max=largest)
-    gamma, inverse = _gamma(fit), isinstance(fit.law, InverseHTMP)
-    low, high = prediction_scores(fit.n, gamma, matrix_kappa(fit.kappa, fit.n), inverse=inverse)
+    gamma, kappa = (float(getattr(fit.law, name, math.nan)) for name in ("gamma", "kappa"))
+    inverse = isinstance(fit.law, InverseHTMP)
+    low, high = prediction_scores(fit.n, gamma, matrix_kappa(kappa, fit.n), inverse=inverse)
     band = [1 + (found.alpha - 1) * math.exp(score * found.log_stderr) for score in (low, high)]
     return Prediction(found.alpha, (band[0], band[1]), largest)
 
@@ -78,7 +79,3 @@ def _noise_tails(gamma: float) -> tuple[Floats, Floats]:
     integral = np.cumsum((survival[1:] + survival[:-1]) / 2 * -np.diff(t))
     kept = slice(20, None)  # nearer to the edge a trapezium is too coarse, and no sample has so few values there
     return np.log(survival[1:][kept]), np.log((integral / survival[1:])[kept])
-
-
-def _gamma(fit: LawFit) -> float:
-    return float(getattr(fit.law, "gamma", math.nan))

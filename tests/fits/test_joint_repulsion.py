@@ -10,7 +10,7 @@ from scipy.special import gammaln
 
 from htmu_diag.fits import fit_htmp, fit_marchenko_pastur
 from htmu_diag.fits.htmp_bulk import fit_htmp_bulk
-from htmu_diag.fits.joint_repulsion import _expected, _log_distances, joint_repulsion
+from htmu_diag.fits.joint_repulsion import _expected, _log_distances, joint_repulsion, joint_stderr
 from htmu_diag.laws.ensembles import beta_laguerre, spiked, wishart
 from htmu_diag.laws.htmp import HTMP
 
@@ -68,15 +68,64 @@ def test_p_values_are_uniform_where_a_fit_hardly_tells_kappa(kappa: float, inver
     assert np.mean(other < 0.1) > 0.5
 
 
-def test_a_bulk_beside_spikes_is_noise_where_its_neighbours_repel_each_other_as_those_of_noise() -> None:
-    """kappa of a third of the rows has the density of noise to what 85 values show; its interval covers it."""
-    rng, noise, covered = np.random.default_rng(6), 0, 0
-    for _ in range(12):
-        body = beta_laguerre(85, 0.3, 30.0, rng=rng)
-        beside = np.concatenate([body, body[-1] * np.geomspace(2, 12, 5)])
-        low, high = fit_htmp_bulk(beside, 0.3, fit_marchenko_pastur(beside, 0.3)).kappa_interval
-        covered += low <= 30.0 <= high
-        planted = spiked(90, 300, np.geomspace(6, 40, 5), rng=rng)
-        noise += fit_htmp_bulk(planted, 0.3, fit_marchenko_pastur(planted, 0.3)).status.code == "noise"
-    assert covered >= 10
-    assert noise == 12
+@pytest.mark.parametrize(("n", "gamma", "b"), [(60, 0.4, 1.0), (60, 1.0, 0.3)])
+def test_the_standard_error_of_repulsion_is_its_spread(n: int, gamma: float, b: float) -> None:
+    rng = np.random.default_rng(7)
+    found = np.array([joint_repulsion(beta_laguerre(n, gamma, b * n, rng=rng), gamma) for _ in range(150)])
+    off = np.log(found / b) / joint_stderr(b, n, gamma)
+    assert off.std() == pytest.approx(1, abs=4 / math.sqrt(300))
+    assert np.mean(np.abs(off) < 1.96) > 0.88
+
+
+def _beside(body: np.ndarray, spikes: int) -> np.ndarray:
+    return np.concatenate([body, body[-1] * np.geomspace(2, 12, spikes)])
+
+
+@pytest.mark.parametrize("spikes", [0, 5])
+def test_a_kappa_that_the_density_cannot_tell_from_noise_is_told_by_the_joint_density(spikes: int) -> None:
+    """kappa of a third of the rows: the density of these is likeliest at noise in four of ten."""
+    rng, n, kappa = np.random.default_rng(6), 90, 30.0
+    fits = []
+    for _ in range(20):
+        values = _beside(beta_laguerre(n, 0.3, kappa, rng=rng), spikes)
+        fits.append(fit_htmp_bulk(values, 0.3, fit_marchenko_pastur(values, 0.3)) if spikes else fit_htmp(values, 0.3))
+    joint = [fit for fit in fits if fit.joint]
+    assert sum(fit.noise for fit in fits) <= 2
+    assert len(joint) >= 8
+    assert sum(low <= kappa <= high for low, high in (fit.kappa_interval for fit in fits)) >= 17
+    assert all(
+        fit.kappa_interval[0] < fit.kappa < fit.kappa_interval[1] and "joint" in fit.reading.reason for fit in joint
+    )
+    assert abs(np.mean([math.log(fit.kappa / kappa) for fit in joint])) < 4 * 0.27 / math.sqrt(len(joint))
+
+
+@pytest.mark.parametrize("k", [0, 1, 5])
+def test_noise_is_noise_with_and_without_spikes(k: int) -> None:
+    """By the density alone one in eight was a number near N; a third of N would be clearly below the lower end."""
+    rng, fits = np.random.default_rng(8), []
+    for _ in range(20):
+        values = spiked(90, 220, np.geomspace(6, 40, k), rng=rng) if k else wishart(90, 220, rng=rng)
+        fits.append(fit_htmp_bulk(values, 90 / 220, fit_marchenko_pastur(values, 90 / 220)))
+    assert sum(fit.noise for fit in fits) >= 19
+    assert np.median([fit.kappa_interval[0] for fit in fits]) > 90 / 2
+    assert all(fit.kappa_interval[1] == math.inf for fit in fits if fit.noise)
+
+
+def test_doubled_eigenvalues_of_noise_get_no_kappa_from_their_distances() -> None:
+    """Their density is that of noise and their distances are those of nothing: the two have no kappa in common."""
+    values = wishart(60, 120, rng=np.random.default_rng(9))
+    fit = fit_htmp(np.sort(np.concatenate([values, values * (1 + 1e-9)])), 0.5)
+    assert not fit.joint
+
+
+def test_the_exponent_of_the_inverse_law_goes_with_kappa() -> None:
+    rng = np.random.default_rng(10)
+    fits = [
+        fit_htmp(1 / beta_laguerre(80, 0.5, 28.0, rng=rng), 0.5, orientation="inverse", resolution=0.0)
+        for _ in range(12)
+    ]
+    joint = [fit for fit in fits if fit.joint]
+    assert joint
+    for fit in joint:
+        assert fit.tail_exponent == pytest.approx(1 + fit.kappa / 2)
+        assert fit.tail_exponent_interval == pytest.approx([1 + end / 2 for end in fit.kappa_interval])
