@@ -9,8 +9,8 @@ others all count right, and the model carries no hook (it can be pickled, copied
   one takes the lead, its steps since then included, after two steps in a row without the leader where it replaces it
   (some of the leader's parameters are its own, or none are the model's any more), and else after 200: a critic is
   trained up to 100 steps for one of its generator (Arjovsky, Chintala & Bottou 2017, in the authors' code). At once
-  where the leader has not begun a step and the other one holds all that it holds: the base of a wrapper (SAM,
-  Lookahead) that was named in its place.
+  where the leader has not begun a step and the other one holds some of what it holds: the base of a wrapper (SAM,
+  Lookahead), or one of several, that was named in its place.
 - Where several optimizers train the model, a step is counted when the leader steps and announced when all of them have
   (`rounds`), so that what is measured then is the whole model after the same step.
 - A fused optimizer runs (and calls the hook) also where GradScaler found infinite gradients, and leaves the weights
@@ -109,10 +109,14 @@ class StepCounter:
             self._on_step(self._step)
 
     def _before_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        if self._leader is not None and self._leader() is optimizer and not _capturing():
-            self._begun = True
+        leader = self._leader() if self._leader else None
+        if leader is None or _capturing():
+            return
+        if self.rounds.begins(optimizer, leader):
             self.finish()
-            self.rounds.next(optimizer)
+            self.rounds.next(leader)
+        if optimizer is leader:
+            self._begun = True
             if self._on_begin is not None:
                 self._on_begin()
 
@@ -163,7 +167,7 @@ class StepCounter:
         if optimizer is leader or leader is None:
             self._lead(optimizer)
             return True
-        if not self._begun and _ids(leader) <= _ids(optimizer):
+        if not self._begun and not _ids(leader).isdisjoint(_ids(optimizer)):
             self._lead(optimizer)
             self.rounds = Rounds(self._model)
             return True

@@ -1,9 +1,9 @@
 """Rounds of several optimizers that train one model: when have all of them stepped?
 
-A step s is over when everything that steps between the leader's step s and its step s + 1 has stepped. What that is, is
-known after one round; until then a round is over at once where one optimizer holds every parameter that is trained,
-and else when the leader begins its next step. So a snapshot never shows one part of a model a step older than
-another, also where the step is taken inside the backward pass by one optimizer for each parameter.
+A round begins with the optimizer that stepped first of all, whichever leads, and is over when everything that steps in
+it has stepped. What that is, is known after one round; until then a round is over at once where one optimizer holds
+every parameter that is trained, and else when the next one begins. So a snapshot never shows one part of a model a step
+older than another, also where the step is taken inside the backward pass by one optimizer for each parameter.
 """
 
 from __future__ import annotations
@@ -30,27 +30,36 @@ class Rounds:
         self._now: Times = weakref.WeakKeyDictionary()
         self._most: Times = weakref.WeakKeyDictionary(dict.fromkeys(members, 1))
         self._known = bool(self._most)
+        self._first = True
+        self._opener: weakref.ref[torch.optim.Optimizer] | None = None
         self.uneven = False
 
     @property
     def several(self) -> bool:
         """Whether more than one optimizer was seen."""
-        return len(self._most) > 1
+        return len(self._most) > 1 or len(self._now) > 1
 
     def stepped(self, optimizer: torch.optim.Optimizer) -> None:
         """One of them has taken a step."""
+        if self._opener is None:
+            self._opener = weakref.ref(optimizer)
         self._now[optimizer] = self._now.get(optimizer, 0) + 1
 
+    def begins(self, optimizer: torch.optim.Optimizer, leader: torch.optim.Optimizer) -> bool:
+        """Whether the step that an optimizer is about to take is the first of a new round."""
+        opens = optimizer is leader or (self._opener is not None and self._opener() is optimizer)
+        return opens and leader in self._now
+
     def next(self, leader: torch.optim.Optimizer) -> None:
-        """The leader begins a step: what stepped since its last one is a round; what came before its first is none."""
-        if leader not in self._now:
-            self._now.clear()
-        if self._now:
+        """A new round begins: what stepped is one. The first may hold a warm-up of another one than the leader."""
+        warm_up = self._first and self._opener is not None and self._opener() is not leader
+        if not warm_up:
             self.uneven |= self._known and dict(self._now) != dict(self._most)
             for optimizer, times in self._now.items():
                 self._most[optimizer] = max(times, self._most.get(optimizer, 0))
             self._known = True
-            self._now.clear()
+        self._first = False
+        self._now.clear()
 
     @property
     def over(self) -> bool:

@@ -53,7 +53,7 @@ class Notices:
             self._said_uneven = True
             self._say(
                 "several optimizers train this model, and not in equal numbers: the steps of one of them count "
-                f"({self._counter.leader}), and a snapshot shows the model before its next step; watch each part "
+                f"({self._counter.leader}), and a snapshot shows the model before the next round; watch each part "
                 "of the model with its own optimizer for an axis each, or say which one counts: watch(model, optimizer)"
             )
 

@@ -137,6 +137,34 @@ def test_the_base_of_a_wrapper_named_in_its_place_counts_from_its_first_step(
     assert seen == [1, 2, 3]
 
 
+def test_several_that_a_wrapper_without_hooks_steps_count_in_rounds(
+    task: Task, counting: Callable[..., Counted]
+) -> None:
+    """A container that torch's constructor never saw, and which no hook therefore sees."""
+    around = Around.__new__(Around)
+    halves = [torch.optim.SGD(part.parameters(), lr=0.1) for part in (task.model[0], task.model[2])]
+    around.param_groups = [group for half in halves for group in half.param_groups]
+    _, seen = counting(around)
+    task.backward()
+    for _ in range(3):
+        for half in halves:
+            half.step()
+    assert seen == [1, 2, 3]
+
+
+def test_a_warm_up_before_the_first_round_makes_no_round_uneven(task: Task, counting: Callable[..., Counted]) -> None:
+    critic, generator = (torch.optim.SGD(part.parameters(), lr=0.1) for part in (task.model[0], task.model[2]))
+    counter, seen = counting(generator)
+    task.backward()
+    for times in (7, 1, 1):
+        for _ in range(times):
+            critic.step()
+        generator.step()
+    assert not counter.rounds.uneven
+    counter.finish()
+    assert seen == [1, 2, 3]
+
+
 def test_a_wrapper_that_steps_its_base_counts_when_it_is_done_itself(
     task: Task, counting: Callable[..., Counted]
 ) -> None:

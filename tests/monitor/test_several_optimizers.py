@@ -105,6 +105,20 @@ def test_a_label_is_the_number_of_steps_of_every_part(loop: str, every: int, tmp
     assert_whole(tmp_path, states, {number for number in range(8) if number % every == 0})
 
 
+@pytest.mark.parametrize("named", ["optimizer", "optimizers"])
+def test_the_one_that_counts_may_be_the_last_to_step(
+    named: str, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    """The others' next step belongs to the next label: known members are waited for within their own round alone."""
+    task = Task()
+    first, last = sgd(task.model[0].parameters()), sgd(task.model[2].parameters())
+    chosen: dict[str, Any] = {"optimizer": last} if named == "optimizer" else {"optimizers": [last, first]}
+    with htmu_diag.watch(task.model, **chosen, log_dir=tmp_path, every=1, sinks=()):
+        states = trained(task, one_after_the_other(task, [first, last]), 4)
+    assert_whole(tmp_path, states, set(range(5)))
+    assert not [warning for warning in recwarn if "htmu_diag" in str(warning.message)]
+
+
 def test_the_last_step_is_measured_when_the_run_ends_in_it(tmp_path: Path) -> None:
     """An optimizer of a part of the model alone: nobody knows yet whether another one follows."""
     task = Task()
