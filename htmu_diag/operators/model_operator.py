@@ -220,7 +220,14 @@ class ModelOperator(abc.ABC):
         """The tensors from which the whole graph is reached."""
 
     def _outputs(self, batch: Batch) -> torch.Tensor:
-        return self.output(batch.call(self.stage.model))
+        outputs = self.output(batch.call(self.stage.model))
+        if not isinstance(outputs, torch.Tensor) or not outputs.ndim:
+            what = "a single number" if isinstance(outputs, torch.Tensor) else f"a {type(outputs).__name__}"
+            raise InputError(
+                f"output= gives {what}, where the outputs of the model are needed, one row a sample; let it pick them "
+                "(lambda result: result.logits), and loss_fn=lambda logits, targets: ... compute the loss"
+            )
+        return outputs
 
     def _loss(self, batch: Batch) -> torch.Tensor:
         loss = self._loss_of(batch.call(self.stage.model), batch.targets)

@@ -102,17 +102,19 @@ Pair = tuple[torch.Tensor, Any]
 
 def _share(loss_fn: Any, first: Pair, other: Pair, index: int) -> float:
     """n_other / (n_first + n_other), measured at two sets of outputs. Raises InputError."""
+    both = f"batches 0 and {index}" if index else "batch 0 and a second one like it"
     shares = [_measured(loss_fn, first, other, seed) for seed in (0, 1)]
     if None in shares:
         raise InputError(
-            f"batches 0 and {index} have other shapes, so what the mean of the loss is over cannot be told; pass one "
+            f"{both} have other shapes, so what the mean of the loss is over cannot be told; pass one "
             "batch, a torch.nn.CrossEntropyLoss, or a loss that sums, with reduction='sum'"
         )
     one, two = cast("list[float]", shares)
     if not (math.isclose(one, two, rel_tol=_AGREES, abs_tol=_AGREES) and 0 < one < 1):
         raise InputError(
-            f"the loss of batches 0 and {index} together is no weighted mean of their losses (weights {one:.4g} and "
-            f"{two:.4g} at two sets of outputs), so no weights are right for several batches; pass one batch"
+            f"the loss of {both} together is no weighted mean of their losses (weights {one:.4g} and {two:.4g} at two "
+            "sets of outputs), so no weights are right for several batches; pass one batch, or reduction='sum' "
+            "(watch: loss_reduction='sum') where the losses of batches add up"
         )
     return one
 

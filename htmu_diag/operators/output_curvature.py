@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from htmu_diag.errors import MeasurementError
+from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.operators.batches import Batch
 from htmu_diag.operators.model_operator import ModelOperator, Tensors
 
@@ -52,7 +52,14 @@ class OutputCurvature(ModelOperator):
         pullback = torch.autograd.grad(
             outputs, parameters, dummy, create_graph=True, allow_unused=True, materialize_grads=True
         )
-        return OutputGraph(outputs, dummy, pullback, self._output_shape(outputs.detach(), batch))
+        try:
+            shape = self._output_shape(outputs.detach(), batch)
+        except (AttributeError, KeyError) as error:
+            raise InputError(
+                f"the loss reads more than the outputs of the model ({error}), so it has no curvature in them; pass "
+                "loss_fn=lambda logits, targets: ..."
+            ) from error
+        return OutputGraph(outputs, dummy, pullback, shape)
 
     def _roots(self, graph: Any) -> Tensors:
         return (graph.outputs, *graph.pullback)

@@ -183,3 +183,28 @@ def test_a_loss_inside_the_model_is_read_from_its_output() -> None:
     torch.testing.assert_close(dense_matrix(inner), dense_matrix(outer))
     with pytest.raises(InputError, match="computed inside the model"):
         HessianOperator(model, lambda out, y: out.loss, [{"x": x, "labels": labels}] * 2)
+
+
+@pytest.mark.parametrize("kind", [GGNOperator, GradientSecondMoment])
+def test_a_loss_inside_the_model_has_no_curvature_in_outputs_and_says_so(kind: Any) -> None:
+    model, (x, labels) = Whole().double(), padded()
+    given = {"x": x, "labels": labels}
+    for output, match in (({}, "reads more than"), ({"output": lambda out: out.loss}, "gives a single number")):
+        with pytest.raises(InputError, match=match):
+            dense_matrix(kind(model, lambda out, y: out.loss, given, **output))
+    with pytest.raises(InputError, match="gives a Output"):
+        dense_matrix(kind(model, lambda out, y: out.loss, given, output=lambda out: out))
+
+
+def test_losses_that_add_up_are_pointed_to_the_sum() -> None:
+    x, labels = padded()
+    parts = [(x[:3], labels[:3]), (x[3:], labels[3:])]
+
+    def over_a_fixed_number(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(outputs, targets, reduction="sum") / 18
+
+    with pytest.raises(InputError, match="reduction='sum'"):
+        HessianOperator(tagger(), over_a_fixed_number, parts)
+    whole = dense_matrix(HessianOperator(tagger(), over_a_fixed_number, (x, labels)))
+    summed = dense_matrix(HessianOperator(tagger(), over_a_fixed_number, parts, reduction="sum"))
+    torch.testing.assert_close(summed, whole)
