@@ -77,10 +77,13 @@ def _absolute(log_dir: str | os.PathLike[str] | None) -> Path:
             f"log_dir={text!r} is a URL, and runs are written to a local folder; name one, and copy it (or mount the "
             "bucket) afterwards"
         )
-    return Path(text).expanduser().absolute()
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as error:
+        raise InputError(f"log_dir={text!r} names a user without a home folder; write './{text}' or another") from error
 
 
 def _free_beside(wanted: Path) -> Path:
-    """The first numbered folder that neither holds a run nor is about to."""
+    """The first number under which nothing lies, be it a run or somebody's file."""
     numbered = (wanted.with_name(f"{wanted.name}-{number}") for number in itertools.count(2))
-    return next(path for path in numbered if not holds_a_run(path) and not (path.is_dir() and writer(path)))
+    return next(path for path in numbered if not os.path.lexists(path))

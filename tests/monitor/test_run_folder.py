@@ -51,6 +51,23 @@ def test_a_second_training_goes_beside_the_first_and_says_so(tmp_path: Path) -> 
     assert steps_of(tmp_path / "run") == (0, 1, 2, 3)
 
 
+def test_a_number_under_which_anything_lies_is_passed_over(tmp_path: Path) -> None:
+    watched(tmp_path / "run", 1)
+    (tmp_path / "run-2").write_text("mine")
+    (tmp_path / "run-3").mkdir()
+    (tmp_path / "run-3" / "mine.txt").write_text("mine")
+    (tmp_path / "run-4").symlink_to(tmp_path / "gone")
+    with pytest.warns(RuntimeWarning, match="goes to .*run-5"):
+        watched(tmp_path / "run", 1)
+    assert [path.name for path in (tmp_path / "run-3").iterdir()] == ["mine.txt"]
+
+
+def test_the_home_of_nobody_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="without a home folder"):
+        watched("~no-such-user/run", 1)
+
+
 def test_a_folder_that_another_process_writes_is_left_to_it(tmp_path: Path) -> None:
     """Whether that one has written anything yet or not; of many that start at once each has a folder of its own."""
     held = [taken(tmp_path / name) for name in ("run", "run-2")]
