@@ -16,6 +16,7 @@ from htmu_diag._version import __version__
 from htmu_diag.errors import HTMUError
 from htmu_diag.extras import missing
 from htmu_diag.nearest import did_you_mean
+from htmu_diag.own_process import own_process
 from htmu_diag.safe_text import one_line
 
 __all__ = ["COMMANDS", "main"]
@@ -89,6 +90,8 @@ READER_LEFT = 141  # what shells report when `| head` has seen enough: 128 + SIG
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``htmu`` with these arguments (default: the process's own); returns the exit code."""
+    if arguments is None:
+        own_process()
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help", "help"):
         print(_help())

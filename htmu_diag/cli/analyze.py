@@ -16,6 +16,7 @@ from htmu_diag.cli.arguments import Arguments
 from htmu_diag.errors import HTMUError, InputError, StorageError
 from htmu_diag.missing_path import missing_path
 from htmu_diag.storage.shared_store import SERIES, goes_on
+from htmu_diag.undisturbed import uncollected
 
 __all__ = ["parser", "run"]
 
@@ -47,7 +48,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _analyse(given: argparse.Namespace, out: Path | None, rank: int, world: int) -> int:
-    from htmu_diag.offline.session import Form, Request, run_analysis  # imports torch: arguments are checked
+    with uncollected():
+        from htmu_diag.offline.session import Form, Request, run_analysis  # imports torch: arguments are checked
 
     if world > 1:
         from htmu_diag.ranks.job import join

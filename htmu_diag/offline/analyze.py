@@ -177,7 +177,7 @@ def _jobs(jobs: int | None, inventory: Inventory, choices: Choices, team: Team) 
     """Processes that share the matrices; ranks of a job are the processes, and a device is shared when asked for."""
     if jobs is not None and jobs < 1:
         raise InputError(f"jobs is {jobs}; use at least 1, or None for the cores of this process")
-    usual = cores() if choices.device is None and worth(inventory) else 1
+    usual = cores() if choices.device is None and worth(inventory, choices) else 1
     wanted = usual if jobs is None else jobs
     return 1 if team.world > 1 else min(wanted, len(inventory))
 

@@ -4,6 +4,10 @@ Each process opens the checkpoint itself and reads only what it measures: nothin
 them. The dearest matrices go first, so that all end at about the same time; which process measures a matrix changes no
 bit of it, since what is decomposed together is decided before. A process that is ended (by the kernel, for its memory)
 costs the matrix that it was at: from then on they are measured one at a time, so that it is known which one that is.
+
+Processes are spawned, and import torch first: a fork would inherit the locks of threads that it does not have. A
+command's own process is forked in place of that: it has no threads but those of its bar and of OpenBLAS, which sees to
+forks itself, and torch has run nothing on several threads in it.
 """
 
 from __future__ import annotations
@@ -12,7 +16,9 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -23,6 +29,7 @@ import torch
 
 from htmu_diag.matrices import Inventory
 from htmu_diag.offline.measure import Choices, groups_of, layers_of
+from htmu_diag.own_process import is_own_process
 from htmu_diag.report.analysis import Layer
 
 __all__ = ["in_processes", "worth"]
@@ -30,14 +37,21 @@ __all__ = ["in_processes", "worth"]
 Listing = Callable[[], Inventory]
 Found = tuple[list[int], list[Layer]]
 _RATE = 4e10  # multiplications a second of one core, in the units of `Matrix.cost`
-_START = "spawn"  # a fork would inherit the locks of threads that it does not have
-_FITS = 0.006  # seconds a matrix
-_WORTH = 4.0  # seconds of work: a process takes about two to start
+_START = "spawn"
+_FITS = 0.015  # seconds a matrix
+_WORTH = {"spawn": 4.0, "forkserver": 4.0, "fork": 0.5}  # seconds of work: a spawned process takes about two to start
+
+_CHEAP = 0.3  # seconds of decomposing: beside more of it, tables cost little
 
 
-def worth(inventory: Inventory) -> bool:
+def worth(inventory: Inventory, choices: Choices) -> bool:
     """Whether there is enough to do for other processes to be worth their start."""
-    return sum(matrix.cost / _RATE + _FITS for matrix in inventory) > _WORTH
+    return sum(matrix.cost / _RATE + _FITS for matrix in inventory) > _WORTH[_start(choices)]
+
+
+def _start(choices: Choices) -> str:
+    """How processes are started. One thread and no device: neither OpenMP nor CUDA lives on in a fork."""
+    return "fork" if is_own_process() and choices.threads == 1 and choices.device is None else _START
 
 
 def in_processes(
@@ -47,19 +61,32 @@ def in_processes(
     groups = groups_of(inventory, places, batched=not choices.vectors)
     waiting = [group for group in groups if group[0] in places]
     waiting.sort(key=lambda group: -sum(inventory.matrices[place].cost for place in group))
+    start = _start(choices)
+    if start == "fork":
+        _prepare(inventory, places, choices, jobs)
     while waiting:
         try:
-            for group, layers in _shared(listing, choices, waiting, jobs):
+            for group, layers in _shared(listing, choices, waiting, jobs, start):
                 waiting.remove(group)
                 yield from zip(group, layers, strict=True)
         except BrokenProcessPool:
             if jobs == 1 and waiting:
                 yield from _lost(inventory, waiting.pop(0))
-            jobs = 1
+            jobs, start = 1, _START  # by now there are threads of the first pool
 
 
-def _shared(listing: Listing, choices: Choices, groups: Sequence[list[int]], jobs: int) -> Iterator[Found]:
-    with _pool(listing, choices, min(jobs, len(groups))) as pool:
+def _prepare(inventory: Inventory, places: Sequence[int], choices: Choices, jobs: int) -> None:
+    """Measure one of the cheapest of each shape that comes often: processes that are forked now inherit its tables."""
+    cheap = [m for place in places if (m := inventory.matrices[place]).cost < _CHEAP * _RATE]
+    by_cost = sorted(cheap, key=lambda matrix: matrix.cost)
+    often = Counter(matrix.shape for matrix in by_cost)
+    first = {matrix.shape: matrix for matrix in reversed(by_cost) if often[matrix.shape] > 2 * jobs}
+    for matrix in first.values():
+        layers_of([matrix], choices)
+
+
+def _shared(listing: Listing, choices: Choices, groups: Sequence[list[int]], jobs: int, start: str) -> Iterator[Found]:
+    with _pool(listing, choices, min(jobs, len(groups)), start) as pool:
         if jobs == 1:  # in order, so that it is known which one a process was at
             yield from (pool.submit(_measure, group).result() for group in list(groups))
             return
@@ -69,10 +96,10 @@ def _shared(listing: Listing, choices: Choices, groups: Sequence[list[int]], job
 
 
 @contextlib.contextmanager
-def _pool(listing: Listing, choices: Choices, jobs: int) -> Iterator[ProcessPoolExecutor]:
+def _pool(listing: Listing, choices: Choices, jobs: int, start: str) -> Iterator[ProcessPoolExecutor]:
     """Its processes are ended at once where the block is left by an error or by Ctrl-C."""
     before = set(multiprocessing.active_children())
-    context = multiprocessing.get_context(_START)
+    context = multiprocessing.get_context(start)
     pool = ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(listing, choices))
     with contextlib.ExitStack() as left_early:
         left_early.callback(_end, pool, before)
@@ -107,9 +134,17 @@ _here: list[_Here] = []
 
 def _begin(listing: Listing, choices: Choices) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that was started
+    _open_streams()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(choices.threads or 1)
     _here[:] = [_Here(listing(), choices)]
+
+
+def _open_streams() -> None:
+    """Of this process alone: the bar's thread may have held the locks of the others when it was forked."""
+    for number, name in enumerate(("stdout", "stderr"), 1):
+        if getattr(sys, name) is not None:
+            setattr(sys, name, open(number, "w", closefd=False))  # noqa: SIM115
 
 
 def _end_with_parent() -> None:

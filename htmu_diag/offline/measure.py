@@ -24,6 +24,7 @@ __all__ = ["Choices", "groups_of", "layers_of", "measured"]
 
 _SMALL_SIDE = 128
 _TOGETHER = 4 * 1024 * 1024  # entries held at once for one batch: 16 MB in float32
+_MOST_TOGETHER = 32  # matrices: processes that share them take whole batches
 # RuntimeError: what torch raises for all that goes wrong, an allocation that is refused included
 _FAILURES = (HTMUError, np.linalg.LinAlgError, MemoryError, RuntimeError, ArithmeticError)
 _MOST_THREADS = 1024
@@ -91,9 +92,10 @@ def _groups(inventory: Inventory, mine: Collection[int], batched: bool) -> Itera
 
 
 def _joins(matrix: Matrix, others: Sequence[Matrix]) -> bool:
-    entries = (len(others) + 1) * matrix.shape[0] * matrix.shape[1]
+    count = len(others) + 1
+    entries = count * matrix.shape[0] * matrix.shape[1]
     alike = matrix.shape == others[0].shape and matrix.factors is None and others[0].factors is None
-    return alike and min(matrix.shape) <= _SMALL_SIDE and entries <= _TOGETHER
+    return alike and min(matrix.shape) <= _SMALL_SIDE and entries <= _TOGETHER and count <= _MOST_TOGETHER
 
 
 def layers_of(matrices: Sequence[Matrix], choices: Choices) -> list[Layer]:

@@ -19,7 +19,7 @@ from htmu_diag.matrices import Inventory, Matrix, matrices
 from htmu_diag.offline import jobs
 from htmu_diag.offline.analyze import Progress
 from htmu_diag.offline.jobs import in_processes
-from htmu_diag.offline.measure import Choices, measured
+from htmu_diag.offline.measure import Choices, groups_of, measured
 from tests import warm
 from tests.forked import IMPORTED
 
@@ -52,6 +52,40 @@ def test_two_processes_find_what_one_finds(checkpoint: Path) -> None:
 def test_no_process_is_no_number_of_processes(checkpoint: Path) -> None:
     with pytest.raises(InputError, match="jobs is 0; use at least 1"):
         analyze(checkpoint, jobs=0)
+
+
+def test_only_a_command_s_own_process_is_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "is_own_process", lambda: True)
+    starts = [jobs._start(choices) for choices in (Choices(), Choices(threads=2), Choices(device="cpu"))]
+    assert starts == ["fork", "spawn", "spawn"]
+    monkeypatch.undo()
+    assert jobs._start(Choices()) == "spawn"  # pytest's process is pytest's
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is forked")
+def test_processes_forked_by_the_command_find_what_one_finds(
+    checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["analyze", str(checkpoint), "--include", "large.[01]*", "--json", "--bootstrap", "2"]
+    forked = warm.run("-m", "htmu_diag", *command, "--jobs", "2")
+    assert main([*command, "--jobs", "1"]) == 0
+    assert forked.stdout == capsys.readouterr().out != ""
+
+
+def test_one_of_each_shape_that_comes_often_is_measured_before_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, ...]] = []
+    monkeypatch.setattr(jobs, "layers_of", lambda given, choices: seen.append(given[0].shape))
+    sizes = [(9, 7)] * 5 + [(6, 8)] * 4 + [(5, 3)] * 6
+    listed = matrices(torch.nn.Sequential(*(torch.nn.Linear(columns, rows) for rows, columns in sizes)))
+    jobs._prepare(listed, range(len(listed)), Choices(), 2)
+    assert sorted(seen) == [(5, 3), (9, 7)]
+
+
+def test_no_process_takes_more_than_32_matrices_at_once() -> None:
+    listed = matrices(torch.nn.Sequential(*(torch.nn.Linear(3, 4) for _ in range(70))))
+    groups = groups_of(listed, range(70), batched=True)
+    assert [len(group) for group in groups] == [32, 32, 6]
+    assert [place for group in groups for place in group] == list(range(70))
 
 
 def _ending() -> torch.Tensor:
