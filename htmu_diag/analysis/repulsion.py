@@ -55,7 +55,7 @@ class RepulsionReading:
 
 def read_repulsion(values: Floats, gamma: float, fit: LawFit, gaps: GapRatio, *, inverse: bool) -> RepulsionReading:
     """values: (n,) positive eigenvalues, gamma their aspect ratio, fit: HTMP of them in the orientation given."""
-    known = fit.n and math.isfinite(fit.kappa)
+    known = fit.n and not math.isnan(fit.kappa)
     predicted = gap_ratio_at(fit.matrix_kappa / fit.n) if known else math.nan
     z, z_goe = ((gaps.mean - level) / _stderr(gaps) for level in (predicted, GOE))
     gap = log_gap(1 / values if inverse else values) if values.size else math.nan

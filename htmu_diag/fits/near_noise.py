@@ -3,8 +3,8 @@
 At a third of N the density is likeliest at noise in every other sample of a hundred values. The joint density of the
 eigenvalues tells the two apart by six standard errors (``joint_repulsion``), so where the interval of the density
 reaches N the joint density decides: what is not clearly less than noise has is noise, and what is clearly less is
-kappa. Where its interval lies below that of the density the two contradict each other (doubled eigenvalues, blocks), no
-kappa describes both, and the density's is kept.
+kappa. Where its interval lies below that of the density the two contradict each other (doubled eigenvalues), no kappa
+describes both, and the density's is kept.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ import pytest
 from htmu_diag.analysis import Options, diagnose
 from htmu_diag.analysis.repulsion import FULL, POPULATION, REDUCED, read_repulsion
 from htmu_diag.fits import fit_htmp, gap_ratio
-from htmu_diag.laws.ensembles import beta_laguerre, spiked
+from htmu_diag.fits.gaps import GOE
+from htmu_diag.laws.ensembles import beta_laguerre, spiked, wishart
 
 
 def blocks(count, rng):
@@ -44,6 +45,19 @@ def test_the_sentence_names_the_cause(name):
         assert all(reading.z_goe < -3 for reading in said)
     if sentence == POPULATION:
         assert all(reading.z > 5 for reading in said)
+
+
+def test_noise_has_a_predicted_gap_ratio_whatever_its_density_says():
+    """Where kappa is noise by the joint density alone, the density's own is below N in one of twelve."""
+    rng = np.random.default_rng(0)
+    drawn = [wishart(70, 80, rng=rng) for _ in range(20)]
+    fits = [fit_htmp(values, 0.875) for values in drawn]
+    settled = [i for i, fit in enumerate(fits) if fit.noise and fit.law.kappa < fit.n]
+    assert settled
+    for i in settled:
+        reading = read_repulsion(drawn[i], 0.875, fits[i], gap_ratio(drawn[i]), inverse=False)
+        assert reading.predicted == pytest.approx(GOE)
+        assert abs(reading.z) < 4
 
 
 def test_the_kappa_of_two_averages_is_that_of_the_likelihood_to_a_fifth():
