@@ -11,6 +11,7 @@ Nothing of a package is imported before its name is used.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
@@ -18,7 +19,7 @@ from typing import Any, Literal
 from htmu_diag.errors import InputError
 from htmu_diag.nearest import nearest, unexpected
 
-__all__ = ["Group", "made", "names"]
+__all__ = ["Group", "made", "names", "takes"]
 
 # what others call probes and sinks -> their names here
 _CALLED = {
@@ -77,6 +78,19 @@ def made(
     except TypeError as error:
         reason = unexpected(make, settings or {}) or error
         raise InputError(f"{group[:-1]} {name!r} with {dict(settings or {})}: {reason}") from error
+
+
+def takes(function: object, *values: object, **named: object) -> bool:
+    """Whether it can be called with these, as far as its signature tells."""
+    if not callable(function):
+        return False
+    try:
+        inspect.signature(function).bind(*values, **named)
+    except TypeError:
+        return False
+    except ValueError:  # written in C, without a signature
+        return True
+    return True
 
 
 def _loaded(group: Group, name: str, own: Iterable[str]) -> Callable[..., Any]:

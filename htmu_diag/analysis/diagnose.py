@@ -17,7 +17,7 @@ from htmu_diag.analysis.options import Options
 from htmu_diag.analysis.outliers import outliers_of
 from htmu_diag.analysis.repulsion import read_repulsion, with_cause
 from htmu_diag.analysis.shape import SpectrumShape, numerical_zero, shape_of
-from htmu_diag.arguments import checked, instance, optional
+from htmu_diag.arguments import RATIO, checked, instance, optional
 from htmu_diag.fits import (
     fit_htmp,
     fit_htmp_bulk,
@@ -37,7 +37,7 @@ from htmu_diag.theory.predictions import noise_exponent, predict, scanned_noise_
 __all__ = ["diagnose"]
 
 
-@checked(options=optional(instance("htmu_diag.Options(...)", Options)))
+@checked(options=optional(instance("htmu_diag.Options(...)", Options)), gamma=optional(RATIO))
 def diagnose(
     spectrum: Spectrum | npt.ArrayLike,
     options: Options | None = None,

@@ -24,6 +24,7 @@ from htmu_diag.recording.complaints import Complaints
 from htmu_diag.recording.prices import Prices
 from htmu_diag.recording.recorder import Measured, Recorder
 from htmu_diag.recording.worker import Worker
+from htmu_diag.spectrum import Spectrum
 from htmu_diag.voice.notices import Notices
 
 __all__ = ["Measuring"]
@@ -166,7 +167,10 @@ class Measuring:
         try:
             if self._team.share.rank == 0:
                 _refuse_shards(context.model)
+                before = len(measured.items)
                 self._collect(probe, context, measured)
+                if len(measured.items) == before and not self._said[probe.name]:
+                    context.say(f"{probe.name}: gave no spectrum")
         finally:
             self._team.follow_first(measured.step, probe.name)
 
@@ -177,6 +181,8 @@ class Measuring:
 
     def _collect(self, probe: Probe, context: StepContext, measured: Measured) -> None:
         for order, spectrum in enumerate(probe.measure(context)):
+            if not isinstance(spectrum, Spectrum):
+                raise MeasurementError(f"measure yields {type(spectrum).__name__}; yield an htmu_diag.Spectrum")
             if self._team.share.rank == 0:
                 measured.items.append((probe.name, order, spectrum.at_step(measured.step)))
 

@@ -13,8 +13,9 @@
     "shared"     each rank does its share, ``context.share``: ``capture`` copies, what it yields is computed later
     "together"   on all ranks, adding up over ``context.group``; all of them get the result
 
-``observes = True``: ``observe(context)`` is called after every step. ``rows``: how many samples of the fixed batch it
-looks at, which are then stored with the run. ``closes = True``: ``close()`` is called when the run ends.
+``measure`` finds no gradients: ``.grad`` of every parameter is put aside until it is done. ``observes = True``:
+``observe(context)`` is called after every step, with that step's gradients. ``rows``: how many samples of the fixed
+batch it looks at, which are then stored with the run. ``closes = True``: ``close()`` is called when the run ends.
 ``priced = True``: ``price(context)`` estimates, within the time of a few products, how many seconds one run will take;
 it is asked once, before the first run.
 """
@@ -26,6 +27,7 @@ from typing import Any, Literal, get_args
 
 from htmu_diag.errors import InputError
 from htmu_diag.kinds import Kind
+from htmu_diag.plugins import takes
 from htmu_diag.probes.base import Need
 
 __all__ = ["Declaration", "Runs"]
@@ -51,6 +53,8 @@ class Declaration:
     @classmethod
     def of(cls, probe: Any) -> Declaration:
         """What this probe declares. Raises InputError where a field means nothing, or a method has no field."""
+        if isinstance(probe, type):
+            raise InputError(f"the probe {probe.__name__} is a class; pass an object of it: {probe.__name__}(...)")
         name = getattr(probe, "name", None)
         if not isinstance(name, str) or not name:
             raise InputError(f"{type(probe).__name__} is no probe: it has no name; see htmu_diag.probes.Declaration")
@@ -82,8 +86,9 @@ class Declaration:
             "price": self.priced,
         }
         for method in [method for method, is_wanted in wanted.items() if is_wanted]:
-            if not callable(getattr(probe, method, None)):
-                call = f"{method}({'' if method == 'close' else 'context'})"
+            context = () if method == "close" else (None,)
+            if not takes(getattr(probe, method, None), *context):
+                call = f"{method}({'context' if context else ''})"
                 raise InputError(f"the probe {self.name!r} has no method {call}, which it declares")
         for method, field, value in (("capture", "runs", "'shared'"), ("observe", "observes", "True")):
             if callable(getattr(probe, method, None)) and not hasattr(probe, field):

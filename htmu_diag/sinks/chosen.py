@@ -28,6 +28,8 @@ def chosen_sinks(folder: Path, sinks: Sequence[SinkLike] | None, usual: bool | N
     for sink in wanted:
         _refuse_others(sink)
     given = [cast(Sink, plugins.made("sinks", s, registry, folder)) if isinstance(s, str) else s for s in wanted]
+    for sink in given:
+        _refuse_other_calls(sink)
     if usual is None:
         usual = sinks is None or bool(wanted)
     missing = [kind for kind in _USUAL if usual and not any(isinstance(sink, kind) for sink in given)]
@@ -39,6 +41,8 @@ def chosen_sinks(folder: Path, sinks: Sequence[SinkLike] | None, usual: bool | N
 
 def _refuse_others(sink: object) -> None:
     """Raises InputError for an object that is no sink, such as a writer of TensorBoard."""
+    if isinstance(sink, type):
+        raise InputError(f"sinks: {sink.__name__} is a class; pass an object of it: {sink.__name__}(...)")
     if isinstance(sink, str) or all(callable(getattr(sink, name, None)) for name in ("open", "write", "close")):
         return
     kind = type(sink).__name__
@@ -49,3 +53,11 @@ def _refuse_others(sink: object) -> None:
     else:
         hint = f"pass objects with open, write and close, or names: {', '.join(sorted(registry))}"
     raise InputError(f"sinks: {kind} is no sink; {hint}")
+
+
+def _refuse_other_calls(sink: Sink) -> None:
+    """InputError where a method cannot be called as a run calls it, which would be heard of in the middle of one."""
+    takes = plugins.takes
+    if not (takes(sink.open, {}, start_step=0) and takes(sink.write, None) and takes(sink.close)):
+        calls = "open(run, *, start_step), write(record) and close()"
+        raise InputError(f"sinks: {type(sink).__name__} does not take the calls of a sink; they are {calls}")

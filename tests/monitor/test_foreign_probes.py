@@ -1,6 +1,7 @@
 """A probe that this package does not know: what it declares counts, what it does not declare costs nobody anything."""
 
 import math
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,3 +108,19 @@ def test_a_sentence_of_a_probe_is_stored_once(tmp_path: Path) -> None:
 
     watched(tmp_path, Talking())
     assert htmu_diag.load_run(tmp_path).events() == [(1, "one half is gone")]
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [([], "mine: gave no spectrum"), ([3], "mine: MeasurementError: measure yields int; yield an htmu_diag.Spectrum")],
+)
+def test_a_probe_that_gives_no_spectrum_is_told(found: list[object], sentence: str, tmp_path: Path) -> None:
+    class Giving(Foreign):
+        def measure(self, context: StepContext) -> Iterator[Spectrum]:
+            yield from found  # type: ignore[misc]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        watched(tmp_path / "run", Giving())
+    records = htmu_diag.load_run(tmp_path / "run").records()
+    assert [sentence in record.events for record in records] == [True] * 3

@@ -12,6 +12,8 @@ import torch
 from htmu_diag import watch
 from htmu_diag.arguments import rules_of
 from htmu_diag.errors import InputError
+from htmu_diag.probes import WeightsProbe
+from htmu_diag.sinks import MemorySink
 from htmu_diag.voice.taken import TAKEN
 
 ELSEWHERE = {"model", "every", "probes", "batch", "include", "budget", "sinks", "on_exists"}  # by their own sentences
@@ -29,6 +31,12 @@ class Writer:
 
 class Logger:
     def log_metrics(self) -> None: ...
+
+
+class Old(MemorySink):
+    """Of an earlier protocol, or a guess at this one."""
+
+    def open(self, run: Any) -> None: ...  # type: ignore[override]
 
 
 WRONG: list[tuple[str, Any, str]] = [
@@ -57,6 +65,9 @@ WRONG: list[tuple[str, Any, str]] = [
     ("sinks", [Writer()], r"sinks: Writer is no sink; .* log_dir=writer\.log_dir"),
     ("sinks", [Logger()], r"LoggerSink\(your Logger\)"),
     ("sinks", [3], "int is no sink; pass objects with open, write and close, or names: console"),
+    ("sinks", [MemorySink], r"MemorySink is a class; pass an object of it: MemorySink\(\.\.\.\)"),
+    ("sinks", [Old()], r"Old does not take the calls of a sink; they are open\(run, \*, start_step\), write"),
+    ("probes", [WeightsProbe], "WeightsProbe is a class"),
     ("every", "lgo", "the only schedule with a name is 'log'"),
     ("probes", ["wieghts"], "did you mean 'weights'"),
     ("on_exists", "overwrite", "'new', 'refuse' or 'continue'"),

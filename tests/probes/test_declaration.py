@@ -59,12 +59,19 @@ def test_how_a_probe_runs_is_declared() -> None:
         ({"kinds": ("weights",)}, "a tuple of htmu_diag.Kind"),
         ({"kinds": Kind.WEIGHTS}, "a tuple of Kind"),
         ({"measure": None}, r"no method measure\(context\)"),
+        ({"measure": lambda self: []}, r"no method measure\(context\)"),
+        ({"observes": True, "observe": lambda self, step, context: None}, r"no method observe\(context\)"),
         ({"quantities": 5}, "a tuple of Quantity"),
     ],
 )
 def test_a_field_that_means_nothing_is_refused(fields: dict[str, object], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         Declaration.of(changed(**fields))
+
+
+def test_a_class_in_place_of_its_object_is_refused() -> None:
+    with pytest.raises(InputError, match=r"WeightsProbe is a class; pass an object of it: WeightsProbe\(\.\.\.\)"):
+        Declaration.of(WeightsProbe)
 
 
 def test_a_method_may_have_any_name_once_the_field_says_what_it_is() -> None:
