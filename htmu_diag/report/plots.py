@@ -98,9 +98,6 @@ def plot_spectra(
     """
     series = {s.source.step: s for s in run.series(layer, kind)}
     wanted = _default_steps(list(series)) if steps is None else list(steps)
-    if not series:
-        names = run.names(kind)
-        raise InputError(f"{layer}: not among the layers of this run; {did_you_mean(layer, names, _some(names))}")
     missing = [step for step in wanted if step not in series]
     if missing or not wanted:
         first = missing[0] if missing else None
@@ -168,10 +165,6 @@ def _said(name: str) -> str:
     """A layer's name as a label: short enough to leave room for the lines, no formula, not hidden by an underscore."""
     text = shortened(name, _NAME).replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
-
-
-def _some(names: Sequence[str]) -> str:
-    return f"there are {', '.join(names[:3])}, ..." if names else "it has none of that kind"
 
 
 def _curves(run: Run, quantity: str, kind: str) -> Any:

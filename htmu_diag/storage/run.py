@@ -13,7 +13,7 @@ from htmu_diag.analysis import Options, StepRecord, diagnose
 from htmu_diag.analysis.hold import held
 from htmu_diag.analysis.quantities import declare_stored
 from htmu_diag.arguments import PATH, checked
-from htmu_diag.errors import StorageError
+from htmu_diag.errors import InputError, StorageError
 from htmu_diag.spectrum import Kind, Spectrum
 from htmu_diag.storage.arrays import PROBE_BATCH, latest_arrays
 from htmu_diag.storage.information import RunInformation
@@ -24,7 +24,7 @@ from htmu_diag.storage.segments import RECORDS, Slot, segments
 from htmu_diag.storage.stored_numbers import StoredNumbers
 from htmu_diag.storage.stored_record import StoredRecord
 from htmu_diag.storage.tables import Curves, curves, frame
-from htmu_diag.storage.whereabouts import no_run
+from htmu_diag.storage.whereabouts import no_kind, no_layer, no_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,7 +110,11 @@ class Run:
         return list(decode(path, header))
 
     def series(self, name: str, kind: Kind | str = Kind.WEIGHTS) -> list[Spectrum]:
-        """One layer through time, by ascending step; steps at which it was not measured are left out."""
+        """One layer through time, by ascending step; steps at which it was not measured are left out.
+
+        Raises InputError for a layer or a kind that the run does not have.
+        """
+        self._require(name, kind)
         found: list[Spectrum] = []
         for path, header in self._records.readable().values():
             try:
@@ -172,7 +176,9 @@ class Run:
         """(step, verdict) of one layer as it is shown: a change counts when it was seen ``hold`` times in a row.
 
         hold: that of the run's options by default (2); 1 gives the raw verdicts, which the records have.
+        Raises InputError for a layer or a kind that the run does not have.
         """
+        self._require(name, kind)
         readings = [(record.step, reading) for record in self.records() for reading in record.readings]
         found = [(step, r.verdict) for step, r in readings if (r.source.name, r.source.kind) == (name, kind)]
         shown = held([verdict for _, verdict in found], self.options.hold if hold is None else hold)
@@ -218,6 +224,14 @@ class Run:
             raise StorageError(
                 f"{self.directory}: written with schema {schema}, this version reads up to {SCHEMA}; upgrade htmu_diag"
             )
+
+    def _require(self, name: str, kind: Kind | str) -> None:
+        """Refuse a layer or a kind that no record has; a run that has no spectra yet may still get them."""
+        layers, kinds = self.names(kind), self.kinds
+        if kinds and not layers:
+            raise InputError(no_kind(Kind(kind).value, kinds))
+        if layers and name not in layers:
+            raise InputError(no_layer(name, layers))
 
     def _sources(self) -> Iterator[Mapping[str, Any]]:
         return (s["source"] for _, header in self._records.readable().values() for s in header.spectra)

@@ -214,7 +214,20 @@ def test_series_follow_one_layer_of_one_kind(every_kind: list[Spectrum], tmp_pat
     assert [s.source.step for s in run.series("model", "hessian")] == [0, 5]
     assert run.names() == ("fc1.weight", "empty")
     assert run.names(Kind.NTK) == ("model",)
-    assert run.series("fc9.weight") == []
+
+
+def test_a_layer_or_kind_that_the_run_lacks_is_refused_with_the_near_name(
+    every_kind: list[Spectrum], tmp_path: Path
+) -> None:
+    with Store(tmp_path, fsync=False) as store:
+        assert load_run(tmp_path).series("fc1.weight") == []  # nothing is measured yet: it may still come
+        store.write(0, [s.at_step(0) for s in every_kind])
+    run = load_run(tmp_path)
+    for asked in (run.series, run.verdicts):
+        with pytest.raises(InputError, match=r"fc1\.wieght: not among the layers.*did you mean 'fc1\.weight'"):
+            asked("fc1.wieght")
+        with pytest.raises(InputError, match="hesian: no spectra of that kind in this run; did you mean 'hessian'"):
+            asked("model", "hesian")
 
 
 @pytest.mark.parametrize("end", [0, 5, 8, 60, -60, -1])
