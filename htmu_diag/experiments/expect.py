@@ -22,8 +22,9 @@ import numpy as np
 from scipy.stats import mannwhitneyu
 
 from htmu_diag.errors import ConfigError
-from htmu_diag.experiments.rows import Mean, Row, mean_of, settings
+from htmu_diag.experiments.rows import Mean, Row, mean_of, settings, value_words
 from htmu_diag.fits.rank_correlation import rank_correlations
+from htmu_diag.nearest import nearest
 
 __all__ = ["Verdict", "judge"]
 
@@ -59,6 +60,9 @@ def judge(line: Mapping[str, Any], rows: Sequence[Row], varied: Sequence[str]) -
 
 def _judged(line: Mapping[str, Any], rows: Sequence[Row], varied: Sequence[str]) -> Verdict:
     tag = str(line["number"])
+    absent = _absent([tag, *(str(line[key]) for key in ("like",) if key in line)], rows)
+    if absent:
+        return Verdict(None, absent)
     if "arms" in line:
         return _two_arms(tag, line, rows)
     if "like" in line:
@@ -70,6 +74,18 @@ def _judged(line: Mapping[str, Any], rows: Sequence[Row], varied: Sequence[str])
     if "against" in line:
         return _flat(tag, str(line["against"]), float(line.get("within", 1.5)), rows)
     return _bounds(tag, line, rows, varied)
+
+
+def _absent(tags: Sequence[str], rows: Sequence[Row]) -> str:
+    """What is said where no run has one of these numbers; empty otherwise."""
+    if not rows:
+        return f"{tags[0]}: no finished run"
+    wrong = next((tag for tag in tags if not any(math.isfinite(row.number(tag)) for row in rows)), None)
+    if wrong is None:
+        return ""
+    known = dict.fromkeys(name for row in rows for name in row.numbers)
+    near = nearest(wrong, known)
+    return f"{wrong}: no run has this number{f'; did you mean {near!r}?' if near else ''}"
 
 
 def _belongs(row: Row, line: Mapping[str, Any]) -> bool:
@@ -126,7 +142,8 @@ def _flat(tag: str, key: str, within: float, rows: Sequence[Row]) -> Verdict:
     means = [mean_of(group, tag) for group in settings(rows, (key,)).values()]
     values = [one.value for one in means if math.isfinite(one.value)]
     if len(values) < 2 or min(values) <= 0:
-        return Verdict(None, f"{tag} against {key}: {len(values)} positive means are too few")
+        what = "a factor needs two means" if len(values) < 2 else "a factor needs means above 0"
+        return Verdict(None, f"{tag} against {key}: {what}, not {', '.join(f'{value:.3g}' for value in values)}")
     factor = max(values) / min(values)
     sentence = f"{tag} differs by a factor {factor:.2f} over {len(values)} values of {key} (at most {within:g} is flat)"
     return Verdict(factor <= within, sentence)
@@ -135,12 +152,11 @@ def _flat(tag: str, key: str, within: float, rows: Sequence[Row]) -> Verdict:
 def _bounds(tag: str, line: Mapping[str, Any], rows: Sequence[Row], varied: Sequence[str]) -> Verdict:
     means = [mean_of(group, tag) for group in _apart(rows, varied)]
     values = [one.value for one in means if one.n]
-    if not values:
-        return Verdict(None, f"{tag}: no run has this number")
     low, high = float(line.get("least", -math.inf)), float(line.get("most", math.inf))
     limits = " and ".join([f"at least {low:g}"] * (low > -math.inf) + [f"at most {high:g}"] * (high < math.inf))
     sentence = (
-        f"{tag} lies between {min(values):.3g} and {max(values):.3g} over {len(values)} settings ({limits} wanted)"
+        f"{tag} lies between {value_words(tag, min(values))} and {value_words(tag, max(values))} "
+        f"over {len(values)} settings ({limits} wanted)"
     )
     return Verdict(low <= min(values) and max(values) <= high, sentence)
 

@@ -12,7 +12,7 @@ import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, reduce
 from importlib import import_module
@@ -26,6 +26,7 @@ from htmu_diag.errors import ConfigError, HTMUError, InputError
 from htmu_diag.experiments.plan import Sweep, Unit
 from htmu_diag.files import write_atomically
 from htmu_diag.storage import Run, load_run
+from htmu_diag.storage.stored_record import StoredRecord
 
 __all__ = ["Outcome", "check_configs", "check_packages", "config_of", "numbers_of_run", "run_unit", "write_base"]
 
@@ -107,15 +108,32 @@ def _with(config: Any, item: tuple[str, Any]) -> Any:
 
 
 def numbers_of_run(folder: Path) -> tuple[dict[str, float], Curves]:
-    """The last value and the curve of every tag of a run folder."""
+    """The last value and the curve of every tag of a run folder.
+
+    A tag has no number where its last value is not finite, or where its layer could not be measured any more: what a
+    diverged run was before is in the curves, not beside the numbers of its end.
+    """
     run = load_run(folder)
     curves: Curves = {tag: [(float(s), v) for s, v in points] for tag, points in run.scalars().items()}
+    ended: set[str] = set()
     for record in run.records():
-        for tag, value in record.metrics().items():
-            if tag not in record.scalars:
-                curves.setdefault(tag, []).append((float(record.step), value))
+        numbers = {tag: value for tag, value in record.metrics().items() if tag not in record.scalars}
+        ended = {tag for tag in (*ended, *_lost(record, curves)) if tag not in numbers}
+        for tag, value in numbers.items():
+            curves.setdefault(tag, []).append((float(record.step), value))
+    ended |= {tag for tag, points in curves.items() if points and not math.isfinite(points[-1][1])}
     curves = {tag: [(s, float(v)) for s, v in points if math.isfinite(v)] for tag, points in curves.items()}
-    return {**_size(run), **{tag: points[-1][1] for tag, points in curves.items() if points}}, curves
+    last = {tag: points[-1][1] for tag, points in curves.items() if points and tag not in ended}
+    return {**_size(run), **last}, curves
+
+
+def _lost(record: StoredRecord, tags: Iterable[str]) -> list[str]:
+    """Tags of layers that could not be measured at a step, and the averages of kinds of which none could."""
+    lost = {(f"{kind}_", f"/{layer}") for kind, layer in record.failed}
+    read = {reading.source.kind.value for reading in record.readings}
+    averages = tuple(f"summary/{kind}_" for kind, _ in record.failed if kind not in read)
+    of_layers = [tag for tag in tags if any(tag.startswith(start) and tag.endswith(end) for start, end in lost)]
+    return of_layers + [tag for tag in tags if averages and tag.startswith(averages)]
 
 
 def _size(run: Run) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -16,6 +17,8 @@ from htmu_diag.storage.segments import Slot
 from htmu_diag.storage.stored_diagnosis import StoredDiagnosis
 
 __all__ = ["StoredRecord", "keys_of"]
+
+_FAILED = re.compile(r"(?P<name>.+?) \((?P<kind>[A-Za-z]\w*), step \d+\): ")  # `Source.label` before a reason
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,12 @@ class StoredRecord:
     def events(self) -> tuple[str, ...]:
         """Sentences about what could not be measured."""
         return self.header.events
+
+    @property
+    def failed(self) -> tuple[tuple[str, str], ...]:
+        """(kind, layer) of the spectra that could not be measured, as its events name them."""
+        found = (_FAILED.match(event) for event in self.events)
+        return tuple((match["kind"], match["name"]) for match in found if match)
 
     @cached_property
     def readings(self) -> tuple[Reading, ...]:
