@@ -31,7 +31,10 @@ examples:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Analyse; returns 0. Raises HTMUError, on rank 0 only, for what cannot be read or written."""
+    """Analyse; returns 0, or 1 where checkpoints of a series were left out.
+
+    Raises HTMUError, on rank 0 only, for what cannot be read or written.
+    """
     given = parser().parse_args(arguments)
     out = Path(given.out) if given.out else None
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
@@ -58,8 +61,8 @@ def _analyse(given: argparse.Namespace, out: Path | None, rank: int, world: int)
     form: Form = "json" if given.json else "csv" if given.csv else "table"
     ranks = given.limit if world > 1 else False
     request = Request(given.path, form, given.names, out, {**_choices(given), "ranks": ranks}, writes=rank == 0)
-    run_analysis(request)
-    return 0
+    left_out = run_analysis(request)
+    return int(bool(left_out) and rank == 0)  # said once: a job's launcher ends all ranks when one fails
 
 
 def _choices(given: argparse.Namespace) -> dict[str, Any]:
@@ -83,7 +86,8 @@ def parser() -> Arguments:
     made = Arguments(
         prog="htmu analyze",
         description="Measure and diagnose every weight matrix of a checkpoint, a model folder, or a folder of "
-        "checkpoints (a time series).",
+        "checkpoints (a time series). Exit code: 0, 1 where a checkpoint of a series could not be read (the others "
+        "are there), 2 where nothing could.",
         epilog=EPILOG,
     )
     add = made.add_argument

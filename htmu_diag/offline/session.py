@@ -46,13 +46,16 @@ class Request:
     writes: bool = True
 
 
-def run_analysis(request: Request) -> None:
-    """Analyse, write and show. Raises HTMUError for what cannot be read or written, or has no usable matrix."""
+def run_analysis(request: Request) -> list[int]:
+    """Analyse, write and show; returns the steps whose checkpoints could not be read.
+
+    Raises HTMUError for what cannot be read or written, or has no usable matrix.
+    """
     stderr = Console(stderr=True, quiet=not request.writes)
-    series = find_series(request.path)
-    content = _one(request, stderr) if series is None else _through_time(request, series, stderr)
+    series, left_out = find_series(request.path), list[int]()
+    content = _one(request, stderr) if series is None else _through_time(request, series, left_out, stderr)
     if not request.writes or content is None:
-        return
+        return left_out
     if request.out is not None:
         with alone(request.out) if series else nullcontext():  # other commands may write the same
             _write_folder(content, request.out, stderr)
@@ -66,6 +69,7 @@ def run_analysis(request: Request) -> None:
     if not content.shown.diagnoses and series is None:
         first, all_of_them = content.shown.unusable[0].reason, len(content.shown.layers)
         raise InputError(f"{content.shown.model}: none of {all_of_them} matrices is usable; {first}")
+    return left_out
 
 
 def _one(request: Request, stderr: Console) -> Content:
@@ -82,7 +86,11 @@ def _refuse_foreign(out: Path) -> None:
         raise StorageError(f"--out: {out} is not empty; name another folder")
 
 
-def _through_time(request: Request, series: CheckpointSeries, stderr: Console) -> Content | None:
+def _through_time(request: Request, series: CheckpointSeries, left_out: list[int], stderr: Console) -> Content | None:
+    def leave_out(step: int, error: InputError) -> None:
+        left_out.append(step)
+        say(stderr, f"step {step} left out: {error}")
+
     from htmu_diag.offline.series import analyze_series  # with TensorBoard, which one checkpoint does not need
 
     if series.beside:
@@ -94,7 +102,7 @@ def _through_time(request: Request, series: CheckpointSeries, stderr: Console) -
         for analysis in analyze_series(
             series.folder,
             log_dir=request.out,
-            on_error=lambda step, error: say(stderr, f"step {step} left out: {error}"),
+            on_error=leave_out,
             progress=report,
             **request.choices,
         ):

@@ -15,9 +15,10 @@ from htmu_diag.analysis import Reading
 from htmu_diag.analysis.hold import held as held_verdicts
 from htmu_diag.errors import StorageError
 from htmu_diag.storage import Run
+from htmu_diag.storage.stored_record import StoredRecord
 from htmu_diag.ui.words import phase_letters
 
-__all__ = ["Overview", "held", "overview"]
+__all__ = ["ABSENT", "Overview", "held", "overview", "shortest"]
 
 ABSENT = "."  # in a ribbon: not measured at that step
 _SHARP = 0.3  # decades of kappa between two measurements that are worth a line: far above the noise of a fit
@@ -29,7 +30,7 @@ class Overview:
 
     run, step, steps: its folder, the step shown, all measured ones. rows: one a spectrum at that step, as
     `Diagnosis.row`. ribbon: layer -> one letter a step, raw. changes, alarms: sentences. letters: letter -> phase.
-    waiting: steps whose spectra have no numbers. scalars: the newest numbers of the training at that step. others:
+    waiting: steps whose spectra have no numbers. lost: steps at which nothing could be measured. scalars: the newest numbers of the training at that step. others:
     kinds that the run holds beside the one shown.
     """
 
@@ -42,6 +43,7 @@ class Overview:
     alarms: list[str]
     letters: Mapping[str, str]
     waiting: tuple[int, ...] = ()
+    lost: tuple[int, ...] = ()
     scalars: dict[str, float] = field(default_factory=dict)
     others: tuple[str, ...] = ()
 
@@ -51,6 +53,7 @@ class Overview:
             **vars(self),
             "steps": list(self.steps),
             "waiting": list(self.waiting),
+            "lost": list(self.lost),
             "others": list(self.others),
             "letters": dict(self.letters),
         }
@@ -63,7 +66,9 @@ def overview(run: Run, step: int | None = None, kind: str = "weights") -> Overvi
     wanted = step if step is not None else measured[-1] if measured else _stored_last(run, kind)
     if wanted not in measured:
         records[wanted] = run.record(wanted)  # fitted now, or refused in a sentence
-    history = {s: _of_kind(record.readings, kind) for s, record in sorted(records.items())}
+    lost = {s: said for s, record in sorted(records.items()) if (said := _unmeasured(record, kind))}
+    due = sorted({wanted, *lost, *(s for s, record in records.items() if kind in _kinds(record))})
+    history = {s: _of_kind(records[s].readings, kind) for s in due}
     before = max((s for s in measured if s < wanted), default=None)
     letters = phase_letters()
     return Overview(
@@ -73,9 +78,10 @@ def overview(run: Run, step: int | None = None, kind: str = "weights") -> Overvi
         [reading.row() for reading in history[wanted].values()],
         _ribbon(history, letters),
         [] if before is None else _changes(history[before], history[wanted], before),
-        [*records[wanted].events, *_alarms(history[wanted])],
+        [*records[wanted].events, *_alarms(history[wanted]), *_lost({s: lost[s] for s in lost if s != wanted})],
         {letter: name for name, letter in letters.items()},
-        tuple(s for s, record in records.items() if not record.readings),
+        tuple(s for s, readings in history.items() if not readings and s not in lost),
+        tuple(lost),
         _newest(run, wanted),
         tuple(other for other in run.kinds if other != kind),
     )
@@ -87,6 +93,25 @@ def _stored_last(run: Run, kind: str) -> int:
         known = ", ".join(run.kinds) or "nothing yet"
         raise StorageError(f"{run.directory}: no numbers of kind {kind!r}; this run has {known}")
     return int(run.steps[-1])
+
+
+def _kinds(record: StoredRecord) -> set[str]:
+    """Kinds of which the step has a spectrum."""
+    return {spectrum["source"]["kind"] for spectrum in record.header.spectra}
+
+
+def _unmeasured(record: StoredRecord, kind: str) -> list[str]:
+    """What was said where every spectrum of a kind failed: a diverged training, a checkpoint that cannot be read."""
+    due = any(failed == kind for failed, _ in record.failed) or not record.header.spectra
+    return list(record.events) if due and kind not in _kinds(record) else []
+
+
+def _lost(lost: Mapping[int, list[str]]) -> list[str]:
+    if not lost:
+        return []
+    (first, last), (said, *more) = (min(lost), max(lost)), lost[max(lost)]
+    which = f"step {last}" if first == last else f"{len(lost)} steps, {first} to {last},"
+    return [f"{which} could not be measured: {said}{f' (and {len(more)} more)' if more else ''}"]
 
 
 def _of_kind(readings: Sequence[Reading], kind: str) -> dict[str, Reading]:

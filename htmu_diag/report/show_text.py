@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from htmu_diag.analysis.words import NO_VALUE, brief_number, number
-from htmu_diag.report.overview import Overview, held, shortest
+from htmu_diag.report.overview import ABSENT, Overview, held, shortest
 from htmu_diag.report.text_table import TextTable
 
 __all__ = ["show_text"]
@@ -23,8 +23,9 @@ def show_text(shown: Overview, width: int = 100, *, fitted: bool = False) -> str
 
     fitted: leave columns of the table out, and name them, where its rows would be wider than ``width``.
     """
-    count = f"{len(shown.steps)} measured step" + "s" * (len(shown.steps) != 1)
-    span = f"{count}, {shown.steps[0]} to {shown.steps[-1]}" if len(shown.steps) > 1 else count
+    steps = [step for step in shown.steps if step not in shown.lost]
+    count = f"{len(steps)} measured step" + "s" * (len(steps) != 1)
+    span = f"{count}, {steps[0]} to {steps[-1]}" if len(steps) > 1 else count
     losses = "  ".join(f"{tag} {value:.4g}" for tag, value in shown.scalars.items())
     parts = ["\n".join(line for line in (f"{shown.run}: step {shown.step} ({span})", losses) if line)]
     parts += [_table(shown.rows, width, fitted), _reasons(shown.rows)]
@@ -41,6 +42,8 @@ def show_text(shown: Overview, width: int = 100, *, fitted: bool = False) -> str
 
 
 def _table(rows: Sequence[Mapping[str, Any]], width: int, fitted: bool) -> str:
+    if not rows:
+        return ""
     heads = ["layer", "shape", *_COLUMNS, "verdict"]
     names = shortest([str(row["name"]) for row in rows], min(_NAME, width // 3))
     cells = [
@@ -83,7 +86,8 @@ def _ribbons(shown: Overview, width: int) -> str:
     across = max(map(len, names))
     room = max(width - across - 2, 20)
     every = max(1, math.ceil(len(shown.steps) / room))
-    legend = ", ".join(f"{letter} {phase}" for letter, phase in shown.letters.items())
+    letters = {**shown.letters, **({ABSENT: "not measured"} if any(ABSENT in r for r in shown.ribbon.values()) else {})}
+    legend = ", ".join(f"{letter} {phase}" for letter, phase in letters.items())
     each = "a letter a step" if every == 1 else f"a letter every {every} steps"
     lines = [f"phases, steps {shown.steps[0]} to {shown.steps[-1]}, {each} ({legend})"]
     for name, ribbon in zip(names, shown.ribbon.values(), strict=True):

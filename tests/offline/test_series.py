@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -153,7 +154,7 @@ def test_a_damaged_checkpoint_is_named_and_the_others_go_on(tmp_path: Path, caps
     (tmp_path / "all" / "step_2.pt").write_bytes(b"torn")
     (tmp_path / "all" / "step_4").mkdir()
     (tmp_path / "all" / "step_4" / "model.safetensors.index.json").write_text("no index")
-    assert main(["analyze", str(tmp_path / "all"), "--out", str(tmp_path / "out"), "--tail-only"]) == 0
+    assert main(["analyze", str(tmp_path / "all"), "--out", str(tmp_path / "out"), "--tail-only"]) == 1
     printed = capsys.readouterr()
     assert "step 2 left out" in printed.err
     assert "step 4 left out" in printed.err
@@ -162,6 +163,11 @@ def test_a_damaged_checkpoint_is_named_and_the_others_go_on(tmp_path: Path, caps
     assert run.steps == (1, 2, 3, 4)
     assert "not a PyTorch file" in dict(run.events())[2]
     assert run.options == Options(tail_only=True)
+    assert main(["show", str(tmp_path / "out")]) == 0
+    shown = capsys.readouterr().out
+    assert "step 3 (2 measured steps, 1 to 3)" in shown
+    assert re.search(r"2 steps, 2 to 4, could not be measured: .*step_4.*an index of shards", shown)
+    assert "no numbers yet" not in shown
     with pytest.raises(InputError, match="not a PyTorch file"):
         list(analyze_series(tmp_path / "all", options=Options(tail_only=True)))
 
