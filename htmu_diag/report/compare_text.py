@@ -12,6 +12,7 @@ from htmu_diag.report.text_table import TextTable
 __all__ = ["compare_text"]
 
 _NAME = 40  # characters of a layer's name
+_NAMED = 6  # layers in one line
 
 
 def compare_text(found: Comparison) -> str:
@@ -26,7 +27,7 @@ def compare_text(found: Comparison) -> str:
     summary = (
         none if not found.layers else f"{len(different)} of {len(found.layers)} layers differ ({judged}); {same} agree"
     )
-    parts = [which, _settings(found), _averages(found), _layers(different), _only(found), summary]
+    parts = [which, _settings(found), _averages(found), _layers(different), _shapes(found), _only(found), summary]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -67,8 +68,20 @@ def _pair(drift: Drift, quantity: str) -> str:
     return f"{brief_number(quantity, a)} -> {brief_number(quantity, b)}{' *' if quantity in drift.apart else ''}"
 
 
+def _shapes(found: Comparison) -> str:
+    """Layers of one name and two shapes: their numbers stand side by side, and are of different matrices."""
+    unlike = [drift for drift in found.layers if drift.shapes[0] != drift.shapes[1]]
+    if not unlike:
+        return ""
+    said = [f"{drift.layer} {' -> '.join(f'{rows} x {columns}' for rows, columns in drift.shapes)}" for drift in unlike]
+    named = ", ".join(said[:_NAMED]) + " ..." * (len(said) > _NAMED)
+    return f"of another shape in B, where noise has other values: {named}"
+
+
 def _only(found: Comparison) -> str:
-    named = {run: ", ".join(names[:6]) + " ..." * (len(names) > 6) for run, names in found.only.items() if names}
+    named = {
+        run: ", ".join(names[:_NAMED]) + " ..." * (len(names) > _NAMED) for run, names in found.only.items() if names
+    }
     return "\n".join(f"only in {run}: {names}" for run, names in named.items())
 
 

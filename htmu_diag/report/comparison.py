@@ -19,12 +19,16 @@ _JUDGED = ("alpha", "kappa")  # numbers with an interval
 
 @dataclass(frozen=True)
 class Drift:
-    """One layer in both runs. numbers: quantity -> (first, second). apart: those whose 95 % intervals do not meet."""
+    """One layer in both runs. numbers: quantity -> (first, second). apart: those whose 95 % intervals do not meet.
+
+    shapes: of its matrix in each; noise of another shape has other values.
+    """
 
     layer: str
     verdicts: tuple[str, str]
     numbers: Mapping[str, tuple[float, float]]
     apart: tuple[str, ...]
+    shapes: tuple[tuple[int, int], tuple[int, int]]
 
     @property
     def differs(self) -> bool:
@@ -145,7 +149,7 @@ def _averages(one: Mapping[str, Reading], two: Mapping[str, Reading]) -> dict[st
 def _drift(name: str, one: Reading, two: Reading) -> Drift:
     numbers = {q: (one.numbers.get(q, math.nan), two.numbers.get(q, math.nan)) for q in (*_JUDGED, "spikes")}
     apart = tuple(q for q in _JUDGED if _apart(_interval(one, q), _interval(two, q)))
-    return Drift(name, (one.verdict, two.verdict), numbers, apart)
+    return Drift(name, (one.verdict, two.verdict), numbers, apart, (one.source.shape, two.source.shape))
 
 
 def _interval(reading: Reading, quantity: str) -> tuple[float, float]:

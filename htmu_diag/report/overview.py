@@ -28,10 +28,10 @@ _SHARP = 0.3  # decades of kappa between two measurements that are worth a line:
 class Overview:
     """What `htmu show` tells.
 
-    run, step, steps: its folder, the step shown, all measured ones. rows: one a spectrum at that step, as
+    run, step, steps: its folder, the step shown, all that were due. rows: one a spectrum at that step, as
     `Diagnosis.row`. ribbon: layer -> one letter a step, raw. changes, alarms: sentences. letters: letter -> phase.
-    waiting: steps whose spectra have no numbers. lost: steps at which nothing could be measured. scalars: the newest numbers of the training at that step. others:
-    kinds that the run holds beside the one shown.
+    waiting: steps whose spectra have no numbers. lost: steps at which nothing could be measured. scalars: the newest
+    numbers of the training at that step. others: kinds that the run holds beside the one shown.
     """
 
     run: str

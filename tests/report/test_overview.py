@@ -3,17 +3,20 @@
 import itertools
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from htmu_diag.analysis import Options, Reading
 from htmu_diag.cli import main
 from htmu_diag.errors import InputError, StorageError
+from htmu_diag.report.compare_text import compare_text
 from htmu_diag.report.comparison import compare_runs
 from htmu_diag.report.overview import held, overview
 from htmu_diag.report.show_text import show_text
 from htmu_diag.storage import Store, load_run
-from tests.browser.runs import NAMES, STEPS, spectrum
+from tests.browser.runs import NAMES, STEPS, curvature, spectrum
 from tests.browser.stored import store
 
 FEW = NAMES[:4]
@@ -117,6 +120,37 @@ def test_a_run_is_the_same_as_itself_and_not_as_another(runs: tuple[Path, Path])
         low, high = one.numbers["alpha_low"], one.numbers["alpha_high"]
         apart = two.numbers["alpha_high"] < low or two.numbers["alpha_low"] > high
         assert ("alpha" in drift.apart) == apart
+
+
+def test_layers_of_another_shape_are_told(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    with Store(tmp_path, info={"options": {"bootstrap": 30}}, fsync=False) as kept:
+        found = spectrum(FEW[1], 0, 1.0).spectrum
+        other = [replace(found, source=replace(found.source, name=FEW[0]))]
+        kept.write(200, other)
+        kept.write_numbers(200, other, [Reading.of(spectrum(FEW[1], 0, 1.0))], Options(bootstrap=30))
+    compared = compare_runs(load_run(runs[0]), load_run(tmp_path))
+    (drift,) = compared.layers
+    assert drift.shapes == ((48, 96), (64, 64))
+    assert f"of another shape in B, where noise has other values: {FEW[0]} 48 x 96 -> 64 x 64" in compare_text(compared)
+    assert "another shape" not in compare_text(compare_runs(load_run(runs[0]), load_run(runs[1])))
+
+
+def test_a_run_that_diverged_says_what_could_not_be_measured(tmp_path: Path) -> None:
+    with Store(tmp_path, info={"options": {"bootstrap": 30}}, fsync=False) as kept:
+        found = spectrum(FEW[0], 0, 1.0)
+        kept.write(0, [found.spectrum])
+        kept.write_numbers(0, [found.spectrum], [Reading.of(found)], Options(bootstrap=30))
+        for step in (10, 20):
+            kept.write(step, [], events=[f"{FEW[0]} (weights, step {step}): 9 of 9 weights are NaN"])
+        kept.write(25, [replace(curvature(100).spectrum, source=replace(curvature(100).source, step=25))])
+    shown = overview(load_run(tmp_path))
+    assert (shown.step, shown.steps, shown.lost, shown.waiting) == (0, (0, 10, 20), (10, 20), ())
+    lost = f"2 steps, 10 to 20, could not be measured: {FEW[0]} (weights, step 20): 9 of 9 weights are NaN"
+    assert shown.alarms == [lost]
+    assert "step 0 (1 measured step)" in show_text(shown)
+    assert ". not measured" in show_text(shown)
+    assert overview(load_run(tmp_path), 20).rows == []
+    assert "layer " not in show_text(overview(load_run(tmp_path), 20))
 
 
 def test_runs_can_be_read_where_their_losses_are_equal(runs: tuple[Path, Path]) -> None:
