@@ -13,6 +13,7 @@ from typing import Any
 from htmu_diag.analysis import QUANTITIES
 from htmu_diag.analysis.hold import HOLD
 from htmu_diag.analysis.repulsion import CAUSED, FAR, POPULATION
+from htmu_diag.analysis.summary import FEWEST
 from htmu_diag.fits.null_table import LEAST_P
 from htmu_diag.kinds import Kind
 from htmu_diag.theory import Phase, phases
@@ -52,9 +53,10 @@ _COLOURS: tuple[dict[str, Any], ...] = (
 )
 # "left noise" is a verdict and no limit of kappa: noise itself has a kappa of N, which is small where matrices are
 _NOT_NOISE = [phase.order for phase in Phase if phase not in (Phase.RANDOM_LIKE, Phase.UNDETERMINED)]
+_BEFORE = f'; it may come before "left noise", which waits until {HOLD} measurements in a row agree on the phase'
 _FIRSTS: tuple[dict[str, Any], ...] = (
     {"name": "left noise", "phases": _NOT_NOISE, "meaning": f"another phase than {Phase.RANDOM_LIKE.value}"},
-    {"name": "first spike", "quantity": "spikes", "from": 1.0, "meaning": "a spike"},
+    {"name": "first spike", "quantity": "spikes", "from": 1.0, "meaning": "a spike", "beside": _BEFORE},
     {"name": "first heavy tail", "phases": [Phase.HEAVY_TAILED.order], "meaning": Phase.HEAVY_TAILED.value},
 )
 # what may move the tails, and the probe that measures it
@@ -84,9 +86,9 @@ def words() -> dict[str, Any]:
     return {
         "quantities": {name: _finite(asdict(row)) for name, row in QUANTITIES.items()},
         "phases": [_phase(phase) for phase in Phase if phase is not Phase.UNDETERMINED],
-        "levels": {"noise": phases.NOISE_LEVEL, "heavy": phases.HEAVY_ALPHA, "least_p": LEAST_P},
+        "levels": {"noise": phases.NOISE_LEVEL, "heavy": phases.HEAVY_ALPHA, "least_p": LEAST_P, "fewest": FEWEST},
         "colours": [dict(colour) for colour in _COLOURS],
-        "firsts": [{**first, "meaning": _rule(first["meaning"])} for first in _FIRSTS],
+        "firsts": [{**first, "meaning": _rule(first["meaning"]) + first.get("beside", "")} for first in _FIRSTS],
         "cause": {"phases": [phase.order for phase in CAUSED], "far": FAR, "sentence": f"{POPULATION.capitalize()}."},
         "causes": [dict(cause) for cause in _CAUSES],
         "values": dict(_VALUES),

@@ -323,3 +323,38 @@ def test_curves_and_the_first_layers_points_are_seen_on_either_page(js: Run) -> 
             assert _contrast(colours[name], colours["page"]) > 3, name
         points = js(f"[0, 1, 2, 3, 4, 5].map((l) => layerColor(l, 12, {selector}))")
         assert min(_contrast(point, colours["page"]) for point in points) > 2.9
+
+
+FRAME = """((kappas, statuses, shapes) => new Frame({layers: kappas.map((_, l) => ({name: `w${l}`, shape: shapes[l]})),
+    codes: {htmp_status: ["ok", "noise"]}}, {layers: kappas.map((_, l) => `w${l}`), steps: [0], values: {
+    kappa: kappas, log_kappa: kappas.map(Math.log10), htmp_status: statuses}}))"""
+
+
+def test_layers_that_differ_are_those_whose_kappas_read_otherwise_and_noise_has_no_number(js: Run) -> None:
+    shapes = [[40, 40]] * 5
+    one = f"{FRAME}([2, 45, 1e4, 3, 45], [0, 1, 0, 0, 1], shapes)"
+    two = f"{FRAME}([2.0001, 1e4, 10, 30, 60], [0, 0, 0, 0, 1], shapes)"
+    found = js(f"drifted({{frame: {one}, step: 0, other: {{frame: {two}, step: 0}}}})", shapes=shapes)
+    assert [row["name"] for row in found] == ["w2", "w3"]  # equal as read, noise in both: no difference
+    assert js("[logKappas(Infinity, 1), logKappas(4.02, 4.02), logKappas(1.5, 1)]") == [
+        ["noise", "1", "–"],
+        ["noise", "noise", "–"],
+        ["1.5", "1", "0.5"],
+    ]
+    assert js(f"drifted({{frame: {one}, step: 0, other: {{frame: {one}, step: 0}}}})", shapes=shapes) == []
+
+
+def test_layers_of_another_shape_in_the_other_run_are_told(js: Run) -> None:
+    shapes, others = [[40, 80], [8, 8]], [[20, 80], [8, 8]]
+    one, two = (f"{FRAME}([1, 1], [0, 0], {name})" for name in ("shapes", "others"))
+    (said,) = js(f"unlike({one}, {two})", shapes=shapes, others=others)
+    assert said.startswith("1 layer of the same name has another shape in the other run (w0: 40 × 80 here, 20 × 80")
+    assert js(f"unlike({one}, {one})", shapes=shapes) == []
+    fewer = f"{FRAME}([1], [0], shapes)"
+    assert js(f"unlike({one}, {fewer})", shapes=shapes) == ["1 of 2 layers is not in the other run."]
+
+
+def test_a_single_layers_prediction_is_told_in_the_singular(js: Run) -> None:
+    shares = "{layers: 1, predicted: 1, noise: 0, compared: 0, inverse: 0, missed: 0, differences: [1]}"
+    said = js(f"predictionSentence({shares}, median)")
+    assert said.startswith("1 of 1 layer has the prediction inside its 95 % interval; the value of pure noise does not")

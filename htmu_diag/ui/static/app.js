@@ -17,7 +17,7 @@ import { controls } from "./controls.js";
 import { element, mark, say } from "./dom.js";
 import { help } from "./help.js";
 import { number } from "./format.js";
-import { colourKey, colourLabel, colourMeaning, hasColour, valueName, verdict } from "./words.js";
+import { colourKey, colourLabel, colourMeaning, hasColour, noiseAt, valueName, verdict } from "./words.js";
 
 /** Build the page inside `root` from a source and a host; returns the app. */
 export async function mount(root, source, host) {
@@ -100,7 +100,7 @@ class App {
   /** Fetch what the state needs, then draw. A later call overtakes an earlier one. */
   async refresh() {
     const turn = this.turn = (this.turn ?? 0) + 1;
-    this.pending = true; // until then a change of the step alone must not draw the layer before
+    this.wait(true); // until then a change of the step alone must not draw the layer before
     try {
       const data = await this.load();
       if (turn !== this.turn) return;
@@ -110,8 +110,14 @@ class App {
     } catch (error) {
       if (turn === this.turn) this.show(`This could not be read: ${error.message}`);
     } finally {
-      if (turn === this.turn) this.pending = false;
+      if (turn === this.turn) this.wait(false);
     }
+  }
+
+  /** Whether what is shown is about to change: data is on its way. */
+  wait(pending) {
+    this.pending = pending;
+    mark(this.root, "aria-busy", String(pending));
   }
 
   show(problem) {
@@ -205,24 +211,28 @@ class App {
     let cells = frame.cells(colour, held);
     let theirs = now.other ? now.other.frame.cells(colour, held) : null;
     const minus = this.state.get("minus") === "1" && now.other && colour.quantity !== "phase";
-    if (minus) { cells = this.difference(now, colour, cells, theirs); theirs = null; }
+    let scaled = cells; // what the colours' range is read from
+    if (minus) { [cells, scaled] = this.difference(now, colour, cells, theirs); theirs = null; }
     const order = frame.remember(`order ${this.state.get("order")}`, () => rowOrder(frame.layers, this.state.get("order")));
     say(this.overTitle, `${colourLabel(colour, words)} of ${frame.layers.length} layers${minus ? ", minus the other run" : ""}`);
     mark(this.overTitle, "title", colourMeaning(colour, words));
-    this.heat.draw({ frame, cells, other: theirs, colour, order, layer, step, words, events, minus, values: `${valueName(now.kind, words)}s`, dark: this.dark });
+    this.heat.draw({ frame, cells, scaled, other: theirs, colour, order, layer, step, words, events, minus, values: `${valueName(now.kind, words)}s`, dark: this.dark });
     this.side.hidden = !words.firsts.some((rule) => frame.has(rule.phases ? "phase" : rule.quantity));
     this.overview.classList.toggle("alone", this.side.hidden);
     this.firsts.draw({ frame, words, byRole: this.state.get("order") === "role", layer, dark: this.dark });
   }
 
-  /** Cells of this run minus the other's at the same step, or at the same loss. */
+  /** Cells of this run minus the other's at the same step, or at the same loss; and those whose size can be trusted. */
   difference({ frame, other }, colour, cells, theirs) {
     const key = `minus ${this.state.get("other")} ${colourKey(colour)} ${this.state.get("align")}`;
     return frame.remember(key, () => {
       const [n, m] = [frame.steps.length, other.frame.steps.length];
       const to = frame.steps.map((step) => other.frame.nearest(other.toOther ? other.toOther(step) : step));
       const rows = frame.names.map((name) => other.frame.layerIndex(name));
-      return cells.map((x, i) => x - (rows[Math.floor(i / n)] < 0 ? NaN : theirs[rows[Math.floor(i / n)] * m + to[i % n]]));
+      const place = (i) => (rows[Math.floor(i / n)] < 0 ? -1 : rows[Math.floor(i / n)] * m + to[i % n]);
+      const difference = cells.map((x, i) => x - (place(i) < 0 ? NaN : theirs[place(i)]));
+      const capped = (i) => noiseAt(frame, i) || noiseAt(other.frame, place(i)); // a kappa of noise is drawn as its cap
+      return [difference, colour.quantity === "log_kappa" ? difference.map((x, i) => (capped(i) ? NaN : x)) : difference];
     });
   }
 

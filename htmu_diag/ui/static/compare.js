@@ -1,9 +1,9 @@
 // "What differs from the other run?": the settings that differ, averages side by side, and layers that drifted most.
 
 import { element } from "./dom.js";
-import { number } from "./format.js";
+import { count, number } from "./format.js";
 import { median } from "./frame.js";
-import { colourLabel } from "./words.js";
+import { colourLabel, noiseAt, NOISE } from "./words.js";
 
 const AVERAGED = ["log_kappa", "alpha", "alpha_predicted", "spikes", "stable_rank", "log_norm", "zero_fraction"];
 const CURVE = 10; // rows of the list of layers
@@ -32,18 +32,43 @@ export class CompareView {
     );
   }
 
-  layers({ frame, step, other }) {
-    const rows = frame.names.map((name, l) => {
-      const their = other.frame.layerIndex(name);
-      return { name, l, one: frame.at("log_kappa", l, step), two: their < 0 ? NaN : other.frame.at("log_kappa", their, other.step) };
-    });
-    const known = rows.filter((r) => Number.isFinite(r.one - r.two)).sort((a, b) => Math.abs(b.one - b.two) - Math.abs(a.one - a.two));
-    const lacking = rows.filter((r) => other.frame.layerIndex(r.name) < 0).length;
-    const more = lacking ? element("p", { class: "note", text: `${lacking} of ${rows.length} layers are not in the other run.` }) : null;
-    const body = known.slice(0, CURVE).map((r) => element("tr", { onclick: () => this.selectLayer(r.l) }, element("td", { text: r.name }), ...[r.one, r.two, r.one - r.two].map((x) => element("td", { class: "n", text: number(x) }))));
+  layers(now) {
+    const rows = drifted(now);
+    const notes = unlike(now.frame, now.other.frame).map((text) => element("p", { class: "note", text }));
+    if (rows.length === 0) return element("div", {}, element("p", { class: "empty", text: "None differs." }), ...notes);
+    const body = rows.slice(0, CURVE).map((r) => element("tr", { onclick: () => this.selectLayer(r.l) }, element("td", { text: r.name }), ...logKappas(r.one, r.two).map((text) => element("td", { class: "n", text }))));
     const head = element("tr", {}, ...["layer", "this run", "other run", "difference"].map((text) => element("th", { scope: "col", text })));
-    return element("div", {}, element("table", {}, element("thead", {}, head), element("tbody", {}, ...body)), more);
+    return element("div", {}, element("table", {}, element("thead", {}, head), element("tbody", {}, ...body)), ...notes);
   }
+}
+
+/**
+ * The layers of both runs whose log kappa differs as it is read, the farthest apart first: [{name, l, one, two}]. That
+ * of noise is infinite here: it has no value, two of them are equal, and it is farther from a value than any other.
+ */
+export function drifted({ frame, step, other }) {
+  const read = (f, l, s) => (l < 0 ? NaN : noiseAt(f, l * f.steps.length + s) ? Infinity : f.at("log_kappa", l, s));
+  const rows = frame.names.map((name, l) => ({ name, l, one: read(frame, l, step), two: read(other.frame, other.frame.layerIndex(name), other.step) }));
+  const apart = (r) => Math.min(Math.abs(r.one - r.two), Number.MAX_VALUE);
+  return rows.filter((r) => !Number.isNaN(r.one + r.two) && number(r.one) !== number(r.two)).sort((a, b) => apart(b) - apart(a));
+}
+
+/** Two log kappas and their difference in words; one of noise has no difference. */
+export function logKappas(one, two) {
+  const [a, b] = [one, two].map((x) => (x >= Math.log10(NOISE) ? "noise" : number(x)));
+  return [a, b, a === "noise" || b === "noise" ? "–" : number(one - two)];
+}
+
+/** Sentences about layers that the other run lacks, or has in another shape. */
+export function unlike(frame, theirs) {
+  const found = frame.layers.map((layer) => [layer, theirs.layers[theirs.layerIndex(layer.name)]]);
+  const lacking = found.filter(([, other]) => !other).length;
+  const shaped = found.filter(([layer, other]) => other && layer.shape.join() !== other.shape.join());
+  const [layer, other] = shaped[0] ?? [];
+  return [
+    lacking ? `${lacking} of ${count(found.length, "layer")} ${lacking === 1 ? "is" : "are"} not in the other run.` : "",
+    layer ? `${count(shaped.length, "layer")} of the same name ${shaped.length === 1 ? "has" : "have"} another shape in the other run (${layer.name}: ${layer.shape.join(" × ")} here, ${other.shape.join(" × ")} there): noise has other values there.` : "",
+  ].filter(Boolean);
 }
 
 /** The keys whose values differ: [[key, this run's, the other's], ...]; undefined where a run has no such key. */
@@ -76,10 +101,13 @@ function settings({ outline, otherOutline }) {
 
 function averages({ frame, step, other, outline, otherOutline, words, losses }) {
   const stands = (f, l, s, name) => name !== "alpha_predicted" || !f.missed(l, s);
-  const middle = (f, s, name) => median(f.layers.map((_, l) => (stands(f, l, s, name) ? f.at(name, l, s) : NaN)));
+  const least = (name) => (words.quantities[name].fitted ? words.levels.fewest : 0); // as in the package's own averages
+  const large = (f, l, s, name) => f.at("dimension", l, s) >= least(name);
+  const middle = (f, s, name) => median(f.layers.map((_, l) => (large(f, l, s, name) && stands(f, l, s, name) ? f.at(name, l, s) : NaN)));
   const label = (name) => `${colourLabel({ quantity: name }, words)}${name === "alpha_predicted" ? " (layers that HTMP describes)" : ""}`;
-  const rows = AVERAGED.map((name) => [label(name), middle(frame, step, name), middle(other.frame, other.step, name)]);
-  const shown = rows.filter(([, a, b]) => Number.isFinite(a) || Number.isFinite(b)).map(([name, a, b]) => [name, number(a), number(b), number(a - b)]);
+  const rows = AVERAGED.map((name) => [name, middle(frame, step, name), middle(other.frame, other.step, name)]);
+  const cells = (name, a, b) => (name === "log_kappa" ? logKappas(a, b) : [number(a), number(b), number(a - b)]);
+  const shown = rows.filter(([, a, b]) => Number.isFinite(a) || Number.isFinite(b)).map(([name, a, b]) => [label(name), ...cells(name, a, b)]);
   const known = losses.filter(([, a, b]) => Number.isFinite(a.value) || Number.isFinite(b.value));
   const said = (one) => (Number.isNaN(one.value) ? "–" : `${number(one.value)}${one.late}`);
   const last = known.map(([tag, a, b]) => [tag, said(a), said(b), a.late || b.late ? "–" : number(a.value - b.value)]); // of another moment: no difference

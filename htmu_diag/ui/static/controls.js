@@ -54,7 +54,7 @@ export function controls(state, data) {
     draw.update();
     draw.box.hidden = !shown.density || twoSided(shown.density);
     if (now) time.update(now);
-    const wanted = JSON.stringify([shown.outline.name, shown.kind, state.get("ghost"), Boolean(shown.density), Boolean(shown.density && twoSided(shown.density)), Boolean(shown.other?.density)]);
+    const wanted = JSON.stringify([shown.outline.name, shown.kind, shown.layer, state.get("ghost"), Boolean(shown.density), Boolean(shown.density && twoSided(shown.density)), Boolean(shown.other?.density)]);
     if (key.dataset.shown !== wanted) key.replaceChildren(...lines(shown, state));
     key.dataset.shown = wanted;
   };
@@ -108,13 +108,13 @@ function toggle(text, title, onclick) {
   return element("button", { class: "toggle", text, title, "aria-pressed": "false", onclick });
 }
 
-/** What the lines of the spectrum are. */
-function lines({ other, density, frame, kind, words }, state) {
+/** What the lines of the spectrum are: those that this layer has at any step. */
+function lines({ other, density, frame, layer, kind, words }, state) {
   if (!density) return [];
   const laws = [["kappa", "line law", "HTMP (grey: does not describe)"], ["bulk_scale", "line bulk", "Marchenko-Pastur bulk"], ["alpha", "line tail", "power law (dotted: ruled out)"], ["spikes", "mark", "▲ spikes"]];
   const shown = twoSided(density)
     ? [["bar", "positive"], ["bar negative", "negative"]]
-    : [["bar", `${valueName(kind, words)}s`], ...laws.filter(([name]) => frame.has(name)).map(([, ...line]) => line)];
+    : [["bar", `${valueName(kind, words)}s`], ...laws.filter(([name]) => frame.row(name, layer).some(Number.isFinite)).map(([, ...line]) => line)];
   if (state.get("ghost") !== "") shown.push(["line ghost", `step ${state.get("ghost")}`]);
   if (other?.density) shown.push(["line other", "other run"]);
   return shown.map(([kind, text]) => element("span", { class: "key" }, kind === "mark" ? null : element("span", { class: `sample ${kind}` }), element("span", { text })));

@@ -29,7 +29,7 @@ export class HeatMap {
     new ResizeObserver(() => this.now && this.paint()).observe(this.outer);
   }
 
-  /** now: {frame, cells, colour, order, layer, step, words, events, other (cells of the other run or null), minus, raw}. */
+  /** now: {frame, cells, colour, order, layer, step, words, events, other (cells of the other run or null), minus, scaled (cells that the range is read from)}. */
   draw(now) {
     const before = this.now;
     this.now = now;
@@ -63,11 +63,12 @@ export class HeatMap {
 
   /** How a value becomes [r, g, b]; limits from the table, else the 2nd to 98th percentile over both runs. */
   scaleOf() {
-    const { cells, other, colour, minus } = this.now;
+    const { cells, scaled, other, colour, minus } = this.now;
     if (colour.quantity === "phase" && !minus) return { kind: "phase" };
     const both = other ? [...cells, ...other] : [...cells];
     const finite = both.filter(Number.isFinite);
-    let [low, high] = colour.range && !minus ? colour.range : [quantile(finite, 0.02), quantile(finite, 0.98)];
+    const sized = minus && scaled.some(Number.isFinite) ? scaled : both;
+    let [low, high] = colour.range && !minus ? colour.range : [0.02, 0.98].map((q) => quantile(sized, q));
     if (minus || colour.minus) { high = Math.max(Math.abs(low), Math.abs(high)); low = -high; }
     if (!(high > low)) [low, high] = [(low || 0) - 0.5, (high || 0) + 0.5];
     const map = minus || colour.minus ? diverging : cividis;

@@ -8,6 +8,9 @@ export const NOISE = 1e4;
 /** Whether a kappa is that of noise: N or more, whatever its number. */
 export const isOfNoise = (kappa, status) => kappa >= NOISE || status === "noise" || (status === "at_boundary" && kappa > 1);
 
+/** Whether the kappa of a cell (its place in `frame.of`) is that of noise. */
+export const noiseAt = (frame, place) => isOfNoise(frame.of("kappa")[place], frame.codes.htmp_status?.[frame.of("htmp_status")[place]]);
+
 /** What one layer's spectrum at one step says: a list of sentences, the first one the verdict. */
 export function verdict(frame, layer, step, words, held = null) {
   if (!frame.measured(layer, step)) return ["Not measured at this step."];
@@ -81,8 +84,9 @@ export function predictionSentence(shares, median) {
   const missed = shares.missed ? ` HTMP does not describe the spectra of ${shares.missed}${shares.layers ? " more" : ""} (grey): a prediction from it means nothing there, so they are not counted.` : "";
   if (shares.layers === 0) return missed ? `No layer is left to compare.${missed}` : "No layer has both a measured and a predicted exponent at this step.";
   const inverse = shares.compared ? `; the inverse law is likelier for ${shares.inverse} of ${shares.compared}` : "";
-  const noise = `the value of pure noise lies inside for ${shares.noise} of them`;
-  const said = `${shares.predicted} of ${count(shares.layers, "layer")} ${shares.layers === 1 ? "has" : "have"} the prediction inside their 95 % interval; ${noise}; median difference ${number(median(shares.differences))}${inverse}.`;
+  const single = shares.layers === 1;
+  const noise = `the value of pure noise ${single ? (shares.noise ? "lies inside" : "does not lie inside") : `lies inside for ${shares.noise} of them`}`;
+  const said = `${shares.predicted} of ${count(shares.layers, "layer")} ${single ? "has the prediction inside its" : "have the prediction inside their"} 95 % interval; ${noise}; median difference ${number(median(shares.differences))}${inverse}.`;
   return `${said}${shares.noise >= shares.predicted ? " The prediction does no better than noise here." : ""}${missed}`;
 }
 
