@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import shutil
 import socket
@@ -20,6 +21,11 @@ from tests.browser.runs import HOSTILE, NAMES, write
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+# a link of the same page is opened; done once the page has heard of it
+FOLLOW = """(state) => new Promise((done) => {
+  window.addEventListener("hashchange", () => done(), { once: true });
+  window.location.hash = state;
+})"""
 IGNORED = ("Multiple instances of Three.js", "Lit is in dev mode")  # of TensorBoard's and JupyterLab's own pages
 
 
@@ -59,27 +65,72 @@ def contexts(browser: Any) -> Callable[[bool, int], Any]:
     return made
 
 
-@pytest.fixture
-def open_page(contexts: Callable[[bool, int], Any]) -> Iterator[Callable[..., Any]]:
-    """open(url, dark=False, width=1280): a page; at the end, no error may have reached any console."""
-    told: list[str] = []
-    pages = []
+@pytest.fixture(scope="session")
+def told() -> list[str]:
+    """What reached the console of any page."""
+    return []
 
-    def opened(url: str, *, dark: bool = False, width: int = 1280) -> Any:
+
+@pytest.fixture(scope="session")
+def new_page(contexts: Callable[[bool, int], Any], told: list[str]) -> Callable[..., Any]:
+    """new_page(dark=False, width=1280): an empty page, overheard."""
+
+    def made(*, dark: bool = False, width: int = 1280) -> Any:
         page = contexts(dark, width).new_page()
-        pages.append(page)
         page.route("**/favicon.ico", lambda route: route.fulfill(status=204))
         page.set_default_timeout(60_000)
         page.on("console", lambda message: told.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: told.append(f"{error}"))
         page.on("dialog", lambda dialog: (told.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.goto(url)
         return page
+
+    return made
+
+
+@pytest.fixture
+def silent(told: list[str]) -> Iterator[None]:
+    """At the end of the test no error may have reached any console."""
+    told.clear()
+    yield
+    assert [text for text in told if not any(part in text for part in IGNORED)] == []
+
+
+@pytest.fixture
+def open_page(new_page: Callable[..., Any], silent: None) -> Iterator[Callable[..., Any]]:
+    """open(url, dark=False, width=1280): a page of this test alone."""
+    pages = []
+
+    def opened(url: str, **how: Any) -> Any:
+        pages.append(new_page(**how))
+        pages[-1].goto(url)
+        return pages[-1]
 
     yield opened
     for page in pages:
         page.close()
-    assert [text for text in told if not any(part in text for part in IGNORED)] == []
+
+
+@pytest.fixture(scope="session")
+def loaded() -> dict[str, Any]:
+    """Pages that tests share, by their address without its state."""
+    return {}
+
+
+@pytest.fixture
+def follow(new_page: Callable[..., Any], loaded: dict[str, Any], silent: None) -> Callable[[str], Any]:
+    """follow(url): the page of that address, loaded once; what comes after its # is followed as a link is."""
+    number = itertools.count()
+
+    def followed(url: str) -> Any:
+        address, _, state = url.partition("#")
+        if address not in loaded:
+            loaded[address] = new_page()
+            loaded[address].goto(url)
+        else:
+            loaded[address].evaluate(FOLLOW, f"{state}&{next(number)}")  # another one, even where it is the same view
+        return loaded[address]
+
+    return followed
 
 
 class Server:

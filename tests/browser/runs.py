@@ -14,15 +14,15 @@ from htmu_diag.spectrum import Estimator, Kind, Source, Spectrum
 
 NAMES = tuple(f"blocks.{b}.{part}.weight" for b in (0, 2, 10) for part in ("query", "value", "up", "down"))
 HOSTILE = "<img src=x onerror=alert(1)>.weight"
-DISTINCT = 6  # layers that are diagnosed each for itself
+DISTINCT = 3  # layers that are diagnosed each for itself
 STEPS = (0, 10, 20, 30, 40, 60, 80, 100, 120, 140, 160, 200)
 
 
 def spectrum(name: str, step: int, rate: float) -> Diagnosis:
-    """One layer at one step. Six layers are diagnosed; the other half is as they are two measurements earlier, and a
-    run at a higher rate as a slower one is three measurements later."""
+    """One layer at one step. Three layers are diagnosed, one of each shape; the next three are as those a measurement
+    earlier, and so on, and a run at a higher rate as a slower one is three measurements later."""
     place = NAMES.index(name) if name in NAMES else len(NAMES) - 1
-    state = STEPS.index(step) - 2 * (place // DISTINCT) + (3 if rate > 1 else 0)
+    state = STEPS.index(step) - place // DISTINCT + (3 if rate > 1 else 0)
     found = _diagnosed(place % DISTINCT, STEPS[min(max(state, 0), len(STEPS) - 1)])
     source = replace(found.source, name=name, step=step)
     return replace(found, spectrum=replace(found.spectrum, source=source))

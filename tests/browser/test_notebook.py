@@ -22,6 +22,21 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+def environment(settings: Path) -> dict[str, str]:
+    """This code in the kernel, no settings of the user's; JupyterLab's extensions from beside its packages."""
+    anywidget = find_spec("anywidget")
+    assert anywidget is not None
+    assert anywidget.origin is not None
+    prefix = Path(anywidget.origin).parents[4]  # not sys.prefix, where one environment lies over another
+    return {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "JUPYTER_CONFIG_DIR": str(settings),
+        "JUPYTER_CONFIG_PATH": str(prefix / "etc" / "jupyter"),
+        "JUPYTER_PATH": str(prefix / "share" / "jupyter"),
+    }
+
+
 def test_a_run_is_shown_inside_a_notebook(open_page: Callable[..., Any], tmp_path: Path) -> None:
     store(tmp_path / "run", 1.0, steps=(0, 40, 80), names=NAMES[:3])
     cell = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [], "id": "one"}
@@ -32,18 +47,17 @@ def test_a_run_is_shown_inside_a_notebook(open_page: Callable[..., Any], tmp_pat
     port = free_port()
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=localhost", f"--port={port}"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "JUPYTER_CONFIG_DIR": str(tmp_path)}
     lab = subprocess.Popen(
         [*command, "--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True"],
         cwd=tmp_path,
-        env=environment,
+        env=environment(tmp_path),
         **quiet,
     )
     try:
         wait_for(f"http://localhost:{port}/api")
         page = open_page(f"http://localhost:{port}/lab/tree/look.ipynb")
         page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
-        page.wait_for_timeout(4000)  # the kernel starts meanwhile; what is run before it is there waits for it
+        page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first.wait_for()  # the kernel is there
         page.keyboard.press("Shift+Enter")
         page.locator(".htmu.embedded .body:not([hidden])").wait_for(timeout=90_000)
         assert page.locator(".htmu .name").inner_text() == f"{NAMES[0]}, 48 × 96, step 80"

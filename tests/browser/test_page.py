@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,18 @@ from htmu_diag.sinks.page import write_page
 from tests.browser.runs import HOSTILE, NAMES
 
 Open = Callable[..., Any]
+Follow = Callable[[str], Any]
+
+
+# keys on the heat map, each once the view before has been drawn; how many there were
+PRESS = """async (keys) => {
+  const [root, heat] = [".htmu", ".heat"].map((name) => document.querySelector(name));
+  for (const key of keys) {
+    heat.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+    do await new Promise((done) => setTimeout(done)); while (root.getAttribute("aria-busy") === "true");
+  }
+  return keys.length;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +33,7 @@ def address(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def drawn(page: Any) -> Any:
-    page.locator(".htmu .body:not([hidden])").wait_for()
+    page.locator(".htmu:not([aria-busy=true]) .body:not([hidden])").wait_for()
     return page
 
 
@@ -34,14 +47,14 @@ def test_the_page_draws_from_a_disk_without_asking_anybody(address: str, open_pa
     assert [url for url in asked if not url.startswith(("file:", "blob:", "data:"))] == []
 
 
-def test_a_view_of_the_page_can_be_sent_and_is_kept_in_its_address(address: str, open_page: Open) -> None:
-    page = drawn(open_page(f"{address}#layer={NAMES[4]}&step=60&other=fast&colour=alpha-alpha_noise"))
+def test_a_view_of_the_page_can_be_sent_and_is_kept_in_its_address(address: str, follow: Follow) -> None:
+    page = drawn(follow(f"{address}#layer={NAMES[4]}&step=60&other=fast&colour=alpha-alpha_noise"))
     assert page.locator(".name").inner_text().endswith("step 60")
     assert page.locator(".legend.lines").inner_text().endswith("other run")
     page.locator(".heat").focus()
     page.keyboard.press("ArrowLeft")
     page.locator(".name", has_text="step 40").wait_for()
-    page.wait_for_function("location.hash.includes('step=40')")
+    page.wait_for_url(re.compile("#.*step=40"))
 
 
 def test_the_page_follows_the_systems_dark_mode_and_narrow_screens(address: str, open_page: Open) -> None:
@@ -52,16 +65,16 @@ def test_the_page_follows_the_systems_dark_mode_and_narrow_screens(address: str,
     assert width == 1
 
 
-def test_a_link_to_a_layer_that_is_not_there_says_so(address: str, open_page: Open) -> None:
-    page = drawn(open_page(f"{address}#layer=gone.weight"))
+def test_a_link_to_a_layer_that_is_not_there_says_so(address: str, follow: Follow) -> None:
+    page = drawn(follow(f"{address}#layer=gone.weight"))
     told = page.locator(".status").inner_text()
     assert told == f'The layer "gone.weight" is not in this run; this is "{NAMES[0]}".'
 
 
 def test_what_was_not_measured_is_no_verdict_and_the_list_says_what_the_letters_say(
-    address: str, open_page: Open
+    address: str, follow: Follow
 ) -> None:
-    page = drawn(open_page(f"{address}#run=slow"))
+    page = drawn(follow(f"{address}#run=slow"))
     assert page.locator(".over .legend").inner_text().split("\n")[-1] == "not measured"  # one layer at step 40
     heads = page.locator(".firsts th").all_inner_texts()
     assert [text.replace("\n", " ") for text in heads] == ["layer ▾", "left noise", "first spike", "first heavy tail"]
@@ -69,20 +82,31 @@ def test_what_was_not_measured_is_no_verdict_and_the_list_says_what_the_letters_
     page.locator(".overview").wait_for(state="hidden")
 
 
-def test_playing_stops_at_the_last_measurement(address: str, open_page: Open) -> None:
-    page = drawn(open_page(f"{address}#step=120"))
+def test_playing_stops_at_the_last_measurement(address: str, follow: Follow) -> None:
+    page = drawn(follow(f"{address}#step=120"))
     page.get_by_label("play").click()
     page.locator(".name", has_text="step 200").wait_for()
     page.locator(".time button", has_text="▶").wait_for()
     assert "step 200" in page.locator(".name").inner_text()
 
 
-def test_every_drawing_of_every_layer_and_step_ends(address: str, open_page: Open) -> None:
+def test_every_drawing_of_two_layers_at_every_step_ends(address: str, follow: Follow) -> None:
     """Ranges whose lower end lies just under a power of ten made uPlot's own logarithmic ticks run for ever."""
-    page = drawn(open_page(address))
+    page = drawn(follow(f"{address}#run=slow&layer={NAMES[0]}"))
+    keys = [*["ArrowLeft"] * 11, "ArrowDown", *["ArrowRight"] * 11]
     for how in ("density", "share above λ", "share per decade"):
         page.get_by_role("button", name=how).click()
-        for key in (*["ArrowLeft"] * 11, "ArrowDown", *["ArrowRight"] * 11):
-            page.locator(".heat").focus()
-            page.keyboard.press(key)
+        assert page.evaluate(PRESS, keys) == len(keys)
     assert page.locator(".uplot").first.is_visible()
+    assert page.locator(".name").inner_text().startswith(f"{NAMES[3]}, ")  # three layers further
+
+
+def test_a_link_that_is_followed_is_the_view_that_it_opens_afresh(address: str, follow: Follow) -> None:
+    page = drawn(follow(f"{address}#run=fast&step=40&colour=log_kappa&view=table"))
+    drawn(follow(f"{address}#run=slow&layer={NAMES[4]}&step=60"))
+    assert page.locator(".name").inner_text().startswith(f"{NAMES[4]}, 64 × 64, step 60")
+    assert page.locator(".over h2").inner_text().startswith("phase of 12 layers")
+    assert page.locator(".numbers").count() == 0  # the view is that of a fresh page again
+    page.evaluate("window.location.hash = '#nothing'")  # an address that says nothing changes nothing
+    page.get_by_role("button", name="Table").click()
+    page.wait_for_url(re.compile("#.*step=60.*view=table"))

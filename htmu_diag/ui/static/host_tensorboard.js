@@ -16,6 +16,7 @@ export function tensorBoardHost() {
       const query = new URLSearchParams(Object.entries(state).map(([key, value]) => [PREFIX + key, value]));
       outer.history.replaceState(outer.history.state, "", `${HASH}${query.size ? `&${query}` : ""}`);
     },
+    onAddress: (call) => outer.addEventListener("hashchange", () => outer.location.hash.startsWith(HASH) && call()),
     dark: () => outer.document.body.classList.contains("dark-mode"),
     onTheme: (call) => new MutationObserver(call).observe(outer.document.body, { attributes: true, attributeFilter: ["class"] }),
     onReload: (call) => reloads.push(call),

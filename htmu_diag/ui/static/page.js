@@ -16,6 +16,7 @@ function pageHost() {
       const query = String(new URLSearchParams(state));
       window.history.replaceState(null, "", query ? `#${query}` : window.location.pathname);
     },
+    onAddress: (call) => window.addEventListener("hashchange", call),
     dark: () => dark.matches,
     onTheme: (call) => dark.addEventListener("change", call),
     onReload: () => {},

@@ -9,11 +9,18 @@ export const DEFAULTS = {
 const PAUSE = 200; // milliseconds between writes of the address: browsers refuse more than 200 in half a minute
 
 export class State {
-  /** host: read() gives the keys of the address, write(state) keeps them. */
+  /** host: read() gives the keys of the address, write(state) keeps them, onAddress(call) tells of another address. */
   constructor(host) {
     this.host = host;
     this.now = { ...DEFAULTS, ...known(host.read()) };
     this.listeners = [];
+    host.onAddress?.(() => this.follow());
+  }
+
+  /** A link was opened in this page: show what it says. An address without a key of ours says nothing. */
+  follow() {
+    const wanted = known(this.host.read());
+    if (Object.keys(wanted).length) this.set({ ...DEFAULTS, ...wanted });
   }
 
   get(key) {
