@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from htmu_diag.laws.chebyshev import DEGREE, DIFFERENTIATION, INTEGRATION, NODES
+from htmu_diag.laws.chebyshev import collocation
 from htmu_diag.laws.riccati import Panels
 from htmu_diag.spectrum import Floats
 
@@ -27,14 +27,13 @@ def log_density(a: float, c: float, panels: Panels) -> tuple[Floats, Floats, Flo
     direct[first : last + 1] = True
     polynomial = np.empty(w.shape)
     polynomial[direct] = np.log(-w.imag[direct] / np.pi)
-    rise = c * width[:, None] * (w.real @ INTEGRATION.T)  # integral of 2 c Re w from the left edge
+    rise = c * width[:, None] * (w.real @ panels.rule.integration.T)  # integral of 2 c Re w from the left edge
     growth = (1.0 + a) * width - np.exp(panels.edges[:-1]) * np.expm1(width)
     log_g = np.empty(len(width) + 1)
     log_g[first : last + 1], log_g[last + 1] = polynomial[first : last + 1, 0], polynomial[last, -1]
-    for i in range(last + 1, len(width)):
-        log_g[i + 1] = log_g[i] + rise[i, -1] + growth[i]
-    for i in range(first - 1, -1, -1):
-        log_g[i] = log_g[i + 1] - rise[i, -1] - growth[i]
+    steps = rise[:, -1] + growth
+    log_g[last + 2 :] = log_g[last + 1] + np.cumsum(steps[last + 1 :])
+    log_g[:first] = log_g[first] - np.cumsum(steps[:first][::-1])[::-1]
     polynomial[~direct] = (log_g[:-1, None] + rise)[~direct]
     return log_g, polynomial, np.where(direct, 0.0, 1.0)
 
@@ -42,7 +41,7 @@ def log_density(a: float, c: float, panels: Panels) -> tuple[Floats, Floats, Flo
 def ratios(a: float, c: float, panels: Panels, g_low: float) -> Floats:
     """L on the panels left of the middle, R on the others, at the nodes."""
     width = np.diff(panels.edges)
-    t = panels.edges[:-1, None] + 0.5 * width[:, None] * (NODES + 1.0)
+    t = panels.edges[:-1, None] + 0.5 * width[:, None] * (panels.rule.nodes + 1.0)
     slope = 1.0 + a - np.exp(t) + 2.0 * c * panels.w.real
     ratio = np.empty(t.shape)
     k = panels.middle
@@ -56,17 +55,17 @@ def ratios(a: float, c: float, panels: Panels, g_low: float) -> Floats:
 
 def _chain(slope: Floats, width: Floats, start: float) -> Floats:
     """L' = 1 - slope L by collocation on every panel at once, then chained through the panels' ends."""
-    system = DIFFERENTIATION[1:, 1:] * (2.0 / width)[:, None, None]
-    diagonal = np.arange(DEGREE)
+    rule = collocation(slope.shape[1] - 1)
+    system = rule.differentiation[1:, 1:] * (2.0 / width)[:, None, None]
+    diagonal = np.arange(rule.degree)
     system[:, diagonal, diagonal] += slope[:, 1:]
     right = np.stack(
-        [np.ones((len(width), DEGREE)), -DIFFERENTIATION[1:, 0] * (2.0 / width)[:, None]],
+        [np.ones((len(width), rule.degree)), -rule.differentiation[1:, 0] * (2.0 / width)[:, None]],
         axis=-1,
     )
     answer = np.linalg.solve(system, right)
-    out = np.empty(slope.shape)
-    for i in range(len(width)):
-        out[i, 0] = start
-        out[i, 1:] = answer[i, :, 0] + start * answer[i, :, 1]
-        start = out[i, -1]
-    return out
+    starts = [start]
+    for own, carried in answer[:-1, -1].tolist():
+        starts.append(own + starts[-1] * carried)
+    first = np.array(starts)[:, None]
+    return np.concatenate([first, answer[:, :, 0] + first * answer[:, :, 1]], axis=1)

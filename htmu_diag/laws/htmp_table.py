@@ -22,12 +22,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from htmu_diag.laws.chebyshev import DERIVATIVE, NODES, TO_COEFFICIENTS, Indices, series
+from htmu_diag.laws.chebyshev import Collocation, Indices, collocation, series
 from htmu_diag.laws.htmp_nodes import log_density, ratios
 from htmu_diag.laws.riccati import Panels, solve
 from htmu_diag.spectrum import Floats
 
-__all__ = ["Table", "table"]
+__all__ = ["Table", "ends", "table"]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -39,8 +39,14 @@ _NEWTON_STEPS = 40
 @functools.lru_cache(maxsize=1024)
 def table(a: float, c: float) -> Table:
     """The table of the law with parameters (a, c), built in 1 to 10 ms and kept for the next call."""
+    low, high = ends(np.array([a]), np.array([c]))
+    return Table.build(a, c, solve(a, c, float(low[0]), float(high[0])))
+
+
+def ends(a: Floats, c: Floats) -> tuple[Floats, Floats]:
+    """Where tables begin and end, in y, (n,) each."""
     mean = a + c + 1.0
-    return Table.build(a, c, solve(a, c, _NEAR * min(1.0 / (1.0 + c), mean), _FAR * (1.0 + mean)))
+    return _NEAR * np.minimum(1.0 / (1.0 + c), mean), _FAR * (1.0 + mean)
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class Table:
     """The unit HTMP law (a, c) of y; mean a + c + 1.
 
     edges: (panels + 1,) in t = log y; middle: the edge where L hands over to R.
-    coefficients: (panels, 2, DEGREE + 1) Chebyshev coefficients of the polynomial part of log g, and of L or R.
+    coefficients: (panels, 2, degree + 1) Chebyshev coefficients of the polynomial part of log g, and of L or R.
     closed: (panels,) 1 where log g has the closed part (1+a)(t - t_left) - y_left expm1(t - t_left), else 0.
     w_low, w_high: w at the two ends; log_g_low, log_g_high: log g there.
     """
@@ -68,7 +74,7 @@ class Table:
     def build(cls, a: float, c: float, panels: Panels) -> Table:
         log_g, polynomial, closed = log_density(a, c, panels)
         ratio = ratios(a, c, panels, math.exp(log_g[0]))
-        coefficients = np.stack([polynomial @ TO_COEFFICIENTS.T, ratio @ TO_COEFFICIENTS.T], axis=1)
+        coefficients = np.stack([polynomial, ratio], axis=1) @ panels.rule.to_coefficients.T
         w_low, w_high = complex(panels.w[0, 0]), complex(panels.w[-1, -1])
         return cls(
             a, c, panels.edges, panels.middle, coefficients, closed, w_low, w_high, float(log_g[0]), float(log_g[-1])
@@ -113,18 +119,22 @@ class Table:
                 break
         return t
 
+    @property
+    def _rule(self) -> Collocation:
+        return collocation(self.coefficients.shape[2] - 1)
+
     @functools.cached_property
     def _log_mass(self) -> float:
         """log of F + (1 - F) at the middle: 0 but for the table's error, and both tails are divided by the mass."""
-        top = self.edges[self.middle]
-        log_g, ratio = self._evaluate(np.array([np.nextafter(top, -np.inf), top]))
-        return math.log(float((np.exp(log_g) * ratio).sum()))
+        sides = self.coefficients[self.middle - 1 : self.middle + 1]  # the left one's value at 1, the right one's at -1
+        left, right = sides[0].sum(axis=1), sides[1, :, ::2].sum(axis=1) - sides[1, :, 1::2].sum(axis=1)
+        return math.log(math.exp(left[0]) * left[1] + math.exp(right[0]) * right[1])
 
     @functools.cached_property
     def _grid(self) -> tuple[Floats, Floats, Floats, Floats]:
         """t ascending and log F left of the middle; t and log(1-F) right of it, ascending in log(1-F)."""
         width = np.diff(self.edges)[:, None]
-        t = self.edges[:-1, None] + 0.5 * width * (NODES[:-1] + 1.0)
+        t = self.edges[:-1, None] + 0.5 * width * (self._rule.nodes[:-1] + 1.0)
         left, right = t[: self.middle].ravel(), t[self.middle :].ravel()
         return left, self.log_tails(left)[0], right[::-1], self.log_tails(right)[1][::-1]
 
@@ -134,10 +144,10 @@ class Table:
 
     @functools.cached_property
     def _slope_coefficients(self) -> Floats:
-        """(panels, 3, DEGREE + 1): of the polynomial part of log g and of its two derivatives in t."""
+        """(panels, 3, degree + 1): of the polynomial part of log g and of its two derivatives in t."""
         orders, per_t = [self.coefficients[:, 0]], (2.0 / np.diff(self.edges))[:, None]
         for _ in range(2):
-            orders.append(per_t * (orders[-1] @ DERIVATIVE.T))
+            orders.append(per_t * (orders[-1] @ self._rule.derivative.T))
         return np.stack(orders, axis=1)
 
     def _evaluate(self, t: Floats, count: int = 2) -> Floats:

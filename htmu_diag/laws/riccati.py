@@ -26,10 +26,10 @@ import numpy.typing as npt
 import scipy
 
 from htmu_diag.errors import HTMUError
-from htmu_diag.laws.chebyshev import DEGREE, DIFFERENTIATION, NODES, TO_COEFFICIENTS
+from htmu_diag.laws.chebyshev import DEGREE, DIFFERENTIATION, NODES, TO_COEFFICIENTS, Collocation, collocation
 from htmu_diag.spectrum import Floats
 
-__all__ = ["Panels", "solve"]
+__all__ = ["Panels", "solve", "starting_point"]
 
 Complexes = npt.NDArray[np.complex128]
 
@@ -51,7 +51,7 @@ class Panels:
     """w on consecutive panels in t = log x, from left to right.
 
     edges: (panels + 1,) ends in t.
-    w: (panels, DEGREE + 1) values at the Chebyshev nodes of each panel, left to right.
+    w: (panels, degree + 1) values at the Chebyshev nodes of each panel, left to right.
     middle: index into edges of the starting point, near the maximum of x f(x).
     """
 
@@ -59,20 +59,29 @@ class Panels:
     w: Complexes
     middle: int
 
+    @property
+    def rule(self) -> Collocation:
+        """Of the panels' degree."""
+        return collocation(self.w.shape[1] - 1)
+
 
 def solve(a: float, c: float, x_low: float, x_high: float) -> Panels:
     """w on [x_low, x_high] for the associated Laguerre law (a >= -1, c > 0)."""
-    equation = _Equation(a, c)
-    x0 = max(a + 1.0 + 2.0 * c, 1.0)  # centre of the Marchenko-Pastur bulk; x f is flat below 1 where that is smaller
-    width = math.sqrt(c / (a + c + 1.0))
-    t0, angle = math.log(x0), 1.2 if c < 10.0 else 0.5
-    w0 = equation.continued_fraction(x0 * cmath.exp(1j * angle))
+    equation, width = _Equation(a, c), math.sqrt(c / (a + c + 1.0))
+    t0, angle, w0 = starting_point(a, c)
     w0 = equation.march(t0 + 1j * angle, w0, -1j, angle, 2.0 * width)[-1][1][-1]
     left = equation.march(t0, w0, -1.0, t0 - math.log(x_low), width)
     right = equation.march(t0, w0, 1.0, math.log(x_high) - t0, width)
     edges = [*(t for t, _ in reversed(left)), t0, *(t for t, _ in right)]
     values = [*(w[::-1] for _, w in reversed(left)), *(w for _, w in right)]
     return Panels(np.array([complex(t).real for t in edges]), np.array(values), len(left))
+
+
+def starting_point(a: float, c: float) -> tuple[float, float, complex]:
+    """t0, an angle, and w at exp(t0 + i angle), where integration starts."""
+    x0 = max(a + 1.0 + 2.0 * c, 1.0)  # centre of the Marchenko-Pastur bulk; x f is flat below 1 where that is smaller
+    angle = 1.2 if c < 10.0 else 0.5
+    return math.log(x0), angle, _Equation(a, c).continued_fraction(x0 * cmath.exp(1j * angle))
 
 
 @dataclass(frozen=True)

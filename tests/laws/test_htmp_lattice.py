@@ -1,12 +1,14 @@
 """The rows of the HTMP law are the law: against its own tables."""
 
+import math
 import pickle
 
 import numpy as np
 import pytest
 
 from htmu_diag.laws import HTMP, InverseHTMP
-from htmu_diag.laws.htmp_lattice import row_at
+from htmu_diag.laws.htmp_lattice import STEP, grid_row, row_at
+from htmu_diag.laws.htmp_table import table
 
 CASES = [(gamma, kappa) for gamma in (0.02, 0.3, 0.7, 1.0) for kappa in (0.02, 2.1, 150.0, 9500.0)]
 LEVELS = np.array([1e-6, 1e-3, 0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98, 0.999, 1 - 1e-6])
@@ -25,6 +27,27 @@ def test_a_row_between_the_grid_has_the_density_the_tails_and_the_quantiles_of_t
         assert np.abs(rough.cdf(at) - exact.cdf(at)).max() < 2e-6
         assert np.abs(rough.logsf(at) - exact.logsf(at)).max() < 1e-4
         assert rough.cdf(rough.ppf(exact.cdf(at))) == pytest.approx(exact.cdf(at), rel=1e-4)
+
+
+def _off(row, gamma, kappa):
+    """How far a row is from the table of its own law where there is mass; derivatives over their largest."""
+    own, inside = table(0.5 * kappa * (1 - gamma) / gamma - 1, 0.5 * kappa), row.data[0] > -60
+    t = row.lattice.nodes[inside] + math.log(kappa / (2 * gamma))
+    exact = np.concatenate([own.log_g_slopes(t), own.log_tails(t)])
+    worst = np.abs(row.data[:, inside] - exact).max(axis=1)
+    return worst / np.maximum(1.0, np.abs(exact).max(axis=1) * np.array([0, 1, 1, 0, 0]))
+
+
+@pytest.mark.parametrize("gamma", [1e-3, 0.25, 1.0])
+def test_rows_that_are_solved_together_are_those_of_laws_solved_one_by_one(gamma):
+    for index in (-30, -7, 12, 37):
+        off = _off(grid_row(gamma, index), gamma, math.exp(index * STEP))
+        assert off[:2].max() < 1e-9
+        assert off[2:].max() < 1e-7
+
+
+def test_a_row_of_a_neighbouring_law_is_seen_to_be_another():
+    assert (_off(grid_row(0.25, 12), 0.25, math.exp(12.00001 * STEP)) > 1e-7).any()
 
 
 @pytest.mark.parametrize(("gamma", "kappa"), [(0.3, 2.0), (1.0, 40.0)])
