@@ -92,6 +92,9 @@ def _ribbons(shown: Overview, width: int) -> str:
     lines = [f"phases, steps {shown.steps[0]} to {shown.steps[-1]}, {each} ({legend})"]
     for name, ribbon in zip(names, shown.ribbon.values(), strict=True):
         lines.append(f"{name.ljust(across)}  {held(ribbon)[::every]}")
+    late = sum(held(ribbon)[-1] != ribbon[-1] for ribbon in shown.ribbon.values())
+    if late:
+        lines.append(f"a letter changes once the new one came twice in a row; the last verdict of {late} came once")
     return "\n".join(lines)
 
 

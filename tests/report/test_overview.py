@@ -89,6 +89,13 @@ def test_a_change_counts_once_it_has_lasted() -> None:
     assert held("") == ""
 
 
+@pytest.mark.parametrize(("ribbon", "late"), [("RRHH", 0), ("RRHD", 1), ("RHRH", 1), ("RR..", 0)])
+def test_a_last_verdict_that_no_letter_shows_yet_is_told(ribbon: str, late: int, runs: tuple[Path, Path]) -> None:
+    shown = replace(overview(load_run(runs[0])), ribbon={"layer": ribbon})
+    told = f"a letter changes once the new one came twice in a row; the last verdict of {late} came once"
+    assert (told in show_text(shown)) == bool(late)
+
+
 def test_changes_name_the_layer_both_verdicts_and_why(runs: tuple[Path, Path]) -> None:
     said = []
     for before, step in itertools.pairwise(STEPS):
