@@ -18,6 +18,7 @@ from htmu_diag.matrices import Inventory, Matrix
 from htmu_diag.report.analysis import Layer
 from htmu_diag.safe_text import one_line
 from htmu_diag.solvers import UNIT, exact_spectra, matrix_spectrum
+from htmu_diag.solvers.threads import blas_threads
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
 __all__ = ["Choices", "groups_of", "layers_of", "measured"]
@@ -113,7 +114,9 @@ def layers_of(matrices: Sequence[Matrix], choices: Choices) -> list[Layer]:
 def _diagnosed(matrix: Matrix, spectrum: Callable[[], Spectrum], choices: Choices) -> Layer:
     layer = Layer(matrix.name, matrix.shape, matrix.role, None)
     try:
-        found = diagnose(spectrum(), choices.options)
+        measured = spectrum()
+        with blas_threads(choices.threads):  # two, on cores that are busy, make the fits three times as dear
+            found = diagnose(measured, choices.options)
         return replace(layer, shape=found.source.shape, diagnosis=found)  # a low-rank product is judged on its rank
     except _FAILURES as error:
         return replace(layer, reason=one_line(str(error).partition("\n")[0]) or type(error).__name__)

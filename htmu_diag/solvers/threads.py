@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from threadpoolctl import ThreadpoolController
 
 __all__ = ["blas_threads", "numpy_on_one_thread"]
 
+_SCIPYS = "scipy.linalg"  # comes with a BLAS of its own, at its first use
 _WHEELS = ("numpy.libs", "scipy.libs", ".dylibs")  # .dylibs: inside both packages, on macOS
 
 
@@ -44,15 +46,22 @@ def numpy_on_one_thread() -> Iterator[None]:
         yield
 
 
-@functools.cache
 def _numpys_own() -> ThreadpoolController:
     """The OpenBLAS inside the wheels of numpy and scipy; nothing where they use one from elsewhere."""
-    libraries = _pools().select(internal_api="openblas").info()
-    own = [library["filepath"] for library in libraries if Path(library["filepath"]).parent.name in _WHEELS]
-    return _pools().select(filepath=own)
+    return _found(_SCIPYS in sys.modules)[1]
+
+
+def _pools() -> ThreadpoolController:
+    return _found(_SCIPYS in sys.modules)[0]
 
 
 @functools.cache
-def _pools() -> ThreadpoolController:
-    """The libraries loaded by torch and numpy, looked for once: that takes milliseconds, as long as a small matrix."""
-    return ThreadpoolController()
+def _found(with_scipys: bool) -> tuple[ThreadpoolController, ThreadpoolController]:
+    """The libraries loaded by torch, numpy and scipy, and those inside the wheels of the latter two.
+
+    Looked for once, and again when scipy has loaded its own: that takes milliseconds, as long as a small matrix.
+    """
+    pools = ThreadpoolController()
+    libraries = pools.select(internal_api="openblas").info()
+    own = [library["filepath"] for library in libraries if Path(library["filepath"]).parent.name in _WHEELS]
+    return pools, pools.select(filepath=own)

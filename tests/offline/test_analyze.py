@@ -7,16 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.linalg  # noqa: F401  (its BLAS is seen once it is there)
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import htmu_diag
-from htmu_diag.analysis import Options, diagnose
+from htmu_diag.analysis import Diagnosis, Options, diagnose
 from htmu_diag.errors import HTMUError, InputError
 from htmu_diag.matrices import matrices
 from htmu_diag.offline import Progress, analyze
 from htmu_diag.offline.measure import Choices, measured
 from htmu_diag.solvers import exact_spectrum
-from htmu_diag.spectrum import Floats
+from htmu_diag.spectrum import Floats, Spectrum
 
 QUICK = Options(bootstrap=0)
 TAIL = Options(tail_only=True)
@@ -255,3 +257,22 @@ def test_the_step_of_a_path_seeds_the_p_values_as_in_live_training(heavy: torch.
     named, given = analyze(path), analyze(heavy, step=40)
     assert named.step == 40
     assert [row["p"] for row in named.rows()] == [row["p"] for row in given.rows()]
+
+
+def blas_counts() -> set[int]:
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+def test_fits_are_made_with_the_threads_that_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[set[int]] = []
+
+    def counted(spectrum: Spectrum, options: Options) -> Diagnosis:
+        seen.append(blas_counts())
+        return diagnose(spectrum, options)
+
+    monkeypatch.setattr("htmu_diag.offline.measure.diagnose", counted)
+    with threadpool_limits(2, user_api="blas"):
+        for threads in (1, None):
+            analyze(torch.nn.Linear(6, 5), threads=threads, options=Options(tail_only=True))
+        assert blas_counts() == {2}
+    assert seen == [{1}, {2}]
