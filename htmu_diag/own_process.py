@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
 import sys
+import threading
 
-__all__ = ["is_own_process", "own_process"]
+__all__ = ["begin_child", "is_own_process", "own_process"]
 
 _own: list[bool] = []
 
@@ -17,3 +21,25 @@ def own_process() -> None:
 def is_own_process() -> bool:
     """False in the process of a user's script, and where a system's own libraries do not live on in a fork."""
     return bool(_own) and sys.platform == "linux"
+
+
+def begin_child() -> None:
+    """First in a process of a pool: Ctrl-C is for the one that was started, and with that one it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _open_streams()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _open_streams() -> None:
+    """Of this process alone: the bar's thread may have held the locks of the others when it was forked."""
+    for number, name in enumerate(("stdout", "stderr"), 1):
+        if getattr(sys, name) is not None:
+            setattr(sys, name, open(number, "w", closefd=False))  # noqa: SIM115
+
+
+def _end_with_parent() -> None:
+    """A pool's process waits for its next call for ever where the one that was started is killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -14,10 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
-import signal
-import sys
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -29,7 +25,7 @@ import torch
 
 from htmu_diag.matrices import Inventory
 from htmu_diag.offline.measure import Choices, groups_of, layers_of
-from htmu_diag.own_process import is_own_process
+from htmu_diag.own_process import begin_child, is_own_process
 from htmu_diag.report.analysis import Layer
 
 __all__ = ["in_processes", "worth"]
@@ -133,26 +129,9 @@ _here: list[_Here] = []
 
 
 def _begin(listing: Listing, choices: Choices) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that was started
-    _open_streams()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    begin_child()
     torch.set_num_threads(choices.threads or 1)
     _here[:] = [_Here(listing(), choices)]
-
-
-def _open_streams() -> None:
-    """Of this process alone: the bar's thread may have held the locks of the others when it was forked."""
-    for number, name in enumerate(("stdout", "stderr"), 1):
-        if getattr(sys, name) is not None:
-            setattr(sys, name, open(number, "w", closefd=False))  # noqa: SIM115
-
-
-def _end_with_parent() -> None:
-    """A pool's process waits for its next call for ever where the one that was started is killed."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _measure(places: list[int]) -> Found:

@@ -15,13 +15,16 @@ from typing import Any, Literal
 
 from rich.console import Console
 
+from htmu_diag.cores import cores
 from htmu_diag.errors import InputError, StorageError
 from htmu_diag.offline.analyze import Progress, analyze
 from htmu_diag.offline.folders import CheckpointSeries, find_series
+from htmu_diag.own_process import is_own_process
 from htmu_diag.report.analysis import Names
 from htmu_diag.report.content import Content, StepsContent, content_of
 from htmu_diag.report.terminal import progress_bar, say
 from htmu_diag.report.writers import write_data, write_folder, write_terminal
+from htmu_diag.solvers.threads import numpy_on_one_thread
 from htmu_diag.storage.lock import alone
 from htmu_diag.storage.shared_store import LAYERS, goes_on
 
@@ -127,8 +130,9 @@ def _bar(console: Console, what: str, pieces: int = 1) -> Iterator[Callable[[Pro
 
 
 def _write_folder(content: Content, out: Path, stderr: Console) -> None:
-    with progress_bar(stderr, "pictures", len(content.shown.layers)) as drawn:
-        write_folder(content, out, drawn)
+    processes = cores() if is_own_process() else 1
+    with numpy_on_one_thread(), progress_bar(stderr, "pictures", len(content.shown.diagnoses)) as drawn:
+        write_folder(content, out, drawn, processes=processes)
     say(stderr, f"written:     {out}{'/' if out.name else ''} (layers.csv, analysis.json, esd/)")
 
 

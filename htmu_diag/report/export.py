@@ -5,20 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import math
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from htmu_diag.files import own_folder, storage_errors, write_atomically
+from htmu_diag.files import storage_errors, write_atomically
 from htmu_diag.report.analysis import Analysis, Names
-from htmu_diag.report.figures import Pictures
 from htmu_diag.safe_text import csv_cell
 
-__all__ = ["as_content", "csv_text", "write_pictures", "write_text"]
-
-_LONGEST = 100  # characters of a layer's name in a file name
+__all__ = ["as_content", "csv_text", "write_text"]
 
 
 def as_content(analysis: Analysis, names: Names = "htmu") -> dict[str, Any]:
@@ -48,25 +44,6 @@ def write_text(path: Path, text: str) -> None:
     with storage_errors("create", path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text.encode(errors="backslashreplace"), fsync=False)
-
-
-def write_pictures(analysis: Analysis, folder: Path, done: Callable[[int, str], object] | None = None) -> list[Path]:
-    """One PNG a matrix with its density and fitted laws, ``012-<layer>.png`` in the order of the model."""
-    own_folder(folder)
-    written, digits, pictures = [], max(3, len(str(len(analysis.layers)))), Pictures()
-    for number, layer in enumerate(analysis.layers):
-        if layer.diagnosis is not None:
-            path = folder / f"{number:0{digits}d}-{_file_name(layer.name)}.png"
-            write_atomically(path, pictures.png(layer.diagnosis), fsync=False)
-            written.append(path)
-        if done is not None:
-            done(number + 1, layer.name)
-    return written
-
-
-def _file_name(layer: str) -> str:
-    """A layer's name in characters that every file system takes; the number before it keeps names apart."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", layer)[-_LONGEST:]
 
 
 def _is_nan(value: object) -> bool:

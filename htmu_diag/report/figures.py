@@ -5,10 +5,11 @@ Figures are drawn with matplotlib's object interface on the Agg canvas: no windo
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from htmu_diag.analysis import Diagnosis
@@ -100,5 +101,18 @@ def _arrange(figure: Figure, height: int, width: int, titled: bool) -> None:
 def png(figure: Figure, *, dpi: int = 100) -> bytes:
     """The figure as PNG bytes."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, pil_kwargs=_QUICKLY)
+    with _unhinted():
+        figure.savefig(buffer, format="png", dpi=dpi, pil_kwargs=_QUICKLY)
     return buffer.getvalue()
+
+
+@contextlib.contextmanager
+def _unhinted() -> Iterator[None]:
+    """Letters as they are, not fitted to pixels: a quarter of a picture's time less, and evener spaces."""
+    from matplotlib import rcParams
+
+    before, rcParams["text.hinting"] = rcParams["text.hinting"], "none"
+    try:
+        yield
+    finally:
+        rcParams["text.hinting"] = before

@@ -8,7 +8,8 @@ from typing import IO, Literal
 from rich.console import Console
 
 from htmu_diag.report.content import Content
-from htmu_diag.report.export import csv_text, write_pictures, write_text
+from htmu_diag.report.export import csv_text, write_text
+from htmu_diag.report.picture_files import write_pictures
 from htmu_diag.report.strict_json import json_text
 from htmu_diag.report.tables import FIRST
 from htmu_diag.report.terminal import Report, say
@@ -32,12 +33,16 @@ def write_data(content: Content, form: Data, out: IO[str]) -> None:
     out.write(json_text(content.data) if form == "json" else csv_text(content.rows))
 
 
-def write_folder(content: Content, folder: Path, drawn: Report) -> None:
-    """layers.csv, analysis.json, and esd/ with a picture of every matrix. drawn: of the pictures, how many by now."""
+def write_folder(content: Content, folder: Path, drawn: Report, *, processes: int = 1) -> None:
+    """layers.csv, analysis.json, and esd/ with a picture of every matrix. drawn: of the pictures, how many by now.
+
+    processes: as in `write_pictures`.
+    """
     write_text(folder / "layers.csv", csv_text(content.rows))
     write_text(folder / "analysis.json", json_text(content.data))
-    total = len(content.shown.layers)
-    write_pictures(content.shown, folder / "esd", lambda i, name: drawn(i, f"{i}/{total} {name}"))
+    total = len(content.shown.diagnoses)
+    said = lambda count, name: drawn(count, f"{count}/{total} {name}")  # noqa: E731
+    write_pictures(content.shown, folder / "esd", said, processes=processes)
 
 
 def _write_table(content: Content, console: Console) -> None:

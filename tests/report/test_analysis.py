@@ -13,7 +13,8 @@ from htmu_diag.errors import InputError
 from htmu_diag.laws.ensembles import beta_laguerre
 from htmu_diag.report import Analysis, Layer, Skipped
 from htmu_diag.report.cells import columns, number
-from htmu_diag.report.export import as_content, csv_text, write_pictures
+from htmu_diag.report.export import as_content, csv_text
+from htmu_diag.report.picture_files import write_pictures
 from htmu_diag.report.strict_json import json_text
 from htmu_diag.report.weightwatcher import WEIGHTWATCHER
 from htmu_diag.spectrum import Floats, Kind, Source, Spectrum

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib import rc_context, rcParams
 from PIL import Image
 
 from htmu_diag.analysis import Diagnosis
@@ -123,9 +124,12 @@ def test_the_png_has_the_size_that_was_asked_for(noise: Diagnosis) -> None:
 
 
 def test_the_quick_png_has_every_pixel_of_matplotlibs_own(noise: Diagnosis) -> None:
-    figure, usual = esd_figure(noise), io.BytesIO()
-    figure.savefig(usual, format="png", dpi=100)
-    with Image.open(io.BytesIO(png(figure))) as ours, Image.open(usual) as theirs:
+    figure, usual, before = esd_figure(noise), io.BytesIO(), rcParams["text.hinting"]
+    ours_png = png(figure)
+    assert rcParams["text.hinting"] == before != "none"
+    with rc_context({"text.hinting": "none"}):
+        figure.savefig(usual, format="png", dpi=100)
+    with Image.open(io.BytesIO(ours_png)) as ours, Image.open(usual) as theirs:
         np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
 
 
