@@ -25,14 +25,21 @@ Sample = tuple[Floats, Floats, bool]  # means of log y and of y, and whether y <
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(_ORDER)
 
 
-def maxima(logs: Floats, means: Floats, cut: bool, least: float) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
+def maxima(
+    logs: Floats, means: Floats, cut: bool, least: float, start: tuple[float, float] | None = None
+) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
     """Shapes (r,), b (r,) and whether each was found, from means of log y (r,) and of y (r,) of r samples.
 
-    least: where a likelihood still rises at this shape and below, its maximum in b at this shape is given.
+    least: where a likelihood still rises at this shape and below, its maximum in b at this shape is given. start: shape
+    and b to begin all of them at; by default the maxima of the uncut law.
     """
-    spread = np.maximum(np.log(means) - logs, 1e-12)  # of the uncut law: Minka 2002, "Estimating a Gamma distribution"
-    shape = np.maximum((3 - spread + np.sqrt((spread - 3) ** 2 + 24 * spread)) / (12 * spread), 2 * least)
-    b, found = shape / means, np.zeros(logs.shape, bool)
+    if start is None:
+        spread = np.maximum(np.log(means) - logs, 1e-12)  # Minka 2002, "Estimating a Gamma distribution"
+        shape = np.maximum((3 - spread + np.sqrt((spread - 3) ** 2 + 24 * spread)) / (12 * spread), 2 * least)
+        b = shape / means
+    else:
+        shape, b = (np.full(logs.shape, one) for one in start)
+    found = np.zeros(logs.shape, bool)
     _ascend(shape, b, found, logs, means, cut, least, along_edge=False)
     below = ~found & (shape <= least)
     shape[below], b[below] = least, np.maximum(b[below], least)
@@ -55,78 +62,81 @@ def _ascend(
     along_edge: bool,
 ) -> None:
     """Newton's steps in place, of those samples alone that still move; one whose shape falls below ``least`` stops."""
-    active = np.arange(shape.size)
+    active, here = np.arange(shape.size), _at(shape, b, cut)
     for _ in range(_STEPS):
         if not active.size:
             return
-        one, other, sample = shape[active], b[active], (logs[active], means[active], cut)
-        step = _step(one, other, sample, along_edge)
-        one, other, moved = _halved(one, other, *step, sample)
+        sample = logs[active], means[active], cut
+        step = _step(here, sample, along_edge)
+        one, other, there, moved = _halved(shape[active], b[active], here, *step, sample)
         shape[active], b[active], found[active] = one, other, moved < _TOLERANCE
-        active = active[~found[active] & ((one > least) | along_edge) & np.isfinite(moved)]
+        going = ~found[active] & ((one > least) | along_edge) & np.isfinite(moved)
+        active, here = active[going], there[:, going]
 
 
-def _step(shape: Floats, b: Floats, sample: Sample, along_edge: bool) -> tuple[Floats, Floats]:
+def _step(here: Floats, sample: Sample, along_edge: bool) -> tuple[Floats, Floats]:
     """The gradient over the covariances; in b alone on the edge."""
-    logs, means, cut = sample
-    first, second, v11, v12, v22 = _moments(shape, b, cut)
+    logs, means, _ = sample
+    _, first, second, v11, v12, v22 = here
     g1, g2 = logs - first, second - means
     if along_edge:
-        return np.zeros_like(shape), g2 / v22
+        return np.zeros_like(g1), g2 / v22
     det = np.maximum(v11 * v22 - v12 * v12, 1e-300)
     return (v22 * g1 + v12 * g2) / det, (v12 * g1 + v11 * g2) / det
 
 
-def _halved(shape: Floats, b: Floats, d1: Floats, d2: Floats, sample: Sample) -> tuple[Floats, Floats, Floats]:
-    """The longest of the step, its half, ... that stays positive and does not lower the likelihood, and its length."""
+def _halved(
+    shape: Floats, b: Floats, here: Floats, d1: Floats, d2: Floats, sample: Sample
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Where the longest of the step (or nine tenths of the way to zero), its half, ... leads that lowers no likelihood.
+
+    The law there as `_at` gives it, and how far that is, relative; infinity where none of them does.
+    """
     logs, means, cut = sample
-    best, length, rows = _value(shape, b, *sample), np.ones_like(shape), np.arange(shape.size)
-    for _ in range(_HALVINGS):  # of those alone that are still too long
-        one, other = (shape + length * d1)[rows], (b + length * d2)[rows]
-        inside = (one > 0) & (other > 0)
-        one, other = np.where(inside, one, 1.0), np.where(inside, other, 1.0)
-        value = np.where(inside, _value(one, other, logs[rows], means[rows], cut), -np.inf)
-        rows = rows[~(value >= (best - 1e-13 * np.maximum(np.abs(best), 1.0))[rows])]
+    least = _value(shape, b, here, logs, means)
+    least -= 1e-13 * np.maximum(np.abs(least), 1.0)
+    one, other, there, rows = shape.copy(), b.copy(), here.copy(), np.arange(shape.size)
+    length = np.minimum(1.0, 0.9 / np.maximum(np.maximum(-d1 / shape, -d2 / b), 1e-300))
+    d1, d2 = length * d1, length * d2
+    for halvings in range(_HALVINGS):  # of those alone that are still too long
+        s, c = shape[rows] + d1[rows] / 2**halvings, b[rows] + d2[rows] / 2**halvings
+        tried = _at(s, c, cut)
+        good = _value(s, c, tried, logs[rows], means[rows]) >= least[rows]
+        taken, rows = rows[good], rows[~good]
+        one[taken], other[taken], there[:, taken] = s[good], c[good], tried[:, good]
         if not rows.size:
             break
-        length[rows] /= 2
-    worse = np.zeros(shape.shape, bool)
-    worse[rows] = True
-    one, other = np.where(worse, shape, shape + length * d1), np.where(worse, b, b + length * d2)
     moved = np.maximum(np.abs(one / shape - 1), np.abs(other / b - 1))
-    return one, other, np.where(worse, np.inf, moved)
+    moved[rows] = np.inf
+    return one, other, there, moved
 
 
-def _value(shape: Floats, b: Floats, logs: Floats, means: Floats, cut: bool) -> Floats:
+def _value(shape: Floats, b: Floats, at: Floats, logs: Floats, means: Floats) -> Floats:
     """Mean log likelihood."""
-    value: Floats = (shape - 1) * logs - b * means - _log_mass(shape, b, cut)
+    value: Floats = (shape - 1) * logs - b * means - at[0]
     return value
 
 
-def _log_mass(shape: Floats, b: Floats, cut: bool) -> Floats:
-    """A(s, b): log of the integral of y**(s - 1) exp(-b y) from 1, or from 0."""
+def _at(shape: Floats, b: Floats, cut: bool) -> Floats:
+    """Of each law, (6, r): A(s, b), the log of the integral of y**(s - 1) exp(-b y) from 1 (or from 0), means of log y
+    and of y, variance of log y, covariance, variance of y.
+    """
     if not cut:
-        return np.asarray(scipy.special.gammaln(shape) - shape * np.log(b))
-    _, weights, top = _rule(shape, b)
-    return np.asarray(np.log(weights.sum(axis=1)) + top)
-
-
-def _moments(shape: Floats, b: Floats, cut: bool) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    """Means of log y and y, variances and covariance: v11 of log y, v12 of both, v22 of y."""
-    if not cut:
-        return scipy.special.psi(shape) - np.log(b), shape / b, scipy.special.polygamma(1, shape), 1 / b, shape / b**2
-    t, weights, _ = _rule(shape, b)
-    weights = weights / weights.sum(axis=1, keepdims=True)
+        mass, mean = scipy.special.gammaln(shape) - shape * np.log(b), scipy.special.psi(shape) - np.log(b)
+        return np.stack([mass, mean, shape / b, scipy.special.polygamma(1, shape), 1 / b, shape / b**2])
+    t, weights, top = _rule(shape, b)
+    total = weights.sum(axis=1)
+    weights = weights / total[:, None]
     y = np.exp(t)
     first, second = (weights * t).sum(axis=1), (weights * y).sum(axis=1)
     off, away = t - first[:, None], y - second[:, None]
-    return (
-        first,
-        second,
-        (weights * off * off).sum(axis=1),
-        (weights * off * away).sum(axis=1),
-        (weights * away * away).sum(axis=1),
-    )
+    variances = [(weights * one * other).sum(axis=1) for one, other in ((off, off), (off, away), (away, away))]
+    return np.stack([np.log(total) + top, first, second, *variances])
+
+
+def _moments(shape: Floats, b: Floats, cut: bool) -> Floats:
+    """Of each law, (5, r): means, variances and covariance, as `_at` gives them."""
+    return _at(shape, b, cut)[1:]
 
 
 def _rule(shape: Floats, b: Floats) -> tuple[Floats, Floats, Floats]:

@@ -143,7 +143,7 @@ def _p_value(part: _Part, fit: LawFit, unit: float, draws: int, rng: np.random.G
     shape, b = fit.parameters["shape"], fit.parameters["scale"] / unit
     box = np.exp(_BOUNDS)
     drawn = part.draw(shape, b, rng, draws)  # (draws, n) ascending
-    shapes, bs, found = maxima(np.log(drawn).mean(axis=1), drawn.mean(axis=1), part.cut, box[0])
+    shapes, bs, found = maxima(np.log(drawn).mean(axis=1), drawn.mean(axis=1), part.cut, box[0], (shape, b))
     found &= (shapes < box[1]) & (bs > box[0]) & (bs < box[1])
     for row in np.flatnonzero(~found):  # on another edge of the box, where there is no maximum to converge to
         shapes[row], bs[row] = np.exp(_maximise(_Part(drawn[row], part.cut)).point)
