@@ -38,6 +38,7 @@ FEWEST = 20  # values
 _SCALES = np.arange(-2.0, 3.0)  # tried at once
 _STEPS = (0.6, 0.15, 0.03)  # their distance, in widths of the law; the first only where nothing is known of the scale
 _MOST_MOVES = 60  # of a set of scales whose best is at its end
+_WIDE, _PEAKS, _FINER = 33, (4, 2), (10, 6)  # of a law with edges: coarse steps to either side, peaks kept, their parts
 _EXACT, _GROUPS = 128, 768  # values at either end, and groups of neighbours between them, of a large spectrum
 
 
@@ -140,7 +141,7 @@ class _Sample:
         def heights(scales: Floats) -> Floats:
             return np.interp(self.t - scales[:, None], row.nodes, logs, beyond, beyond) @ self.masses
 
-        return _likeliest_scale(heights, start, steps)
+        return (_highest_peak if row.has_edges else _likeliest_scale)(heights, start, steps)
 
 
 @dataclass(frozen=True)
@@ -208,3 +209,21 @@ def _likeliest_scale(heights: Callable[[Floats], Floats], start: float, steps: S
     bend = left - 2 * top + right
     shift = 0.5 * (left - right) / bend if bend < 0 else 0.0
     return _Best(top - 0.25 * (left - right) * shift, start + shift * step)
+
+
+def _highest_peak(heights: Callable[[Floats], Floats], start: float, steps: Sequence[float]) -> _Best:
+    """For a law with edges: where one passes a value the likelihood has a kink, and so it has many maxima.
+
+    The peaks of a wide set of scales, then of finer ones about the highest of these.
+    """
+    around, step = _likeliest_scale(heights, start, steps[:-1]).scale, steps[-1]
+    scales: Floats = np.asarray(around + step * np.arange(-_WIDE, _WIDE + 1), dtype=np.float64)
+    for peaks, finer in zip(_PEAKS, _FINER, strict=True):
+        found = heights(scales)
+        beside = np.maximum(np.append(found[1:], -np.inf), np.append(-np.inf, found[:-1]))
+        kept = np.argsort(np.where(found >= beside, found, -np.inf))[-peaks:]
+        step /= finer
+        scales = np.add.outer(scales[kept], step * np.arange(-finer, finer + 1)).ravel()
+    found = heights(scales)
+    best = int(np.argmax(found))
+    return _Best(float(found[best]), float(scales[best]))

@@ -34,10 +34,11 @@ _BEND, _MATTERS = 0.4, -12.0  # second difference of the log density that no cub
 
 @dataclass(frozen=True)
 class Row:
-    """nodes: (m,) ascending in t; log_g: (m,) log density of t there."""
+    """nodes: (m,) ascending in t; log_g: (m,) log density of t there. has_edges: there is no mass beyond some node."""
 
     nodes: Floats
     log_g: Floats
+    has_edges: bool = False
 
     @cached_property
     def density(self) -> Floats:
@@ -108,7 +109,7 @@ def _log_g_of(law: Law, nodes: Floats) -> Floats:
 @lru_cache(maxsize=64)
 def _marchenko_pastur(gamma: float, _: int) -> Row:
     nodes = _near(gamma)
-    return Row(nodes, _log_g_of(MarchenkoPastur(gamma), nodes))
+    return Row(nodes, _log_g_of(MarchenkoPastur(gamma), nodes), has_edges=True)
 
 
 @lru_cache(maxsize=768)

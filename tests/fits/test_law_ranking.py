@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from htmu_diag.fits import fit_htmp, rank_laws
+from htmu_diag.fits.law_ranking import CONTAMINATION
 from htmu_diag.fits.law_rows import FAMILIES
+from htmu_diag.laws import MarchenkoPastur
 from htmu_diag.laws.ensembles import beta_laguerre, wishart
 from htmu_diag.laws.free import log_density_at
 
@@ -84,6 +86,27 @@ def test_scale_and_direction_of_the_values_change_nothing() -> None:
         assert one is not None
         assert two is not None
         assert one.log_likelihood == pytest.approx(two.log_likelihood, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("values", "gamma"),
+    [
+        (wishart(P, N, rng=rng(2)), GAMMA),
+        (beta_laguerre(300, 10 / 13, 0.5, rng=rng()), 10 / 13),
+        (np.sort(rng().pareto(1.5, 300) + 1), 0.25),
+    ],
+    ids=["noise", "weak repulsion", "tail"],
+)
+def test_no_scale_of_marchenko_pastur_is_likelier(values: np.ndarray, gamma: float) -> None:
+    """Its edges pass over values one by one, and the likelihood has many maxima."""
+    law, share = MarchenkoPastur(gamma), CONTAMINATION / np.log(values[-1] / values[0])
+    found = rank_laws(values, gamma).of("MarchenkoPastur")
+    assert found is not None
+    scales = found.parameters["scale"] * np.exp(np.append(0.0, np.linspace(-0.9, 0.9, 500)))
+    densities = np.array([law.pdf(values / scale) * values / scale for scale in scales])
+    heights = np.log((1 - CONTAMINATION) * densities + share).sum(axis=1)
+    assert found.log_likelihood == pytest.approx(heights[0], abs=0.05)
+    assert heights.max() < found.log_likelihood + 0.05
 
 
 def test_large_spectra_are_grouped_without_a_difference() -> None:
