@@ -47,8 +47,10 @@ CODES: Mapping[str, tuple[str, ...]] = {
     "tail": (
         "fits",
         "fits, then ends",
+        "fits, or exponential",
         "ruled out",
         "ruled out (finite end)",
+        "ruled out (exponential)",
         "ruled out (noise)",
         "too few",
         "no fit",

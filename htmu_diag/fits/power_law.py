@@ -18,6 +18,7 @@ from htmu_diag.fits.scan import ScanResult, scan, tail_at
 from htmu_diag.fits.tail_bootstrap import TailBootstrap, bootstrap_tail
 from htmu_diag.fits.tail_end import end_statistic
 from htmu_diag.fits.tail_fit import TailFit
+from htmu_diag.fits.tail_rival import exponential_rival
 from htmu_diag.spectrum import Floats
 
 __all__ = ["fit_power_law"]
@@ -63,11 +64,12 @@ def fit_power_law(
     each. rng: draws them; a fixed seed by default. cross_check: refit with the powerlaw package and report the
     difference.
 
-    The status is not_a_power_law where a tail with a finite end is far likelier (``tail_end``), or where the p-value is
-    below 0.1 and the KS distance more than 0.015 beyond that of nine replicates in ten; but a power law of alpha below
-    3 over a decade or more with a p-value of 0.1 or more "fits, then ends". The numbers are given all the same, and
-    `TailFit.verdict` says what they are good for. Whole numbers from a low xmin on are told in the message of
-    an ok status. Raises InputError for anything but a flat array of real numbers and an xmin > 0.
+    The status is not_a_power_law where a tail with a finite end is far likelier (``tail_end``), where an exponential
+    tail is likelier by a log ratio of 1 or more (``tail_rival``), or where the p-value is below 0.1 and the KS distance
+    more than 0.015 beyond that of nine replicates in ten; but a power law of alpha below 3 over a decade or more with a
+    p-value of 0.1 or more "fits, then ends". The numbers are given all the same, and `TailFit.verdict` says what they
+    are good for. Whole numbers from a low xmin on are told in the message of an ok status. Raises InputError for
+    anything but a flat array of real numbers and an xmin > 0.
     """
     sample = checked_sample(values) if tail == "upper" else _reciprocal(checked_sample(values))
     if not sample.status.ok:
@@ -94,8 +96,11 @@ def _estimate(data: Floats, found: ScanResult, tail: Tail, xmin: float | None) -
     stderr = (found.alpha - 1) / math.sqrt(found.n_tail)
     ended = end_statistic(data, found.start, own_only=xmin is not None)
     fit = TailFit(found.alpha, stderr, found.xmin, found.n_tail, data.size, found.ks_distance, tail=tail)
-    fit = replace(fit, alpha_interval=normal_interval(found.alpha, stderr), end_ratio=ended)
-    return _ended(fit) if ended > 0 else replace(fit, status=_whole_numbers(data, found.xmin))
+    rival = exponential_rival(data[found.start :], found.xmin)
+    fit = replace(fit, alpha_interval=normal_interval(found.alpha, stderr), end_ratio=ended, rival=rival)
+    if ended > 0:
+        return _ended(fit)
+    return fit.as_exponential() if rival.likelier else replace(fit, status=_whole_numbers(data, found.xmin))
 
 
 def _ended(fit: TailFit) -> TailFit:
@@ -124,7 +129,8 @@ def _with_bootstrap(fit: TailFit, replicates: TailBootstrap, data: Floats) -> Ta
         return fit
     if not fit.status.ok:
         decades = math.log10(float(data[-1]) / fit.xmin)
-        return _long_up_to_its_end(fit, decades) if replicates.p_value >= _RULED_OUT else fit
+        kept = replicates.p_value >= _RULED_OUT and not fit.rival.likelier
+        return _long_up_to_its_end(fit, decades) if kept else fit
     if replicates.p_value >= _RULED_OUT:
         return fit
     return _nearly_exact(fit, data) if replicates.excess <= _TOLERANCE else _misfit(fit, data)

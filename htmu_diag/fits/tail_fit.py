@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from htmu_diag.fits.results import UNKNOWN, Interval, Status
+from htmu_diag.fits.tail_rival import TailRival
 
 __all__ = ["TailFit", "TailVerdict"]
 
@@ -15,7 +16,7 @@ _WIDEST = 4.0  # of alpha: the exponents that are told apart go from 2 (heavy) t
 _CLEAR_END = 5.0  # twice a log ratio; where an edge of noise is at hand 3 does, since every such edge ends
 _FITS_FROM = 0.1  # p-value
 _LONG = 1.5  # decades; those of other laws that passed were nearly all shorter (docs/calibration.md)
-_OK = Status()
+_OK, _UNASKED = Status(), TailRival()
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,9 @@ class TailVerdict:
     """What a tail fit is good for.
 
     word: "fits"; "ruled out" (another tail is likelier); "too few" (values, for any verdict); "no fit".
-    cause: why in two words ("finite end", "p 0.02", "noise"); "then ends" of a long power law that fits up to an end;
-    else empty where it fits. reason: the sentence, also of what fits over few decades.
+    cause: why in two words ("finite end", "exponential", "p 0.02", "noise"); where it fits "then ends" of a long power
+    law that fits up to an end, "or exponential" of one that is not preferred to an exponential tail, else empty.
+    reason: the sentence, also of what fits over few decades.
     """
 
     word: Literal["fits", "ruled out", "too few", "no fit"]
@@ -52,7 +54,7 @@ class TailFit:
     p_value: of the semi-parametric bootstrap (Clauset, Shalizi & Newman 2009, section 4.1); NaN where none was run.
     end_ratio: twice the log ratio by which a tail with a finite end is likelier (``tail_end``), 0 where none is made
     out.
-    cause: of the status, as in `TailVerdict`.
+    cause: of the status, as in `TailVerdict`. rival: an exponential tail above the same xmin.
     cross_check: largest absolute difference in (alpha, xmin, ks_distance) from the powerlaw package; NaN if not asked.
     """
 
@@ -69,6 +71,7 @@ class TailFit:
     end_ratio: float = 0.0
     cross_check: float = math.nan
     cause: str = ""
+    rival: TailRival = _UNASKED
 
     @property
     def verdict(self) -> TailVerdict:
@@ -85,14 +88,15 @@ class TailFit:
         if not high - low <= _WIDEST:
             wide = f"alpha is anything from {low:.1f} to {high:.1f} (tail of {self.n_tail}); use a larger matrix"
             return TailVerdict("too few", f"tail of {self.n_tail}", wide)
-        return TailVerdict("fits", self.cause, self.status.message or self._short())
+        cause = self.cause or "or exponential" * self.rival.as_likely
+        return TailVerdict("fits", cause, "; ".join(filter(None, [self.status.message, *self._short()])))
 
-    def _short(self) -> str:
+    def _short(self) -> list[str]:
         """What a tail that fits does not show, where it is short; its length is that of n_tail values of its law."""
         decades = math.log10(self.n_tail) / (self.alpha - 1)
         if decades >= _LONG:
-            return ""
-        return f"over about {decades:.1f} decades, where half-normal, exponential and lognormal tails often pass too"
+            return [self.rival.sentence] * self.rival.as_likely
+        return [f"over about {decades:.1f} decades, where lognormal tails often pass too", self.rival.sentence]
 
     def as_of_noise(self) -> TailFit:
         """This tail where most of it is a bulk of noise: what fits there is the edge of the bulk, no power law."""
@@ -100,6 +104,11 @@ class TailFit:
             return self
         message = "most of this tail are values of noise, the edge of a bulk; a few values look like any law"
         return replace(self, cause="noise", status=Status("not_a_power_law", message))
+
+    def as_exponential(self) -> TailFit:
+        """This tail, ruled out by its rival."""
+        status = Status("not_a_power_law", f"{self.rival.sentence}; compare with other tails or laws")
+        return replace(self, cause="exponential", status=status)
 
     def as_of_signal(self) -> TailFit:
         """This tail in a spectrum that is known not to be noise: there an end has to be clear to rule a power law out.

@@ -1,9 +1,12 @@
 """Tails that hold a small part of the values are kept, edges are not taken for tails, and the words say which."""
 
+import math
+
 import numpy as np
 import pytest
 
-from htmu_diag.fits import fit_power_law
+from htmu_diag.fits import compare, fit_power_law
+from htmu_diag.fits.tail_rival import exponential_rival
 from htmu_diag.laws.ensembles import wishart
 
 SEEDS = range(20)
@@ -55,9 +58,29 @@ def test_the_edge_of_noise_is_an_end(shape: tuple[int, int]) -> None:
 def test_the_verdict_names_what_decided() -> None:
     noise = fit_power_law(wishart(300, 500, rng=np.random.default_rng(0))).verdict
     assert (noise.word, noise.cause, noise.label) == ("ruled out", "finite end", "ruled out (finite end)")
-    curved = fit_power_law(1 + np.random.default_rng(0).lognormal(size=800), xmin=1.0, bootstrap=50)
+    curved = fit_power_law(1 + np.random.default_rng(0).lognormal(0, 1.5, size=800), xmin=1.0, bootstrap=50)
     assert curved.verdict.cause == f"p {curved.p_value:.2g}"
     assert fit_power_law(np.random.default_rng(0).random(400) ** -0.5).verdict.label == "fits"
+
+
+def test_the_rival_is_vuongs_comparison_with_an_exponential() -> None:
+    values = np.random.default_rng(0).random(200) ** (-1 / 2)
+    found = exponential_rival(values, 1.0)
+    other = compare(values, 1.0, ["power_law", "exponential"])[0]
+    assert found.log_ratio == pytest.approx(other.log_ratio, abs=1e-4)
+    assert found.normalized == pytest.approx(other.normalized_ratio, abs=1e-4)
+    assert math.isnan(exponential_rival(np.ones(9), 1.0).log_ratio)
+
+
+@pytest.mark.parametrize("n", [300, 1_500])
+def test_light_tails_say_that_an_exponential_fits_as_well(n: int) -> None:
+    """Half normals and Laplace's law, of which a third passes every test of the power law alone."""
+    for draw in (lambda r: np.abs(r.standard_normal(n)), lambda r: np.abs(r.laplace(size=n))):
+        labels = [fit_power_law(draw(np.random.default_rng(seed))).verdict.label for seed in range(60)]
+        assert labels.count("ruled out (exponential)") >= 6
+        assert labels.count("fits") + labels.count("fits, then ends") <= 3
+    heavy = [fit_power_law(np.random.default_rng(seed).random(n) ** (-1 / 2)).verdict.label for seed in range(60)]
+    assert heavy.count("fits") >= 55
 
 
 def test_a_tail_of_few_values_has_no_verdict() -> None:

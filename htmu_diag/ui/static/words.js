@@ -123,11 +123,14 @@ function tail(get, word) {
   const would = Number.isFinite(noise) ? `, noise of this shape would give ${number(noise)}` : "";
   if (word === "too few") return `Too few values for a verdict on the tail (${interval}${would}).`;
   if (word === "ruled out (finite end)") return `A power-law tail is ruled out: it has a finite end (${interval}${would}).`;
+  if (word === "ruled out (exponential)") return `A power-law tail is ruled out: an exponential one is likelier (${interval}${would}).`;
   const why = get("spikes") > 0 ? "beside its spikes the spectrum is noise" : "the spectrum is noise";
   if (word === "ruled out (noise)") return `No power-law tail: ${why} (${interval}${would}).`;
   if (word.startsWith("ruled out")) return `A power-law tail is ruled out${Number.isFinite(get("p")) ? `, p ${number(get("p"))}` : ""} (${interval}${would}).`;
   const inside = noise >= get("alpha_low") && noise <= get("alpha_high");
-  return inside ? `The tail is what noise gives: ${interval}${would}.` : `Power-law tail${word.endsWith("then ends") ? ", up to an end" : ""}: ${interval}${would}.`;
+  if (inside) return `The tail is what noise gives: ${interval}${would}.`;
+  const but = word.endsWith("then ends") ? ", up to an end" : word.endsWith("or exponential") ? ", or an exponential one" : "";
+  return `Power-law tail${but}: ${interval}${would}.`;
 }
 
 function repulsion(get, status) {

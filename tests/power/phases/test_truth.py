@@ -92,7 +92,7 @@ def test_an_end_rules_out_more_easily_where_noise_is_at_hand() -> None:
     found = diagnosed(kind, (200, 200), 2001)
     alone = fit_power_law(found.spectrum.values, bootstrap=100)
     assert alone.verdict.label == "ruled out (finite end)"
-    assert (found.phase.phase, found.tail.verdict.word) == (Phase.HEAVY_TAILED, "fits")
+    assert (found.phase.phase, found.tail.verdict.label) == (Phase.HEAVY_TAILED, "fits, or exponential")
     assert "only a little likelier" in found.row()["tail_reason"]
     clear = replace(alone, end_ratio=6.0)
     assert clear.as_of_signal() is clear
