@@ -47,10 +47,12 @@ def encoder():
     save_file(state, folder + "/encoder.safetensors")
     return folder + "/encoder.safetensors"
 
-def command(*words):
-    import subprocess
+def command(*words, threads_unset=False):
+    import os, subprocess
+    left_out = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS") if threads_unset else ()
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
     began, before = time.perf_counter(), cpu()
-    subprocess.run([sys.executable, "-m", "htmu_diag", *words], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "htmu_diag", *words], check=True, capture_output=True, env=environment)
     return time.perf_counter() - began, cpu() - before
 
 found = {}
@@ -104,6 +106,8 @@ with tempfile.TemporaryDirectory() as folder:
 path = encoder()
 found["import torch alone, CPU s"] = cpu()
 found["wall s"], found["CPU s"] = command("analyze", path)
+words = "analyze", path, "--jobs", "1"
+found["no thread number set, one job: wall s"], found["the same, CPU s"] = command(*words, threads_unset=True)
 found["--out (39 pictures), wall s"], found["--out, CPU s"] = command("analyze", path, "--out", folder + "/out")
 """,
     "htmu analyze FILE, 400 layers of 256 x 256": """
@@ -111,7 +115,8 @@ from safetensors.torch import save_file
 state = {f"layer.{i:03}.weight": torch.randn(256, 256) / 16 for i in range(400)}
 save_file(state, folder + "/many.safetensors")
 for jobs in ("1", "2"):
-    found[f"--jobs {jobs}, wall s"], _ = command("analyze", folder + "/many.safetensors", "--jobs", jobs)
+    words = "analyze", folder + "/many.safetensors", "--jobs", jobs
+    found[f"--jobs {jobs}, wall s"], found[f"--jobs {jobs}, CPU s"] = command(*words)
 """,
     "a picture of one layer": """
 from htmu_diag.analysis import diagnose
@@ -125,7 +130,14 @@ cards.png(several[0])
 before = cpu()
 for one in several:
     cards.png(one)
-found["CPU ms, after the first"] = 1000 * (cpu() - before) / len(several)
+found["a card: CPU ms, after the first"] = 1000 * (cpu() - before) / len(several)
+from htmu_diag.report.figures import Pictures
+pictures = Pictures()
+pictures.png(several[0])
+before = cpu()
+for one in several:
+    pictures.png(one)
+found["of --out: CPU ms, after the first"] = 1000 * (cpu() - before) / len(several)
 """,
     "kernels": """
 import numpy as np
