@@ -28,7 +28,7 @@ from htmu_diag.warned import warn
 __all__ = ["Measured", "Recorder"]
 
 KEPT_RECORDS = 8  # a record holds its spectra: the store keeps them all, memory only the newest
-LONG_QUEUE = 32  # spectra that wait: with the first use of the laws half a second, see `diagnoser.PATIENCE`
+LONG_QUEUE = 8  # spectra that wait: with the first use of laws at their shapes half a second, `diagnoser.PATIENCE`
 
 
 @dataclass
