@@ -22,8 +22,9 @@ _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 def frozen_names(model: torch.nn.Module) -> frozenset[str]:
     """Clean names of the parameters that require no gradient."""
-    clean = clean_parameters(model)
-    return frozenset(clean[name] for name, parameter in model.named_parameters() if not parameter.requires_grad)
+    frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
+    clean = clean_parameters(model) if frozen else {}  # cleaning takes as long as all that a snapshot lists
+    return frozenset(clean[name] for name in frozen)
 
 
 @dataclass
