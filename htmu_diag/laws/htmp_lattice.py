@@ -172,7 +172,7 @@ def grid_row(gamma: float, index: int) -> Row:
     own = Table.build(a, c, _solved(gamma)[index - _FIRST]) if _FIRST <= index <= _LAST else table(a, c)
     where = lattice(gamma)
     t = where.nodes + math.log(kappa / (2.0 * gamma))
-    return Row(where, np.concatenate([own.log_g_slopes(t), own.log_tails(t)]))
+    return Row(where, own.slopes_and_tails(t))
 
 
 @lru_cache(maxsize=16)

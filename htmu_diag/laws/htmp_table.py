@@ -86,23 +86,34 @@ class Table:
 
     def log_g_slopes(self, t: Floats) -> Floats:
         """(3, n): log g at t = log y, and its first two derivatives with respect to t."""
+        return self._orders(t)[:3]
+
+    def log_tails(self, t: Floats) -> tuple[Floats, Floats]:
+        """(log F, log(1 - F)) at t = log y, each with relative accuracy in its own tail."""
+        return self._tails(t, *self._evaluate(t))
+
+    def slopes_and_tails(self, t: Floats) -> Floats:
+        """(5, n): both of these, at the cost of the first."""
+        orders = self._orders(t)
+        return np.concatenate([orders[:3], self._tails(t, orders[0], orders[3])])
+
+    def _tails(self, t: Floats, log_g: Floats, ratio: Floats) -> tuple[Floats, Floats]:
+        small = np.minimum(log_g + np.log(ratio) - self._log_mass, 0.0)
+        rest = np.log(-np.expm1(small))
+        below = t < self.edges[self.middle]
+        return np.where(below, small, rest), np.where(below, rest, small)
+
+    def _orders(self, t: Floats) -> Floats:
+        """(4, n): log g, its first two derivatives, and L or R."""
         index, s, z = self._places(t)
-        out = series(self._slope_coefficients, index, z)
+        out = series(self._order_coefficients, index, z)
         closed, y = self.closed[index], np.exp(self.edges[index] + s)
         out[0] += closed * self._closed_part(index, s)
         out[1] += closed * (1.0 + self.a - y)
         out[2] -= closed * y
         for ends, continued, edge in self._outside(t):
-            out[:, ends] = continued(t[ends] - edge)[:3]
+            out[:, ends] = continued(t[ends] - edge)
         return out
-
-    def log_tails(self, t: Floats) -> tuple[Floats, Floats]:
-        """(log F, log(1 - F)) at t = log y, each with relative accuracy in its own tail."""
-        log_g, ratio = self._evaluate(t)
-        small = np.minimum(log_g + np.log(ratio) - self._log_mass, 0.0)
-        rest = np.log(-np.expm1(small))
-        below = t < self.edges[self.middle]
-        return np.where(below, small, rest), np.where(below, rest, small)
 
     def quantile(self, log_q: Floats, log_p: Floats) -> Floats:
         """t = log y with F = q or 1 - F = p = 1 - q, solved on the side where the tail is the small one."""
@@ -143,12 +154,12 @@ class Table:
         return np.interp(log_mass, log_f, t_left) if left else np.interp(log_mass, log_s, t_right)
 
     @functools.cached_property
-    def _slope_coefficients(self) -> Floats:
-        """(panels, 3, degree + 1): of the polynomial part of log g and of its two derivatives in t."""
+    def _order_coefficients(self) -> Floats:
+        """(panels, 4, degree + 1): of the polynomial part of log g, of its two derivatives in t, and of L or R."""
         orders, per_t = [self.coefficients[:, 0]], (2.0 / np.diff(self.edges))[:, None]
         for _ in range(2):
             orders.append(per_t * (orders[-1] @ self._rule.derivative.T))
-        return np.stack(orders, axis=1)
+        return np.stack([*orders, self.coefficients[:, 1]], axis=1)
 
     def _evaluate(self, t: Floats, count: int = 2) -> Floats:
         """(count, n): log g, and L or R, at t; the table's ends continued by their closed forms."""
