@@ -12,12 +12,13 @@ from tensorboard.plugins import base_plugin
 
 from htmu_diag.analysis.packed import PLUGIN
 from htmu_diag.tensorboard_plugin.reader import Reader
-from htmu_diag.ui import framed, static_folder, words
+from htmu_diag.ui import framed, static_folder, static_version, words
 from htmu_diag.ui.wire import densities_header, table_header
 
 __all__ = ["Plugin"]
 
 BINARY = "application/octet-stream"
+_KEPT = 30 * 24 * 3600  # seconds
 _TYPES = {".js": "text/javascript", ".css": "text/css"}  # as they are everywhere: a system's own table may be wrong
 
 
@@ -46,17 +47,19 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
     def frontend_metadata(self) -> Any:
         """The module that TensorBoard loads into the tab's frame."""
-        return base_plugin.FrontendMetadata(es_module_path="/static/index.js", tab_name="Spectra")
+        return base_plugin.FrontendMetadata(es_module_path=f"/static/{static_version()}/index.js", tab_name="Spectra")
 
     @werkzeug.Request.application  # type: ignore[arg-type]  # it takes methods too
     def static(self, request: werkzeug.Request) -> Any:
-        """A file of the views; nothing outside their folder."""
+        """A file of the views; a browser keeps it where its address holds the version. Nothing outside their folder."""
         folder = static_folder().resolve()
-        path = (folder / request.path.rpartition("/static/")[2]).resolve()
+        asked = request.path.rpartition("/static/")[2]
+        name = asked.removeprefix(f"{static_version()}/")
+        path = (folder / name).resolve()
         if not path.is_relative_to(folder) or not path.is_file():
             raise errors.NotFoundError("no such file of the Spectra page")
         kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or BINARY
-        return http_util.Respond(request, path.read_bytes(), kind)
+        return http_util.Respond(request, path.read_bytes(), kind, expires=0 if name == asked else _KEPT)
 
     @werkzeug.Request.application  # type: ignore[arg-type]  # it takes methods too
     def runs(self, request: werkzeug.Request) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from pathlib import Path
 
-__all__ = ["MODULES", "read_static", "static_folder"]
+__all__ = ["MODULES", "read_static", "static_folder", "static_version"]
 
 # every module after those that it imports; hosts follow the views
 MODULES: tuple[str, ...] = (
@@ -38,6 +40,13 @@ MODULES: tuple[str, ...] = (
 def static_folder() -> Path:
     """Where the files lie."""
     return Path(__file__).parent / "static"
+
+
+@functools.cache
+def static_version() -> str:
+    """Of all files together: an address that holds it stays true, so that a browser may keep what lies there."""
+    files = sorted(path for path in static_folder().rglob("*") if path.is_file())
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 
 def read_static(name: str) -> str:

@@ -16,6 +16,7 @@ from werkzeug.test import Client
 from htmu_diag.analysis.density import density
 from htmu_diag.tensorboard_plugin.loader import Loader
 from htmu_diag.tensorboard_plugin.plugin import Plugin
+from htmu_diag.ui import static_version
 from tests.browser.runs import HOSTILE, NAMES, STEPS, curvature, spectrum, write
 from tests.loaders import LOADERS
 
@@ -122,6 +123,8 @@ def test_curves_of_the_training_and_what_failed_are_there(get: Get) -> None:
         ("/static/../plugin.py", {}, "no such file"),
         ("/static/%2e%2e/words.py", {}, "no such file"),
         ("/static/", {}, "no such file"),
+        (f"/static/{static_version()}/../../plugin.py", {}, "no such file"),
+        (f"/static/{static_version()}/", {}, "no such file"),
     ],
 )
 def test_what_is_not_there_is_said_in_a_sentence(get: Get, route: str, query: dict[str, str], said: str) -> None:
@@ -138,6 +141,16 @@ def test_modules_are_served_as_javascript(get: Get) -> None:
     answer = get("/static/app.js")
     assert answer.content_type.startswith("text/javascript")
     assert b"export async function mount" in answer.data
+
+
+def test_a_browser_keeps_what_lies_at_the_address_of_a_version_alone(get: Get) -> None:
+    path = Plugin(SimpleNamespace(data_provider=None)).frontend_metadata().es_module_path
+    kept, asked_again = get(path), get("/static/index.js")
+    assert kept.data == asked_again.data
+    assert kept.headers["Cache-Control"].startswith("private, max-age=")
+    assert asked_again.headers["Cache-Control"].startswith("no-cache")
+    with pytest.raises(errors.NotFoundError, match="no such file"):
+        get("/static/0123456789ab/index.js")  # of another version
 
 
 def test_the_loader_asks_for_more_steps_and_gives_way_to_the_users_number() -> None:

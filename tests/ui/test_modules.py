@@ -42,6 +42,11 @@ def test_modules_are_listed_after_those_that_they_import() -> None:
         seen.append(name)
 
 
+def test_the_tab_asks_at_once_for_every_module() -> None:
+    named = read_static("index.js").partition("MODULES = [")[2].partition("]")[0]
+    assert tuple(re.findall(r'"([^"]+)"', named)) == MODULES
+
+
 def test_no_module_spells_a_quantitys_meaning_or_asks_another_server() -> None:
     for name in MODULES[1:]:
         text = read_static(name)

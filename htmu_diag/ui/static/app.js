@@ -136,6 +136,7 @@ class App {
     const chosen = this.state.get("kind");
     const kind = kinds.includes(chosen) ? chosen : kinds[0];
     let missing = wanted && outline.name !== wanted ? `The run "${wanted}" is not here; this is "${outline.name}".` : chosen !== kind && chosen !== DEFAULTS.kind ? `This run has no spectra of kind "${chosen}"; these are "${kind}". Add the probe to watch(probes=[...]).` : "";
+    this.foresee(outline, kind);
     const [frame, events, curve] = await Promise.all([this.frame(outline, kind), this.source.events(outline.name), this.loss(outline)]);
     const layer = Math.max(frame.layerIndex(this.state.get("layer")), 0);
     if (!missing && this.state.get("layer") && frame.names[layer] !== this.state.get("layer")) missing = `The layer "${this.state.get("layer")}" is not in this run; this is "${frame.names[layer]}".`;
@@ -143,6 +144,13 @@ class App {
     const [density, other] = await Promise.all([this.density(outline, kind, name), this.loadOther(runs, outline, kind, name)]);
     const otherCurve = other.other ? await this.loss(other.otherOutline, curve?.tag) : null;
     return { runs, words, outline, kind, frame, layer, density, events, missing, curve, otherCurve, ...other };
+  }
+
+  /** Ask for the spectrum that will be drawn beside the table, by the outline's order of layers; kept for `load`. */
+  foresee(outline, kind) {
+    const names = outline.kinds[kind].layers.map((layer) => layer.name);
+    const wanted = this.state.get("layer");
+    this.density(outline, kind, names.includes(wanted) ? wanted : names[0]).catch(() => {}); // told where it is drawn
   }
 
   async loadOther(runs, outline, kind, layer, frame) {

@@ -1,23 +1,32 @@
-// The tab of TensorBoard: it loads this module into its frame and calls render().
+// The tab of TensorBoard: it loads this module into its frame and calls render(). What is needed first is asked for at
+// once: by their imports the browser would find the modules one after another, and the data after the last of them.
 
-import { mount } from "./app.js";
-import { tensorBoardHost } from "./host_tensorboard.js";
-import { TensorBoardSource } from "./source_tensorboard.js";
+/** Everything that app.js imports, as in `ui.files`. */
+export const MODULES = [
+  "vendor/uPlot.esm.js", "format.js", "colors.js", "laws.js", "frame.js", "words.js", "state.js", "dom.js", "wire.js", "chart.js", "heatmap.js",
+  "firsts.js", "spectrum.js", "history.js", "curves.js", "scatter.js", "prediction.js", "causes.js", "compare.js", "path.js", "table.js", "help.js",
+  "controls.js", "app.js",
+];
 
-/** A style sheet, once it is there (or could not be had). */
-function styled(name) {
+const outline = fetch(new URL("runs", document.baseURI), { credentials: "same-origin" });
+outline.catch(() => {}); // told where it is waited for
+for (const name of [...MODULES, "host_tensorboard.js", "source_tensorboard.js"]) linked("modulepreload", name);
+const styles = ["vendor/uPlot.min.css", "style.css"].map((name) => linked("stylesheet", name));
+
+/** A file beside this one, asked for now; done once it is there (or could not be had). */
+function linked(rel, name) {
   const link = document.createElement("link");
-  link.rel = "stylesheet";
-  link.href = new URL(name, document.baseURI).href;
-  const loaded = new Promise((done) => { link.onload = link.onerror = done; });
+  [link.rel, link.href] = [rel, new URL(name, import.meta.url).href];
+  const done = new Promise((call) => { link.onload = link.onerror = call; });
   document.head.append(link);
-  return loaded;
+  return done;
 }
 
 export async function render() {
   document.title = "Spectra";
-  await Promise.all(["static/vendor/uPlot.min.css", "static/style.css"].map(styled));
+  const [{ mount }, { tensorBoardHost }, { TensorBoardSource }] = await Promise.all([import("./app.js"), import("./host_tensorboard.js"), import("./source_tensorboard.js")]);
+  await Promise.all(styles);
   const root = document.createElement("main");
   document.body.append(root);
-  await mount(root, new TensorBoardSource(), tensorBoardHost());
+  await mount(root, new TensorBoardSource(outline), tensorBoardHost());
 }

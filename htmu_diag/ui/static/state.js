@@ -17,10 +17,11 @@ export class State {
     host.onAddress?.(() => this.follow());
   }
 
-  /** A link was opened in this page: show what it says. An address without a key of ours says nothing. */
+  /** A link was opened in this page: show what it says. An address without a key of ours is given those of the view. */
   follow() {
     const wanted = known(this.host.read());
     if (Object.keys(wanted).length) this.set({ ...DEFAULTS, ...wanted });
+    else this.keep();
   }
 
   get(key) {
