@@ -108,6 +108,8 @@ def _product(place: _Place, a: Entry, b: Entry, scale: float | None) -> Entry:
 def _mismatch(place: _Place, a: Entry, b: Entry) -> str:
     """Why B A is not the change of a weight, "" where it is."""
     rank = math.prod(b.shape[1:])
+    if not rank and not a.shape[0]:
+        return "its rank is 0, so nothing is added to the weight"
     if a.shape[0] != rank:
         return f"B {b.shape} and A {a.shape} do not multiply; their rule is the layer's own code"
     if is_expert(place.layer) and place.layer.rpartition(".")[2] in ("experts", "base_layer"):

@@ -156,6 +156,15 @@ def test_factors_that_do_not_multiply_and_shared_pairs_of_experts_have_a_reason(
     assert "which ranks belong to which expert" in reason(matrices(net), "experts.lora_delta.default")
 
 
+def test_an_adapter_of_rank_0_has_no_product() -> None:
+    layer = linear("default", default=1.0)
+    layer.lora_A["default"].weight = nn.Parameter(torch.empty(0, 10))
+    layer.lora_B["default"].weight = nn.Parameter(torch.empty(6, 0))
+    found = matrices(layer)
+    assert found.names == ("base_layer.weight",)
+    assert "rank is 0" in reason(found, "lora_delta.default")
+
+
 def saved(folder: Path, **extra: torch.Tensor) -> dict[str, torch.Tensor]:
     torch.manual_seed(1)
     state = {"q.lora_A.weight": torch.randn(4, 10), "q.lora_B.weight": torch.randn(6, 4)}
