@@ -42,7 +42,7 @@ def guess_layout(name: str, shape: Shape, shapes: Mapping[str, Shape], heads: He
         return _matrix(name, shape, path, heads, module=last == "weight")
     if len(shape) == 3 and last in _BY_HEAD and _attends(path, shape, shapes):
         return Layout("flat", projection(name, last, shape[0], shape[0], heads).role)
-    if last == "kernel" and len(shape) > 2:
+    if len(shape) > 2 and (last == "kernel" or (_is_haikus(path, last) and not _is_kernel(name, shape))):
         return _channels_last(name, shape, path.rpartition(".")[2], heads)
     return Layout("conv", "conv") if _is_kernel(name, shape) else _stack(name)
 
@@ -76,6 +76,13 @@ def _is_kernel(name: str, shape: Shape) -> bool:
     if name.rpartition(".")[2] != "weight" or (len(shape) == 3 and is_expert(name)):
         return False
     return len(shape) > 3 or shape[-1] <= _LARGEST_KERNEL or "conv" in name
+
+
+def _is_haikus(path: str, last: str) -> bool:
+    """Haiku calls every weight ``w``, after a module that is called a convolution: ``net/~/conv2_d_1/w``."""
+    leaf, slash, end = last.rpartition("/")
+    owner = leaf if slash else path
+    return end == "w" and "conv" in re.split(r"[./~]", owner)[-1]
 
 
 def _attends(path: str, shape: Shape, shapes: Mapping[str, Shape]) -> bool:

@@ -239,6 +239,9 @@ KERNELS = {  # as a framework stores it -> as torch does: (out, in, position...)
     "Flax's, in two dimensions": ("conv1.kernel", (3, 5, 4, 6), (3, 2, 0, 1)),
     "in three": ("conv1.kernel", (3, 2, 5, 4, 6), (4, 3, 0, 1, 2)),
     "in one": ("conv1.kernel", (5, 4, 6), (2, 1, 0)),
+    "Haiku's": ("net/~/conv2_d_1/w", (3, 5, 4, 6), (3, 2, 0, 1)),
+    "nested": ("net/~/conv1_d.w", (5, 4, 6), (2, 1, 0)),
+    "under Haiku's name, as torch does": ("conv.w", (6, 4, 3, 5), (0, 1, 2, 3)),
 }
 
 
