@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
 
 from htmu_diag.errors import HTMUError, InputError
+from htmu_diag.model.names import selected
+from htmu_diag.nearest import nearest
 from htmu_diag.skipped import Skipped
 
 __all__ = ["Inventory", "Matrix", "Skipped"]
@@ -98,3 +100,11 @@ class Inventory:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(matrix.name for matrix in self.matrices)
+
+    def unmatched(self, globs: Iterable[str]) -> str:
+        """The globs that match no name, matrix or not, in a sentence; "" where each matches one."""
+        names = [*self.names, *(skip.name for skip in self.skipped)]
+        idle = [glob for glob in globs if not any(selected(name, glob) for name in names)]
+        near = [found for glob in idle if (found := nearest(glob.strip("*"), names))]
+        asked = f"did you mean {near[0]!r}?" if near else f"the names are {', '.join(names[:3])}, ..."
+        return f"include or exclude: no name matches {', '.join(map(repr, idle))}; {asked}" if idle else ""

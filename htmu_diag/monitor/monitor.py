@@ -17,6 +17,7 @@ from htmu_diag.counting.counter import StepCounter
 from htmu_diag.errors import InputError
 from htmu_diag.monitor.at_exit import AtExit
 from htmu_diag.monitor.measuring import Measuring
+from htmu_diag.monitor.one_of_a_kind import OneOfAKind
 from htmu_diag.monitor.plan import Plan
 from htmu_diag.probes import Budget, StepContext
 from htmu_diag.probes.copies import own
@@ -39,7 +40,7 @@ _SCALARS = Rule(
 _STEP = optional(whole(0, 2**62))
 
 
-class Monitor:
+class Monitor(OneOfAKind):
     """Watches one model while it trains; made by `htmu_diag.watch`, which documents the choices.
 
     It changes nothing in the training: no hook on the model, no change of any random generator, gradient or buffer.
@@ -62,8 +63,7 @@ class Monitor:
     ) -> None:
         self._voice = voice or Voice(Path(), speaks=False)
         self._plan, self._recorder, self._team, self._budget = plan, recorder, team, budget
-        self._complaints, self._manual, self._closed = complaints, False, False
-        self._process = os.getpid()
+        self._complaints, self._manual, self._closed, self._process = complaints, False, False, os.getpid()
         self._worker = Worker(on_error=partial(complaints.add, "monitor"), most=places(context.model))
         self._counter = StepCounter(
             context.model,

@@ -39,6 +39,7 @@ from htmu_diag.offline.order import numbers_in_order
 from htmu_diag.ranks.gather import Alone, Ranks, Team
 from htmu_diag.ranks.share import shares
 from htmu_diag.report.analysis import Analysis, Layer
+from htmu_diag.warned import warn
 
 __all__ = ["Globs", "Progress", "analyze"]
 
@@ -137,6 +138,8 @@ def analyze(
         inventory = listing()
         if not len(inventory):
             raise InputError(_nothing(_name(model), inventory))
+        if (unmatched := inventory.unmatched((*globs_of(include), *globs_of(exclude)))) and team.rank == 0:
+            warn(f"htmu_diag: {unmatched}")
         read_all = isinstance(model, torch.nn.Module) and is_sharded(model)
         measuring = partial(_here, inventory, choices, read_all)
         several = _jobs(jobs, inventory, choices, team) if isinstance(model, (str, os.PathLike)) else 1

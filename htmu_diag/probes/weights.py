@@ -34,6 +34,7 @@ from htmu_diag.solvers import matrix_spectrum
 from htmu_diag.solvers.threads import numpy_on_one_thread
 from htmu_diag.solvers.vectors import TopVectors, vector_scalars
 from htmu_diag.spectrum import Kind, Spectrum
+from htmu_diag.warned import warn
 
 __all__ = ["WeightsProbe"]
 
@@ -79,6 +80,8 @@ class WeightsProbe:
         inventory = self.inventory(context)
         if not len(inventory):
             raise MeasurementError(_nothing(inventory, self.include or context.include))
+        if self.frozen.step < 0 and context.share.rank == 0:
+            self._say_unmatched(inventory, context)
         owners = shares([matrix.cost for matrix in inventory], context.share.world)
         everyone_reads = is_sharded(context.model)
         still = frozenset() if everyone_reads else frozen_names(context.model)
@@ -111,6 +114,11 @@ class WeightsProbe:
             return _Failure(error)
         except (torch.OutOfMemoryError, MemoryError) as error:
             return _Failure(MeasurementError(f"{matrix.name}: no memory for a copy ({_first_line(error)})"))
+
+    def _say_unmatched(self, inventory: Inventory, context: StepContext) -> None:
+        if sentence := inventory.unmatched((*(self.include or context.include), *self.exclude)):
+            warn(f"htmu_diag: weights: {sentence}")
+            context.say(f"weights: {sentence}")
 
     def inventory(self, context: StepContext) -> Inventory:
         """What it measures on this model, and what it leaves out with the reason."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,22 @@ def test_a_mistyped_layer_is_answered_with_the_nearest(tmp_path: Path) -> None:
     model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 3))
     with pytest.warns(RuntimeWarning, match=r"for '0\.wieght' did you mean '0\.weight'\?"):
         watch(model, log_dir=tmp_path / "run", include=["0.wieght"], verbose=False).close()
+
+
+@pytest.mark.parametrize("key", ["include", "exclude"])
+def test_a_glob_that_matches_nothing_beside_one_that_does_is_told(key: str, tmp_path: Path) -> None:
+    settings = {"weights": {key: ["weight", "wieght"]}} if key == "include" else {"weights": {key: ["baes"]}}
+    with pytest.warns(RuntimeWarning, match="no name matches '(wieght|baes)'; did you mean '(weight|bias)'"):
+        watch(torch.nn.Linear(6, 4), log_dir=tmp_path, settings=settings, sinks=()).close()
+
+
+def test_a_copy_of_what_holds_a_monitor_holds_the_same_and_no_file_does(tmp_path: Path) -> None:
+    model = torch.nn.Linear(6, 4)
+    with watch(model, log_dir=tmp_path, sinks=()) as monitor:
+        model.monitor = monitor
+        assert copy.deepcopy(model).monitor is copy.copy(monitor) is monitor
+        with pytest.raises(TypeError, match=r"a Monitor cannot be pickled: .* keep it outside"):
+            torch.save(model, tmp_path / "model.pt")
 
 
 def test_a_warning_points_at_the_line_of_the_user(tmp_path: Path) -> None:

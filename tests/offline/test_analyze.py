@@ -197,6 +197,11 @@ def test_globs_may_be_one_text_and_progress_ends_at_one(heavy: torch.nn.Sequenti
     assert [layer.name for layer in analyze(heavy, exclude="2.*", options=TAIL).layers] == ["0.weight"]
 
 
+def test_a_glob_that_matches_no_name_is_told(heavy: torch.nn.Sequential) -> None:
+    with pytest.warns(RuntimeWarning, match="no name matches 'layers.2'; the names are 0.weight"):
+        analyze(heavy, exclude=["layers.2", "2.*"], options=TAIL)
+
+
 def test_vectors_add_the_entropy_deficit(heavy: torch.nn.Sequential) -> None:
     row = analyze(heavy, vectors=True, options=TAIL).rows()[0]
     assert row["entropy_deficit"] > 0.1  # heavy-tailed entries localise singular vectors
