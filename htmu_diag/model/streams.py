@@ -2,16 +2,19 @@
 
 They are looked for where generators are (`loss_modules.held`). Where one stands is told without asking it for anything:
 a Python generator by the line and the names of its frame, ``itertools.count`` by its text, iterators over containers by
-what is left, those made of others (zip, map, enumerate, chain) by their parts. Not seen: ``itertools.cycle`` after its
-first pass, and a generator that keeps everything elsewhere.
+what is left, those made of others (zip, map, enumerate, chain) by their parts, ``itertools.cycle`` by what Python would
+pickle of it. Not seen: a cycle after its first pass from Python 3.14 on, which pickles none, and a generator that keeps
+everything elsewhere.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
 import operator
 import types
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -53,10 +56,18 @@ def _position(iterator: Any, depth: int) -> tuple[Any, ...]:
     if isinstance(iterator, itertools.count):
         return (repr(iterator),)
     if isinstance(iterator, _OF_OTHERS):
-        parts = gc.get_referents(iterator) if depth else []
+        parts = _parts(iterator) if depth else []
         inside = [one for part in parts for one in (part if isinstance(part, tuple) else (part,))]
         return tuple(at for one in inside if isinstance(one, _ITERATORS) for at in _position(one, depth - 1))
     return (operator.length_hint(iterator, -1),)
+
+
+def _parts(iterator: Any) -> list[Any]:
+    if isinstance(iterator, itertools.cycle):
+        with contextlib.suppress(TypeError), warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return list(iterator.__reduce__()[1])
+    return gc.get_referents(iterator)
 
 
 def _same(was: tuple[Any, ...], now: tuple[Any, ...]) -> bool:

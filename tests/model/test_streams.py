@@ -1,6 +1,7 @@
 """What a forward pass or a loss draws from and cannot be put back is noticed; what can be is where it was."""
 
 import itertools
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -63,6 +64,16 @@ STREAMS: dict[str, Callable[[], Any]] = {
     "list_iterator": lambda: iter([1, 2, 3, 4]),
     "enumerate": lambda: enumerate(zip(itertools.count(1), [7, 8, 9], strict=False)),
 }
+
+
+def _drawn_from(stream: Any, times: int) -> Any:
+    for _ in range(times):
+        next(stream)
+    return stream
+
+
+if sys.version_info < (3, 14):  # later ones do not say where a cycle stands after its first pass
+    STREAMS["cycle"] = lambda: _drawn_from(itertools.cycle([1, 2, 3]), 7)
 
 
 @pytest.mark.parametrize("kind", STREAMS)
