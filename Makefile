@@ -18,7 +18,7 @@ test: .venv/.dev
 quick: .venv/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not long"
 
-# Changes of one thing each, against the tests of their room: docs/mutants.md. An hour or two on two cores.
+# Changes of one thing each, against the tests that hold them: docs/mutants.md. Two hours or so on two cores.
 mutants: .venv/.dev
 	$(BIN)/python -m pip install --quiet "cosmic-ray>=8.3"
 	$(BIN)/python -m scripts.mutants --count 300 --seed $(or $(SEED),0)

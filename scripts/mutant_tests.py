@@ -1,12 +1,15 @@
 """The tests that a changed line has to pass, in a process forked from one that has the libraries but not the package.
 
-One run of a room without any change, under coverage.py (Apache-2.0), says which tests reach which line, how long
-each takes, and which fail anyway: those are left out, so that no mutant is killed by them. A line that runs on import
-(a default, a constant) is held against every test that reaches its file.
+One run of each room without any change, under coverage.py (Apache-2.0), says which tests reach which line of any room,
+how long each takes, and which fail anyway: those are left out, so that no mutant is killed by them. A mutant meets the
+tests of its own room that reach its line; what survives meets those of all other rooms that reach it, the quick ones
+first, for a minute at most, and the tests that look at every room from outside. A line that runs on import (a default,
+a constant) belongs to whoever happened to import it: it is held against every test that reaches its file.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import resource
@@ -17,6 +20,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +41,11 @@ OPTIONS = ("-q", "-p", "no:cacheprovider", "-m", "not slow")
 MEMORY = 10 << 30
 PATIENCE = 4.0  # of wall for each second of CPU: the machine has other work
 ROOM_SECONDS = 1800
+ROOMS = ("laws", "fits", "theory", "analysis", "solvers", "storage", "matrices", "operators", "probes", "sinks")
+OUTSIDE = ("test_arguments.py", "architecture/test_frozen.py", "architecture/test_signatures.py")  # look at all rooms
+DRIVERS = ("monitor", "recording", "counting", "model")
+BESIDE = "beside"  # the run of both
+BESIDE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -47,9 +56,8 @@ class Room:
     reached: dict[str, dict[str, list[str]]]  # file -> line ("0": any) -> tests
 
     def tests(self, file: str, line: int) -> list[str]:
-        """Those that reach the line, the quick ones first."""
-        lines = self.reached.get(file, {})
-        names = lines.get(str(line)) or lines.get("0", [])
+        """Those that reach the line (0: the file), the quick ones first."""
+        names = self.reached.get(file, {}).get(str(line), [])
         return sorted(set(names) & set(self.seconds), key=self.seconds.__getitem__)
 
 
@@ -88,9 +96,8 @@ def prepared(tree: Path, again: bool) -> Path:
     return tree
 
 
-def room(tree: Path, file: str) -> Room:
-    """The unchanged run of a file's room, made once and kept in the tree."""
-    name = Path(file).parts[1]
+def room(tree: Path, name: str) -> Room:
+    """The unchanged run of a room's tests, or of those beside the rooms, made once and kept in the tree."""
     kept = tree / f"room-{name}.json"
     if not kept.exists():
         code = _forked(lambda: _unchanged(tree, name, kept), ROOM_SECONDS)
@@ -100,11 +107,12 @@ def room(tree: Path, file: str) -> Room:
 
 
 def _unchanged(tree: Path, name: str, kept: Path) -> int:
-    source = tree / "htmu_diag" / name
-    cover = coverage.Coverage(data_file=None, include=[f"{source}/*"], config_file=False)
+    sources = [f"{tree / 'htmu_diag' / each}/*" for each in ROOMS]
+    cover = coverage.Coverage(data_file=None, include=sources, config_file=False)
     watcher = Watcher(cover)
     cover.start()
-    pytest.main([*OPTIONS, f"tests/{name}"], plugins=[watcher])
+    parts = (*OUTSIDE, *DRIVERS) if name == BESIDE else (name,)
+    pytest.main([*OPTIONS, *(f"tests/{part}" for part in parts)], plugins=[watcher])
     cover.stop()
     passed = {test: spent for test, spent in watcher.seconds.items() if test not in watcher.failed}
     reached = {
@@ -120,16 +128,50 @@ def _lines(cover: coverage.Coverage, path: str) -> dict[str, list[str]]:
     return {**lines, "0": sorted({test for tests in lines.values() for test in tests})}
 
 
-def first_failure(unchanged: Room, file: str, line: int) -> tuple[str, str]:
-    """killed with the test that saw it, slow (far longer than without the change), or survived."""
-    tests = unchanged.tests(file, line)
+def runs_on_import(source: str, line: int) -> bool:
+    """Whether a line is in no body of a function: a constant, a default, a field, an annotation.
+
+    >>> [runs_on_import("LIMIT = 3\\ndef f(x=1):\\n    return x\\n", line) for line in (1, 2, 3)]
+    [True, True, False]
+    """
+    functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+    return not any(node.body[0].lineno <= line <= (node.end_lineno or 0) for node in functions)
+
+
+def first_failure(tree: Path, file: str, line: int) -> tuple[str, str]:
+    """killed, slow (far longer than without the change) or survived; and by which tests, in words.
+
+    line: 0 where every test that reaches the file is to be asked.
+    """
+    own = Path(file).parts[1]
+    within = room(tree, own)
+    found, many = _against(within.tests(file, line) or within.tests(file, 0), within.seconds)
+    if found != "survived":
+        return found, f"{many} tests of its room"
+    seconds = {
+        test: spent for name in (*ROOMS, BESIDE) if name != own for test, spent in room(tree, name).seconds.items()
+    }
+    reach = [test for name in (*ROOMS, BESIDE) if name != own for test in room(tree, name).tests(file, line)]
+    outside = [test for test in seconds if test.removeprefix("tests/").startswith(OUTSIDE)]
+    found, beside = _against([*outside, *_first(sorted(reach, key=seconds.__getitem__), seconds)], seconds)
+    return found, f"{many} tests of its room, {beside} beside"
+
+
+def _first(tests: list[str], seconds: dict[str, float]) -> list[str]:
+    """As many as fit into the time."""
+    spent = accumulate(seconds[test] for test in tests)
+    return [test for test, until in zip(tests, spent, strict=True) if until <= BESIDE_SECONDS]
+
+
+def _against(tests: list[str], seconds: dict[str, float]) -> tuple[str, int]:
     if not tests:
-        return "survived", "no test of the room reaches it"
-    limit = 20.0 + 3 * sum(unchanged.seconds[test] for test in tests)
+        return "survived", 0
+    tests = list(dict.fromkeys(tests))
+    limit = 20.0 + 3 * sum(seconds[test] for test in tests)
     code = _forked(lambda: int(pytest.main([*OPTIONS, "-x", *tests])), limit)
     if code in {-signal.SIGKILL, -signal.SIGXCPU}:
-        return "slow", f"{len(tests)} tests"
-    return ("survived" if code == 0 else "killed"), f"{len(tests)} tests"
+        return "slow", len(tests)
+    return ("survived" if code == 0 else "killed"), len(tests)
 
 
 def _forked(work: Callable[[], int], seconds: float) -> int:
@@ -138,10 +180,14 @@ def _forked(work: Callable[[], int], seconds: float) -> int:
     if pid == 0:
         _run(work, seconds)
     until = time.monotonic() + PATIENCE * seconds
-    while not (ended := os.waitpid(pid, os.WNOHANG))[0]:
-        if time.monotonic() > until:
-            os.killpg(pid, signal.SIGKILL)
-        time.sleep(0.05)
+    try:
+        while not (ended := os.waitpid(pid, os.WNOHANG))[0]:
+            if time.monotonic() > until:
+                os.killpg(pid, signal.SIGKILL)
+            time.sleep(0.05)
+    except KeyboardInterrupt:
+        os.killpg(pid, signal.SIGKILL)
+        raise
     return os.waitstatus_to_exitcode(ended[1])
 
 

@@ -1,4 +1,4 @@
-"""Change one thing in the package at a time, run the tests of its room, and say which changes no test has noticed.
+"""Change one thing in the package at a time, run the tests that hold it, and say which changes no test has noticed.
 
     python -m scripts.mutants --count 300 --seed 0 --tree /tmp/mutants      # again: goes on where it was ended
     python -m scripts.mutants --count 300 --seed 0 --tree /tmp/mutants --again      # survivors, against today's tests
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +26,6 @@ from cosmic_ray.plugins import get_operator, operator_names
 
 from scripts import mutant_tests
 
-ROOMS = ("laws", "fits", "theory", "analysis", "solvers", "storage", "matrices", "operators", "probes", "sinks")
 # one neighbour of each operator, so that no place counts many times
 WANTED = {
     *(
@@ -55,7 +55,7 @@ class Place:
 def places(tree: Path) -> list[Place]:
     """Every mutation of every room, in a fixed order."""
     operators = [name for name in sorted(operator_names()) if name.removeprefix("core/") in WANTED]
-    files = [path for room in ROOMS for path in sorted((tree / "htmu_diag" / room).rglob("*.py"))]
+    files = [path for room in mutant_tests.ROOMS for path in sorted((tree / "htmu_diag" / room).rglob("*.py"))]
     return [place for path in files for place in _of_file(path, tree, operators)]
 
 
@@ -78,9 +78,9 @@ def _walk(node: Any) -> Iterator[Any]:
 
 def outcome(place: Place, tree: Path) -> dict[str, object]:
     """What became of one mutant: killed, slow (no end in time: counts as killed), survived or none; what changed."""
-    unchanged = mutant_tests.room(tree, place.file)
     target = tree / place.file
     source = target.read_text()
+    on_import = mutant_tests.runs_on_import(source, place.line)
     mutated = mutate_code(source, get_operator(place.operator)(), place.occurrence)
     if mutated is None or mutated == source:
         return {**vars(place), "outcome": "none"}
@@ -88,21 +88,23 @@ def outcome(place: Place, tree: Path) -> dict[str, object]:
     old, new = next((pair for pair in pairs if pair[0] != pair[1]), ("", ""))
     try:
         target.write_text(mutated)
-        found, by = mutant_tests.first_failure(unchanged, place.file, place.line)
+        found, by = mutant_tests.first_failure(tree, place.file, 0 if on_import else place.line)
     finally:
         target.write_text(source)
-    return {**vars(place), "outcome": found, "by": by, "was": old.strip(), "changed": new.strip()}
+    where = "import" if on_import else "body"
+    return {**vars(place), "outcome": found, "by": by, "where": where, "was": old.strip(), "changed": new.strip()}
 
 
-def wanted(sample: list[Place], known: dict[Place, str], again: bool) -> list[Place]:
+def wanted(sample: list[Place], known: dict[Place, dict[str, Any]], again: bool) -> list[Place]:
     """What is still to be run, or the survivors."""
-    return [place for place in sample if (known.get(place) == "survived" if again else place not in known)]
+    survived = {place for place, row in known.items() if row["outcome"] == "survived"}
+    return [place for place in sample if (place in survived if again else place not in known)]
 
 
-def read(lines: Path) -> dict[Place, str]:
-    """The last outcome of every mutant that was run."""
+def read(lines: Path) -> dict[Place, dict[str, Any]]:
+    """The last row of every mutant that was run."""
     rows = [json.loads(line) for line in lines.read_text().splitlines()] if lines.exists() else []
-    return {Place(row["file"], row["operator"], row["occurrence"], row["line"]): row["outcome"] for row in rows}
+    return {Place(row["file"], row["operator"], row["occurrence"], row["line"]): row for row in rows}
 
 
 def rate(counts: Counter[str]) -> str:
@@ -121,19 +123,25 @@ def main() -> None:
     parser.add_argument("--only", default="", help="a part of the file's path")
     parser.add_argument("--tree", type=Path, default=Path("/tmp/mutants"), help="the copy, and what was found")
     parser.add_argument("--again", action="store_true", help="run the survivors, against the tests as they are now")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="to begin new mutants for; then again")
     choice = parser.parse_args()
+    until = time.monotonic() + 60 * choice.minutes
     tree = mutant_tests.prepared(choice.tree.resolve(), choice.again)
     listed = [place for place in places(tree) if choice.only in place.file]
     sample = random.Random(choice.seed).sample(listed, min(choice.count, len(listed)))
     lines = tree / "mutants.jsonl"
     print(f"{len(listed)} places, {len(sample)} drawn with seed {choice.seed}", flush=True)
     for place in wanted(sample, read(lines), choice.again):
+        if time.monotonic() > until:
+            break
         row = outcome(place, tree)
         with lines.open("a") as file:
             file.write(json.dumps(row) + "\n")
         print(f"{row['outcome']:9} {place.file}:{place.line} {row.get('changed', '')}", flush=True)
-    known = read(lines)
-    print(rate(Counter(known[place] for place in sample if place in known)))
+    rows = [row for place, row in read(lines).items() if place in sample]
+    for where in ("body", "import"):
+        print(f"{where}: {rate(Counter(row['outcome'] for row in rows if row.get('where') == where))}")
+    print(f"all: {rate(Counter(row['outcome'] for row in rows))}")
 
 
 if __name__ == "__main__":
