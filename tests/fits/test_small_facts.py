@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from htmu_diag.fits import fit_power_law
+from htmu_diag.fits import fit_power_law, repulsion
 from htmu_diag.fits.checked_sample import checked_sample
 from htmu_diag.fits.hill import hill
 from htmu_diag.fits.intervals import normal_interval
@@ -43,3 +43,17 @@ def test_the_table_of_repulsion_is_over_ratios_and_lengths_in_order() -> None:
     assert 0 < GAMMAS[0] < GAMMAS[-1] == 1
     assert np.all(np.diff(GAMMAS) > 0)
     assert np.all(np.diff(KAPPAS) > 0)
+
+
+@pytest.mark.parametrize(("row", "gamma"), list(enumerate((0.1, 0.25, 0.5, 0.75, 1.0))))
+@pytest.mark.parametrize("column", range(6))
+def test_factors_at_the_ratios_and_kappas_that_were_measured_are_those_of_the_table(
+    row: int, gamma: float, column: int
+) -> None:
+    """Between two of them they lie between theirs, and beyond the last ratio they are the last one's."""
+    kappa = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)[column]
+    expected = (repulsion._LOG_KAPPA[row][column], repulsion._LOG_SCALE[row][column])
+    assert repulsion.spread_factors(gamma, kappa) == pytest.approx(expected, rel=1e-12)
+    beside = repulsion._LOG_KAPPA[row][column + 1]
+    between = repulsion.spread_factors(gamma, kappa * 1.3)[0]
+    assert min(expected[0], beside) <= between <= max(expected[0], beside)

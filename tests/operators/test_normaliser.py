@@ -64,6 +64,11 @@ def as_mask(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return labels.clamp(min=0), (labels >= 0).double()
 
 
+def as_probabilities(labels: torch.Tensor) -> torch.Tensor:
+    """(n, tokens) -> (n, classes, tokens): each is a row of its own, and none is ignored."""
+    return (0.8 * F.one_hot(labels.clamp(min=0), CLASSES).double() + 0.2 / CLASSES).movedim(-1, 1)
+
+
 LOSSES: dict[str, tuple[Any, Any]] = {
     "ignored, functional": (F.cross_entropy, lambda y: y),
     "ignored, module": (nn.CrossEntropyLoss(), lambda y: y),
@@ -72,6 +77,11 @@ LOSSES: dict[str, tuple[Any, Any]] = {
     "weighted, lambda": (weighted, lambda y: y),
     "mask": (masked, as_mask),
     "sum, module": (nn.CrossEntropyLoss(reduction="sum"), lambda y: y),
+    "probabilities": (nn.CrossEntropyLoss(), as_probabilities),
+    "probabilities, weighted and smoothed": (
+        nn.CrossEntropyLoss(weight=WEIGHTS, label_smoothing=0.1),
+        as_probabilities,
+    ),
 }
 
 

@@ -41,6 +41,25 @@ def test_a_model_without_forward_mode_falls_back_to_double_backward() -> None:
     assert torch.allclose(operator @ vector, kernel @ vector, rtol=1e-8)
 
 
+class Two(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(3, 4), nn.Linear(2, 4)
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(self.a(a)) * self.b(b)
+
+
+@pytest.mark.parametrize("form", [tuple, dict])
+def test_products_are_the_same_however_several_inputs_are_given(form: type) -> None:
+    torch.manual_seed(0)
+    model, a, b = Two().double(), torch.randn(5, 3, dtype=torch.float64), torch.randn(5, 2, dtype=torch.float64)
+    inputs = (a, b) if form is tuple else {"a": a, "b": b}
+    operator, kernel = ntk_operator(model, inputs, chunk=2), empirical_ntk(model, inputs, outputs="full").matrix
+    vector = torch.randn(20, dtype=torch.float64)
+    assert torch.allclose(operator @ vector, kernel @ vector, rtol=1e-10)
+
+
 def test_a_vector_of_the_wrong_length_is_refused() -> None:
     model, x = mlp()
     with pytest.raises(InputError, match="54"):
