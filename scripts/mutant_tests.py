@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from itertools import accumulate
 from pathlib import Path
@@ -141,20 +142,28 @@ def runs_on_import(source: str, line: int) -> bool:
 def first_failure(tree: Path, file: str, line: int) -> tuple[str, str]:
     """killed, slow (far longer than without the change) or survived; and by which tests, in words.
 
-    line: 0 where every test that reaches the file is to be asked.
+    line: 0 where every test that reaches the file, or whose module names it, is to be asked.
     """
     own = Path(file).parts[1]
     within = room(tree, own)
-    found, many = _against(within.tests(file, line) or within.tests(file, 0), within.seconds)
+    reach = within.tests(file, line) or within.tests(file, 0)
+    if not line:
+        reach += [test for test in within.seconds if Path(file).stem in _text(tree / test.partition("::")[0])]
+    found, many = _against(reach, within.seconds)
     if found != "survived":
         return found, f"{many} tests of its room"
     seconds = {
         test: spent for name in (*ROOMS, BESIDE) if name != own for test, spent in room(tree, name).seconds.items()
     }
-    reach = [test for name in (*ROOMS, BESIDE) if name != own for test in room(tree, name).tests(file, line)]
+    others = [test for name in (*ROOMS, BESIDE) if name != own for test in room(tree, name).tests(file, line)]
     outside = [test for test in seconds if test.removeprefix("tests/").startswith(OUTSIDE)]
-    found, beside = _against([*outside, *_first(sorted(reach, key=seconds.__getitem__), seconds)], seconds)
+    found, beside = _against([*outside, *_first(sorted(others, key=seconds.__getitem__), seconds)], seconds)
     return found, f"{many} tests of its room, {beside} beside"
+
+
+@cache
+def _text(path: Path) -> str:
+    return path.read_text()
 
 
 def _first(tests: list[str], seconds: dict[str, float]) -> list[str]:
