@@ -47,9 +47,10 @@ class StashedSquare(torch.autograd.Function):
 
 
 class Square(nn.Module):
-    def __init__(self, function: Any) -> None:
+    def __init__(self, function: Any, unused: int = 0) -> None:
         super().__init__()
         self.function = function
+        self.unused = nn.ParameterList([nn.Parameter(torch.ones(2)) for _ in range(unused)])
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.function.apply(x)
@@ -88,10 +89,11 @@ def data(samples: int = 16) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(samples, 5, generator=rng), torch.randint(0, 3, (samples,), generator=rng)
 
 
+@pytest.mark.parametrize("unused", [0, 1])
 @pytest.mark.parametrize("function", [OnceSquare, StashedSquare])
-def test_wrong_second_derivatives_are_reported_by_module_name(function: Any) -> None:
+def test_wrong_second_derivatives_are_reported_by_module_name(function: Any, unused: int) -> None:
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(5, 6), Square(function), nn.Linear(6, 3))
+    model = nn.Sequential(nn.Linear(5, 6), Square(function, unused), nn.Linear(6, 3))
     with pytest.raises(MeasurementError, match="^1: "):
         self_check(HessianOperator(model, cross_entropy, data()))
 
