@@ -86,9 +86,17 @@ def _forget_failures(sweep: Sweep, out: Path) -> None:
             (out / "results" / f"{unit.name}.json").unlink()
 
 
+# ``-m htmu_diag``, which would import whatever lies in the current folder under the name of a module
+_PROGRAM = (
+    "import sys; sys.path[:] = [*filter(None, sys.path), sys.argv.pop(1)]; import runpy; "
+    "runpy.run_module('htmu_diag', run_name='__main__')"
+)
+
+
 def _worker(sweep: Sweep, out: Path) -> subprocess.Popen[bytes]:
     """Another process that does the same, without workers of its own; it reads the sweep from the folder."""
-    command = [sys.executable, "-m", "htmu_diag", "sweep", str(out / "sweep.yaml"), "--out", str(out), "--no-page"]
+    root = str(Path(__file__).parents[2])
+    command = [sys.executable, "-c", _PROGRAM, root, "sweep", str(out / "sweep.yaml"), "--out", str(out), "--no-page"]
     if isinstance(sweep.base, str) and sweep.what == "config":
         command += ["--folder", str(sweep.folder)]
     return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})

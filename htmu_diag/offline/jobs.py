@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -34,6 +35,7 @@ Listing = Callable[[], Inventory]
 Found = tuple[list[int], list[Layer]]
 _RATE = 4e10  # multiplications a second of one core, in the units of `Matrix.cost`
 _START = "spawn"
+_SAFE = "PYTHONSAFEPATH"
 _FITS = 0.015  # seconds a matrix
 _WORTH = {"spawn": 4.0, "forkserver": 4.0, "fork": 0.5}  # seconds of work: a spawned process takes about two to start
 
@@ -97,11 +99,24 @@ def _pool(listing: Listing, choices: Choices, jobs: int, start: str) -> Iterator
     before = set(multiprocessing.active_children())
     context = multiprocessing.get_context(start)
     pool = ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(listing, choices))
-    with contextlib.ExitStack() as left_early:
+    with contextlib.ExitStack() as left_early, _starting_elsewhere():
         left_early.callback(_end, pool, before)
         yield pool
         left_early.pop_all()
     pool.shutdown()
+
+
+@contextlib.contextmanager
+def _starting_elsewhere() -> Iterator[None]:
+    """A spawned Python looks for its first modules in the current folder otherwise (from Python 3.11 on)."""
+    before = os.environ.get(_SAFE)
+    os.environ[_SAFE] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(_SAFE)
+        if before is not None:
+            os.environ[_SAFE] = before
 
 
 def _end(pool: ProcessPoolExecutor, before: set[BaseProcess]) -> None:

@@ -1,0 +1,27 @@
+"""The processes that share a file's matrices are started without a look into the current folder."""
+
+import multiprocessing
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from htmu_diag.offline import jobs
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="PYTHONSAFEPATH is of Python 3.11")
+def test_a_spawned_process_runs_no_module_of_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("multiprocessing", "pickle", "runpy"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(jobs._SAFE, raising=False)
+    process = multiprocessing.get_context("spawn").Process(target=int)
+    with jobs._starting_elsewhere():
+        process.start()
+    process.join(60)
+    assert process.exitcode == 0
+    assert not (tmp_path / "ran").exists()
+    assert jobs._SAFE not in os.environ
