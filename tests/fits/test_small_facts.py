@@ -1,5 +1,6 @@
 """Closed forms and boundaries of the fits' small parts."""
 
+import itertools
 import math
 
 import numpy as np
@@ -57,3 +58,12 @@ def test_factors_at_the_ratios_and_kappas_that_were_measured_are_those_of_the_ta
     beside = repulsion._LOG_KAPPA[row][column + 1]
     between = repulsion.spread_factors(gamma, kappa * 1.3)[0]
     assert min(expected[0], beside) <= between <= max(expected[0], beside)
+
+
+def test_fits_stray_beyond_a_normal_estimate_near_noise_alone_and_most_below_half_of_it() -> None:
+    """At the shares of kappa in n that were measured; between two of them it lies between theirs."""
+    shares = (0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+    found = [repulsion.skewness(500.0 * share, 500.0) for share in shares]
+    assert found == pytest.approx(repulsion._SKEWNESS, rel=1e-12)
+    between = [repulsion.skewness(500.0 * math.sqrt(a * b), 500.0) for a, b in itertools.pairwise(shares)]
+    assert all(min(a, b) <= x <= max(a, b) for x, (a, b) in zip(between, itertools.pairwise(found), strict=True))

@@ -1,5 +1,7 @@
 """J in closed form against quadrature, sampling and its own limits."""
 
+import math
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -53,3 +55,13 @@ def test_no_finite_kappa_where_there_is_none() -> None:
 def test_the_gap_of_square_noise_is_one_and_its_limit() -> None:
     assert marchenko_pastur_log_gap(1.0) == 1.0
     assert marchenko_pastur_log_gap(1 - 1e-9) == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 1.0])
+@pytest.mark.parametrize("kappa", [0.3, 2.0, math.inf])
+def test_the_ends_of_the_ratios_are_taken_and_what_lies_beyond_is_refused(gamma: float, kappa: float) -> None:
+    assert htmp_log_gap(kappa, gamma) > 0
+    assert math.isinf(htmp_log_gap(kappa, gamma)) == (gamma == 1 and kappa < math.inf)
+    for wrong in ((kappa, 0.0), (kappa, 1.0 + 1e-9), (0.0, gamma), (-kappa, gamma)):
+        with pytest.raises(InputError, match="pass kappa > 0 and gamma in"):
+            htmp_log_gap(*wrong)
