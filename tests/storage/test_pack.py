@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from htmu_diag.analysis import Options, Reading, diagnose
+from htmu_diag.plain_files import open_plain
 from htmu_diag.spectrum import Kind, Source, Spectrum
-from htmu_diag.storage import Store, load_run, store
+from htmu_diag.storage import Store, load_run, pack, store
 from htmu_diag.storage.pack import append_places, read_index
 from htmu_diag.storage.segments import find_record, segments, visible_records
 
@@ -166,3 +167,17 @@ def test_a_disk_that_is_full_at_the_end_leaves_the_files(tmp_path: Path) -> None
     with pytest.warns(RuntimeWarning, match="records stay in a file for each step"):
         writer.close()
     assert load_run(tmp_path).steps == tuple(range(120))
+
+
+def test_an_index_is_read_again_only_when_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+    monkeypatch.setattr(pack, "open_plain", lambda path: opened.append(path) or open_plain(path))
+    index = tmp_path / "records.index"
+    for size in (7, 9):
+        append_places(index, [(size, 0, size)], fsync=False)
+        opened.clear()
+        found = [read_index(index)[-1].tolist() for _ in range(3)]
+        assert found == [[size, 0, size]] * 3
+        assert opened == [index]
+    index.unlink()
+    assert not len(read_index(index))
