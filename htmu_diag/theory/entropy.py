@@ -16,6 +16,7 @@ from htmu_diag.spectrum import Floats
 
 __all__ = ["eigenvector_entropy", "haar_entropy", "haar_entropy_stddev"]
 
+UNIT = 0.01  # of a squared length: what short types leave of 1
 
 @checked(n=whole(1, 2**62))
 def haar_entropy(n: int) -> float:
@@ -44,9 +45,11 @@ def haar_entropy_stddev(n: int) -> float:
 
 
 def eigenvector_entropy(vectors: npt.ArrayLike) -> Floats:
-    """Entropy, in nats, of each unit column of ``vectors`` (n, k); returns (k,)."""
+    """Entropy, in nats, of each unit column of ``vectors`` (n, k); returns (k,). InputError for other lengths."""
     array = real_array(vectors, "vectors")  # (n, k)
     if array.ndim != 2 or not np.isfinite(array).all():
         raise InputError(f"vectors of shape {array.shape}: pass finite unit vectors as the columns of an (n, k) array")
     squares = array**2
+    if array.size and np.abs(squares.sum(axis=0) - 1).max() > UNIT:
+        raise InputError("vectors of other lengths than 1 have no entropy; divide each column by its norm")
     return np.asarray(-scipy.special.xlogy(squares, squares).sum(axis=0))

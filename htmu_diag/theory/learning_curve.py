@@ -29,6 +29,7 @@ from htmu_diag.theory.local_resolution import sampled_errors
 
 __all__ = ["Errors", "LearningCurve", "expected_errors", "learning_curve", "power_law_slope", "resolution"]
 
+NEGATIVE = 0.01  # of the largest eigenvalue: bfloat16 left a twentieth of that below zero, another matrix has more
 BLOCKS = 10  # of the jackknife: errors of one part in four, at ten eigendecompositions
 
 
@@ -77,7 +78,8 @@ def learning_curve(
         not fit into the samples that remain without a group has no error. (Relative ones, of one resolution for all
         points: each size takes five inversions of the whole kernel, too dear for ten groups more.)
 
-    Raises InputError for shapes that do not match, values that are not finite, a kernel that is not symmetric.
+    Raises InputError for shapes that do not match, values that are not finite, a kernel that is not symmetric or has
+    eigenvalues well below zero.
     """
     matrix, columns = checked_kernel(kernel, targets)
     count = len(matrix)
@@ -190,6 +192,10 @@ def _alike(spectrum: tuple[Floats, Floats], columns: Floats, sizes: Floats, ridg
 def _spectrum(matrix: Floats) -> tuple[Floats, Floats]:
     """Eigenvalues over N, those of rounding as zero (kernels come in float32), and eigenvectors."""
     values, vectors = np.linalg.eigh(matrix)
+    if values[0] < -NEGATIVE * np.abs(values).max():
+        raise InputError(
+            f"the kernel has eigenvalues from {values[0]:.3g} to {values[-1]:.3g}; pass a positive semi-definite one"
+        )
     return np.where(values > 2 * np.finfo(np.float32).eps * values[-1], values, 0.0) / len(matrix), vectors
 
 

@@ -122,6 +122,8 @@ def test_more_samples_than_modes_leave_only_noise() -> None:
         (np.eye(6), np.ones(5), None, "targets"),
         (np.eye(6) * np.nan, np.ones(6), None, "NaN"),
         (np.triu(np.ones((6, 6))), np.ones(6), None, "symmetric"),
+        (np.diag([1.0, 1, 1, 1, 1, -0.5]), np.ones(6), None, "eigenvalues from -0.5 to 1; pass a positive"),
+        (-np.eye(6), np.ones(6), None, "eigenvalues from -1 to -1"),
         (np.eye(6), np.ones(6), (2, 6), "below"),
         (np.eye(6), np.ones(6), (2.5,), "whole"),
     ],

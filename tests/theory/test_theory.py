@@ -84,6 +84,12 @@ def test_entropy_of_a_coordinate_vector_is_zero_and_of_the_uniform_one_log_n() -
     assert eigenvector_entropy(vectors) == pytest.approx([0.0, math.log(16)], abs=1e-12)
 
 
+@pytest.mark.parametrize("length", [0.0, 0.9, 5.0])
+def test_a_vector_of_another_length_has_no_entropy(length: float) -> None:
+    with pytest.raises(InputError, match="divide each column by its norm"):
+        eigenvector_entropy(np.eye(3) * [1.0, length, 1.0])
+
+
 def test_an_estimated_exponent_is_that_of_the_mid_point_quantiles() -> None:
     """(i - 1/2)/n, i = 1..n: each quantile in the middle of its n-th of the mass, none at 0 or 1."""
     seen: list[np.ndarray] = []
