@@ -9,21 +9,18 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from htmu_diag.errors import ConfigError
 from htmu_diag.experiments.plan import Sweep
 from htmu_diag.experiments.rows import Row, mean_of, settings
+from htmu_diag.experiments.wanted import check_figure
 
 __all__ = ["draw"]
 
-_KEYS = {"x", "y", "curves", "log", "title", "arms", "label", "diagonal"}
 _MARKERS = "os^Dv*P<>"
 
 
 def draw(figure: Mapping[str, Any], rows: Sequence[Row], sweep: Sweep) -> Figure:
     """One figure. Raises ConfigError for a description with neither x and y nor curves, or with unknown keys."""
-    unknown = set(figure) - _KEYS
-    if unknown or not ({"x", "y"} <= set(figure) or "curves" in figure):
-        raise ConfigError(f"figures: {dict(figure)}: takes x and y, or curves; and {', '.join(sorted(_KEYS))}")
+    check_figure(figure)
     drawn = Figure(figsize=(7.5, 4.2), layout="constrained")
     axes = drawn.add_subplot()
     wanted = [str(name) for name in figure.get("arms", [arm.name for arm in sweep.arms])]

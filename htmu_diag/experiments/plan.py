@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -22,12 +23,14 @@ from pathlib import Path
 from typing import Any
 
 from htmu_diag.errors import ConfigError, InputError
+from htmu_diag.experiments.wanted import check_wanted
 from htmu_diag.nearest import did_you_mean
 from htmu_diag.plain_files import read_text
 from htmu_diag.plain_yaml import loads_yaml
 
 __all__ = ["Arm", "Sweep", "Unit", "bundled", "load_sweep", "smaller"]
 
+PLACEHOLDER = r"\{([\w.-]+)\}"  # in a command
 _OF_ARM = ("set", "grid", "zip", "seeds")
 _WHAT = ("config", "command", "study")
 _KEYS = (*_WHAT, *_OF_ARM, "title", "claim", "control", "arms", "table", "figures", "expect")
@@ -122,7 +125,12 @@ def parsed(text: str, name: str, folder: Path) -> Sweep:
         raise ConfigError(f"{name}: has {' and '.join(given) or 'none'} of config, command and study; give exactly one")
     what = given[0]
     arms = tuple(_arms(content, name))
-    _check_placeholders(content[what], what, arms, name)
+    if what == "command":
+        _check_command(content[what], arms, name)
+    try:
+        check_wanted(content, [arm.name for arm in arms])
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {error}") from error
     words = {key: str(content[key]) for key in ("title", "claim", "control") if key in content}
     return Sweep(
         name,
@@ -132,25 +140,29 @@ def parsed(text: str, name: str, folder: Path) -> Sweep:
         text,
         folder,
         words,
-        tuple(content.get("table", ())),
-        tuple(content.get("figures", ())),
-        tuple(content.get("expect", ())),
+        tuple(map(str, content.get("table") or ())),
+        tuple(content.get("figures") or ()),
+        tuple(content.get("expect") or ()),
     )
 
 
 def _arms(content: Mapping[str, Any], name: str) -> Iterator[Arm]:
     common = {key: content[key] for key in _OF_ARM if key in content}
-    for arm, own in (content.get("arms") or {"": {}}).items():
-        own = own or {}
+    arms = content.get("arms") or {"": {}}
+    for arm, own in _mapping(arms, "arms", name).items():
+        own = _mapping(own or {}, f"arm {arm!r}", name)
         for key in own:
             if key not in _OF_ARM:
                 raise ConfigError(f"{name}: arm {arm!r} has {key!r}; an arm takes {', '.join(_OF_ARM)}")
-        merged = {**common, **own, "set": {**(common.get("set") or {}), **(own.get("set") or {})}}
+        own_set, for_all = (_mapping(given.get("set") or {}, "set", name) for given in (own, common))
+        merged = {**common, **own, "set": {**for_all, **own_set}}
         yield _arm(str(arm), merged, name)
 
 
 def _arm(arm: str, given: Mapping[str, Any], name: str) -> Arm:
-    grid, zipped = dict(given.get("grid") or {}), dict(given.get("zip") or {})
+    grid, zipped = (_mapping(given.get(key) or {}, key, name) for key in ("grid", "zip"))
+    for key in sorted(map(str, grid.keys() & zipped.keys())):
+        raise ConfigError(f"{name}: {key} stands in grid and in zip; take one out")
     for key, values in {**grid, **zipped}.items():
         if not isinstance(values, list) or not values:
             raise ConfigError(f"{name}: {key}: pass a list of values, not {values!r}")
@@ -192,12 +204,24 @@ def _plain(value: Any) -> str:
     return re.sub(r"[^\w.+-]", "_", text)
 
 
-def _check_placeholders(base: Any, what: str, arms: Sequence[Arm], name: str) -> None:
-    """A command may name only what every unit sets."""
-    if what != "command":
-        return
-    wanted = set(re.findall(r"\{([\w.]+)\}", base if isinstance(base, str) else " ".join(map(str, base))))
+def _mapping(value: Any, what: str, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{name}: {what}: {value!r}; pass a mapping, key: value")
+    return value
+
+
+def _check_command(command: Any, arms: Sequence[Arm], name: str) -> None:
+    """A command names what every unit sets, and all that makes runs differ: else they would be one run many times."""
+    try:
+        words = shlex.split(command) if isinstance(command, str) else list(map(str, command))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{name}: command: {command!r} is no command line ({error}); pass one, or a list") from error
+    wanted = set(re.findall(PLACEHOLDER, " ".join(words)))
     for arm in arms:
         known = {"out", "seed", *arm.units[0].values}
         for key in sorted(wanted - known):
             raise ConfigError(f"{name}: command: {{{key}}} is not set; there are {', '.join(sorted(known))}")
+        seeds = {unit.seed for unit in arm.units}
+        needed = ["out", *arm.varied, *(["seed"] if len(seeds) > 1 else [])]
+        for key in [key for key in needed if key not in wanted]:
+            raise ConfigError(f"{name}: command: {{{key}}} is not in it, though each run has its own; put it in")

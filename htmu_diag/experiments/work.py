@@ -23,7 +23,7 @@ import yaml
 
 from htmu_diag.config import TrainConfig, bundled_path, load_config
 from htmu_diag.errors import ConfigError, HTMUError, InputError
-from htmu_diag.experiments.plan import Sweep, Unit
+from htmu_diag.experiments.plan import PLACEHOLDER, Sweep, Unit
 from htmu_diag.files import write_atomically
 from htmu_diag.storage import Run, load_run
 from htmu_diag.storage.stored_record import StoredRecord
@@ -173,7 +173,7 @@ def _commanded(command: Any, unit: Unit, folder: Path) -> Outcome:
     folder.mkdir(parents=True)
     values = {"out": str(folder), "seed": unit.seed, **unit.values}
     words = shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
-    filled = [re.sub(r"\{([\w.]+)\}", lambda found: str(values[found[1]]), word) for word in words]
+    filled = [re.sub(PLACEHOLDER, lambda found: str(values[found[1]]), word) for word in words]
     log = folder / "output.txt"
     with open(log, "wb") as file:
         try:
@@ -201,6 +201,6 @@ def _left_in(folder: Path) -> Outcome:
 def _read_numbers(path: Path) -> Mapping[str, float]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return {str(tag): float(value) for tag, value in content.items()}
+        return {str(tag): math.nan if value is None else float(value) for tag, value in content.items()}
     except (ValueError, TypeError, AttributeError) as error:
         raise HTMUError(f"{path}: not a mapping of names to numbers ({error}); write one with json.dump") from error

@@ -18,6 +18,7 @@ __all__ = ["eigenvector_entropy", "haar_entropy", "haar_entropy_stddev"]
 
 UNIT = 0.01  # of a squared length: what short types leave of 1
 
+
 @checked(n=whole(1, 2**62))
 def haar_entropy(n: int) -> float:
     """Mean entropy, in nats, of a uniformly random unit vector of dimension n."""

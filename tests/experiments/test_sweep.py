@@ -24,7 +24,7 @@ import json, sys, pathlib
 out, x, seed = pathlib.Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
 if x == 13: raise SystemExit("unlucky")
 open(out.parent.parent / "order.txt", "a").write(f"{x} {seed}\\n")
-(out / "numbers.json").write_text(json.dumps({"y": 2 * x + seed / 10, "flat": 1.0 + seed / 100}))
+(out / "numbers.json").write_text(json.dumps({"y": 2 * x + seed / 10, "flat": 1.0 + seed / 100, "none": None}))
 """
 
 YAML = """
