@@ -18,7 +18,8 @@ from htmu_diag.spectrum import Floats
 
 __all__ = ["TailRival", "exponential_rival"]
 
-# of the log ratio: half of the half normals that passed all else lie below, of |t_3| and power laws 3 % (100 values)
+# of the log ratio: half of the half normals that passed all else lie below, 3 % of power laws (100 values), and without
+# a p-value 6 % of |t_3|, 16 % of |t_4| (1,000 values; none at 10,000)
 _LIKELIER = -1.0
 _PREFERRED = 1.28  # normal quantile: one in ten of equally good laws lies above
 
