@@ -177,6 +177,7 @@ def _permuted(metrics: Floats, y: Floats, labels: Strata, count: int, rng: np.ra
     signs = np.sign(metrics[:, one] - metrics[:, other])
     defined = (~np.isnan(signs)).astype(np.float64)
     signs = np.nan_to_num(signs)
+    untied = (signs**2).sum(axis=1)  # pairs that differ in each metric; every target is known
     groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     found = np.empty((count, len(metrics)))
     for draw in range(count):
@@ -184,7 +185,7 @@ def _permuted(metrics: Floats, y: Floats, labels: Strata, count: int, rng: np.ra
         for group in groups:
             order[group] = rng.permutation(group)
         shuffled = np.sign(y[order][one] - y[order][other])
-        norm = np.sqrt((signs**2 @ shuffled**2) * (defined @ shuffled**2))
+        norm = np.sqrt(untied * (defined @ shuffled**2))
         found[draw] = np.where(norm > 0, signs @ shuffled / np.where(norm > 0, norm, 1.0), np.nan)
     return found
 

@@ -52,6 +52,15 @@ def test_p_values_are_uniform_under_the_null_and_the_correction_controls_the_fam
     assert np.mean([min(p) for p in np.array(single).reshape(60, 10)] <= np.float64(0.05)) > 0.25  # without correction
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_ties_leave_the_p_value_of_the_exact_permutation_test(turned: bool) -> None:
+    """Of C(8, 4) = 70 ways to give four of eight places to one setting, two are as extreme as the perfect order."""
+    settings, places = np.repeat([0.0, 1.0], 4), np.arange(8.0)
+    x, y = (settings, places) if turned else (places, settings)
+    (found,) = rank_correlations({"x": x}, y, permutations=3999, resamples=0)
+    assert found.p == pytest.approx(2 / 70, abs=4 * np.sqrt(2 / 70 / 4000))
+
+
 def test_a_real_correlation_is_found_with_an_interval_that_covers_it() -> None:
     rng = np.random.default_rng(4)
     y = rng.standard_normal(60)
