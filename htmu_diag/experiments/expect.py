@@ -14,6 +14,7 @@ are there to say.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -94,8 +95,9 @@ def _belongs(row: Row, line: Mapping[str, Any]) -> bool:
 def _trend(tag: str, key: str, wanted: str, rows: Sequence[Row]) -> Verdict:
     pairs = [(row.number(key), row.number(tag)) for row in rows]
     pairs = [pair for pair in pairs if all(map(math.isfinite, pair))]
-    if len(pairs) < 4 or len({x for x, _ in pairs}) < 2:
-        return Verdict(None, f"{tag} against {key}: {len(pairs)} runs are too few")
+    least = _least_p([x for x, _ in pairs])
+    if least > LEVEL:
+        return Verdict(None, f"{tag} against {key}: {len(pairs)} runs are too few (p is at least {min(least, 1):.2g})")
     x, y = (np.array(column) for column in zip(*pairs, strict=True))
     (found,) = rank_correlations({tag: y}, x, resamples=200)
     ends = {"rises": found.tau > 0, "falls": found.tau < 0}
@@ -108,6 +110,11 @@ def _trend(tag: str, key: str, wanted: str, rows: Sequence[Row]) -> Verdict:
     if wanted == "none":
         return Verdict(not significant, sentence)
     return Verdict(significant and bool(ends[wanted]), sentence)
+
+
+def _least_p(x: Sequence[float]) -> float:
+    """Of a two-sided permutation test of a rank correlation: one order of the runs and its reverse, among all."""
+    return 2 / (math.factorial(len(x)) / math.prod(math.factorial(ties) for ties in Counter(x).values()))
 
 
 def _given(tag: str, key: str, held: Sequence[str], wanted: str, rows: Sequence[Row]) -> Verdict:

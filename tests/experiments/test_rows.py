@@ -55,3 +55,16 @@ def test_a_line_about_a_number_that_is_not_there_says_so(line: dict[str, Any], s
 
 def test_the_bounds_of_kappas_of_noise_have_no_number() -> None:
     assert "between noise and noise" in judge({"number": KAPPA, "least": 100}, rows(KAPPA, 10404.6), []).sentence
+
+
+@pytest.mark.parametrize("trend", ["rises", "falls", "none"])
+@pytest.mark.parametrize(
+    ("x", "judged"),
+    [([1, 2, 3, 4], False), ([1, 1, 1, 2, 2, 2], False), ([1, 2, 3, 4, 5], True), ([1, 1, 1, 1, 2, 2, 2, 2], True)],
+)
+def test_a_trend_is_judged_only_where_runs_could_show_one(x: list[int], judged: bool, trend: str) -> None:
+    """Of 4! orders, and of 20 of two settings with three seeds, two are as extreme as a perfect one: p 0.08, 0.1."""
+    found = [Row(str(place), "", {"x": at}, place, {"y": float(place)}, {}) for place, at in enumerate(x)]
+    verdict = judge({"number": "y", "against": "x", "trend": trend}, found, ["x"])
+    assert verdict.holds is ({"rises": True, "falls": False, "none": False}[trend] if judged else None)
+    assert ("too few" in verdict.sentence) != judged
