@@ -7,6 +7,7 @@ that htmu_diag raises on purpose becomes one line on stderr and exit code 2.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -92,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``htmu`` with these arguments (default: the process's own); returns the exit code."""
     if arguments is None:
         own_process()
+        _write_any_name()
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help", "help"):
         print(_help())
@@ -120,6 +122,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("htmu: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _write_any_name() -> None:
+    """A character that the terminal's encoding lacks is written as its code, not refused."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # pythonw has none, a notebook its own
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _command(name: str) -> Callable[[Sequence[str]], int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,17 @@ def test_torch_is_imported_only_to_train(arguments: list[str]) -> None:
     code = NO_TORCH.format(given)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.splitlines()[-1].startswith("False")
+
+
+def test_a_name_that_the_terminal_cannot_write_is_written_as_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr("htmu_diag.cli.own_process", lambda: None)
+    monkeypatch.setattr("htmu_diag.cli._help", lambda: "größer")
+    monkeypatch.setattr(sys, "argv", ["htmu"])
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    assert main() == 0
+    sys.stdout.flush()
+    assert written.getvalue() == b"gr\\xf6\\xdfer\n"
 
 
 def test_help_names_every_command_and_gives_examples(capsys: pytest.CaptureFixture[str]) -> None:
