@@ -141,7 +141,7 @@ def code_of(name: str, text: str) -> float:
     """The place of a text in its column's list; NaN for one that is not in it.
 
     >>> code_of("tail", "ruled out (p 0.02)"), code_of("tail", "ruled out (finite end)"), code_of("tail", "")
-    (2.0, 3.0, nan)
+    (3.0, 4.0, nan)
     """
     known = CODES[name]
     word = text if text in known else text.partition(" (")[0]

@@ -52,9 +52,10 @@ class TailRival:
 
 def exponential_rival(tail: Floats, xmin: float) -> TailRival:
     """From the values (n,) of a tail, xmin and above, not all equal."""
-    u = tail / xmin
-    logs, beyond = np.log(u), u - 1
-    mean_log, mean = float(logs.mean()), float(beyond.mean())
+    with np.errstate(over="ignore"):  # a tail of 300 decades: there is no rate then
+        u = tail / xmin
+        logs, beyond = np.log(u), u - 1
+        mean_log, mean = float(logs.mean()), float(beyond.mean())
     if not (mean_log > 0 and 0 < mean < math.inf):
         return TailRival()
     terms = math.log(mean / mean_log) - (1 + 1 / mean_log) * logs + beyond / mean
