@@ -38,19 +38,24 @@ def tail_numbers(tail: TailFit, log_norm: float) -> dict[str, float]:
 
 def htmp_numbers(fit: LawFit) -> dict[str, float]:
     low, high = fit.kappa_interval
-    kappa = LARGEST_KAPPA if fit.kappa == np.inf else fit.kappa
+    kappa, of_law = _finite(fit.kappa), _finite(getattr(fit.law, "kappa", np.nan))
     return {
         "kappa": kappa,
         "log_kappa": float(np.log10(kappa)),
         "kappa_stderr": fit.kappa_stderr,
         "kappa_low": low,
         "kappa_high": high,
+        "htmp_kappa": of_law,
         "htmp_scale": fit.scale,
         "htmp_floor": fit.floor,
         "htmp_ks": fit.ks_distance,
         "htmp_p": fit.p_value,
         "tail_exponent": fit.tail_exponent,
     }
+
+
+def _finite(kappa: float) -> float:
+    return LARGEST_KAPPA if kappa == np.inf else kappa
 
 
 def bulk_numbers(fit: BulkFit) -> dict[str, float]:

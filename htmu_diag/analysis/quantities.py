@@ -72,6 +72,8 @@ _ROWS = (
     Quantity("kappa_stderr", "se(kappa)", "1", 0, _INF, "Standard error of kappa."),
     Quantity("kappa_low", "kappa_2.5%", "1", 0, _INF, "Lower end of the 95 % interval of kappa."),
     Quantity("kappa_high", "kappa_97.5%", "1", 0, _INF, "Upper end of the 95 % interval of kappa."),
+    Quantity("htmp_kappa", "kappa_HTMP", "1", 0, _INF,
+             "kappa of the fitted law: kappa itself but near N, where that is the joint density's."),
     Quantity("htmp_scale", "s_HTMP", "as values", 0, _INF, "Scale of the fitted HTMP law: its mean, of HTMP."),
     Quantity("htmp_floor", "tau", "as values", 0, _INF, "Floor below the values, taken off before the HTMP fit."),
     Quantity("kappa_bulk", "kappa_bulk", "1", 0, 1e4,

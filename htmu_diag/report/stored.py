@@ -78,7 +78,8 @@ def _rows(spectrum: Spectrum, reading: Reading, *, with_law: bool) -> Floats32 |
 
 def _law(reading: Reading) -> Law | None:
     """The fitted law again, from its stored parameters."""
-    kappa, scale = (reading.numbers.get(name, math.nan) for name in ("kappa", "htmp_scale"))
+    known = reading.numbers  # of earlier versions without the law's own kappa
+    kappa, scale = known.get("htmp_kappa", known.get("kappa", math.nan)), known.get("htmp_scale", math.nan)
     if not (is_drawn(reading.texts.get("htmp_status", "")) and kappa > 0 and 0 < scale < math.inf):
         return None
     law = HTMP if reading.source.kind.orientation == "direct" else InverseHTMP
