@@ -14,7 +14,9 @@ from typing import Any
 
 import torch
 
-__all__ = ["INNER", "REPLICATED", "is_sharded", "local_part", "unwrap"]
+from htmu_diag.errors import MeasurementError
+
+__all__ = ["INNER", "REPLICATED", "is_sharded", "local_part", "require_whole", "unwrap"]
 
 INNER = frozenset({"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module"})
 REPLICATED = (torch.nn.parallel.DistributedDataParallel, torch.nn.DataParallel)
@@ -41,6 +43,12 @@ def is_sharded(of: torch.nn.Module | torch.Tensor | Iterable[torch.Tensor]) -> b
     if isinstance(of, torch.Tensor):
         return _is_dtensor(of)
     return any(map(_is_dtensor, of.parameters() if isinstance(of, torch.nn.Module) else of))
+
+
+def require_whole(model: torch.nn.Module) -> None:
+    """For what runs on one rank: products with a sharded model are collective. Raises MeasurementError."""
+    if is_sharded(model):
+        raise MeasurementError("it needs whole parameters, and this model's are sharded; measure a replicated model")
 
 
 def local_part(tensor: torch.Tensor) -> torch.Tensor:

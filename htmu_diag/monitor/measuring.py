@@ -15,7 +15,7 @@ import torch
 from htmu_diag.errors import MeasurementError
 from htmu_diag.model.sigint import Interrupts
 from htmu_diag.model.streams import Streams
-from htmu_diag.model.wrappers import is_sharded
+from htmu_diag.model.wrappers import require_whole
 from htmu_diag.monitor.plan import Plan
 from htmu_diag.probes import Budget, ObservingProbe, Probe, SharedProbe, StepContext, quiet
 from htmu_diag.probes.temperature import Temperature
@@ -153,7 +153,7 @@ class Measuring:
                     captured = cast(SharedProbe, probe).capture(context)
                     measured.items += [(probe.name, item.order, item) for item in captured]
             elif runs == "together":
-                _refuse_shards(context.model)
+                require_whole(context.model)
                 with self._team.together() as group:
                     self._collect(probe, replace(context, group=group), measured)
             else:
@@ -166,7 +166,7 @@ class Measuring:
     def _run_on_first(self, probe: Probe, context: StepContext, measured: Measured) -> None:
         try:
             if self._team.share.rank == 0:
-                _refuse_shards(context.model)
+                require_whole(context.model)
                 before = len(measured.items)
                 self._collect(probe, context, measured)
                 if len(measured.items) == before and not self._said[probe.name]:
@@ -188,9 +188,3 @@ class Measuring:
 
     def _at(self, step: int, probe: Probe) -> StepContext:
         return replace(self._context, step=step, say=self._said[probe.name].append)
-
-
-def _refuse_shards(model: torch.nn.Module) -> None:
-    """Products with a sharded model are collective, and this probe runs on one rank."""
-    if is_sharded(model):
-        raise MeasurementError("it needs whole parameters, and this model's are sharded; measure a replicated model")

@@ -17,13 +17,13 @@ from htmu_diag.counting.counter import StepCounter
 from htmu_diag.errors import InputError
 from htmu_diag.monitor.at_exit import AtExit
 from htmu_diag.monitor.measuring import Measuring
-from htmu_diag.monitor.one_of_a_kind import OneOfAKind
 from htmu_diag.monitor.plan import Plan
 from htmu_diag.probes import Budget, StepContext
 from htmu_diag.probes.copies import own
 from htmu_diag.probes.temperature import Temperature
 from htmu_diag.ranks.team import Team
 from htmu_diag.recording.complaints import Complaints
+from htmu_diag.recording.one_of_a_kind import OneOfAKind
 from htmu_diag.recording.prices import Prices
 from htmu_diag.recording.recorder import Recorder
 from htmu_diag.recording.worker import Worker, places

@@ -27,7 +27,7 @@ from htmu_diag.operators.failures import explained, first_non_finite
 from htmu_diag.operators.graph_memory import KeptGraphs, graph_bytes
 from htmu_diag.operators.memory import available_bytes
 from htmu_diag.operators.normaliser import Tally, counts, reduction_of
-from htmu_diag.operators.sample_function import Output, pick_output
+from htmu_diag.operators.sample_function import Output, checked_outputs, pick_output
 from htmu_diag.operators.vectors import flat, pieces_of
 
 __all__ = ["LossFn", "ModelOperator", "Reuse"]
@@ -220,14 +220,7 @@ class ModelOperator(abc.ABC):
         """The tensors from which the whole graph is reached."""
 
     def _outputs(self, batch: Batch) -> torch.Tensor:
-        outputs = self.output(batch.call(self.stage.model))
-        if not isinstance(outputs, torch.Tensor) or not outputs.ndim:
-            what = "a single number" if isinstance(outputs, torch.Tensor) else f"a {type(outputs).__name__}"
-            raise InputError(
-                f"output= gives {what}, where the outputs of the model are needed, one row a sample; let it pick them "
-                "(lambda result: result.logits), and loss_fn=lambda logits, targets: ... compute the loss"
-            )
-        return outputs
+        return checked_outputs(self.output(batch.call(self.stage.model)))
 
     def _loss(self, batch: Batch) -> torch.Tensor:
         loss = self._loss_of(batch.call(self.stage.model), batch.targets)

@@ -23,6 +23,7 @@ from htmu_diag.model.wrappers import unwrap
 __all__ = [
     "Output",
     "SampleFunction",
+    "checked_outputs",
     "leaves",
     "pick_output",
     "recurrent",
@@ -48,6 +49,17 @@ def pick_output(output: Any) -> Tensor:
         return output
     raise MeasurementError(
         f"model: its output is a {type(output).__name__} without logits; pass output=lambda result: result['name']"
+    )
+
+
+def checked_outputs(outputs: Any) -> Tensor:
+    """What ``output=`` gave, where it can be outputs of samples. Raises InputError."""
+    if isinstance(outputs, Tensor) and outputs.ndim:
+        return outputs
+    what = "a single number" if isinstance(outputs, Tensor) else f"a {type(outputs).__name__}"
+    raise InputError(
+        f"output= gives {what}, where the outputs of the model are needed, one row a sample; let it pick them "
+        "(lambda result: result.logits), and loss_fn=lambda logits, targets: ... compute the loss"
     )
 
 
