@@ -27,7 +27,7 @@ from htmu_diag.experiments.wanted import check_line
 from htmu_diag.fits.rank_correlation import rank_correlations
 from htmu_diag.nearest import nearest
 
-__all__ = ["Verdict", "judge"]
+__all__ = ["Verdict", "absent", "judge"]
 
 LEVEL = 0.05
 
@@ -58,9 +58,9 @@ def judge(line: Mapping[str, Any], rows: Sequence[Row], varied: Sequence[str]) -
 
 def _judged(line: Mapping[str, Any], rows: Sequence[Row], varied: Sequence[str]) -> Verdict:
     tag = str(line["number"])
-    absent = _absent([tag, *(str(line[key]) for key in ("like",) if key in line)], rows)
-    if absent:
-        return Verdict(None, absent)
+    lacking = absent([tag, *(str(line[key]) for key in ("like",) if key in line)], rows)
+    if lacking:
+        return Verdict(None, lacking)
     if "arms" in line:
         return _two_arms(tag, line, rows)
     if "like" in line:
@@ -74,7 +74,7 @@ def _judged(line: Mapping[str, Any], rows: Sequence[Row], varied: Sequence[str])
     return _bounds(tag, line, rows, varied)
 
 
-def _absent(tags: Sequence[str], rows: Sequence[Row]) -> str:
+def absent(tags: Sequence[str], rows: Sequence[Row]) -> str:
     """What is said where no run has one of these numbers; empty otherwise."""
     if not rows:
         return f"{tags[0]}: no finished run"

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from htmu_diag.experiments.expect import Verdict, judge
+from htmu_diag.experiments.expect import Verdict, absent, judge
 from htmu_diag.experiments.figure import draw
 from htmu_diag.experiments.plan import Sweep
 from htmu_diag.experiments.rows import Row, mean_of, rows_of, settings
@@ -25,12 +25,16 @@ __all__ = ["Page", "make_page", "write_page"]
 
 @dataclass(frozen=True)
 class Page:
-    """The content of a page. table: its heading and its rows. pictures: PNG bytes. failed: one line each."""
+    """The content of a page. table: its heading and its rows. pictures: PNG bytes. failed: one line each.
+
+    absent: a line for each number of the table that no run has.
+    """
 
     title: str
     words: dict[str, str]
     verdicts: tuple[Verdict, ...]
     table: tuple[tuple[str, ...], ...]
+    absent: tuple[str, ...]
     pictures: tuple[bytes, ...]
     failed: tuple[str, ...]
     runs: int
@@ -54,6 +58,7 @@ def make_page(sweep: Sweep, out: Path) -> Page:
         {key: value for key, value in sweep.words.items() if key != "title"},
         tuple(judge(line, good, varied) for line in sweep.expect),
         _table(sweep, good, varied),
+        tuple(filter(None, (absent([tag], good) for tag in sweep.table))) if good else (),
         tuple(_png(draw(figure, good, sweep)) for figure in sweep.figures),
         tuple(f"{row.unit}: {row.error}" for row in rows if row.error),
         len(good),
@@ -89,7 +94,7 @@ def _markdown(page: Page) -> str:
     head, *body = page.table
     lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     lines += ["| " + " | ".join(row) + " |" for row in body]
-    lines += ["", *(f"- failed: {line}" for line in page.failed)]
+    lines += ["", *(f"- {line}" for line in page.absent), *(f"- failed: {line}" for line in page.failed)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -106,7 +111,8 @@ def _html(page: Page) -> str:
     head, *body = page.table
     parts += ["<table><tr>", *(f"<th>{text(cell)}</th>" for cell in head), "</tr>"]
     parts += ["<tr>" + "".join(f"<td>{text(cell)}</td>" for cell in row) + "</tr>" for row in body]
-    parts += ["</table>", *(f"<p>failed: {text(line)}</p>" for line in page.failed)]
+    parts += ["</table>", *(f"<p>{text(line)}</p>" for line in page.absent)]
+    parts += [f"<p>failed: {text(line)}</p>" for line in page.failed]
     return _FRAME.format(title=text(page.title), body="\n".join(parts))
 
 
