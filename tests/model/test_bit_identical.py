@@ -18,7 +18,7 @@ from htmu_diag.monitor import measuring
 from htmu_diag.probes import StepContext, registry
 from htmu_diag.spectrum import Spectrum
 
-STEPS = 8
+STEPS = 6  # measured at 0 and 4, and two more steps to differ in
 Optimizers = Callable[[torch.nn.Module], torch.optim.Optimizer]
 
 
@@ -175,7 +175,7 @@ def assert_same(one: Outcome, other: Outcome) -> None:
 def test_training_is_bit_identical_with_all_probes_on(name: str, tmp_path: Path) -> None:
     watching = watched(tmp_path, *sorted(registry), CarelessProbe())
     assert_same(trained(RECIPES[name], unwatched), trained(RECIPES[name], watching))
-    assert htmu_diag.load_run(tmp_path).steps == (0, 4, 8)
+    assert htmu_diag.load_run(tmp_path).steps == (0, 4)
 
 
 class DrawingProbe(CarelessProbe):
