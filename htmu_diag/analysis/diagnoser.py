@@ -12,11 +12,12 @@ import contextlib
 import json
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from htmu_diag.analysis.density import density
@@ -109,14 +110,15 @@ class Diagnoser:
     def _start(self) -> None:
         one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-c", _CODE, json.dumps(_places()), str(os.getpid())],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, **one_thread},
-                start_new_session=True,  # Ctrl-C is for the training
-            )
+            with _interrupts_blocked():
+                self._process = subprocess.Popen(
+                    [sys.executable, "-I", "-c", _CODE, json.dumps(_places()), str(os.getpid())],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    env={**os.environ, **one_thread},
+                    start_new_session=True,  # Ctrl-C is for the training
+                )
         except OSError as error:
             self._give_up(error)
 
@@ -137,6 +139,19 @@ class Diagnoser:
         self._failed = True
         reason = f"the process that diagnoses ended, or did not answer ({type(error).__name__}: {error})"
         self._on_end(MeasurementError(f"{reason}; the rest is diagnosed beside the training, which slows it a little"))
+
+
+@contextlib.contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Of this thread, so of what it starts: Ctrl-C may come before that has a session of its own."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _killing(process: subprocess.Popen[bytes], seconds: float) -> threading.Timer:

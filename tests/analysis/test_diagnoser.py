@@ -107,6 +107,16 @@ def test_a_process_that_is_stopped_is_ended_and_replaced(
     beside.close()
 
 
+def test_an_interrupt_is_not_for_the_process_not_even_while_it_starts(
+    beside: Diagnoser, told: list[MeasurementError]
+) -> None:
+    beside._start()
+    assert beside._process is not None
+    beside._process.send_signal(signal.SIGINT)
+    assert repr(beside(spectrum()).numbers) == repr(diagnose(spectrum(), OPTIONS).numbers)
+    assert told == []
+
+
 def test_closing_ends_a_stopped_process(beside: Diagnoser) -> None:
     beside(spectrum())
     process = beside._process
