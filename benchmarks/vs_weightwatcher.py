@@ -148,7 +148,7 @@ def main() -> None:
         "linear algebra alone (the floor)": lambda: floor(tensors),
         "spectra and alpha, as weightwatcher gives": lambda: exponents(model),
         "all fits of a diagnosis, no p-values": lambda: [diagnose(s, Options(bootstrap=0)) for s in spectra(model)],
-        "a whole diagnosis, p-values from 50 replicates": lambda: [diagnose(s) for s in spectra(model)],
+        "a whole diagnosis, p-values from 100 replicates": lambda: [diagnose(s) for s in spectra(model)],
     }
     seconds = {name: cpu_seconds(call, REPEATS if "diagnosis" not in name else 1) for name, call in calls.items()}
     least = seconds["linear algebra alone (the floor)"]
