@@ -153,7 +153,7 @@ class App {
     this.density(outline, kind, names.includes(wanted) ? wanted : names[0]).catch(() => {}); // told where it is drawn
   }
 
-  async loadOther(runs, outline, kind, layer, frame) {
+  async loadOther(runs, outline, kind, layer) {
     const name = this.state.get("other");
     const otherOutline = runs.find((run) => run.name === name && run.name !== outline.name);
     if (!otherOutline) return { other: null, why: runs.length < 2 ? "There is only one run here. Start TensorBoard on the folder above several runs, or give `htmu report` two of them." : "Choose a run under \"compare with\"." };
