@@ -37,14 +37,14 @@ _RATE = 4e10  # multiplications a second of one core, in the units of `Matrix.co
 _START = "spawn"
 _SAFE = "PYTHONSAFEPATH"
 _FITS = 0.015  # seconds a matrix
-_WORTH = {"spawn": 4.0, "forkserver": 4.0, "fork": 0.5}  # seconds of work: a spawned process takes about two to start
-
+_WORTH, _WORTH_A_FORK = 4.0, 0.5  # seconds of work: a spawned process takes about two to start
 _CHEAP = 0.3  # seconds of decomposing: beside more of it, tables cost little
 
 
 def worth(inventory: Inventory, choices: Choices) -> bool:
     """Whether there is enough to do for other processes to be worth their start."""
-    return sum(matrix.cost / _RATE + _FITS for matrix in inventory) > _WORTH[_start(choices)]
+    least = _WORTH_A_FORK if _start(choices) == "fork" else _WORTH
+    return sum(matrix.cost / _RATE + _FITS for matrix in inventory) > least
 
 
 def _start(choices: Choices) -> str:
