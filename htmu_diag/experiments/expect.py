@@ -58,7 +58,7 @@ def judge(line: Mapping[str, Any], rows: Sequence[Row], varied: Sequence[str]) -
 
 def _judged(line: Mapping[str, Any], rows: Sequence[Row], varied: Sequence[str]) -> Verdict:
     tag = str(line["number"])
-    lacking = absent([tag, *(str(line[key]) for key in ("like",) if key in line)], rows)
+    lacking = absent([str(line[key]) for key in ("number", "like") if key in line], rows)
     if lacking:
         return Verdict(None, lacking)
     if "arms" in line:
