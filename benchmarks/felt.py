@@ -125,19 +125,13 @@ from htmu_diag.report.card import Cards
 from htmu_diag.solvers import matrix_spectrum
 nets = torch.nn.Sequential(*[torch.nn.Linear(128, 256) for _ in range(12)])
 several = [diagnose(matrix_spectrum(matrix)) for matrix in matrices(nets)]
-cards = Cards()
-cards.png(several[0])
-before = cpu()
-for one in several:
-    cards.png(one)
-found["a card: CPU ms, after the first"] = 1000 * (cpu() - before) / len(several)
 from htmu_diag.report.figures import Pictures
-pictures = Pictures()
-pictures.png(several[0])
-before = cpu()
-for one in several:
-    pictures.png(one)
-found["of --out: CPU ms, after the first"] = 1000 * (cpu() - before) / len(several)
+for what, drawn in (("a card", Cards()), ("of --out", Pictures())):
+    drawn.png(several[0])
+    before = cpu()
+    for one in several:
+        drawn.png(one)
+    found[f"{what}: CPU ms, after the first"] = 1000 * (cpu() - before) / len(several)
 """,
     "kernels": """
 import numpy as np
