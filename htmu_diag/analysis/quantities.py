@@ -65,7 +65,8 @@ _ROWS = (
              "Exponent of the eigenvalue density at zero, from the lower tail.", of_weights=False),
     # the HTMP law
     Quantity("kappa", "kappa", "1", 0, _INF,
-             "Eigenvalue repulsion of the fitted HTMP law; infinite for Marchenko-Pastur noise, small for heavy tails.",
+             "Eigenvalue repulsion of the fitted HTMP law, near N of the eigenvalues' joint density; infinite for "
+             "Marchenko-Pastur noise, small for heavy tails.",
              "kappa", mean="median", fitted=True, brief="kappa"),
     Quantity("log_kappa", "log10 kappa", "decades", -_INF, _INF,
              "Decimal logarithm of kappa: four and more for noise.", mean="mean", fitted=True),
