@@ -23,6 +23,7 @@ from htmu_diag.analysis.diagnosis import Diagnosis
 from htmu_diag.analysis.quantities import QUANTITIES
 from htmu_diag.fits.results import Code
 from htmu_diag.spectrum import Source
+from htmu_diag.theory.phases import EQUAL
 
 __all__ = [
     "CODES",
@@ -55,6 +56,7 @@ CODES: Mapping[str, tuple[str, ...]] = {
         "too few",
         "no fit",
     ),
+    "verdict": (*EQUAL, "power-law tail", "no power law", "too few", "no fit"),  # of spectra without a phase
 }
 _NUMBER = re.compile(r"\d+")
 

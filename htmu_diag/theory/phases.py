@@ -18,7 +18,7 @@ from htmu_diag.fits.intervals import Z95
 from htmu_diag.fits.null_table import LEAST_P, is_least
 from htmu_diag.fits.tail_fit import TailVerdict
 
-__all__ = ["NOT_CLASSIFIED", "Evidence", "Phase", "PhaseReading", "classify", "pooled_reading"]
+__all__ = ["EQUAL", "NOT_CLASSIFIED", "Evidence", "Phase", "PhaseReading", "classify", "pooled_reading"]
 
 FEWEST_EQUAL = 4  # two or three eigenvalues of noise may be equal by chance
 FEWEST = 20  # eigenvalues: with ten, four of five noise matrices look like anything
@@ -33,6 +33,11 @@ MANY_SPIKES = 1 / 3  # of the eigenvalues: as many directions that follow a powe
 FEW_SHARE, MANY_DECADES = 0.05, 1.0  # or half as many values over a decade
 BELOW_NOISE = 1.64  # standard errors of log(alpha - 1) from noise's: one in twenty, on one side
 ALL_EQUAL = 0.05  # of the width of noise of the shape: what rounding of an orthogonal matrix leaves, in bfloat16 too
+# what a spectrum is that has no phase, by its name: what orthogonal initialisation makes, before and after some steps
+EQUAL = {
+    "all equal": "a multiple of an orthogonal matrix, as orthogonal initialisation makes it",
+    "mostly equal": "an orthogonal matrix with changes of low rank; look at the largest and the smallest",
+}
 _UNKNOWN = TailVerdict("no fit")
 
 
@@ -128,17 +133,16 @@ def classify(evidence: Evidence) -> PhaseReading:
 
 
 def _all_equal(evidence: Evidence) -> PhaseReading:
-    """What orthogonal initialisation makes: no noise, and nothing learned yet."""
+    """No noise, and nothing learned yet."""
     values = f"all {evidence.dimension} eigenvalues are equal"
     if evidence.width > 1e-6:
         values += f", or nearly so (their spread is {100 * evidence.width:.2g} % of that of noise)"
-    said = f"{values}: a multiple of an orthogonal matrix, as orthogonal initialisation makes it"
-    return PhaseReading(Phase.UNDETERMINED, said, name="all equal")
+    return PhaseReading(Phase.UNDETERMINED, f"{values}: {EQUAL['all equal']}", name="all equal")
 
 
 def _mostly_equal() -> PhaseReading:
-    values = "half of the eigenvalues and more are equal or nearly so: an orthogonal matrix with changes of low rank"
-    return PhaseReading(Phase.UNDETERMINED, f"{values}; look at the largest and the smallest", name="mostly equal")
+    values = "half of the eigenvalues and more are equal or nearly so"
+    return PhaseReading(Phase.UNDETERMINED, f"{values}: {EQUAL['mostly equal']}", name="mostly equal")
 
 
 def _among_the_others(evidence: Evidence) -> PhaseReading:

@@ -82,10 +82,11 @@ HELD = HOLD  # measurements in a row before a change of phase counts
 
 
 def words() -> dict[str, Any]:
-    """Quantities, phases with their letters, levels of the tests, and the lists that the views offer."""
+    """Quantities, phases with their letters, what has none, levels of the tests, and the lists that the views offer."""
     return {
         "quantities": {name: _finite(asdict(row)) for name, row in QUANTITIES.items()},
         "phases": [_phase(phase) for phase in Phase if phase is not Phase.UNDETERMINED],
+        "equal": dict(phases.EQUAL),
         "levels": {"noise": phases.NOISE_LEVEL, "heavy": phases.HEAVY_ALPHA, "least_p": LEAST_P, "fewest": FEWEST},
         "colours": [dict(colour) for colour in _COLOURS],
         "firsts": [{**first, "meaning": _rule(first["meaning"]) + first.get("beside", "")} for first in _FIRSTS],

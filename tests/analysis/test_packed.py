@@ -17,12 +17,16 @@ def of(name: str, n: int = 40) -> Diagnosis:
 
 
 def test_a_cell_is_the_layers_number_and_a_code_its_word() -> None:
-    diagnoses = [of("b.2.up"), of("b.10.up", 3)]
+    equal = Spectrum.exact(np.ones(30), Source(Kind.WEIGHTS, "equal", (30, 30)))
+    diagnoses = [of("b.2.up"), of("b.10.up", 3), diagnose(equal, Options(bootstrap=0))]
+    assert [math.isnan(d.numbers.get("phase", math.nan)) for d in diagnoses] == [False, True, True]
     names = Columns().with_those_of(diagnoses)
     cells = table(diagnoses, names)
     for row, diagnosis in zip(cells, diagnoses, strict=True):
         for name, cell in zip(names, row, strict=True):
-            if name in CODES:
+            if name == "verdict" and diagnosis is diagnoses[0]:
+                assert math.isnan(cell)  # its phase says it
+            elif name in CODES:
                 assert diagnosis.row()[name].startswith(CODES[name][int(cell)])
             else:
                 expected = diagnosis.numbers.get(name, math.nan)

@@ -178,6 +178,12 @@ def test_ticks_of_a_plain_axis_are_few_and_round(js: Run, span: tuple[float, flo
     assert len({round(b - a, 12) for a, b in itertools.pairwise(ticks)}) == 1
 
 
+@pytest.mark.parametrize(("count", "width", "every"), [(41, 300, 20), (41, 900, 5), (12, 900, 1), (500, 700, 50), (3, 50, 2)])
+def test_ticks_of_measurements_stand_at_round_places(js: Run, count: int, width: int, every: int) -> None:
+    ticks = js("stepTicks([...Array(n).keys()].map((i) => 10 * i), width)", n=count, width=width)
+    assert ticks == [[place, str(10 * place)] for place in range(0, count, every)]
+
+
 def test_symbols_come_from_the_table_of_quantities(js: Run) -> None:
     assert js("colourLabel({quantity: 'log_kappa'}, WORDS)") == "log kappa (log₁₀ κ)"
     assert js("colourLabel({quantity: 'alpha', minus: 'alpha_noise'}, WORDS)") == "α − α MP"
@@ -190,6 +196,7 @@ def sentence(js: Run, **numbers: float | str) -> str:
         "tail_status": ["ok", "too_few_values", "not_a_power_law"],
         "htmp_status": ["ok", "at_boundary", "not_converged", "noise", "does_not_describe"],
         "tail": list(CODES["tail"]),
+        "verdict": list(CODES["verdict"]),
     }
     bulk = {"dimension": 96.0, "bulk_p": 0.4, "spikes": 0.0, "lambda_max": 3.0, "bulk_edge": 2.5, "phase": 0.0}
     tail = {"alpha": 2.5, "alpha_low": 2.0, "alpha_high": 3.0, "alpha_noise": 4.8, "n_tail": 40.0, "p": 0.6}
@@ -231,6 +238,8 @@ def sentence(js: Run, **numbers: float | str) -> str:
         ({"kappa": 10405.0, "htmp_status": "does_not_describe"}, "κ is that of noise (≥ N), but HTMP does not"),
         ({"htmp_status": "not_converged"}, "κ 1.5 [1, 2] (not converged)"),
         ({"phase": 4.0}, "Heavy-tailed."),
+        ({"phase": math.nan, "verdict": "all equal"}, "All equal: a multiple of an orthogonal matrix, as orthogonal"),
+        ({"phase": math.nan, "verdict": "mostly equal"}, "Mostly equal: an orthogonal matrix with changes of low"),
     ],
 )
 def test_each_outcome_has_its_sentence(js: Run, numbers: dict[str, Any], said: str) -> None:
@@ -347,6 +356,29 @@ def test_layers_that_differ_are_those_whose_kappas_read_otherwise_and_noise_has_
         ["1.5", "1", "0.5"],
     ]
     assert js(f"drifted({{frame: {one}, step: 0, other: {{frame: {one}, step: 0}}}})", shapes=shapes) == []
+
+
+def test_a_difference_to_a_kappa_of_noise_has_no_size_and_two_of_noise_are_equal(js: Run) -> None:
+    one, two = (f"{FRAME}({text}, shapes)" for text in ("[45, 2, 45, 4], [1, 0, 1, 0]", "[60, 60, 2, 2], [1, 1, 0, 0]"))
+    given = f"one, {{frame: two}}, one.of('log_kappa'), two.of('log_kappa')"
+    cells, trusted = js(
+        f"((one, two) => [true, false].map((capped) => minusOther({given}, capped)))({one}, {two})[0]",
+        shapes=[[40, 40]] * 4,
+    )
+    assert cells == pytest.approx([0, math.log10(2 / 60), math.log10(45 / 2), math.log10(2)])
+    assert trusted == [None, None, None, pytest.approx(math.log10(2))]
+
+
+def test_a_layer_without_a_phase_has_the_verdict_of_the_other_tables(js: Run) -> None:
+    codes = {"verdict": list(CODES["verdict"])}
+    values = {"phase": [4.0, math.nan, math.nan], "verdict": [math.nan, 0.0, math.nan]}
+    frame = "new Frame({layers: [], codes}, {layers: ['a', 'b', 'c'], steps: [0], values})"
+    named = f"((frame) => [0, 1, 2].map((l) => verdictName(frame, l, 0, WORDS)))({frame})"
+    assert js(named, codes=codes, values={k: [None if x != x else x for x in v] for k, v in values.items()}) == [
+        "heavy-tailed",
+        "all equal",
+        "no verdict",
+    ]
 
 
 def test_layers_of_another_shape_in_the_other_run_are_told(js: Run) -> None:

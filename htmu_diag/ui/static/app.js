@@ -1,7 +1,7 @@
 // The page: one state, views that are redrawn from it. No view talks to another.
 
 import { CausesView } from "./causes.js";
-import { CompareView, equalLoss } from "./compare.js";
+import { CompareView, equalLoss, minusOther } from "./compare.js";
 import { Curves } from "./curves.js";
 import { Firsts } from "./firsts.js";
 import { Frame, NEEDED, rowOrder } from "./frame.js";
@@ -17,7 +17,7 @@ import { controls } from "./controls.js";
 import { element, mark, say } from "./dom.js";
 import { help } from "./help.js";
 import { number } from "./format.js";
-import { colourKey, colourLabel, colourMeaning, hasColour, noiseAt, valueName, verdict } from "./words.js";
+import { colourKey, colourLabel, colourMeaning, hasColour, valueName, verdict } from "./words.js";
 
 /** Build the page inside `root` from a source and a host; returns the app. */
 export async function mount(root, source, host) {
@@ -233,15 +233,7 @@ class App {
   /** Cells of this run minus the other's at the same step, or at the same loss; and those whose size can be trusted. */
   difference({ frame, other }, colour, cells, theirs) {
     const key = `minus ${this.state.get("other")} ${colourKey(colour)} ${this.state.get("align")}`;
-    return frame.remember(key, () => {
-      const [n, m] = [frame.steps.length, other.frame.steps.length];
-      const to = frame.steps.map((step) => other.frame.nearest(other.toOther ? other.toOther(step) : step));
-      const rows = frame.names.map((name) => other.frame.layerIndex(name));
-      const place = (i) => (rows[Math.floor(i / n)] < 0 ? -1 : rows[Math.floor(i / n)] * m + to[i % n]);
-      const difference = cells.map((x, i) => x - (place(i) < 0 ? NaN : theirs[place(i)]));
-      const capped = (i) => noiseAt(frame, i) || noiseAt(other.frame, place(i)); // a kappa of noise is drawn as its cap
-      return [difference, colour.quantity === "log_kappa" ? difference.map((x, i) => (capped(i) ? NaN : x)) : difference];
-    });
+    return frame.remember(key, () => minusOther(frame, other, cells, theirs, colour.quantity === "log_kappa"));
   }
 
   drawSpectrum(now) {

@@ -1,12 +1,12 @@
 // "Why do the tails change?": what may move them, one above the other on one axis of steps. What was not measured says
 // which probe to add, as a line to copy.
 
-import { Chart, gaps, placeOf, spread, stepTicks } from "./chart.js";
+import { Chart, gaps, placeOf, spread } from "./chart.js";
 import { layerColor } from "./colors.js";
 import { element } from "./dom.js";
 import { number } from "./format.js";
 import { Frame, spearman } from "./frame.js";
-import { roundTicks } from "./laws.js";
+import { roundTicks, stepTicks } from "./laws.js";
 import { Scatter } from "./scatter.js";
 import { axisLabel } from "./words.js";
 

@@ -136,13 +136,6 @@ export function logTicks(low, high, most) {
   return ticks.filter((t) => t >= low && t <= high);
 }
 
-/** Ticks at measurements with their true steps: about one each `room` pixels. */
-export function stepTicks(steps, width, room = 70) {
-  const most = Math.max(2, Math.floor(width / room));
-  const every = Math.max(1, Math.ceil(steps.length / most));
-  return steps.flatMap((step, i) => (i % every === 0 ? [[i, String(step)]] : []));
-}
-
 /** Where a step lies among measurements, between them too: the common axis of everything that has steps. */
 export function placeOf(steps, step) {
   if (steps.length < 2) return step - (steps[0] ?? 0);

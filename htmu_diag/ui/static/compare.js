@@ -59,6 +59,21 @@ export function logKappas(one, two) {
   return [a, b, a === "noise" || b === "noise" ? "–" : number(one - two)];
 }
 
+/**
+ * Cells of a run minus those of the other at the same step, or the same loss; and the same where its size can be trusted.
+ * Of log kappa (capped) noise has no value: two of noise are equal, and one is drawn by its cap, whose size means nothing.
+ */
+export function minusOther(frame, { frame: theirs, toOther }, cells, theirCells, capped) {
+  const [n, m] = [frame.steps.length, theirs.steps.length];
+  const to = frame.steps.map((step) => theirs.nearest(toOther ? toOther(step) : step));
+  const rows = frame.names.map((name) => theirs.layerIndex(name));
+  const place = (i) => (rows[Math.floor(i / n)] < 0 ? -1 : rows[Math.floor(i / n)] * m + to[i % n]);
+  const plain = cells.map((x, i) => x - (theirCells[place(i)] ?? NaN));
+  if (!capped) return [plain, plain];
+  const ofNoise = (i) => [noiseAt(frame, i), noiseAt(theirs, place(i))];
+  return [plain.map((x, i) => (ofNoise(i).every(Boolean) ? 0 : x)), plain.map((x, i) => (ofNoise(i).some(Boolean) ? NaN : x))];
+}
+
 /** Sentences about layers that the other run lacks, or has in another shape. */
 export function unlike(frame, theirs) {
   const found = frame.layers.map((layer) => [layer, theirs.layers[theirs.layerIndex(layer.name)]]);

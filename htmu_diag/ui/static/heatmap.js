@@ -4,11 +4,12 @@ import { cividis, css, diverging, phaseColor, phaseInk, rgb } from "./colors.js"
 import { number, shortened } from "./format.js";
 import { quantile } from "./frame.js";
 import { element, hatch, place, prepared, say, theme } from "./dom.js";
-import { stepTicks } from "./chart.js";
-import { colourLabel, phaseName } from "./words.js";
+import { stepTicks } from "./laws.js";
+import { colourLabel, noiseAt, verdictName } from "./words.js";
 
 const BOTTOM = 20; // pixels for the steps below
 const LABEL = 11; // pixels that a row's name needs
+const NAMED = "bold 11px system-ui"; // of the selected row, as in the style sheet
 
 export class HeatMap {
   /** select({layer, step}): called with indices of the frame. */
@@ -122,7 +123,7 @@ export class HeatMap {
     context.fillStyle = this.colours.ink;
     order.forEach((layer, row) => {
       const middle = Math.max((row + 0.5) * this.rowHeight, 6); // the first name of thin rows stays whole
-      if (row % every === 0) context.fillText(shortened(frame.names[layer], Math.floor((this.left - 10) / 5.6)), this.left - 6, middle, this.left - 8);
+      if (row % every === 0) context.fillText(fitting(context, frame.names[layer], this.left - 8), this.left - 6, middle);
     });
   }
 
@@ -133,7 +134,8 @@ export class HeatMap {
     context.textBaseline = "top";
     context.fillStyle = this.colours.faint;
     for (const [place, text] of stepTicks(frame.steps, this.width - this.left)) {
-      context.fillText(text, this.left + (place + 0.5) * this.columnWidth, order.length * this.rowHeight + 4);
+      const last = this.width - context.measureText(text).width / 2;
+      context.fillText(text, Math.min(this.left + (place + 0.5) * this.columnWidth, last), order.length * this.rowHeight + 4);
     }
   }
 
@@ -172,7 +174,9 @@ export class HeatMap {
     if (row < 0) return;
     place(this.row, this.left - 2, row * height - 2, this.columnWidth * frame.steps.length + 4, height + 4);
     place(this.named, 0, (row + 0.5) * height - 7, this.left - 6, 14);
-    say(this.named, shortened(frame.names[layer], Math.floor((this.left - 10) / 5.8)));
+    const pen = this.cells.getContext("2d");
+    pen.font = NAMED;
+    say(this.named, fitting(pen, frame.names[layer], this.left - 8));
   }
 
   key(event) {
@@ -216,6 +220,13 @@ export class HeatMap {
     return { layer: order[row], step: step < 0 ? this.now.step : step };
   }
 
+  /** Whether a cell of log kappa stands for noise, which has no value; of a difference, whether either run does. */
+  capped(layer, step) {
+    const { frame, cells, scaled, minus } = this.now;
+    const place = layer * frame.steps.length + step;
+    return minus ? Number.isFinite(cells[place]) && cells[place] !== 0 && Number.isNaN(scaled[place]) : noiseAt(frame, place);
+  }
+
   /** Layer, step, value with its interval, n, in words. */
   said(layer, step) {
     const { frame, cells, colour, words, events, minus } = this.now;
@@ -226,15 +237,23 @@ export class HeatMap {
     const values = this.now.values;
     if (colour.quantity === "phase" && !minus) {
       const raw = frame.at("phase", layer, step);
-      const held = value === raw ? "" : `; this measurement alone: ${phaseName(raw, words)}`;
-      return `${where}: ${phaseName(value, words)}${held}; ${n} ${values}`;
+      const held = Object.is(value, raw) ? "" : `; this measurement alone: ${verdictName(frame, layer, step, words)}`;
+      return `${where}: ${verdictName(frame, layer, step, words, value)}${held}; ${n} ${values}`;
     }
     const q = colour.quantity;
+    if (q === "log_kappa" && this.capped(layer, step)) return `${where}: ${colourLabel(colour, words)} ${minus ? "of noise in one of the two runs: no difference to tell" : "of noise (κ ≥ N)"}; ${n} ${values}`;
     const [low, high] = [frame.at(`${q.replace("log_", "")}_low`, layer, step), frame.at(`${q.replace("log_", "")}_high`, layer, step)];
     const log = q.startsWith("log_") && Number.isFinite(low);
     const interval = Number.isFinite(low) ? ` [${number(log ? Math.log10(low) : low)}, ${number(log ? Math.log10(high) : high)}]` : "";
     return `${where}: ${colourLabel(colour, words)} ${number(value)}${colour.minus || minus ? "" : interval}; ${n} ${values}`;
   }
+}
+
+/** A name as long as its room in pixels allows. */
+function fitting(context, name, room) {
+  let letters = Math.min(name.length, Math.floor(room / 3));
+  while (letters > 1 && context.measureText(shortened(name, letters)).width > room) letters -= 1;
+  return shortened(name, letters);
 }
 
 const limited = (x, n) => Math.min(Math.max(x, 0), n - 1);

@@ -4,7 +4,8 @@
 import { css, cividis } from "./colors.js";
 import { element, mark, place, prepared, theme } from "./dom.js";
 import { logLabels } from "./format.js";
-import { logTicks, stepTicks } from "./chart.js";
+import { logTicks } from "./chart.js";
+import { stepTicks } from "./laws.js";
 import { twoSided } from "./spectrum.js";
 
 const [LEFT, BOTTOM, FLOOR] = [52, 18, 6];
@@ -89,7 +90,10 @@ export class HistoryView {
     for (const [i, k] of ticks.entries()) context.fillText(labels[i], LEFT - 6, Math.min(Math.max(this.y(k), 6), this.height - BOTTOM - 5));
     context.textAlign = "center";
     context.textBaseline = "top";
-    for (const [place, text] of stepTicks(this.now.frame.steps, this.width - LEFT)) context.fillText(text, LEFT + (place + 0.5) * this.columnWidth, this.height - BOTTOM + 3);
+    for (const [place, text] of stepTicks(this.now.frame.steps, this.width - LEFT)) {
+      const last = this.width - context.measureText(text).width / 2;
+      context.fillText(text, Math.min(LEFT + (place + 0.5) * this.columnWidth, last), this.height - BOTTOM + 3);
+    }
   }
 
   paintLine(context, name, color) {

@@ -69,3 +69,11 @@ export function roundTicks(low, high, most = 4) {
   for (let k = Math.ceil(low / by); k * by <= high; k++) ticks.push(Number((k * by).toPrecision(12)));
   return ticks;
 }
+
+/** Ticks at measurements with their true steps: each, or every second, fifth, tenth, ..., about `room` pixels apart. */
+export function stepTicks(steps, width, room = 70) {
+  const apart = steps.length / Math.max(2, Math.floor(width / room));
+  const size = 10 ** Math.max(0, Math.floor(Math.log10(apart)));
+  const every = size * [1, 2, 5, 10].find((m) => m * size >= apart);
+  return steps.flatMap((step, i) => (i % every === 0 ? [[i, String(step)]] : []));
+}

@@ -1,6 +1,7 @@
 // Kinds without layers: the optimizer's path, kernels, curvature. The numbers that belong to each, through time.
 
-import { Chart, gaps, spread, stepTicks } from "./chart.js";
+import { Chart, gaps, spread } from "./chart.js";
+import { stepTicks } from "./laws.js";
 import { element } from "./dom.js";
 import { colourLabel } from "./words.js";
 

@@ -1,6 +1,7 @@
 // "Does HTMP predict what I measure?": measured against predicted exponents, with the answer that noise would give.
 
-import { Chart, gaps, stepTicks } from "./chart.js";
+import { Chart, gaps } from "./chart.js";
+import { stepTicks } from "./laws.js";
 import { layerColor } from "./colors.js";
 import { element, say } from "./dom.js";
 import { median } from "./frame.js";

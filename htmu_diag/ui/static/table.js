@@ -2,7 +2,7 @@
 
 import { element, say } from "./dom.js";
 import { number, pretty } from "./format.js";
-import { isOfNoise, phaseName } from "./words.js";
+import { isOfNoise, verdictName } from "./words.js";
 
 const COLUMNS = ["alpha", "alpha_low", "alpha_high", "alpha_noise", "p", "n_tail", "kappa", "alpha_predicted", "htmp_ks", "bulk_p", "spikes", "stable_rank"];
 
@@ -42,7 +42,7 @@ export class TableView {
   /** The verdict and the numbers of a row, in words. */
   cells({ frame, step, words }, l) {
     const numbers = this.names.map((name) => cell(name, frame.at(name, l, step), frame.status("htmp_status", l, step)));
-    return this.phases ? [phaseName(frame.at("phase", l, step), words), ...numbers] : numbers;
+    return this.phases ? [verdictName(frame, l, step, words), ...numbers] : numbers;
   }
 }
 

@@ -15,13 +15,13 @@ export const noiseAt = (frame, place) => isOfNoise(frame.of("kappa")[place], fra
 export function verdict(frame, layer, step, words, held = null) {
   if (!frame.measured(layer, step)) return ["Not measured at this step."];
   const get = (name) => frame.at(name, layer, step);
-  const said = [phase(get, words, held), bulk(get, words), tail(get, frame.tail(layer, step)), repulsion(get, frame.status("htmp_status", layer, step)), cause(get, words)];
+  const said = [phase(frame, layer, step, words, held), bulk(get, words), tail(get, frame.tail(layer, step)), repulsion(get, frame.status("htmp_status", layer, step)), cause(get, words)];
   return said.filter((sentence) => sentence !== "");
 }
 
-/** The name of a phase by its number, with its letter. */
-export function phaseName(index, words) {
-  return words.phases[index]?.name ?? "no verdict";
+/** The verdict of a cell, as every table says it: its phase (another one where it is held), or what it is without one. */
+export function verdictName(frame, layer, step, words, index = frame.at("phase", layer, step)) {
+  return words.phases[index]?.name ?? (frame.status("verdict", layer, step) || "no verdict");
 }
 
 /** What the values of a kind are: "eigenvalue", or what the package says of the kind. */
@@ -90,11 +90,12 @@ export function predictionSentence(shares, median) {
   return `${said}${shares.noise >= shares.predicted ? " The prediction does no better than noise here." : ""}${missed}`;
 }
 
-function phase(get, words, held) {
-  const now = get("phase");
-  if (Number.isNaN(now)) return "";
-  const name = phaseName(now, words);
-  const before = held !== null && held !== now && !Number.isNaN(held) ? ` (held: ${phaseName(held, words)}, until the change lasts)` : "";
+function phase(frame, layer, step, words, held) {
+  const now = frame.at("phase", layer, step);
+  const name = verdictName(frame, layer, step, words);
+  if (name in words.equal) return `${name[0].toUpperCase()}${name.slice(1)}: ${words.equal[name]}.`;
+  if (Number.isNaN(now)) return ""; // what is said of the tail is the verdict
+  const before = held !== null && held !== now && !Number.isNaN(held) ? ` (held: ${words.phases[held].name}, until the change lasts)` : "";
   return `${name[0].toUpperCase()}${name.slice(1)}${before}.`;
 }
 
