@@ -178,7 +178,9 @@ def test_ticks_of_a_plain_axis_are_few_and_round(js: Run, span: tuple[float, flo
     assert len({round(b - a, 12) for a, b in itertools.pairwise(ticks)}) == 1
 
 
-@pytest.mark.parametrize(("count", "width", "every"), [(41, 300, 20), (41, 900, 5), (12, 900, 1), (500, 700, 50), (3, 50, 2)])
+@pytest.mark.parametrize(
+    ("count", "width", "every"), [(41, 300, 20), (41, 900, 5), (12, 900, 1), (500, 700, 50), (3, 50, 2)]
+)
 def test_ticks_of_measurements_stand_at_round_places(js: Run, count: int, width: int, every: int) -> None:
     ticks = js("stepTicks([...Array(n).keys()].map((i) => 10 * i), width)", n=count, width=width)
     assert ticks == [[place, str(10 * place)] for place in range(0, count, every)]
@@ -360,7 +362,7 @@ def test_layers_that_differ_are_those_whose_kappas_read_otherwise_and_noise_has_
 
 def test_a_difference_to_a_kappa_of_noise_has_no_size_and_two_of_noise_are_equal(js: Run) -> None:
     one, two = (f"{FRAME}({text}, shapes)" for text in ("[45, 2, 45, 4], [1, 0, 1, 0]", "[60, 60, 2, 2], [1, 1, 0, 0]"))
-    given = f"one, {{frame: two}}, one.of('log_kappa'), two.of('log_kappa')"
+    given = "one, {frame: two}, one.of('log_kappa'), two.of('log_kappa')"
     cells, trusted = js(
         f"((one, two) => [true, false].map((capped) => minusOther({given}, capped)))({one}, {two})[0]",
         shapes=[[40, 40]] * 4,

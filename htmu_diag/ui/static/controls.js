@@ -114,7 +114,7 @@ function lines({ other, density, frame, layer, kind, words }, state) {
   const laws = [["kappa", "line law", "HTMP (grey: does not describe)"], ["bulk_scale", "line bulk", "Marchenko-Pastur bulk"], ["alpha", "line tail", "power law (dotted: ruled out)"], ["spikes", "mark", "▲ spikes"]];
   const shown = twoSided(density)
     ? [["bar", "positive"], ["bar negative", "negative"]]
-    : [["bar", `${valueName(kind, words)}s`], ...laws.filter(([name]) => frame.row(name, layer).some(Number.isFinite)).map(([, ...line]) => line)];
+    : [["bar", `${valueName(kind, words)}s`], ...laws.filter(([name]) => frame.row(name, layer).some((x) => Number.isFinite(x) && (name !== "spikes" || x > 0))).map(([, ...line]) => line)];
   if (state.get("ghost") !== "") shown.push(["line ghost", `step ${state.get("ghost")}`]);
   if (other?.density) shown.push(["line other", "other run"]);
   return shown.map(([kind, text]) => element("span", { class: "key" }, kind === "mark" ? null : element("span", { class: `sample ${kind}` }), element("span", { text })));

@@ -1,9 +1,10 @@
 // One layer's numbers through time: alpha with its interval beside noise and prediction, kappa, and the chosen colour.
 
-import { Chart, gaps, placeOf, spread, stepTicks } from "./chart.js";
+import { Chart, gaps, placeOf, spread } from "./chart.js";
+import { stepTicks } from "./laws.js";
 import { element, say } from "./dom.js";
 import { median } from "./frame.js";
-import { colourLabel } from "./words.js";
+import { colourLabel, noiseAt } from "./words.js";
 import { pretty } from "./format.js";
 
 export class Curves {
@@ -15,6 +16,8 @@ export class Curves {
     this.said = element("p", { class: "note" });
     parent.append(this.said);
     this.kappa = make("log kappa through time");
+    this.ofNoise = element("p", { class: "note", text: "Broken line: κ is that of noise (≥ N); its height means nothing." });
+    parent.append(this.ofNoise);
     this.chosen = make("the chosen quantity through time");
     this.loss = make("the training's own curve");
     this.charts = [this.alpha, this.kappa, this.chosen, this.loss];
@@ -40,7 +43,9 @@ export class Curves {
     this.said.hidden = this.alpha.box.hidden;
     const parts = [["alpha_noise", " Dotted: noise of this shape."], ["alpha_predicted", " Blue: predicted, where HTMP describes the spectrum."]];
     say(this.said, `Red: measured, with its 95 % interval.${parts.filter(([name]) => frame.has(name)).map(([, text]) => text).join("")}`);
-    this.one(this.kappa, now, "log_kappa", symbol("log_kappa"), [], [log("kappa_low"), log("kappa_high")]);
+    const ofNoise = frame.row("log_kappa", layer).map((x, s) => (noiseAt(frame, layer * frame.steps.length + s) ? x : NaN));
+    this.one(this.kappa, now, "log_kappa", symbol("log_kappa"), [{ label: "of noise", y: ofNoise, stroke: "page", width: 2, dash: [3, 3], above: true }], [log("kappa_low"), log("kappa_high")]);
+    this.ofNoise.hidden = this.kappa.box.hidden || !ofNoise.some(Number.isFinite);
     const shown = colour.quantity === "alpha" || colour.quantity === "log_kappa" ? { quantity: "stable_rank" } : colour.quantity === "phase" ? { quantity: "spikes" } : colour;
     this.one(this.chosen, now, shown.quantity, colourLabel({ quantity: shown.quantity }, words), [], null);
     this.drawLoss(now);
@@ -71,8 +76,8 @@ export class Curves {
       lines.push({ label: "low", y: gaps(interval[0]), stroke: "transparent", width: 0 });
       lines.push({ label: "high", y: gaps(interval[1]), stroke: "transparent", width: 0, band: true, fill: "rgba(209,73,91,0.18)" });
     }
-    for (const line of more) lines.push({ ...line, y: gaps(line.y) });
-    lines.push({ label, y: gaps(values), stroke: "red", width: 2, points: frame.steps.length < 40 });
+    const drawn = [...more, { label, y: values, stroke: "red", width: 2, points: frame.steps.length < 40 }].sort((a, b) => Number(a.above ?? 0) - Number(b.above ?? 0));
+    for (const line of drawn) lines.push({ ...line, y: gaps(line.y) });
     const theirs = other && other.layer >= 0 ? aligned(other, name, frame) : null;
     if (theirs) lines.push({ label: "other run", y: gaps(theirs), stroke: "#e08214", width: 1.6, dash: [4, 2] });
     const usual = (interval ?? []).map((bound) => median(bound.filter(Number.isFinite))); // not those of the first steps
