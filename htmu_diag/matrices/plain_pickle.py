@@ -35,7 +35,7 @@ class Name:
     text: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Made:
     """What a pickle would have made: by what, from which arguments, with which state. Equal to itself only."""
 
@@ -44,16 +44,19 @@ class Made:
     state: Any = None
 
 
-def plain_pickle(data: bytes | io.BytesIO, known: Callable[[str], bool] = lambda name: True) -> Any:
+def plain_pickle(
+    data: bytes | io.BytesIO, known: Callable[[str], bool] = lambda name: True, made: list[Made] | None = None
+) -> Any:
     """The value of the first pickle in ``data``, in dicts, lists, tuples, texts, numbers, `Name` and `Made`.
 
-    known: whether a name may occur. Raises pickle.UnpicklingError with the name where it may not, or would be
-    changed, and `DamagedPickle` for one that is damaged or too deep.
+    known: whether a name may occur. made: gets everything that the program makes, in its order, also what it throws
+    away: a reader that runs the program makes that too. Raises pickle.UnpicklingError with the name where it may not
+    occur, or would be changed, and `DamagedPickle` for one that is damaged or too deep.
 
     >>> plain_pickle(pickle.dumps({"a": [1, (2.0, "b")]}))
     {'a': [1, (2.0, 'b')]}
     """
-    machine = _Machine(known)
+    machine = _Machine(known, [] if made is None else made)
     try:
         for opcode, argument, _ in pickletools.genops(data):
             if opcode.name == "STOP":
@@ -65,7 +68,8 @@ def plain_pickle(data: bytes | io.BytesIO, known: Callable[[str], bool] = lambda
 
 
 class _Machine:
-    def __init__(self, known: Callable[[str], bool]) -> None:
+    def __init__(self, known: Callable[[str], bool], made: list[Made]) -> None:
+        self._made = made
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
         self._known = known
@@ -84,7 +88,7 @@ class _Machine:
         elif name in _TUPLES:
             self._push(tuple([self.pop() for _ in range(_TUPLES[name])][::-1]))
         elif name.endswith("PERSID"):
-            self._push(Made(Name("persistent id"), self.pop() if name == "BINPERSID" else argument))
+            self._make(Name("persistent id"), self.pop() if name == "BINPERSID" else argument)
         elif name.endswith("GET"):
             self._push(self._memo[int(argument)])
         elif name.endswith("PUT") or name == "MEMOIZE":
@@ -124,7 +128,8 @@ class _Machine:
     def _make(self, by: Any, arguments: Any) -> None:
         if not isinstance(by, Name):
             raise TypeError("something made by what is no name")
-        self._push(Made(by, arguments))
+        self._made.append(Made(by, arguments))
+        self._push(self._made[-1])
 
     def _reduce(self, _: Any) -> None:
         arguments, by = self.pop(), self.pop()

@@ -13,7 +13,7 @@ import pathlib
 import pickle
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,7 +21,8 @@ import numpy as np
 import torch
 
 from htmu_diag.errors import InputError
-from htmu_diag.matrices.plain_pickle import DamagedPickle, Made, Name, plain_pickle
+from htmu_diag.matrices.pickle_calls import claims_of, refuse_costly
+from htmu_diag.matrices.plain_pickle import DamagedPickle, Made, plain_pickle
 from htmu_diag.matrices.stored import DAMAGE, first_line, unreadable
 from htmu_diag.safe_text import safe_text
 
@@ -30,8 +31,6 @@ __all__ = ["SAFE_TORCH", "load_torch", "refuse_old_torch"]
 SAFE_TORCH = (2, 10)  # before it, a crafted file could corrupt memory in spite of weights_only (CVE-2026-24747)
 _LARGEST_PICKLE = 64 * 1024 * 1024  # bytes beside the values: 100 for each tensor
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-_SIZES = {"Double": 8, "Long": 8, "ComplexFloat": 8, "Float": 4, "Int": 4, "QInt32": 4, "ComplexDouble": 16}
-_SIZES |= {"Half": 2, "BFloat16": 2, "Short": 2}  # a byte for all others
 
 
 def load_torch(file: IO[bytes] | io.RawIOBase, path: Path, *, device: Any = "cpu", mmap: bool = False) -> Any:
@@ -91,9 +90,9 @@ def _check_archive(file: Any) -> None:
         if len(pickles) != 1:
             raise ValueError(f"an archive with {len(pickles)} descriptions of its values, where torch writes one")
         folder, pickled = pickles[0].rpartition("/")[0], pickles[0]
-        found = _described(archive.read(pickled))
+        claimed = claims_of(_described(archive.read(pickled)))
         held = {entry.filename: entry.file_size for entry in entries}
-        for key, size in _storages(found):
+        for key, size in claimed.items():
             if size > held.get(f"{folder}/data/{key}", 0):
                 raise ValueError(f"a storage claims {size:,} bytes and has {held.get(f'{folder}/data/{key}', 0):,}")
 
@@ -105,10 +104,12 @@ def _refuse_claims(entries: list[zipfile.ZipInfo], size: int) -> None:
         raise ValueError("an archive whose entries lie over each other")
 
 
-def _described(data: bytes) -> Any:
-    if len(data) > _LARGEST_PICKLE:
+def _described(data: bytes | io.BytesIO) -> list[Made]:
+    if isinstance(data, bytes) and len(data) > _LARGEST_PICKLE:
         raise ValueError(f"{len(data):,} bytes of pickle beside the values")
-    return plain_pickle(data)
+    made: list[Made] = []
+    plain_pickle(data, made=made)
+    return made
 
 
 def _check_pickles(file: Any) -> None:
@@ -116,47 +117,17 @@ def _check_pickles(file: Any) -> None:
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     stream = io.BytesIO(file.read(_LARGEST_PICKLE))
-    first = plain_pickle(stream)
-    if first != _LEGACY_MAGIC:
+    first: list[Made] = []
+    magic = plain_pickle(stream, made=first)
+    refuse_costly(first)
+    if magic != _LEGACY_MAGIC:
         return
-    _, _, found, _ = (plain_pickle(stream) for _ in range(4))
-    if sum(claimed for _, claimed in _storages(found)) > size:
+    refuse_costly(_described(stream) + _described(stream))
+    claimed = claims_of(_described(stream))
+    if sum(claimed.values()) > size:
         raise ValueError("its storages claim more bytes than the file has")
-
-
-def _storages(found: Any) -> Iterator[tuple[str, int]]:
-    """(key, bytes) of every storage that a described file refers to, each once."""
-    seen: set[str] = set()
-    for made in _made(found):
-        if made.by == Name("persistent id"):
-            kind, storage, key, _, count, *_ = made.arguments
-            if kind == "storage" and str(key) not in seen:
-                seen.add(str(key))
-                yield str(key), int(count) * _item_size(storage)
-
-
-def _item_size(storage: Any) -> int:
-    name = storage.text.rpartition(".")[2] if isinstance(storage, Name) else ""
-    return _SIZES.get(name.removesuffix("Storage"), 1)
-
-
-def _made(found: Any) -> Iterator[Made]:
-    """Every `Made` inside a described value; each container is visited once, however often it is referred to."""
-    waiting, seen = [found], {id(found)}
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, Made):
-            yield value
-        for inner in _inside(value):
-            if isinstance(inner, dict | list | tuple | Made) and id(inner) not in seen:
-                seen.add(id(inner))
-                waiting.append(inner)
-
-
-def _inside(value: Any) -> Any:
-    if isinstance(value, Made):
-        return (value.arguments, value.state)
-    return value.values() if isinstance(value, dict) else value
+    if set(claimed) != {str(key) for key in plain_pickle(stream)}:
+        raise ValueError("its storages are not those that follow")
 
 
 def _refused(path: Path, error: pickle.UnpicklingError) -> InputError:

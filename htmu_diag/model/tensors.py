@@ -66,7 +66,7 @@ def claims(tensor: torch.Tensor) -> str:
 
     A few bytes may claim a shape that no machine can hold; its shape says what reading it would cost.
     """
-    plain = type(tensor) in _PLAIN and not (tensor.is_meta or tensor.is_nested or tensor.is_quantized)
+    plain = type(tensor) in _PLAIN and not (tensor.is_meta or tensor.is_nested)
     if not plain or tensor.layout is not torch.strided:
         return ""
     needed = math.prod(tensor.shape) * tensor.dtype.itemsize

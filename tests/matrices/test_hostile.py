@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import pickle
+import re
 import shutil
 import warnings
 import zipfile
@@ -233,6 +234,15 @@ def test_an_expanded_tensor_is_named_and_the_others_are_read(tmp_path: Path) -> 
     assert inventory.skipped[0].reason.startswith("expanded: 4 bytes are stored")
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of torch: quantised tensors are deprecated
+def test_an_expanded_quantised_tensor_is_named(tmp_path: Path) -> None:
+    codes = torch.quantize_per_tensor(torch.ones(1, 1), 0.1, 0, torch.quint8)
+    torch.save({"w": codes.expand(9, 9), "v": torch.ones(4, 3)}, tmp_path / "x.pt")
+    inventory = checkpoint_matrices(tmp_path / "x.pt")
+    assert inventory.names == ("v",)
+    assert inventory.skipped[0].reason.startswith("expanded: 1 bytes are stored of the 81")
+
+
 def test_a_storage_that_claims_more_than_its_entry_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.pt"
     torch.save({"w": torch.ones(4, 4)}, path)
@@ -240,6 +250,71 @@ def test_a_storage_that_claims_more_than_its_entry_is_refused(tmp_path: Path) ->
         pickled = archive.read(next(name for name in archive.namelist() if name.endswith("data.pkl")))
     rewritten(path, data_pkl=pickled.replace(b"K\x10", b"M\x00\x10"))
     with pytest.raises(InputError, match="claims 16,384 bytes and has 64"):
+        checkpoint_matrices(path)
+
+
+def call(name: str, *arguments: bytes) -> bytes:
+    """The program that puts ``name(*arguments)`` on the stack."""
+    module, _, last = name.rpartition(".")
+    return f"c{module}\n{last}\n(".encode() + b"".join(arguments) + b"tR"
+
+
+@pytest.mark.parametrize("place", ["kept", "thrown away", "older format"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        call("builtins.bytearray", b"K\x09"),
+        call("__builtin__.bytearray", b"K\x09"),
+        call("_codecs.encode", u("\u4e00"), u("punycode")),
+        call("_codecs.encode", u("text")),
+        call("torch.FloatTensor", b"K\x03", b"K\x03"),
+        call("torch.Tensor", call("torch.Size", b"K\x03K\x03\x86")),
+        call("torch.Tensor", b"K\x03K\x03\x86")[:-1] + b"\x81",
+        call("torch.storage.UntypedStorage", b"K\x09"),
+        call("numpy._core.multiarray.scalar", call("numpy.dtype", u("V9"))),
+        call("numpy.core.multiarray.scalar", call("numpy.dtype", u("V9")), b"N"),
+    ],
+)
+def test_what_makes_memory_or_work_from_a_number_is_refused(asked: bytes, place: str, tmp_path: Path) -> None:
+    """Small numbers here; with large ones a hundred bytes took gigabytes, or hours in an encoder."""
+    path = tmp_path / "x.pt"
+    torch.save(STATE, path, _use_new_zipfile_serialization=place != "older format")
+    if place == "older format":
+        first = pickle.dumps(torch.serialization.MAGIC_NUMBER, protocol=2)
+        path.write_bytes(path.read_bytes().replace(first, first[:2] + asked + b"0" + first[2:], 1))
+    else:
+        rewritten(path, data_pkl=b"\x80\x02" + (b"}" + u("w") + asked + b"s." if place == "kept" else asked + b"0}."))
+    with pytest.raises(InputError, match="is asked for more than the file holds"):
+        checkpoint_matrices(path)
+
+
+def test_bytes_and_numbers_of_numpy_beside_the_weights_are_read(tmp_path: Path) -> None:
+    beside = {"raw": b"\xff\x00", "more": bytearray(b"abc"), "best": np.float64(3), "empty": torch.ones(0)}
+    for legacy in (True, False):
+        torch.save({**STATE, **beside}, tmp_path / "x.pt", _use_new_zipfile_serialization=not legacy)
+        assert len(checkpoint_matrices(tmp_path / "x.pt")) == 2
+
+
+def test_a_claim_counts_though_the_pickle_throws_it_away_or_names_the_storage_again(tmp_path: Path) -> None:
+    path = tmp_path / "x.pt"
+    torch.save({"w": torch.ones(4, 4)}, path)
+    with zipfile.ZipFile(path) as archive:
+        pickled = archive.read(next(name for name in archive.namelist() if name.endswith("data.pkl")))
+    claim = b"(" + u("storage") + b"ctorch\nFloatStorage\n" + u("0") + u("cpu") + b"M\x00\x10tQ0"
+    rewritten(path, data_pkl=pickled[:2] + claim + pickled[2:])
+    with pytest.raises(InputError, match="claims 16,384 bytes and has 64"):
+        checkpoint_matrices(path)
+
+
+def test_a_storage_of_the_older_format_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """Torch makes it without values, and what lay in that memory would be a row."""
+    path = tmp_path / "x.pt"
+    torch.save({"v": torch.ones(4, 4), "w": torch.ones(4, 4)}, path, _use_new_zipfile_serialization=False)
+    keys = sorted(set(re.findall(rb"\d{9,}", path.read_bytes())))
+    assert len(keys) == 2
+    before, _, after = path.read_bytes().rpartition(keys[0])
+    path.write_bytes(before + keys[1] + after)
+    with pytest.raises(InputError, match="storages are not those that follow"):
         checkpoint_matrices(path)
 
 
