@@ -19,6 +19,7 @@ from htmu_diag.analysis.repulsion import read_repulsion, with_cause
 from htmu_diag.analysis.shape import SpectrumShape, numerical_zero, shape_of
 from htmu_diag.arguments import RATIO, checked, instance, optional
 from htmu_diag.fits import (
+    LawFit,
     fit_htmp,
     fit_htmp_bulk,
     fit_inverse_gamma,
@@ -28,7 +29,7 @@ from htmu_diag.fits import (
 )
 from htmu_diag.fits.law_ranking import rank_laws
 from htmu_diag.fits.series import fit_series
-from htmu_diag.spectrum import Floats, Spectrum
+from htmu_diag.spectrum import Floats, Source, Spectrum
 from htmu_diag.theory import classify
 from htmu_diag.theory.near_zero import near_zero_share
 from htmu_diag.theory.phases import NOT_CLASSIFIED, pooled_reading
@@ -71,13 +72,12 @@ def diagnose(
 
 def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats, options: Options) -> Diagnosis:
     source = spectrum.source
-    orientation = source.kind.orientation
-    kernel = orientation == "inverse"
+    kernel = source.kind.orientation == "inverse"
     tail = fit_power_law(positive, bootstrap=options.bootstrap, rng=options.rng(source))
     rounded = np.concatenate([np.zeros(spectrum.values.size - positive.size), positive])  # else rounding is a bulk
     bulk = fit_marchenko_pastur(rounded, source.gamma)
-    htmp = fit_htmp(positive, source.gamma, orientation=orientation)
     noise, allowed = scanned_noise_exponent(positive.size, source.gamma), allowed_by_shape(rounded, source)
+    fitted, htmp = _htmp_and_its_values(positive, allowed, source)
     near_zero = near_zero_share(allowed, source.gamma)
     gaps = gap_ratio(positive)
     repulsion = read_repulsion(positive, source.gamma, htmp, gaps, inverse=kernel)
@@ -89,9 +89,9 @@ def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats,
         lower=fit_power_law(positive, tail="lower") if source.kind.lower_tail else None,
         bulk=bulk,
         htmp=htmp,
-        htmp_other=fit_htmp(positive, source.gamma, orientation="direct" if kernel else "inverse"),
+        htmp_other=fit_htmp(fitted, source.gamma, orientation="direct" if kernel else "inverse"),
         inverse_gamma=fit_inverse_gamma(positive) if kernel else None,
-        htmp_bulk=None if kernel else fit_htmp_bulk(positive, source.gamma, bulk),
+        htmp_bulk=None if kernel else fit_htmp_bulk(fitted, source.gamma, bulk),
         laws=rank_laws(positive, source.gamma),
         gaps=gaps,
         repulsion=repulsion,
@@ -100,6 +100,18 @@ def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats,
         phase=with_cause(phase, repulsion),
         near_zero=near_zero,
     )
+
+
+def _htmp_and_its_values(positive: Floats, allowed: Floats, source: Source) -> tuple[Floats, LawFit]:
+    """The HTMP fit, and the values that it is fitted to: zeros count as the law's smallest values, lost to rounding,
+    where the law has half as many there or more; else they are no part of a bulk (dead rows, a low rank)."""
+    orientation, zeros = source.kind.orientation, allowed.size - positive.size
+    if zeros > 0:
+        whole = fit_htmp(allowed, source.gamma, orientation=orientation)
+        zero = numerical_zero(allowed.size, allowed[-1])
+        if whole.law is not None and allowed.size * float(whole.law.cdf(zero)) >= zeros / 2:
+            return allowed, whole
+    return positive, fit_htmp(positive, source.gamma, orientation=orientation)
 
 
 def _diagnose_series(spectrum: Spectrum, path: Floats, shape: SpectrumShape, options: Options) -> Diagnosis:

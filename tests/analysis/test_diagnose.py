@@ -7,6 +7,8 @@ import pytest
 
 from htmu_diag.analysis import QUANTITIES, Options, Reading, diagnose, summarize
 from htmu_diag.errors import InputError
+from htmu_diag.fits import fit_htmp
+from htmu_diag.laws.ensembles import beta_laguerre, wishart
 from htmu_diag.spectrum import Estimator, Floats, Kind, Source, Spectrum
 from htmu_diag.theory import Phase
 
@@ -58,6 +60,21 @@ def test_a_low_rank_matrix_has_collapsed() -> None:
     diagnosis = diagnose(weights(gram(matrix), matrix.shape))
     assert diagnosis.phase.phase is Phase.RANK_COLLAPSE
     assert diagnosis.numbers["zero_fraction"] == pytest.approx(0.6)
+
+
+def test_values_of_the_law_that_rounding_lost_count_for_its_kappa_and_dead_rows_do_not() -> None:
+    values = beta_laguerre(150, 1.0, 2.0, rng=np.random.default_rng(7))
+    found = diagnose(weights(values, (150, 150)), Options(bootstrap=0))
+    assert found.numbers["zero_fraction"] > 0.02
+    assert found.htmp is not None
+    low, high = found.htmp.kappa_interval
+    assert low < 2.0 < high
+    assert found.htmp.kappa == pytest.approx(fit_htmp(values, 1.0).kappa)
+
+    dead = np.concatenate([np.zeros(8), wishart(120, 256, rng=np.random.default_rng(7))])
+    beside = diagnose(weights(dead, (128, 256)), Options(bootstrap=0))
+    assert beside.htmp is not None
+    assert beside.htmp.noise
 
 
 def test_scaling_a_matrix_scales_xmin_and_leaves_every_shape_number_alone() -> None:
