@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -22,10 +22,14 @@ from htmu_diag.laws.hermite import hermite
 from htmu_diag.laws.htmp_lattice import STEP, grid_row, lattice
 from htmu_diag.spectrum import Floats
 
-__all__ = ["FAMILIES", "Family", "Row"]
+__all__ = ["EVEN", "FAMILIES", "Family", "Row", "Singles"]
 
+Singles = npt.NDArray[np.float32]
+
+EVEN = 2048  # steps of the even grid to either side of the median
 _FAR = 42.0  # in t: from there on every density is below what contamination leaves
 _NEVER = -700.0
+_NOTHING = -60.0  # in single precision less is slow, and nothing beside contamination
 _SPARSE = 130  # points at which Silverstein's equation is solved for a row
 _OVER = 0.05  # that a smooth log density rises above two neighbouring points
 _NARROW = 0.3  # a population of less spread leaves an edge that no spline follows
@@ -34,11 +38,11 @@ _BEND, _MATTERS = 0.4, -12.0  # second difference of the log density that no cub
 
 @dataclass(frozen=True)
 class Row:
-    """nodes: (m,) ascending in t; log_g: (m,) log density of t there. has_edges: there is no mass beyond some node."""
+    """nodes: (m,) ascending in t; log_g: (m,) log density of t there."""
 
     nodes: Floats
     log_g: Floats
-    has_edges: bool = False
+    _even: dict[float, Singles] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def density(self) -> Floats:
@@ -50,6 +54,15 @@ class Row:
         """In t, the median in the middle."""
         low, middle, high = np.interp((0.25, 0.5, 0.75), self._mass, self.nodes)
         return float(low), float(middle), float(high)
+
+    def even(self, step: float) -> Singles:
+        """(2 * EVEN + 1,) density of t on an even grid, its middle the row's median; 16 kB a step, kept."""
+        if step not in self._even:
+            places = step * np.arange(-EVEN, EVEN + 1)
+            log_g = np.interp(self.quartiles[1] + places, self.nodes, self.log_g, -np.inf, -np.inf)
+            log_g[log_g < _NOTHING] = -np.inf
+            self._even[step] = np.exp(log_g.astype(np.float32))
+        return self._even[step]
 
     def cdf(self, t: Floats) -> Floats:
         return np.interp(t, self.nodes, self._mass, 0.0, 1.0)
@@ -65,9 +78,9 @@ class Row:
 class Family:
     """name: of the law's class; label: in tables.
 
-    low, high: ends of the grid, equal where there is no shape. start: where the search begins. shape: of a place on the
-    grid, whole or not. row: (gamma, place) -> `Row`. law: (gamma, shape, scale) -> the law itself. mirrored: the row is
-    that of 1/x.
+    low, high: ends of the grid, equal where there is no shape. first: the places that are looked at first. shape: of a
+    place on the grid, whole or not. row: (gamma, place) -> `Row`. law: (gamma, shape, scale) -> the law itself.
+    mirrored: the row is that of 1/x.
     """
 
     name: str
@@ -75,7 +88,7 @@ class Family:
     parameter: str
     low: int
     high: int
-    start: int
+    first: range
     shape: Callable[[float], float]
     row: Callable[[float, int], Row]
     law: Callable[[float, float, float], Law]
@@ -109,7 +122,7 @@ def _log_g_of(law: Law, nodes: Floats) -> Floats:
 @lru_cache(maxsize=64)
 def _marchenko_pastur(gamma: float, _: int) -> Row:
     nodes = _near(gamma)
-    return Row(nodes, _log_g_of(MarchenkoPastur(gamma), nodes), has_edges=True)
+    return Row(nodes, _log_g_of(MarchenkoPastur(gamma), nodes))
 
 
 @lru_cache(maxsize=768)
@@ -171,8 +184,8 @@ def _gamma(place: int) -> Row:
     return Row(nodes, _log_g_of(Gamma(shape), nodes))
 
 
-_KAPPA = (round(math.log(1e-2) / STEP), round(math.log(1e4) / STEP), 4)
-_SIGMA = (math.ceil(math.log(LEAST_SIGMA) / STEP), math.floor(math.log(MOST_SIGMA) / STEP), -4)
+_KAPPA = (round(math.log(1e-2) / STEP), round(math.log(1e4) / STEP), range(-2, 35, 4))
+_SIGMA = (math.ceil(math.log(LEAST_SIGMA) / STEP), math.floor(math.log(MOST_SIGMA) / STEP), range(-7, 2, 4))
 FAMILIES = (
     Family(
         "MarchenkoPastur",
@@ -180,7 +193,7 @@ FAMILIES = (
         "",
         0,
         0,
-        0,
+        range(1),
         lambda _: math.nan,
         _marchenko_pastur,
         lambda g, _, s: MarchenkoPastur(g, s),
@@ -188,6 +201,16 @@ FAMILIES = (
     Family("HTMP", "HTMP", "kappa", *_KAPPA, _exponential, _htmp, HTMP),
     Family("InverseHTMP", "inverse HTMP", "kappa", *_KAPPA, _exponential, _htmp, InverseHTMP, mirrored=True),
     Family("FreeLognormal", "MP x lognormal", "sigma", *_SIGMA, _exponential, _free, FreeLognormal),
-    Family("Wachter", "Wachter", "spread", -24, 24, -4, _logistic, _wachter, Wachter),
-    Family("Gamma", "Gamma", "shape", -10, 32, 2, _exponential, lambda _, k: _gamma(k), lambda _, a, s: Gamma(a, s)),
+    Family("Wachter", "Wachter", "spread", -24, 24, range(-24, 25, 4), _logistic, _wachter, Wachter),
+    Family(
+        "Gamma",
+        "Gamma",
+        "shape",
+        -10,
+        32,
+        range(-10, 31, 4),
+        _exponential,
+        lambda _, k: _gamma(k),
+        lambda _, a, s: Gamma(a, s),
+    ),
 )

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from htmu_diag.fits import fit_htmp, law_ranking, rank_laws
-from htmu_diag.fits.law_ranking import CONTAMINATION
+from htmu_diag.fits import fit_htmp, rank_laws
+from htmu_diag.fits.law_heights import CONTAMINATION
 from htmu_diag.fits.law_rows import FAMILIES
 from htmu_diag.laws import MarchenkoPastur
 from htmu_diag.laws.ensembles import beta_laguerre, wishart
@@ -122,7 +122,7 @@ def test_large_spectra_are_grouped_without_a_difference() -> None:
 @pytest.mark.parametrize("gamma", [0.05, 0.6, 1.0])
 def test_rows_are_densities_of_mean_one(family, gamma: float) -> None:
     """Up to a tenth of the grid from its ends; square HTMP has mass 1/log x below every node."""
-    for place in {family.start, family.start + 4} if family.high else {0}:
+    for place in {"": (0,), "kappa": (4, 8), "shape": (2, 6)}.get(family.parameter, (-4, 0)):
         row = family.row(gamma, place)
         density = np.exp(row.log_g)
         assert np.trapezoid(density, row.nodes) == pytest.approx(1, abs=0.005 if gamma < 1 else 0.05)
@@ -165,11 +165,3 @@ def test_no_law_where_nothing_can_be_said(values: np.ndarray, code: str | None) 
     assert not found.status.ok
     assert code is None or found.status.code == code
     assert found.sentence == found.status.message
-
-
-@pytest.mark.parametrize("top", [-40.0, -0.31, 0.0, 2.0, 17.3])
-@pytest.mark.parametrize("start", [-3.0, 0.0, 5.0])
-def test_the_likeliest_scale_of_a_parabola_is_its_top_from_wherever_it_starts(top: float, start: float) -> None:
-    best = law_ranking._likeliest_scale(lambda scale: 3.0 - (scale - top) ** 2, start, (0.6, 0.15, 0.03))
-    assert best.scale == pytest.approx(top, abs=1e-9)
-    assert best.height == pytest.approx(3.0, abs=1e-9)
