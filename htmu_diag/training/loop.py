@@ -73,6 +73,7 @@ def train(
         load_checkpoint(latest_checkpoint(checkpoints), state, config)
     else:
         _begin_folder(out, config)
+    set_learning_rate(state.optimizer, learning_rate(config.optimizer, state.step, config.steps))  # of the first step
     with Interruption() as interruption, _watch(state, config, out) as monitor:
         progress = _run(state, config, monitor, checkpoints, interruption, report)
         checkpoint = save_checkpoint(checkpoints, state, config)

@@ -12,6 +12,7 @@ import htmu_diag
 from htmu_diag.config import TrainConfig, load_config
 from htmu_diag.errors import ConfigError, StorageError
 from htmu_diag.training import Progress, train
+from htmu_diag.training.optimizers import learning_rate
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SMALL = [
@@ -62,6 +63,8 @@ def test_every_shipped_config_runs_and_is_measured_at_its_ends(
     assert outcome.record is not None
     assert len(outcome.record.diagnoses) >= 3
     assert outcome.test is not None
+    rates = dict(run.scalars()["temperature/lr"])  # before the first step too it is that of the first step
+    assert rates[0] == pytest.approx(learning_rate(config.optimizer, 0, config.steps))
 
 
 def test_the_digits_are_learned(tmp_path: Path) -> None:
