@@ -87,6 +87,7 @@ def words() -> dict[str, Any]:
         "quantities": {name: _finite(asdict(row)) for name, row in QUANTITIES.items()},
         "phases": [_phase(phase) for phase in Phase if phase is not Phase.UNDETERMINED],
         "equal": dict(phases.EQUAL),
+        "heavy": Phase.HEAVY_TAILED.value,
         "levels": {"noise": phases.NOISE_LEVEL, "heavy": phases.HEAVY_ALPHA, "least_p": LEAST_P, "fewest": FEWEST},
         "colours": [dict(colour) for colour in _COLOURS],
         "firsts": [{**first, "meaning": _rule(first["meaning"]) + first.get("beside", "")} for first in _FIRSTS],

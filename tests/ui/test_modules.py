@@ -226,6 +226,10 @@ def sentence(js: Run, **numbers: float | str) -> str:
         ({"spikes": math.nan}, "The bulk is Marchenko-Pastur noise (p 0.4). "),
         ({}, "Power-law tail: α 2.5 [2, 3] from 40 values, noise of this shape would give 4.8."),
         ({"alpha_high": 5.0}, "The tail is what noise gives: α 2.5 [2, 5]"),
+        (
+            {"alpha_high": 5.0, "phase": 4.0},
+            "Power-law tail: α 2.5 [2, 5] from 40 values, noise of this shape would give 4.8, which the interval",
+        ),
         ({"tail_status": "not_a_power_law"}, "A power-law tail is ruled out, p 0.6 (α 2.5"),
         ({"tail": "ruled out", "p": 0.02}, "A power-law tail is ruled out, p 0.02 (α 2.5"),
         ({"tail": "ruled out (finite end)"}, "A power-law tail is ruled out: it has a finite end (α 2.5"),

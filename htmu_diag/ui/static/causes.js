@@ -10,6 +10,8 @@ import { roundTicks, stepTicks } from "./laws.js";
 import { Scatter } from "./scatter.js";
 import { axisLabel } from "./words.js";
 
+const LOW = 190; // pixels of a picture beside a curve: the curves stand close, on one axis
+
 export class CausesView {
   /** frames(kind): a promise of the kind's frame. scalars(tags): of curves of the training. */
   constructor(parent, { layer, step, frames, scalars }) {
@@ -51,7 +53,7 @@ export class CausesView {
       const none = element("p", { class: "note", text: "This layer has no such number in this run.", hidden: true });
       left.append(none);
       const chart = new Chart(left, { height: 120, label: cause.name, onclick: (x) => this.selectStep(Math.round(x)) });
-      const scatter = cause.quantity === "log_kappa" && cause.kind === "weights" ? null : new Scatter(right, (i) => this.selectLayer(this.panels.find((p) => p.scatter === scatter).shown[i]));
+      const scatter = cause.quantity === "log_kappa" && cause.kind === "weights" ? null : new Scatter(right, (i) => this.selectLayer(this.panels.find((p) => p.scatter === scatter).shown[i]), LOW);
       const said = element("p", { class: "note" });
       right.append(said);
       this.panels.push({ cause, chart, scatter, said, none });

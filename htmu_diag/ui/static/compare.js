@@ -26,7 +26,7 @@ export class CompareView {
     const at = `${now.outline.name} at step ${frame.steps[step]}, ${now.otherOutline.name} at step ${other.frame.steps[other.step]}`;
     this.box.replaceChildren(
       element("p", { class: "said", text: `${at}${now.alignTag ? ` (equal ${now.alignTag})` : ""}.` }),
-      element("div", { class: "pair" }, element("div", {}, element("h3", { text: "Settings that differ" }), settings(now)), element("div", {}, element("h3", { text: "Medians over layers" }), averages(now, words))),
+      element("div", { class: "pair" }, element("div", {}, element("h3", { text: "Settings that differ" }), settings(now)), element("div", {}, element("h3", { text: `Medians over layers${now.losses.length ? ", then the training's own curves" : ""}` }), averages(now, words))),
       element("h3", { text: "Layers that differ most in log κ" }),
       this.layers(now),
     );

@@ -42,7 +42,7 @@ export class Curves {
     ], [frame.row("alpha_low", layer), frame.row("alpha_high", layer)]);
     this.said.hidden = this.alpha.box.hidden;
     const parts = [["alpha_noise", " Dotted: noise of this shape."], ["alpha_predicted", " Blue: predicted, where HTMP describes the spectrum."]];
-    say(this.said, `Red: measured, with its 95 % interval.${parts.filter(([name]) => frame.has(name)).map(([, text]) => text).join("")}`);
+    say(this.said, `Red: measured, with its 95 % interval.${parts.filter(([name]) => frame.has(name)).map(([, text]) => text).join("")}${now.other ? " Orange: the other run." : ""}`);
     const ofNoise = frame.row("log_kappa", layer).map((x, s) => (noiseAt(frame, layer * frame.steps.length + s) ? x : NaN));
     this.one(this.kappa, now, "log_kappa", symbol("log_kappa"), [{ label: "of noise", y: ofNoise, stroke: "page", width: 2, dash: [3, 3], above: true }], [log("kappa_low"), log("kappa_high")]);
     this.ofNoise.hidden = this.kappa.box.hidden || !ofNoise.some(Number.isFinite);

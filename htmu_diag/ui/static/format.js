@@ -20,7 +20,7 @@ export function power(exponent) {
 /** A value from its decimal logarithm. */
 export function fromLog(log) {
   const value = Number((10 ** log).toPrecision(3));
-  return value >= 1e-3 && value < 1e4 ? String(value) : scientific(value);
+  return value >= 1e-4 && value < 1e4 ? String(value) : scientific(value);
 }
 
 /** Labels of ticks at decimal logarithms: powers of ten, or plain numbers where other ticks stand between them. */
@@ -41,8 +41,10 @@ export function pretty(symbol) {
 /** "1 layer", "3 layers". */
 export const count = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 
-/** A long name without its middle: blocks differ by the first number, roles at the end. What stands before the number goes first. */
-export function shortened(long, room) {
+/** A long name without its middle: blocks differ by the first number, roles at the end. ".weight" goes first, then what stands before the number. */
+export function shortened(whole, room) {
+  if (whole.length <= room) return whole;
+  const long = whole.replace(/\.weight$/, "");
   if (long.length <= room) return long;
   const block = long.search(/(?<=\.)\d+\./);
   const name = block < 0 ? long : `…${long.slice(block)}`;

@@ -150,8 +150,10 @@ export class HeatMap {
     const bar = element("span", { class: "ramp" });
     bar.style.background = `linear-gradient(to right,${stops})`;
     const what = minus ? `${colourLabel(colour, words)}, minus the other run` : colourLabel(colour, words);
-    const none = frame.has(colour.quantity) ? "" : ". No layer has this number in this run.";
-    this.legend.replaceChildren(element("span", { text: `${what}  ${number(low)}` }), bar, element("span", { text: `${number(high)}${clipped ? "; values beyond are drawn as the ends." : ""}${none}` }), ...this.empties());
+    const none = frame.has(colour.quantity) ? "" : "No layer has this number in this run.";
+    const scale = element("span", { class: "key" }, element("span", { text: number(low) }), bar, element("span", { text: number(high) }));
+    const told = `${clipped ? "Values beyond are drawn as the ends. " : ""}${none}`;
+    this.legend.replaceChildren(element("span", { text: what }), scale, told ? element("span", { text: told }) : "", ...this.empties());
   }
 
   /** What cells without a colour mean, where there are some. */

@@ -5,9 +5,9 @@ import { element, mark, prepared, theme } from "./dom.js";
 const PAD = { left: 48, right: 10, top: 8, bottom: 36 };
 
 export class Scatter {
-  /** select(index of the point): a click near it. hover text: `now.said(index)`. */
-  constructor(parent, select) {
-    this.select = select;
+  /** select(index of the point): a click near it. most: pixels of height. hover text: `now.said(index)`. */
+  constructor(parent, select, most = 300) {
+    [this.select, this.most] = [select, most];
     this.canvas = element("canvas", { "aria-hidden": "true" });
     this.tip = element("div", { class: "tip", hidden: true });
     this.box = element("div", { class: "scatter", role: "img", onclick: (e) => this.click(e), onpointermove: (e) => this.hover(e), onpointerleave: () => { this.tip.hidden = true; } }, this.canvas, this.tip);
@@ -30,7 +30,7 @@ export class Scatter {
     this.width ??= this.box.clientWidth;
     const width = this.width;
     if (width < 60) return;
-    const height = Math.min(width * 0.8, 300);
+    const height = Math.min(width * 0.8, this.most);
     this.size = [width, height];
     const pen = prepared(this.canvas, width, height);
     const colours = theme(this.box);

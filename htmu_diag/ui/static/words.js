@@ -15,7 +15,7 @@ export const noiseAt = (frame, place) => isOfNoise(frame.of("kappa")[place], fra
 export function verdict(frame, layer, step, words, held = null) {
   if (!frame.measured(layer, step)) return ["Not measured at this step."];
   const get = (name) => frame.at(name, layer, step);
-  const said = [phase(frame, layer, step, words, held), bulk(get, words), tail(get, frame.tail(layer, step)), repulsion(get, frame.status("htmp_status", layer, step)), cause(get, words)];
+  const said = [phase(frame, layer, step, words, held), bulk(get, words), tail(get, frame.tail(layer, step), words), repulsion(get, frame.status("htmp_status", layer, step)), cause(get, words)];
   return said.filter((sentence) => sentence !== "");
 }
 
@@ -116,7 +116,7 @@ function below(p, least) {
   return p <= 1.1 * least ? `p below ${number(least)}` : `p ${number(p)}`;
 }
 
-function tail(get, word) {
+function tail(get, word, words) {
   const alpha = get("alpha");
   if (Number.isNaN(alpha)) return word === "no fit" ? "No tail could be fitted." : "Too few values for a tail.";
   const noise = get("alpha_noise");
@@ -129,9 +129,10 @@ function tail(get, word) {
   if (word === "ruled out (noise)") return `No power-law tail: ${why} (${interval}${would}).`;
   if (word.startsWith("ruled out")) return `A power-law tail is ruled out${Number.isFinite(get("p")) ? `, p ${number(get("p"))}` : ""} (${interval}${would}).`;
   const inside = noise >= get("alpha_low") && noise <= get("alpha_high");
-  if (inside) return `The tail is what noise gives: ${interval}${would}.`;
+  const heavy = words.phases[get("phase")]?.name === words.heavy; // by its length and its bulk, whatever its exponent
+  if (inside && !heavy) return `The tail is what noise gives: ${interval}${would}.`;
   const but = word.endsWith("then ends") ? ", up to an end" : word.endsWith("or exponential") ? ", or an exponential one" : "";
-  return `Power-law tail${but}: ${interval}${would}.`;
+  return `Power-law tail${but}: ${interval}${would}${inside ? ", which the interval holds: the exponent alone is no more than noise" : ""}.`;
 }
 
 function repulsion(get, status) {
