@@ -18,9 +18,10 @@ from htmu_diag.analysis import QUANTITIES, diagnose
 from htmu_diag.arguments import PATH, checked, either, having, instance
 from htmu_diag.errors import InputError
 from htmu_diag.nearest import did_you_mean, near_steps
-from htmu_diag.report.labels import shortened
+from htmu_diag.report.labels import set_scale, shortened
 from htmu_diag.report.panel import draw_fits, limits, log_histogram, positive
 from htmu_diag.storage import Run, load_run
+from htmu_diag.ui import words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,6 +32,7 @@ __all__ = ["compare", "mathtext", "plot_curves", "plot_spectra"]
 _GREEK = ("alpha", "kappa", "lambda", "gamma", "tau", "theta", "Sigma")
 _LEGEND = 12  # layers at most for which each line is named
 _NAME = 32  # characters of a layer's name
+_HEIGHT = 3.4  # inches of a picture of its own
 _PANEL = (2.9, 2.6)  # inches of one of several spectra
 
 
@@ -58,7 +60,7 @@ def plot_curves(
     """One quantity of every layer through time; dark lines lie early in the model.
 
     layers: a choice of names, all by default. interval: the 95 % interval of each as a band, where it has one.
-    Raises InputError for an unknown quantity or layer.
+    Raises InputError for an unknown quantity or layer, and where no layer has a value.
     """
     found = _curves(run, quantity, kind)
     chosen = found.layers if layers is None else tuple(layers)
@@ -70,10 +72,17 @@ def plot_curves(
     for place, name in enumerate(chosen):
         column = found.layers.index(name)
         (line,) = axes.plot(
-            found.steps, found.values[:, column], color=_colour(place, len(chosen)), label=_said(name), lw=1.4
+            found.steps,
+            found.values[:, column],
+            color=_colour(place, len(chosen)),
+            label=_said(name),
+            lw=1.4,
+            marker="o",
+            ms=3,
+            markevery=_alone(found.values[:, column]),
         )
         if interval and f"{quantity}_low" in QUANTITIES:
-            low, high = (_curves(run, f"{quantity}_{end}", kind).values[:, column] for end in ("low", "high"))
+            low, high = (bound.values[:, column] for bound in _bounds(run, quantity, kind))
             axes.fill_between(found.steps, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
     axes.set_xlabel("optimizer step")
     axes.set_ylabel(mathtext(quantity))
@@ -116,8 +125,11 @@ def plot_spectra(
         if fits:
             draw_fits(panel, diagnosis, edges, float(masses.sum()))
         panel.set_title(f"step {step}", fontsize=9)
-        panel.set_xlabel(r"$\lambda$")
+        panel.set_xlabel(words()["values"].get(kind, r"$\lambda$"))
     _share(panels, each)
+    for panel in panels:
+        low, high = panel.get_xlim()
+        set_scale(panel.xaxis, low, high, most=4)
     panels[0].set_ylabel("density")
     return _figure(panels[0])
 
@@ -137,7 +149,7 @@ def compare(
     """Every layer of two runs at the last step that both measured, with 95 % intervals where the quantity has them.
 
     one, two: runs, or their folders. Layers stand in the order of the first run; those that the other lacks are left
-    out. Raises InputError where the runs have no step or no layer in common.
+    out. Raises InputError where the runs have no step or no layer in common, or one has no such values.
     """
     one, two = (load_run(run) if isinstance(run, str | os.PathLike) else run for run in (one, two))
     first, second = (_curves(run, quantity, kind) for run in (one, two))
@@ -145,17 +157,17 @@ def compare(
     names = [name for name in first.layers if name in second.layers]
     if not common or not names:
         raise InputError(f"{one.directory} and {two.directory} have no step or no layer in common")
-    axes = _axes(ax)
+    axes = _axes(ax, height=max(_HEIGHT, 0.9 + 0.14 * len(names)))  # inches: a line of text a layer
     for run, found, shift, colour in ((one, first, -0.12, "#1f6fb4"), (two, second, 0.12, "#d1495b")):
         row = found.steps.tolist().index(common[-1])
         columns = [found.layers.index(name) for name in names]
         places = np.arange(len(names)) + shift
         axes.plot(found.values[row, columns], places, "o", color=colour, ms=4, label=f"{run.directory.name}")
         if f"{quantity}_low" in QUANTITIES:
-            low, high = (_curves(run, f"{quantity}_{end}", kind).values[row, columns] for end in ("low", "high"))
+            low, high = (bound.values[row, columns] for bound in _bounds(run, quantity, kind))
             axes.hlines(places, low, high, color=colour, lw=1, alpha=0.6)
     axes.set_yticks(range(len(names)), [_said(name.removesuffix(".weight")) for name in names], fontsize=7)
-    axes.invert_yaxis()
+    axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlabel(f"{mathtext(quantity)} at step {common[-1]}")
     axes.legend(fontsize=8, frameon=False)
     return _figure(axes)
@@ -168,7 +180,22 @@ def _said(name: str) -> str:
 
 
 def _curves(run: Run, quantity: str, kind: str) -> Any:
-    return run.metrics(quantity, kind=kind, fit=False)
+    found = run.metrics(quantity, kind=kind, fit=False)
+    if not np.isfinite(found.values).any():
+        kinds = ", ".join(run.kinds) or "no spectra"
+        said = f"no {quantity} of {kind} to draw; measured are {kinds}: pass kind=..., or another quantity"
+        raise InputError(f"{run.directory}: {said}")
+    return found
+
+
+def _bounds(run: Run, quantity: str, kind: str) -> list[Any]:
+    return [run.metrics(f"{quantity}_{end}", kind=kind, fit=False) for end in ("low", "high")]
+
+
+def _alone(values: Any) -> list[int]:
+    """Places of values without a neighbour, where a line draws nothing."""
+    known = np.concatenate([[False], np.isfinite(values), [False]])
+    return [int(place) for place in np.flatnonzero(known[1:-1] & ~known[:-2] & ~known[2:])]
 
 
 def _default_steps(steps: Sequence[Any]) -> list[Any]:
@@ -181,8 +208,8 @@ def _colour(place: int, count: int) -> Any:
     return colormaps["viridis"](0.92 * place / max(count - 1, 1))
 
 
-def _axes(ax: Axes | None) -> Any:
-    return ax if ax is not None else _new(1, (5.2, 3.4))[0]
+def _axes(ax: Axes | None, height: float = _HEIGHT) -> Any:
+    return ax if ax is not None else _new(1, (5.2, height))[0]
 
 
 def _panels(ax: Axes | Sequence[Axes] | None, count: int) -> list[Any]:

@@ -71,6 +71,17 @@ def test_what_is_not_there_is_said(run: object) -> None:
         run.plot_spectrum(FEW[0], steps=[7])  # type: ignore[attr-defined]
     with pytest.raises(InputError, match="1 axes for 2 steps"):
         run.plot_spectrum(FEW[0], steps=[0, 10], ax=Figure().subplots())  # type: ignore[attr-defined]
+    with pytest.raises(InputError, match="no alpha of ntk to draw; measured are weights, hessian: pass"):
+        run.plot("alpha", kind="ntk")  # type: ignore[attr-defined]
+
+
+def test_a_single_measurement_is_a_point_that_is_seen(run: object, tmp_path: Path) -> None:
+    store(tmp_path, 1.0, steps=(0,), names=FEW[:1])
+    points = {
+        "one": htmu_diag.load_run(tmp_path).plot("alpha").axes[0].lines[0].get_markevery(),
+        "many": run.plot("alpha").axes[0].lines[0].get_markevery(),  # type: ignore[attr-defined]
+    }
+    assert points == {"one": [0], "many": []}
 
 
 def test_every_symbol_is_valid_mathtext() -> None:
