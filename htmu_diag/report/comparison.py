@@ -10,6 +10,7 @@ from typing import Any
 from htmu_diag.analysis import Reading, summarize
 from htmu_diag.analysis.history import flat_settings
 from htmu_diag.errors import InputError, StorageError
+from htmu_diag.report.overview import no_kind
 from htmu_diag.storage import Run
 
 __all__ = ["Comparison", "Drift", "compare_runs"]
@@ -101,7 +102,7 @@ def _readings(run: Run, kind: str) -> dict[int, dict[str, Reading]]:
     }
     steps = {step: readings for step, readings in steps.items() if readings}
     if not steps:
-        raise StorageError(f"{run.directory}: no numbers of kind {kind!r}; look at what it has with `htmu show`")
+        raise no_kind(run, kind)
     return steps
 
 

@@ -90,9 +90,14 @@ def overview(run: Run, step: int | None = None, kind: str = "weights") -> Overvi
 def _stored_last(run: Run, kind: str) -> int:
     """The last step of a run without numbers: one that was killed early, or written by an earlier version."""
     if kind not in run.kinds or not run.steps:
-        known = ", ".join(run.kinds) or "nothing yet"
-        raise StorageError(f"{run.directory}: no numbers of kind {kind!r}; this run has {known}")
+        raise no_kind(run, kind)
     return int(run.steps[-1])
+
+
+def no_kind(run: Run, kind: str) -> StorageError:
+    """The error of a run without spectra of a kind: which it has, and how to ask for them."""
+    known = f"{', '.join(run.kinds)}; choose one with --kind" if run.kinds else "nothing yet"
+    return StorageError(f"{run.directory}: no numbers of kind {kind!r}; this run has {known}")
 
 
 def _kinds(record: StoredRecord) -> set[str]:

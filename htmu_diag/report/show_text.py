@@ -9,6 +9,7 @@ from typing import Any
 from htmu_diag.analysis.words import NO_VALUE, brief_number, number
 from htmu_diag.report.overview import ABSENT, Overview, held, shortest
 from htmu_diag.report.text_table import TextTable
+from htmu_diag.theory.phases import NOT_CLASSIFIED
 
 __all__ = ["show_text"]
 
@@ -58,8 +59,14 @@ def _table(rows: Sequence[Mapping[str, Any]], width: int, fitted: bool) -> str:
 
 
 def _reasons(rows: Sequence[Mapping[str, Any]]) -> str:
-    said = [f"  {row['name']}: {row['verdict']}: {row['reason']}" for row in rows if row.get("reason")]
+    said = [f"  {row['name']}: {row['verdict']}: {_reason(row)}" for row in rows if _reason(row)]
     return "\n".join(["why:", *said]) if said else ""
+
+
+def _reason(row: Mapping[str, Any]) -> str:
+    """Why the verdict is so: that of the tail where a spectrum has no phases."""
+    said = str(row.get("reason") or "")
+    return str(row.get("tail_reason") or "") if said == NOT_CLASSIFIED.reason else said
 
 
 def _numbers(row: Mapping[str, Any]) -> list[str]:

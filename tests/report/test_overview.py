@@ -39,6 +39,8 @@ def test_a_run_is_shown_at_its_last_step_with_reasons(runs: tuple[Path, Path]) -
     text = show_text(shown, 100)
     assert f"{FEW[0]}: {shown.rows[0]['verdict']}: {shown.rows[0]['reason']}" in text
     assert "train/loss 0.3913" in text
+    without_phases = overview(load_run(runs[0]), kind="hessian")
+    assert without_phases.rows[0]["tail_reason"] in show_text(without_phases, 100)
 
 
 @pytest.mark.parametrize("width", [44, 60, 80, 100])
@@ -60,7 +62,7 @@ def test_a_run_without_numbers_is_diagnosed_at_its_last_step(tmp_path: Path) -> 
     shown = overview(load_run(tmp_path))
     assert (shown.step, shown.steps, shown.waiting) == (STEPS[1], STEPS[:2], (STEPS[0],))
     assert shown.rows[0]["alpha"] == pytest.approx(spectrum(FEW[0], STEPS[1], 1.0).tail.alpha)
-    with pytest.raises(StorageError, match=r"no numbers of kind 'ntk'; this run has weights"):
+    with pytest.raises(StorageError, match=r"no numbers of kind 'ntk'; this run has weights.*; choose one with --kind"):
         overview(load_run(tmp_path), kind="ntk")
 
 
@@ -172,7 +174,7 @@ def test_what_cannot_be_compared_is_said(runs: tuple[Path, Path]) -> None:
     slow, fast = (load_run(run) for run in runs)
     with pytest.raises(StorageError, match="step 7 is not measured in both runs; common steps: 0 to 200"):
         compare_runs(slow, fast, step=7)
-    with pytest.raises(StorageError, match="no numbers of kind 'ntk'"):
+    with pytest.raises(StorageError, match="no numbers of kind 'ntk'; this run has weights, hessian; choose one"):
         compare_runs(slow, fast, kind="ntk")
     with pytest.raises(StorageError, match="no record of step 7"):
         overview(load_run(runs[0]), 7)
