@@ -28,7 +28,9 @@ def scan_rows(logs: Floats) -> tuple[Floats, Floats]:
     exponents, distances = np.full(len(logs), np.nan), np.full(len(logs), np.inf, np.float32)
     places = np.zeros(len(logs), np.intp)
     alive = samples.candidates()
-    alive.raise_bounds(samples, (alive.place + samples.size * (alive.row + 1)) // 2)
+    longer = samples.size * (alive.row + 1) - alive.place
+    for fifth in range(1, 5):
+        alive.raise_bounds(samples, alive.place + longer * fifth // 5)
     while alive.row.size:
         lengths = alive.lengths()
         chosen = alive.lowest(lengths)
