@@ -16,12 +16,13 @@ from functools import cached_property
 
 import numpy as np
 
-from htmu_diag.fits.law_rows import EVEN, Row, Singles
+from htmu_diag.fits.law_rows import Row, Singles
 from htmu_diag.spectrum import Floats
 
 __all__ = ["CONTAMINATION", "SHIFTS", "Heights", "looks"]
 
 CONTAMINATION = 0.02
+_EVEN = 2048  # steps of a row's grid to either side of its median
 SHIFTS = 160  # steps to either side of where the medians agree
 _FINE = 64  # steps in the sample's quartile range; less than twice as many, for steps are powers of two
 _LEAST = 1e-3  # of the sample's range: its quartile range at least
@@ -51,11 +52,12 @@ class Heights:
         return replace(self, middle=-self.middle, first=first, masses=self.masses[::-1])
 
     def over(self, rows: Iterable[Row], least: int) -> Floats:
-        """(rows, shifts) log likelihoods, at the shifts from the least one on."""
+        """(rows, shifts) log likelihoods, at the shifts from the least one on, which is a multiple of the stride."""
         shifts, columns = self._shifted.shape
-        start = EVEN + self.stride * (self.first - shifts + 1) - least
-        where = slice(start, start + self.stride * columns, self.stride)
-        density = np.array([row.even(self.step)[where] for row in rows])
+        reach = _EVEN // self.stride
+        start = reach + self.first - shifts + 1 - least // self.stride
+        step, where = self.step * self.stride, slice(start, start + columns)
+        density = np.array([row.even(step, reach)[where] for row in rows])
         density *= np.float32(1 - CONTAMINATION)
         density += np.float32(self.background)
         return np.asarray(np.log(density, out=density) @ self._shifted.T, np.float64)
@@ -80,7 +82,7 @@ def looks(t: Floats, masses: Floats, background: float, *kinds: tuple[int, int])
     step = 2.0 ** math.floor(math.log2(max(high - low, _LEAST * float(t[-1] - t[0])) / _FINE))
     place, found = (t - middle) / step, []
     for stride, shifts in kinds:
-        reach = (EVEN - SHIFTS) // stride - 3  # values further from the median count as that far
+        reach = (_EVEN - SHIFTS) // stride - 3  # values further from the median count as that far
         binned = _spread(np.minimum(np.maximum(place / stride, -reach), reach), masses)
         found.append(Heights(middle, step, stride, *binned, shifts, background))
     return found

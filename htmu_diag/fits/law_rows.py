@@ -22,11 +22,10 @@ from htmu_diag.laws.hermite import hermite
 from htmu_diag.laws.htmp_lattice import STEP, grid_row, lattice
 from htmu_diag.spectrum import Floats
 
-__all__ = ["EVEN", "FAMILIES", "Family", "Row", "Singles"]
+__all__ = ["FAMILIES", "Family", "Row", "Singles"]
 
 Singles = npt.NDArray[np.float32]
 
-EVEN = 2048  # steps of the even grid to either side of the median
 _FAR = 42.0  # in t: from there on every density is below what contamination leaves
 _NEVER = -700.0
 _NOTHING = -60.0  # in single precision less is slow, and nothing beside contamination
@@ -42,7 +41,7 @@ class Row:
 
     nodes: Floats
     log_g: Floats
-    _even: dict[float, Singles] = field(default_factory=dict, compare=False, repr=False)
+    _even: dict[tuple[float, int], Singles] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def density(self) -> Floats:
@@ -55,14 +54,14 @@ class Row:
         low, middle, high = np.interp((0.25, 0.5, 0.75), self._mass, self.nodes)
         return float(low), float(middle), float(high)
 
-    def even(self, step: float) -> Singles:
-        """(2 * EVEN + 1,) density of t on an even grid, its middle the row's median; 16 kB a step, kept."""
-        if step not in self._even:
-            places = step * np.arange(-EVEN, EVEN + 1)
-            log_g = np.interp(self.quartiles[1] + places, self.nodes, self.log_g, -np.inf, -np.inf)
+    def even(self, step: float, reach: int) -> Singles:
+        """(2 * reach + 1,) density of t on an even grid, its middle the row's median; 16 kB at most, kept."""
+        if (step, reach) not in self._even:
+            places = self.quartiles[1] + step * np.arange(-reach, reach + 1)
+            log_g = np.interp(places, self.nodes, self.log_g, -np.inf, -np.inf)
             log_g[log_g < _NOTHING] = -np.inf
-            self._even[step] = np.exp(log_g.astype(np.float32))
-        return self._even[step]
+            self._even[step, reach] = np.exp(log_g.astype(np.float32))
+        return self._even[step, reach]
 
     def cdf(self, t: Floats) -> Floats:
         return np.interp(t, self.nodes, self._mass, 0.0, 1.0)
