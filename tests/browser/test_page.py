@@ -80,6 +80,8 @@ def test_what_was_not_measured_is_no_verdict_and_the_list_says_what_the_letters_
     assert [text.replace("\n", " ") for text in heads] == ["layer ▾", "left noise", "first spike", "first heavy tail"]
     page.get_by_label("kind").select_option("hessian")
     page.locator(".overview").wait_for(state="hidden")
+    assert "no predicted exponent" in page.locator(".panel .said").inner_text()
+    assert not page.locator(".panel .scatter").is_visible()
 
 
 def test_playing_stops_at_the_last_measurement(address: str, follow: Follow) -> None:

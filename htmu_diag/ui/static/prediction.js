@@ -18,9 +18,10 @@ export class PredictionView {
   constructor(parent, { layer, step }) {
     this.sentence = element("p", { class: "said" });
     const [left, right] = [element("div", {}), element("div", {})];
-    parent.append(this.sentence, element("div", { class: "pair" }, left, right));
+    this.pictures = element("div", { class: "pair" }, left, right);
+    parent.append(this.sentence, this.pictures);
     this.scatter = new Scatter(left, (i) => layer(this.shown[i]));
-    this.note = element("p", { class: "note", text: "Bars: 95 % intervals. Cross: what noise of this shape gives. Hollow: the power law is ruled out. Grey: HTMP does not describe the spectrum. Colour: depth, dark first." });
+    this.note = element("p", { class: "note", text: "Bars: 95 % intervals. Cross: what noise of this shape gives. Hollow: the power law is ruled out. Grey: HTMP does not describe the spectrum. Triangle: beyond the axes. Colour: depth, dark first." });
     left.append(this.note);
     this.shares = new Chart(right, { height: 220, label: "share of layers whose interval holds the prediction", onclick: (x) => step(Math.round(x)) });
     right.append(element("p", { class: "note", text: "Blue: share of layers whose interval holds the prediction. Dots: the same for noise, the baseline. Red: share for which the inverse law is likelier." }));
@@ -30,7 +31,9 @@ export class PredictionView {
   draw(now) {
     const { frame, layer, step, words } = now;
     const all = frame.remember("prediction shares", () => frame.steps.map((_, s) => predictionShares(frame, s)));
-    say(this.sentence, predictionSentence(all[step], median));
+    const none = all.every((one) => one.layers + one.missed + one.compared === 0);
+    this.pictures.hidden = none;
+    say(this.sentence, none ? "These spectra have no predicted exponent: a prediction is one of weights and of kernels. What there is of them: \"Curves of the kind\"." : predictionSentence(all[step], median));
     const get = (name, l) => frame.at(name, l, step);
     this.shown = frame.layers.map((_, l) => l).filter((l) => Number.isFinite(get("alpha", l)) && Number.isFinite(get("alpha_predicted", l)));
     const symbol = (name) => pretty(words.quantities[name]?.symbol ?? name);

@@ -38,7 +38,9 @@ export class Scatter {
     this.places = now.points.map((p) => [x(p.x), y(p.y)]);
     this.axes(pen, x, y, colours);
     if (now.diagonal) line(pen, x(now.xRange[0]), y(now.xRange[0]), x(now.xRange[1]), y(now.xRange[1]), colours.faint, [5, 4]);
-    drawPoints(pen, now.points, this.places, x, y, colours, now.selected);
+    const beyond = (v, [low, high]) => (v < low ? -1 : v > high ? 1 : 0);
+    const points = now.points.map((p) => ({ ...p, out: [beyond(p.x, now.xRange), -beyond(p.y, now.yRange)] }));
+    drawPoints(pen, points, this.places, x, y, colours, now.selected);
   }
 
   axes(pen, x, y, colours) {
@@ -140,9 +142,20 @@ function dots(pen, all, size, width, edge, colours) {
   pen.strokeStyle = edge;
   pen.lineWidth = width;
   pen.beginPath();
-  for (const { at: [x, y] } of all) { pen.moveTo(x + size, y); pen.arc(x, y, size, 0, 7); }
+  for (const { p: { out: [right, down] }, at: [x, y] } of all) {
+    if (right || down) arrow(pen, x, y, size, Math.atan2(down, right));
+    else { pen.moveTo(x + size, y); pen.arc(x, y, size, 0, 7); }
+  }
   pen.fill();
   pen.stroke();
+}
+
+/** What lies beyond the axes: a triangle at their end that points there. */
+function arrow(pen, x, y, size, angle) {
+  const corner = (turn) => [x + 1.4 * size * Math.cos(angle + turn), y + 1.4 * size * Math.sin(angle + turn)];
+  pen.moveTo(...corner(0));
+  for (const turn of [2.3, -2.3]) pen.lineTo(...corner(turn));
+  pen.closePath();
 }
 
 function line(pen, x0, y0, x1, y1, color, dash) {
