@@ -29,9 +29,7 @@ _PEAKS, _FINER = (4, 2), (6, 6)  # of a law with edges: peaks kept, and parts of
 _UNSEEN = 0.1  # what a first look may miss of a peak, a value
 _MOST_MOVES = 60
 _MOST_ABOVE, _SURELY = 1.5, 0.02  # what a polynomial gains beside a parabola, at most
-_THREE, _SEVEN = np.array([-1.0, 0.0, 1.0]), np.arange(2 * SIDE + 1)
-
-Values = float | Floats
+_THREE = np.array([-1.0, 0.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -124,12 +122,12 @@ class _Window:
 
     def profile(self, heights: Heights) -> tuple[list[float], list[float]]:
         """Log likelihood and scale of each row at its likeliest, by a parabola through three shifts."""
-        best = np.minimum(np.maximum(self.found.argmax(axis=1), 1), self.found.shape[1] - 2)
-        left, top, right = (self.found[_SEVEN, best + k] for k in (-1, 0, 1))
-        move = _vertex(left, top, right)
-        shifts = (best + self.first + move).tolist()
+        found, last = self.found.tolist(), self.found.shape[1] - 1
+        best = [min(max(k, 1), last - 1) for k in self.found.argmax(axis=1).tolist()]
+        tops = [_vertex(*line[k - 1 : k + 2]) for line, k in zip(found, best, strict=True)]
+        shifts = [self.first + k + move for k, (move, _) in zip(best, tops, strict=True)]
         scales = [heights.scale(row, shift) for row, shift in zip(self.rows, shifts, strict=True)]
-        return (top - 0.25 * (left - right) * move).tolist(), scales
+        return [height for _, height in tops], scales
 
 
 def _first_look(heights: Heights, family: Family, gamma: float) -> list[tuple[int, int]]:
@@ -185,26 +183,26 @@ def _between(heights: list[float], top: int) -> tuple[float, float]:
     place = polynomial.highest(top - SIDE)
     gained = max(polynomial.at(place) - heights[top], 0.0)
     if 0 < top < 2 * SIDE:
-        left, middle, right = heights[top - 1 : top + 2]
-        move = float(_vertex(left, middle, right))
-        less = -0.25 * (left - right) * move
+        move, height = _vertex(*heights[top - 1 : top + 2])
+        less = height - heights[top]
         if gained > _MOST_ABOVE * less + _SURELY:
             return top - SIDE + move, less
     return place, gained
 
 
-def _vertex(left: Values, top: Values, right: Values) -> Floats:
-    """Of the parabola through values at -1, 0, 1, at most one from the middle; 0 where it opens upward."""
+def _vertex(left: float, top: float, right: float) -> tuple[float, float]:
+    """Place and height of the top of the parabola through values at -1, 0, 1, at most one from the middle; the middle
+    where it opens upward."""
     bend = left - 2 * top + right
-    return np.asarray(np.minimum(np.maximum(0.5 * (left - right) / np.where(bend < 0, bend, -np.inf), -1), 1))
+    move = min(max(0.5 * (left - right) / bend, -1.0), 1.0) if bend < 0 else 0.0
+    return move, top - 0.25 * (left - right) * move
 
 
 def _peak(sample: Sample, row: Row, scale: float) -> tuple[float, float]:
     """(scale, log likelihood) at the top beside a scale that is nearly there, on the law's own nodes."""
     step = sample.fine.step
-    left, top, right = sample.at(row, scale + step * _THREE)
-    move = float(_vertex(left, top, right))
-    return scale + step * move, float(top - 0.25 * (left - right) * move)
+    move, height = _vertex(*sample.at(row, scale + step * _THREE).tolist())
+    return scale + step * move, height
 
 
 def _highest_peak(sample: Sample, row: Row, window: _Window) -> tuple[float, float]:
