@@ -94,6 +94,7 @@ def words() -> dict[str, Any]:
         "cause": {"phases": [phase.order for phase in CAUSED], "far": FAR, "sentence": f"{POPULATION.capitalize()}."},
         "causes": [dict(cause) for cause in _CAUSES],
         "values": dict(_VALUES),
+        "inverse": [kind.value for kind in Kind if kind.orientation == "inverse"],
         "held": HELD,
     }
 

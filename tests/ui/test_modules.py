@@ -286,12 +286,16 @@ def test_layers_that_the_law_does_not_describe_are_said_beside_their_predictions
     names = ("alpha", "alpha_low", "alpha_high", "alpha_predicted", "alpha_noise")
     values = {**{name: [3.0, 3.0] for name in names}, "alpha_noise": [9.0, 9.0], "htmp_status": [0.0, 1.0]}
     codes = "{htmp_status: ['ok', 'does_not_describe']}"
-    frame = f"new Frame({{layers: [], codes: {codes}}}, {{layers: ['a', 'b'], steps: [0], values}})"
+    arrays = "Object.fromEntries(Object.entries(values).map(([name, row]) => [name, Float32Array.from(row)]))"
+    frame = f"new Frame({{layers: [], codes: {codes}}}, {{layers: ['a', 'b'], steps: [0], values: {arrays}}})"
     said = js(f"predictionSentence(predictionShares({frame}, 0), median)", values=values)
     assert said.startswith("1 of 1 layer has the prediction inside")
     assert "HTMP does not describe the spectra of 1 more (grey)" in said
     assert "so they are not counted" in said
     assert js(f"[{frame}.missed(0, 0), {frame}.missed(1, 0)]", values=values) == [False, True]
+    minus = f"{frame}.cells({{quantity: 'alpha', minus: 'alpha_predicted'}}, 1)"
+    assert js(f"[...{minus}]", values=values) == [0, None]  # no difference to what means nothing
+    assert js(f"[0, 1].map((l) => {frame}.told('alpha_predicted', l)[0])", values=values) == [3, None]
 
 
 def test_the_state_in_the_address_survives_a_round_trip(js: Run) -> None:

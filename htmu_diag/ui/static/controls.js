@@ -111,7 +111,7 @@ function toggle(text, title, onclick) {
 /** What the lines of the spectrum are: those that this layer has at any step. */
 function lines({ other, density, frame, layer, kind, words }, state) {
   if (!density) return [];
-  const laws = [["kappa", "line law", "HTMP (grey: does not describe)"], ["bulk_scale", "line bulk", "Marchenko-Pastur bulk"], ["alpha", "line tail", "power law (dotted: ruled out)"], ["spikes", "mark", "▲ spikes"]];
+  const laws = [["kappa", "line law", `${words.inverse.includes(kind) ? "inverse HTMP" : "HTMP"} (grey: does not describe)`], ["bulk_scale", "line bulk", "Marchenko-Pastur bulk"], ["alpha", "line tail", "power law (dotted: ruled out)"], ["spikes", "mark", "▲ spikes"]];
   const shown = twoSided(density)
     ? [["bar", "positive"], ["bar negative", "negative"]]
     : [["bar", `${valueName(kind, words)}s`], ...laws.filter(([name]) => frame.row(name, layer).some((x) => Number.isFinite(x) && (name !== "spikes" || x > 0))).map(([, ...line]) => line)];

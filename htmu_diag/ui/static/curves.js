@@ -38,7 +38,7 @@ export class Curves {
     const log = (name) => frame.row(name, layer).map((x) => Math.log10(x));
     this.one(this.alpha, now, "alpha", symbol("alpha"), [
       { label: "noise", y: frame.row("alpha_noise", layer), stroke: "#808790", dash: [2, 3] },
-      { label: "predicted", y: frame.row("alpha_predicted", layer).map((y, at) => (frame.missed(layer, at) ? NaN : y)), stroke: "blue", dash: [7, 3] },
+      { label: "predicted", y: frame.told("alpha_predicted", layer), stroke: "blue", dash: [7, 3] },
     ], [frame.row("alpha_low", layer), frame.row("alpha_high", layer)]);
     this.said.hidden = this.alpha.box.hidden;
     const parts = [["alpha_noise", " Dotted: noise of this shape."], ["alpha_predicted", " Blue: predicted, where HTMP describes the spectrum."]];
@@ -91,7 +91,7 @@ export class Curves {
 
 /** Another run's numbers at this run's measurements: the newest of its own at the same step, or at the same loss. */
 export function aligned({ frame: theirs, layer, toOther }, name, frame) {
-  const row = theirs.row(name, layer);
+  const row = theirs.told(name, layer);
   return frame.steps.map((step) => {
     const place = placeOf(theirs.steps, toOther ? toOther(step) : step);
     const at = Math.round(place);

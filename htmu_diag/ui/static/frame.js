@@ -56,6 +56,18 @@ export class Frame {
     return slice(this.of(name), layer, this.steps.length);
   }
 
+  /** (layers * steps) of a quantity without what means nothing: predictions of a law that does not describe the spectrum. */
+  standing(name) {
+    if (name !== "alpha_predicted") return this.of(name);
+    const said = (place) => this.codes.htmp_status?.[this.of("htmp_status")[place]];
+    return this.remember(`standing ${name}`, () => this.of(name).map((x, place) => (said(place) === "does_not_describe" ? NaN : x)));
+  }
+
+  /** One layer's numbers through time, those that mean something. */
+  told(name, layer) {
+    return slice(this.standing(name), layer, this.steps.length);
+  }
+
   /** Whether a layer was measured at a step: its dimension is known. */
   measured(layer, step) {
     return !Number.isNaN(this.at("dimension", layer, step)) || !Number.isNaN(this.at("lambda_max", layer, step));
@@ -89,7 +101,7 @@ export class Frame {
     if (colour.quantity === "phase") return held > 1 ? this.heldPhases(held) : this.of("phase");
     if (!colour.minus) return this.of(colour.quantity);
     return this.remember(`${colour.quantity}-${colour.minus}`, () => {
-      const other = this.of(colour.minus);
+      const other = this.standing(colour.minus);
       return this.of(colour.quantity).map((x, i) => x - other[i]);
     });
   }

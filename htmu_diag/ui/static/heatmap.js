@@ -162,7 +162,7 @@ export class HeatMap {
     const n = frame.steps.length;
     const empty = (measured) => frame.layers.some((_, l) => frame.steps.some((_, s) => Number.isNaN(cells[l * n + s]) && frame.measured(l, s) === measured));
     const key = (kind, text) => element("span", { class: "key" }, element("span", { class: `swatch ${kind}` }), element("span", { text }));
-    const none = minus ? "no difference to tell" : colour.quantity === "phase" ? "no verdict: too few values, or all nearly equal" : "no such number";
+    const none = minus ? "no difference to tell" : colour.quantity === "phase" ? "no verdict: too few values, or all nearly equal" : colour.minus === "alpha_predicted" ? "no prediction, or one of a law that does not describe" : "no such number";
     return [empty(true) ? key("blank", none) : null, empty(false) ? key("hatched", "not measured") : null].filter(Boolean);
   }
 

@@ -3,6 +3,7 @@
 import { Chart, gaps, spread } from "./chart.js";
 import { stepTicks } from "./laws.js";
 import { element } from "./dom.js";
+import { aligned } from "./curves.js";
 import { colourLabel } from "./words.js";
 
 /** What is worth a curve for each kind; quantities that a run lacks are left out. */
@@ -25,9 +26,9 @@ export class PathView {
     this.charts = [];
   }
 
-  /** now: {frame, layer, step, kind, words}. */
-  draw({ frame, layer, step, kind, words, dark }) {
-    const names = (SHOWN[kind] ?? OTHERWISE).filter((name) => frame.row(name, layer).some(Number.isFinite));
+  /** now: {frame, layer, step, kind, words, other: {frame, layer, toOther} or null}. */
+  draw({ frame, layer, step, kind, words, other, dark }) {
+    const names = (SHOWN[kind] ?? OTHERWISE).filter((name) => frame.told(name, layer).some(Number.isFinite));
     const key = JSON.stringify([kind, names, frame.steps.length < 2]);
     if (key !== this.key) {
       this.key = key;
@@ -40,18 +41,21 @@ export class PathView {
       });
       if (names.length === 0) this.box.append(element("p", { class: "empty", text: "This spectrum has no numbers to follow at these steps." }));
     }
-    const same = this.drawn && [frame, layer, dark, key].every((part, i) => part === this.drawn[i]);
-    this.drawn = [frame, layer, dark, key];
-    if (!same) this.paint(frame, layer);
+    const now = [frame, layer, dark, key, other?.frame, other?.layer, other?.toOther];
+    const same = this.drawn && now.every((part, i) => part === this.drawn[i]);
+    this.drawn = now;
+    if (!same) this.paint(frame, layer, other?.layer >= 0 ? other : null);
     for (const [, chart] of this.charts) chart.at(step);
   }
 
-  paint(frame, layer) {
+  paint(frame, layer, other) {
     for (const [name, chart] of this.charts) {
-      const row = frame.row(name, layer);
+      const row = frame.told(name, layer);
+      const theirs = other ? aligned(other, name, frame) : [];
+      const line = other ? [{ label: "other run", y: gaps(theirs), stroke: "#e08214", width: 1.6, dash: [4, 2] }] : [];
       chart.draw({
-        x: frame.steps.map((_, i) => i), lines: [{ label: name, y: gaps(row), stroke: "violet", width: 2, points: frame.steps.length < 40 }],
-        xRange: [-0.5, frame.steps.length - 0.5], yRange: spread([row]), xTicks: (width) => stepTicks(frame.steps, width - 60),
+        x: frame.steps.map((_, i) => i), lines: [{ label: name, y: gaps(row), stroke: "violet", width: 2, points: frame.steps.length < 40 }, ...line],
+        xRange: [-0.5, frame.steps.length - 0.5], yRange: spread([row, theirs]), xTicks: (width) => stepTicks(frame.steps, width - 60),
         title: `${name} through time`,
       });
     }
