@@ -13,6 +13,7 @@ At noise its relative error is 1.9/sqrt(n), a third of what the fitted density l
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import scipy
@@ -67,6 +68,7 @@ def _log_distances(x: Floats) -> float:
     return total
 
 
+@lru_cache(maxsize=8192)  # the halvings of spectra of a shape begin alike
 def _expected(b: float, n: float, columns: float) -> float:
     """E_b[T]."""
     psi, rows = scipy.special.psi, np.arange(1.0, n + 1)
