@@ -397,8 +397,18 @@ def test_layers_of_another_shape_in_the_other_run_are_told(js: Run) -> None:
     (said,) = js(f"unlike({one}, {two})", shapes=shapes, others=others)
     assert said.startswith("1 layer of the same name has another shape in the other run (w0: 40 × 80 here, 20 × 80")
     assert js(f"unlike({one}, {one})", shapes=shapes) == []
+    assert js(f"unlike({one}, {one.replace('shapes)', 'others)')}, true)", shapes=shapes, others=others) == []
     fewer = f"{FRAME}([1], [0], shapes)"
     assert js(f"unlike({one}, {fewer})", shapes=shapes) == ["1 of 2 layers is not in the other run."]
+
+
+def test_values_in_the_order_of_time_are_as_many_as_so_far(js: Run) -> None:
+    """As in every other table; an event file tells the shape of the first measurement alone."""
+    frame = "new Frame({layers: [{name: 'w', shape: [20, 300]}]}, {layers: ['w'], steps: [20, 40], values})"
+    said = f"['trajectory', 'weights'].map((kind) => [0, 1].map((s) => shapeAt({frame}, 0, s, kind, WORDS)))"
+    series, matrix = js(said, values={"dimension": [math.nan, 40.0]})
+    assert series == ["20 × 300", "40 × 300"]
+    assert matrix == ["20 × 300", "20 × 300"]
 
 
 def test_a_single_layers_prediction_is_told_in_the_singular(js: Run) -> None:

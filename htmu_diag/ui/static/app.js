@@ -17,7 +17,7 @@ import { controls } from "./controls.js";
 import { element, mark, say } from "./dom.js";
 import { help } from "./help.js";
 import { number } from "./format.js";
-import { colourKey, colourLabel, colourMeaning, hasColour, valueName, verdict } from "./words.js";
+import { colourKey, colourLabel, colourMeaning, hasColour, shapeAt, valueName, verdict } from "./words.js";
 
 /** Build the page inside `root` from a source and a host; returns the app. */
 export async function mount(root, source, host) {
@@ -238,7 +238,7 @@ class App {
 
   drawSpectrum(now) {
     const { frame, layer, step, name, density, words } = now;
-    const shape = frame.layers[layer].shape.join(" × ");
+    const shape = shapeAt(frame, layer, step, now.kind, words);
     say(this.spectrumTitle, `${name}, ${shape}, step ${frame.steps[step]}`);
     const held = frame.heldPhases(words.held)[layer * frame.steps.length + step];
     say(this.verdict, verdict(frame, layer, step, words, held).join(" "));

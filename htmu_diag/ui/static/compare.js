@@ -34,7 +34,7 @@ export class CompareView {
 
   layers(now) {
     const rows = drifted(now);
-    const notes = unlike(now.frame, now.other.frame).map((text) => element("p", { class: "note", text }));
+    const notes = unlike(now.frame, now.other.frame, now.kind in now.words.values).map((text) => element("p", { class: "note", text }));
     if (rows.length === 0) return element("div", {}, element("p", { class: "empty", text: "None differs." }), ...notes);
     const body = rows.slice(0, CURVE).map((r) => element("tr", { onclick: () => this.selectLayer(r.l) }, element("td", { text: r.name }), ...logKappas(r.one, r.two).map((text) => element("td", { class: "n", text }))));
     const head = element("tr", {}, ...["layer", "this run", "other run", "difference"].map((text) => element("th", { scope: "col", text })));
@@ -75,10 +75,11 @@ export function minusOther(frame, { frame: theirs, toOther }, cells, theirCells,
 }
 
 /** Sentences about layers that the other run lacks, or has in another shape. */
-export function unlike(frame, theirs) {
+export function unlike(frame, theirs, series = false) {
+  const shape = (layer) => layer.shape.slice(series ? 1 : 0).join(); // of values in the order of time the number is no shape
   const found = frame.layers.map((layer) => [layer, theirs.layers[theirs.layerIndex(layer.name)]]);
   const lacking = found.filter(([, other]) => !other).length;
-  const shaped = found.filter(([layer, other]) => other && layer.shape.join() !== other.shape.join());
+  const shaped = found.filter(([layer, other]) => other && shape(layer) !== shape(other));
   const [layer, other] = shaped[0] ?? [];
   return [
     lacking ? `${lacking} of ${count(found.length, "layer")} ${lacking === 1 ? "is" : "are"} not in the other run.` : "",

@@ -27,6 +27,13 @@ export function verdictName(frame, layer, step, words, index = frame.at("phase",
 /** What the values of a kind are: "eigenvalue", or what the package says of the kind. */
 export const valueName = (kind, words) => words.values[kind] ?? "eigenvalue";
 
+/** A layer's shape at a step: values in the order of time are those so far, and the tables tell how many they were at first. */
+export function shapeAt(frame, layer, step, kind, words) {
+  const [rows, ...others] = frame.layers[layer].shape;
+  const soFar = kind in words.values ? frame.at("dimension", layer, step) : NaN;
+  return [Number.isNaN(soFar) ? rows : soFar, ...others].join(" × ");
+}
+
 /** Whether a run has the numbers that a colour needs. */
 export const hasColour = (frame, colour) => frame.has(colour.quantity) && (!colour.minus || frame.has(colour.minus));
 
