@@ -20,6 +20,7 @@ from htmu_diag.operators.covariance import gradient_covariance
 from htmu_diag.operators.fisher import FisherOperator
 from htmu_diag.operators.ggn import GGNOperator
 from htmu_diag.operators.hessian import HessianOperator
+from htmu_diag.operators.weight_norm import WrittenOut
 from htmu_diag.solvers.dense import dense_matrix
 
 
@@ -264,6 +265,17 @@ def test_weight_norm_is_written_out_since_its_second_derivative_is_wrong(dim: in
     v, g = layer.parametrizations.weight.original1.detach(), layer.parametrizations.weight.original0.detach()
     axes = {0: [1], 1: [0], None: [0, 1]}[dim]
     assert torch.allclose(layer.weight, v * g / v.norm(dim=axes, keepdim=True), atol=1e-6)
+
+
+@pytest.mark.parametrize("dim", [-1, 0, 1, 2])
+def test_weight_norm_written_out_is_that_of_pytorch(dim: int) -> None:
+    torch.manual_seed(0)
+    v = torch.randn(3, 4, 5)
+    g = torch.rand([1 if axis != dim else v.shape[dim] for axis in range(3)])
+    with WrittenOut():
+        written = torch._weight_norm(v, g, dim)
+    expected = v * (g / v.norm()) if dim == -1 else torch._weight_norm(v, g, dim)
+    assert torch.allclose(written, expected, atol=1e-6)
 
 
 def test_spectral_norm_works_in_eval_mode_and_is_left_as_found() -> None:

@@ -107,6 +107,13 @@ def test_coordinates_that_stand_still_say_nothing_about_the_tail() -> None:
     assert stable_tail_index(dead) == pytest.approx(stable_tail_index(gradients))
 
 
+def test_eight_groups_are_enough_for_sums_of_four_and_seven_take_two() -> None:
+    differences = torch.tensor([1.0, 1.0, 1.0, 5.0]).repeat_interleave(2) * torch.tensor([1.0, 0.0]).repeat(4)
+    gradients = differences[:, None].expand(8, 8)
+    assert stable_tail_index(gradients) == pytest.approx(math.log(4) / (math.log(8) - math.log(5) / 4))
+    assert stable_tail_index(gradients[1:]) == pytest.approx(1.0)  # two alike: twice one
+
+
 @pytest.mark.parametrize("shape", [(3, 100), (2, 100), (32, 7), (0, 0)])
 def test_too_few_groups_or_coordinates_have_no_tail_index(shape: tuple[int, int]) -> None:
     assert math.isnan(stable_tail_index(torch.randn(shape)))

@@ -11,7 +11,7 @@ from htmu_diag.analysis import diagnose
 from htmu_diag.errors import MeasurementError
 from htmu_diag.operators import empirical_ntk
 from htmu_diag.probes import ConjugateKernelProbe, JacobianProbe, NTKProbe, Probe, StepContext, registry
-from htmu_diag.probes.probe_batch import chosen_rows, probe_inputs
+from htmu_diag.probes.probe_batch import chosen_rows, probe_inputs, probe_targets
 from htmu_diag.solvers.kernels import ntk_spectrum
 from htmu_diag.spectrum import Kind
 from htmu_diag.theory import Phase
@@ -100,6 +100,15 @@ def test_inputs_of_any_structure_are_cut_alike() -> None:
     cut = probe_inputs(StepContext(0, nn.Identity(), batch=(inputs, None), seed=1), 4)
     assert cut["b"][0].tolist() == cut["a"].tolist()
     assert cut["b"][1] == "kept"
+
+
+@pytest.mark.parametrize("columns", [(), (2,), (2, 3)])
+def test_targets_of_any_number_of_columns_are_cut_to_the_rows_of_the_inputs(columns: tuple[int, ...]) -> None:
+    targets = torch.arange(30.0).reshape(-1, *[1] * len(columns)).expand(30, *columns)
+    cut = probe_targets(StepContext(0, nn.Identity(), batch=(torch.arange(30), targets), seed=1), 4)
+    assert cut is not None
+    assert torch.equal(cut, targets[chosen_rows(30, 4, 1)])
+    assert probe_targets(StepContext(0, nn.Identity(), batch=(torch.arange(29), targets), seed=1), 4) is None
 
 
 def test_the_conjugate_kernel_probe_covers_layers_and_inputs() -> None:

@@ -11,7 +11,7 @@ import torch
 
 import htmu_diag
 from htmu_diag.probes import StepContext, TrajectoryProbe
-from htmu_diag.probes.micro_steps import MicroNoise
+from htmu_diag.probes.micro_steps import MicroMoments, MicroNoise
 
 MEAN, SPREAD = 0.5, 2.0  # of each coordinate of a pass: B_noise is (SPREAD / MEAN)^2 = 16 passes
 
@@ -20,6 +20,12 @@ def pass_into(parameters: list[torch.Tensor], mean: float = MEAN, share: float =
     """A backward pass whose gradient is noise about a mean; share: what the loss is multiplied with."""
     loss = sum((parameter * (mean + SPREAD * torch.randn_like(parameter))).sum() for parameter in parameters)
     (share * loss).backward()
+
+
+@pytest.mark.parametrize(("signal", "scale"), [(0.25, 6.0), (0.0, math.nan), (-0.25, math.nan)])
+def test_a_mean_that_noise_hides_has_no_scale(signal: float, scale: float) -> None:
+    moments = MicroMoments(steps=2, passes=4, sums=torch.tensor([[6.0], [2 * signal]]))
+    assert moments.scale() == pytest.approx(scale, nan_ok=True)
 
 
 @pytest.fixture
