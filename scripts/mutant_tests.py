@@ -1,8 +1,9 @@
 """The tests that a changed line has to pass, in a process forked from one that has the libraries but not the package.
 
 One run of each room without any change, under coverage.py (Apache-2.0), says which tests reach which line of any room,
-how long each takes, and which fail anyway: those are left out, so that no mutant is killed by them. A mutant meets the
-tests of its own room that reach its line; what survives meets those of all other rooms that reach it, the quick ones
+how long each takes, and which fail anyway: those are left out, so that no mutant is killed by them. The run is kept in
+the tree with the text of each test file: only files that changed since are run anew. A mutant meets the tests and
+doctests of its own room that reach its line; what survives meets those of all other rooms that reach it, the quick ones
 first, for a minute at most, and the tests that look at every room from outside. A line that runs on import (a default,
 a constant) belongs to whoever happened to import it: it is held against every test that reaches its file.
 """
@@ -10,6 +11,7 @@ a constant) belongs to whoever happened to import it: it is held against every t
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import os
 import resource
@@ -44,7 +46,10 @@ PATIENCE = 4.0  # of wall for each second of CPU: the machine has other work
 ROOM_SECONDS = 1800
 ROOMS = ("laws", "fits", "theory", "analysis", "solvers", "storage", "matrices", "operators", "probes", "sinks")
 OUTSIDE = ("test_arguments.py", "architecture/test_frozen.py", "architecture/test_signatures.py")  # look at all rooms
-DRIVERS = ("monitor", "recording", "counting", "model")
+DRIVERS = (
+    *("monitor", "recording", "counting", "model", "offline", "report", "cli", "golden"),
+    *("test_kinds.py", "test_series.py"),
+)
 BESIDE = "beside"  # the run of both
 BESIDE_SECONDS = 60.0
 
@@ -55,11 +60,25 @@ class Room:
 
     seconds: dict[str, float]  # of each test that passes
     reached: dict[str, dict[str, list[str]]]  # file -> line ("0": any) -> tests
+    texts: dict[str, str]  # test file -> digest of what it was
 
     def tests(self, file: str, line: int) -> list[str]:
         """Those that reach the line (0: the file), the quick ones first."""
         names = self.reached.get(file, {}).get(str(line), [])
         return sorted(set(names) & set(self.seconds), key=self.seconds.__getitem__)
+
+    def stale(self, texts: dict[str, str]) -> list[str]:
+        """The test files that are new, or not what they were."""
+        return [file for file, digest in texts.items() if self.texts.get(file) != digest]
+
+    def with_run(self, new: Room) -> Room:
+        """This one, with the files of a newer run as that one saw them."""
+        old = {test: spent for test, spent in self.seconds.items() if test.partition("::")[0] not in new.texts}
+        reached = {file: {line: [*tests] for line, tests in lines.items()} for file, lines in self.reached.items()}
+        for file, lines in new.reached.items():
+            for line, tests in lines.items():
+                reached.setdefault(file, {}).setdefault(line, []).extend(tests)
+        return Room({**old, **new.seconds}, reached, {**self.texts, **new.texts})
 
 
 class Watcher:
@@ -79,16 +98,14 @@ class Watcher:
             self.failed.append(report.nodeid)
 
 
-def prepared(tree: Path, again: bool) -> Path:
-    """The copy to change, made where it is missing; `again` brings today's tests into it."""
+def prepared(tree: Path, today: bool) -> Path:
+    """The copy to change, made where it is missing; `today` brings today's tests into it."""
     ignored = shutil.ignore_patterns(".*", "runs", "data", "*.pyc", "__pycache__")
     if not tree.exists():
         shutil.copytree(ROOT, tree, ignore=ignored)
-    elif again:
+    elif today:
         shutil.rmtree(tree / "tests")
         shutil.copytree(ROOT / "tests", tree / "tests", ignore=ignored)
-        for kept in tree.glob("room-*.json"):
-            kept.unlink()
     os.environ.update(PYTHONPATH=str(tree), OMP_NUM_THREADS="1", PYTHONDONTWRITEBYTECODE="1")
     os.chdir(tree)
     sys.path.insert(0, str(tree))
@@ -97,23 +114,41 @@ def prepared(tree: Path, again: bool) -> Path:
     return tree
 
 
+@cache
 def room(tree: Path, name: str) -> Room:
     """The unchanged run of a room's tests, or of those beside the rooms, made once and kept in the tree."""
     kept = tree / f"room-{name}.json"
-    if not kept.exists():
-        code = _forked(lambda: _unchanged(tree, name, kept), ROOM_SECONDS)
-        if not kept.exists():
+    known = Room(**json.loads(kept.read_text())) if kept.exists() else Room({}, {}, {})
+    texts = {path.relative_to(tree).as_posix(): _digest(path) for path in _test_files(tree, name)}
+    if stale := known.stale(texts):
+        piece = tree / f"room-{name}.new"
+        code = _forked(lambda: _unchanged(tree, stale, piece), ROOM_SECONDS)
+        if not piece.exists():
             raise SystemExit(f"tests/{name}: the run without a change ended with {code}; see what it says by hand")
-    return Room(**json.loads(kept.read_text()))
+        known = known.with_run(Room(**json.loads(piece.read_text()), texts={file: texts[file] for file in stale}))
+        kept.write_text(json.dumps(vars(known)))
+        piece.unlink()
+    return known
 
 
-def _unchanged(tree: Path, name: str, kept: Path) -> int:
+def _test_files(tree: Path, name: str) -> list[Path]:
+    if name == BESIDE:
+        parts = [tree / "tests" / part for part in (*OUTSIDE, *DRIVERS)]
+        return [file for part in parts for file in (sorted(part.rglob("test_*.py")) if part.is_dir() else [part])]
+    documented = [path for path in sorted((tree / "htmu_diag" / name).rglob("*.py")) if ">>> " in path.read_text()]
+    return [*sorted((tree / "tests" / name).rglob("test_*.py")), *documented]
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _unchanged(tree: Path, files: list[str], kept: Path) -> int:
     sources = [f"{tree / 'htmu_diag' / each}/*" for each in ROOMS]
     cover = coverage.Coverage(data_file=None, include=sources, config_file=False)
     watcher = Watcher(cover)
     cover.start()
-    parts = (*OUTSIDE, *DRIVERS) if name == BESIDE else (name,)
-    pytest.main([*OPTIONS, *(f"tests/{part}" for part in parts)], plugins=[watcher])
+    pytest.main([*OPTIONS, *files], plugins=[watcher])
     cover.stop()
     passed = {test: spent for test, spent in watcher.seconds.items() if test not in watcher.failed}
     reached = {

@@ -123,14 +123,17 @@ def main() -> None:
     parser.add_argument("--only", default="", help="a part of the file's path")
     parser.add_argument("--tree", type=Path, default=Path("/tmp/mutants"), help="the copy, and what was found")
     parser.add_argument("--again", action="store_true", help="run the survivors, against the tests as they are now")
+    parser.add_argument("--today", action="store_true", help="bring the tests as they are now into the copy")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="to begin new mutants for; then again")
     choice = parser.parse_args()
     until = time.monotonic() + 60 * choice.minutes
-    tree = mutant_tests.prepared(choice.tree.resolve(), choice.again)
+    tree = mutant_tests.prepared(choice.tree.resolve(), choice.again or choice.today)
     listed = [place for place in places(tree) if choice.only in place.file]
     sample = random.Random(choice.seed).sample(listed, min(choice.count, len(listed)))
     lines = tree / "mutants.jsonl"
     print(f"{len(listed)} places, {len(sample)} drawn with seed {choice.seed}", flush=True)
+    for name in (*mutant_tests.ROOMS, mutant_tests.BESIDE):
+        mutant_tests.room(tree, name)  # before anything is changed
     for place in wanted(sample, read(lines), choice.again):
         if time.monotonic() > until:
             break
