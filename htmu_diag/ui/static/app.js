@@ -69,7 +69,7 @@ class App {
     this.panel = element("div", { class: "panel" });
     this.views = {
       prediction: () => new PredictionView(this.panel, { layer: (l) => this.choose(l, null), step: (s) => this.choose(null, s) }),
-      causes: () => new CausesView(this.panel, { layer: (l) => this.choose(l, null), step: (s) => this.choose(null, s), frames: (kind) => this.frame(this.data.outline, kind), scalars: (tags) => this.source.scalars(this.data.outline.name, tags) }),
+      causes: () => new CausesView(this.panel, { layer: (l) => this.choose(l, null), step: (s) => this.choose(null, s), frames: (outline, kind) => this.frame(outline, kind), scalars: (outline, tags) => this.source.scalars(outline.name, tags) }),
       compare: () => new CompareView(this.panel, { layer: (l) => this.choose(l, null) }),
       path: () => new PathView(this.panel, (s) => this.choose(null, s)),
       table: () => new TableView(this.panel, (l) => this.choose(l, null)),

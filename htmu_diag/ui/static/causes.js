@@ -3,6 +3,7 @@
 
 import { Chart, gaps, placeOf, spread } from "./chart.js";
 import { layerColor } from "./colors.js";
+import { aligned } from "./curves.js";
 import { element } from "./dom.js";
 import { number } from "./format.js";
 import { Frame, spearman } from "./frame.js";
@@ -13,7 +14,7 @@ import { axisLabel } from "./words.js";
 const LOW = 190; // pixels of a picture beside a curve: the curves stand close, on one axis
 
 export class CausesView {
-  /** frames(kind): a promise of the kind's frame. scalars(tags): of curves of the training. */
+  /** frames(outline, kind): a promise of the frame of a run's kind. scalars(outline, tags): of curves of its training. */
   constructor(parent, { layer, step, frames, scalars }) {
     this.frames = frames;
     this.scalars = scalars;
@@ -24,20 +25,26 @@ export class CausesView {
     this.panels = [];
   }
 
-  /** now: {frame, layer, step, words, outline, name}. */
+  /** now: {frame, layer, step, words, outline, name, other: {toOther} or null, otherOutline}. */
   async draw(now) {
     const wanted = this.wanted = now;
-    const kinds = [...new Set(now.words.causes.map((cause) => cause.kind).filter(Boolean))];
-    const loaded = new Map();
-    for (const kind of kinds) loaded.set(kind, kind in now.outline.kinds ? await this.frames(kind) : null);
-    const tags = now.words.causes.map((cause) => cause.scalar).filter((tag) => tag && now.outline.scalars.includes(tag));
-    const curves = await this.scalars(tags);
+    const [loaded, theirs] = await Promise.all([now.outline, now.other ? now.otherOutline : null].map((outline) => this.load(outline, now.words.causes)));
     if (wanted !== this.wanted) return;
-    for (const cause of now.words.causes) if (curves[cause.scalar]) loaded.set(cause.scalar, frameOfCurve(cause, curves[cause.scalar]));
     const key = JSON.stringify([now.outline.name, now.words.causes.map((cause) => measured(cause, loaded))]);
     if (key !== this.key) this.build(now, loaded);
     this.key = key;
-    for (const panel of this.panels) this.drawPanel(panel, now, loaded.get(panel.cause.scalar ?? panel.cause.kind));
+    for (const panel of this.panels) this.drawPanel(panel, now, ...[loaded, theirs].map((of) => of.get(panel.cause.scalar ?? panel.cause.kind)));
+  }
+
+  /** What a run has of the causes: kind or tag -> frame, null where it was not measured; empty without a run. */
+  async load(outline, causes) {
+    const loaded = new Map();
+    if (!outline) return loaded;
+    const kinds = [...new Set(causes.map((cause) => cause.kind).filter(Boolean))];
+    for (const kind of kinds) loaded.set(kind, kind in outline.kinds ? await this.frames(outline, kind) : null);
+    const curves = await this.scalars(outline, causes.map((cause) => cause.scalar).filter((tag) => tag && outline.scalars.includes(tag)));
+    for (const cause of causes) if (curves[cause.scalar]) loaded.set(cause.scalar, frameOfCurve(cause, curves[cause.scalar]));
+    return loaded;
   }
 
   build(now, loaded) {
@@ -60,7 +67,8 @@ export class CausesView {
     }
   }
 
-  drawPanel(panel, now, theirs) {
+  /** theirs: of this run, the kind of the cause. others: the same of the other run, if it has it. */
+  drawPanel(panel, now, theirs, others) {
     const { frame, layer, step, words } = now;
     const { cause, chart } = panel;
     const matches = frame.remember(`matches ${theirs.names.join("\n")}`, () => frame.names.map((name) => matching(name, theirs.names)));
@@ -69,14 +77,16 @@ export class CausesView {
     chart.box.hidden = !row.some(Number.isFinite);
     panel.none.hidden = !chart.box.hidden;
     const x = theirs.steps.map((s) => placeOf(frame.steps, s));
+    const beside = besideOf(now, cause, theirs, others);
+    const lines = [{ label: cause.name, y: gaps(row.length ? row : x.map(() => NaN)), stroke: "violet", width: 2, points: x.length < 40 }];
+    if (beside.length) lines.push({ label: "other run", y: gaps(beside), stroke: "#e08214", width: 1.6, dash: [4, 2] });
     chart.draw({
-      x, lines: [{ label: cause.name, y: gaps(row.length ? row : x.map(() => NaN)), stroke: "violet", width: 2, points: x.length < 40 }],
-      xRange: [-0.5, frame.steps.length - 0.5], yRange: spread([row]), yLabel: cause.quantity ? axisLabel(cause.quantity, words) : cause.scalar.split("/").pop(),
+      x, lines, xRange: [-0.5, frame.steps.length - 0.5], yRange: spread([row, beside]), yLabel: cause.quantity ? axisLabel(cause.quantity, words) : cause.scalar.split("/").pop(),
       xTicks: (width) => stepTicks(frame.steps, width - 60),
       title: `${cause.name} of ${match < 0 ? "no matching layer" : theirs.names[match]}`,
     });
     chart.at(step);
-    if (!panel.scatter) { panel.said.textContent = "The quantity that the others are compared with, on the right of each."; return; }
+    if (!panel.scatter) { panel.said.textContent = `The quantity that the others are compared with, on the right of each.${now.other ? " Orange: the other run." : ""}`; return; }
     const at = theirs.nearest(frame.steps[step]);
     const pairs = matches.map((m, l) => [l, m < 0 ? NaN : theirs.at(cause.quantity ?? cause.scalar, m, at), frame.at("log_kappa", l, step)]).filter(([, a, b]) => Number.isFinite(a) && Number.isFinite(b));
     panel.shown = pairs.map(([l]) => l);
@@ -90,6 +100,12 @@ export class CausesView {
 
 function measured(cause, loaded) {
   return loaded.get(cause.scalar ?? cause.kind)?.has(cause.quantity ?? cause.scalar) ?? false;
+}
+
+/** The other run's numbers of a cause at this run's measurements of it; none where it lacks them. */
+function besideOf({ name, other }, cause, frame, others) {
+  const layer = other && others ? matching(name, others.names) : -1;
+  return layer < 0 ? [] : aligned({ frame: others, layer, toOther: other.toOther }, cause.quantity ?? cause.scalar, frame);
 }
 
 /** A curve of the training as a frame of one row. */
