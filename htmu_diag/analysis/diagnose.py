@@ -32,7 +32,7 @@ from htmu_diag.fits.series import fit_series
 from htmu_diag.spectrum import Floats, Source, Spectrum
 from htmu_diag.theory import classify
 from htmu_diag.theory.near_zero import near_zero_share
-from htmu_diag.theory.phases import NOT_CLASSIFIED, pooled_reading
+from htmu_diag.theory.phases import COLLAPSED, NOT_CLASSIFIED, pooled_reading
 from htmu_diag.theory.predictions import noise_exponent, predict, scanned_noise_exponent
 
 __all__ = ["diagnose"]
@@ -75,13 +75,17 @@ def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats,
     kernel = source.kind.orientation == "inverse"
     tail = fit_power_law(positive, bootstrap=options.bootstrap, rng=options.rng(source))
     rounded = np.concatenate([np.zeros(spectrum.values.size - positive.size), positive])  # else rounding is a bulk
-    bulk = fit_marchenko_pastur(rounded, source.gamma)
-    noise, allowed = scanned_noise_exponent(positive.size, source.gamma), allowed_by_shape(rounded, source)
+    allowed = allowed_by_shape(rounded, source)
     fitted, htmp = _htmp_and_its_values(positive, allowed, source)
     near_zero = near_zero_share(allowed, source.gamma)
+    gamma = source.gamma
+    if fitted.size < allowed.size and near_zero < COLLAPSED:  # dead rows; the others are a matrix
+        rounded, gamma = positive, positive.size / max(source.shape)
+        htmp = fit_htmp(positive, gamma, orientation=source.kind.orientation)
+    bulk, noise = fit_marchenko_pastur(rounded, gamma), scanned_noise_exponent(positive.size, gamma)
     gaps = gap_ratio(positive)
-    repulsion = read_repulsion(positive, source.gamma, htmp, gaps, inverse=kernel)
-    phase = classify(phase_evidence(allowed, near_zero, tail.as_of_signal(), bulk, source.gamma, noise))
+    repulsion = read_repulsion(positive, gamma, htmp, gaps, inverse=kernel)
+    phase = classify(phase_evidence(allowed, near_zero, tail.as_of_signal(), bulk, gamma, noise))
     return Diagnosis(
         spectrum,
         shape,
@@ -89,13 +93,13 @@ def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats,
         lower=fit_power_law(positive, tail="lower") if source.kind.lower_tail else None,
         bulk=bulk,
         htmp=htmp,
-        htmp_other=fit_htmp(fitted, source.gamma, orientation="direct" if kernel else "inverse"),
+        htmp_other=fit_htmp(fitted, gamma, orientation="direct" if kernel else "inverse"),
         inverse_gamma=fit_inverse_gamma(positive) if kernel else None,
-        htmp_bulk=None if kernel else fit_htmp_bulk(fitted, source.gamma, bulk),
-        laws=rank_laws(positive, source.gamma),
+        htmp_bulk=None if kernel else fit_htmp_bulk(fitted, gamma, bulk),
+        laws=rank_laws(positive, gamma),
         gaps=gaps,
         repulsion=repulsion,
-        alpha_noise=noise_exponent(tail, source.gamma),
+        alpha_noise=noise_exponent(tail, gamma),
         prediction=predict(htmp, tail),
         phase=with_cause(phase, repulsion),
         near_zero=near_zero,

@@ -77,6 +77,17 @@ def test_values_of_the_law_that_rounding_lost_count_for_its_kappa_and_dead_rows_
     assert beside.htmp.noise
 
 
+@pytest.mark.parametrize("shape", [(128, 256), (120, 120)])
+def test_noise_beside_a_few_dead_rows_is_noise(shape: tuple[int, int]) -> None:
+    matrix = noise(3, shape)
+    matrix[:6] = 0
+    found = diagnose(weights(gram(matrix), shape), Options(bootstrap=0))
+    assert found.phase.phase is Phase.RANDOM_LIKE
+    assert found.numbers["zero_fraction"] == pytest.approx(6 / shape[0])
+    assert found.bulk is not None
+    assert found.bulk.scale == pytest.approx(1.0, rel=0.1)
+
+
 def test_scaling_a_matrix_scales_xmin_and_leaves_every_shape_number_alone() -> None:
     values = gram(noise(8))
     one, tiny = (diagnose(weights(s * values, (120, 400)), Options(bootstrap=0)).numbers for s in (1.0, 1e-9))
