@@ -6,6 +6,12 @@
     [project.entry-points."htmu_diag.sinks"]
     mine = "my_package:MySink"                   called with the run's folder and settings, gives a sink
 
+    [project.entry-points."htmu_diag.formats"]
+    rock = "my_package:read"                     called with the path of a file *.rock, yields its ``StoredTensor``
+
+    [project.entry-points."htmu_diag.commands"]
+    dig = "my_package:run"                       called with the words after ``htmu dig``, gives the exit code
+
 Nothing of a package is imported before its name is used.
 """
 
@@ -19,7 +25,7 @@ from typing import Any, Literal
 from htmu_diag.errors import InputError
 from htmu_diag.nearest import nearest, unexpected
 
-__all__ = ["Group", "made", "names", "takes"]
+__all__ = ["Group", "loaded", "made", "names", "takes"]
 
 # what others call probes and sinks -> their names here
 _CALLED = {
@@ -52,7 +58,7 @@ _CALLED = {
     "json": "jsonl",
 }
 
-Group = Literal["probes", "sinks"]
+Group = Literal["probes", "sinks", "formats", "commands"]
 
 
 def names(group: Group, own: Iterable[str]) -> list[str]:
@@ -72,7 +78,7 @@ def made(
 
     Raises InputError for an unknown name, for a package that cannot be imported, and for settings it does not take.
     """
-    make = own[name] if name in own else _loaded(group, name, own)
+    make = own[name] if name in own else loaded(group, name, own)
     try:
         return make(*values, **(settings or {}))
     except TypeError as error:
@@ -93,7 +99,9 @@ def takes(function: object, *values: object, **named: object) -> bool:
     return True
 
 
-def _loaded(group: Group, name: str, own: Iterable[str]) -> Callable[..., Any]:
+def loaded(group: Group, name: str, own: Iterable[str] = ()) -> Callable[..., Any]:
+    """What an installed package gives under that name. Raises InputError for an unknown one, own: known ones beside,
+    and for a package that cannot be imported."""
     point = _installed(group).get(name)
     if point is None:
         known = names(group, own)

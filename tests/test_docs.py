@@ -23,7 +23,13 @@ from htmu_diag.sinks import registry as sinks
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md"))])
 SCRIPT = runpy.run_path(str(ROOT / "scripts" / "docs_pages.py"))
-SPELT_OUT = ("probes", "sinks", "how-to", "tutorials/fine-tuning")  # pages whose examples need nothing of the reader
+SPELT_OUT = (
+    "probes",
+    "sinks",
+    "how-to",
+    "extending",
+    "tutorials/fine-tuning",
+)  # pages whose examples need nothing of the reader
 LONG = {"decisions"}  # a page for each room in the site
 LINK = re.compile(r"\]\((?!https?:)([^)\s]+)\)")
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]

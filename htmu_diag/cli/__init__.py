@@ -18,9 +18,10 @@ from htmu_diag.errors import HTMUError
 from htmu_diag.extras import missing
 from htmu_diag.nearest import did_you_mean
 from htmu_diag.own_process import own_process
+from htmu_diag.plugins import loaded, names
 from htmu_diag.safe_text import one_line
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["COMMANDS", "installed_commands", "main"]
 
 # subcommand -> (module of cli/, what it does in one line)
 COMMANDS = {
@@ -101,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given[0] == "--version":
         print(f"htmu_diag {__version__}")
         return 0
-    if given[0] not in COMMANDS:
+    if given[0] not in COMMANDS and given[0] not in installed_commands():
         return _refuse(_unknown(given[0]))
     try:
         code = _command(given[0])(given[1:])
@@ -132,13 +133,21 @@ def _write_any_name() -> None:
 
 
 def _command(name: str) -> Callable[[Sequence[str]], int]:
+    if name not in COMMANDS:
+        return loaded("commands", name)
     module = importlib.import_module(f"htmu_diag.cli.{COMMANDS[name][0]}")
     return cast(Callable[[Sequence[str]], int], module.run)
+
+
+def installed_commands() -> list[str]:
+    """Commands of other packages, see `htmu_diag.plugins`."""
+    return [name for name in names("commands", ()) if name not in COMMANDS]
 
 
 def _help() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {summary}" for name, (_, summary) in COMMANDS.items()]
+    lines += [f"  {name:<{width}}  (of another installed package)" for name in installed_commands()]
     return "\n".join(
         [
             "usage: htmu COMMAND [ARGUMENTS]",
@@ -154,8 +163,9 @@ def _help() -> str:
 
 
 def _unknown(name: str) -> str:
-    commands = f"the commands are {', '.join(COMMANDS)}"
-    known = ["--help", "--version"] if name.startswith("-") else COMMANDS
+    every = [*COMMANDS, *installed_commands()]
+    commands = f"the commands are {', '.join(every)}"
+    known = ["--help", "--version"] if name.startswith("-") else every
     return f"unknown command {name!r}; {did_you_mean(name, known, commands, _CALLED)}"
 
 

@@ -38,7 +38,7 @@ def parser() -> Arguments:
 
 def whole() -> argparse.ArgumentParser:
     """Every command as one parser, with the keys of ``htmu train`` and the names that come with the package."""
-    from htmu_diag.cli import COMMANDS  # the table that names this module
+    from htmu_diag.cli import COMMANDS, installed_commands  # the table that names this module
 
     made = argparse.ArgumentParser(prog="htmu")
     made.add_argument("--version", action="store_true", help="the version")
@@ -48,6 +48,8 @@ def whole() -> argparse.ArgumentParser:
         known.add_help = False
         added = commands.add_parser(name, parents=[known], help=summary, conflict_handler="resolve")
         _suggest(name, added)
+    for name in installed_commands():
+        commands.add_parser(name, help="of another installed package")
     return made
 
 

@@ -11,6 +11,7 @@ import torch
 
 from htmu_diag.errors import InputError
 from htmu_diag.matrices.distributed_folder import distributed_tensors
+from htmu_diag.matrices.installed import installed_endings, installed_reader
 from htmu_diag.matrices.kinds import SUFFIXES, TORCH_SUFFIXES, Kind, kind_of, saved_model, surely_weights
 from htmu_diag.matrices.numpy_files import numpy_tensors
 from htmu_diag.matrices.safetensors_files import safetensors_tensors
@@ -53,7 +54,7 @@ def stored_tensors(path: str | Path) -> Iterator[StoredTensor]:
 def is_checkpoint(path: Path) -> bool:
     """True for a weight file, or a folder that holds one or a distributed checkpoint."""
     if os.path.isfile(path):
-        return path.suffix.lower() in SUFFIXES or surely_weights(path)
+        return path.suffix.lower() in SUFFIXES or _read_or_sure(path)
     return (path / METADATA).exists() or bool(_in_folder(path))
 
 
@@ -68,7 +69,8 @@ def weight_files(path: Path) -> list[Path]:
     if not files:
         inside = [] if saved_model(path) else [entry.name for entry in _entries(path) if _in_folder(entry)]
         where = f" (but in {', '.join(map(safe_text, inside[:3]))})" if inside else ""
-        refusal = unreadable(path, f"no weights in this folder{where}", f"pass one with {', '.join(SUFFIXES)}")
+        known = ", ".join([*SUFFIXES, *installed_endings()])
+        refusal = unreadable(path, f"no weights in this folder{where}", f"pass one with {known}")
         raise saved_model(path) or refusal
     return files
 
@@ -86,7 +88,11 @@ def _in_folder(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     known = _loose(folder, (".safetensors",)) or _loose(folder, TORCH_SUFFIXES)
-    return known or [file for file in _loose(folder, None) if surely_weights(file)]
+    return known or [file for file in _loose(folder, None) if _read_or_sure(file)]
+
+
+def _read_or_sure(file: Path) -> bool:
+    return installed_reader(file) is not None or surely_weights(file)
 
 
 def _loose(folder: Path, suffixes: tuple[str, ...] | None) -> list[Path]:
@@ -138,7 +144,8 @@ def _indexed(index: Path) -> Iterator[StoredTensor]:
 
 
 def _in_file(file: Path) -> Iterator[StoredTensor]:
-    return _READERS[kind_of(file)](file)
+    read = installed_reader(file)
+    return _READERS[kind_of(file)](file) if read is None else read(file)
 
 
 def _weight_map(index: Path) -> Mapping[str, Path]:

@@ -1,4 +1,4 @@
-"""A package installed beside this one: its probe, law and sink are used by their names, without a change here."""
+"""A package installed beside this one: what it brings is used by its name, without a change here."""
 
 from pathlib import Path
 
@@ -28,6 +28,28 @@ import foreign_spectra
 check_law(foreign_spectra.Triangle())
 check_probe(foreign_spectra.Lengths(), model=net)
 check_sink(lambda: foreign_spectra.Tally(Path(sys.argv[1])))
+"""
+
+FILES = """
+import sys, numpy, torch, htmu_diag
+sys.path.insert(0, sys.argv[2])
+from pathlib import Path
+from htmu_diag.cli import main
+from htmu_diag.offline import analyze_series, find_series
+from htmu_diag.testing import check_format
+folder, values = Path(sys.argv[1]), torch.randn(30, 40, dtype=torch.float64)
+for step in (100, 200):
+    numpy.savetxt(folder / f"step_{step}.rows", values * step)
+torch.save({"weight": values}, folder / "beside.pt")
+assert [row["name"] for row in htmu_diag.analyze(folder / "beside.pt").rows()] == ["weight"]  # of our own reader
+assert [step for step, _ in find_series(folder).steps] == [100, 200]
+assert [found.step for found in analyze_series(folder)] == [100, 200]
+assert main(["analyze", str(folder / "step_100.rows")]) == 0
+assert main(["dig", "3", "--deep"]) == 3 and main(["dog"]) == main(["show"]) == 2 and main([]) == 0
+import foreign_spectra
+(folder / "whole.rows").write_text("1 2\\n3 4\\n5 66\\n")
+expected = torch.tensor([[1, 2], [3, 4], [5, 66.0]]).double()
+check_format(foreign_spectra.read, folder / "whole.rows", {"weight": expected})
 """
 
 READ = """
@@ -65,3 +87,7 @@ def python(code: str, *folders: Path) -> str:
 def test_its_numbers_are_curves_columns_and_lines_and_outlive_it(installed: Path, tmp_path: Path) -> None:
     python(LIVE, tmp_path / "run", installed)
     assert python(READ, tmp_path / "run") == "(1, 2)\n"  # where the package is not installed
+
+
+def test_its_format_is_analysed_and_its_command_runs(installed: Path, tmp_path: Path) -> None:
+    assert "dug 3 --deep\n" in python(FILES, tmp_path, installed)

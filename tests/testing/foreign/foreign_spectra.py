@@ -1,15 +1,18 @@
-"""A probe with a kind and a number of its own, a law, and a sink: what another package writes."""
+"""A probe with a kind and a number of its own, a law, a sink, a format and a command: what another package writes."""
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from htmu_diag.analysis import Quantity
+from htmu_diag.errors import InputError
 from htmu_diag.fits import ks_distance
 from htmu_diag.kinds import Kind
 from htmu_diag.laws import ContinuousLaw
+from htmu_diag.matrices import StoredTensor
 from htmu_diag.spectrum import Source, Spectrum
 
 
@@ -67,3 +70,18 @@ class Tally:
 
     def close(self):
         pass
+
+
+def read(path: Path):
+    """A text of numbers, a row a line, is one matrix."""
+    try:
+        rows = torch.from_numpy(np.loadtxt(path, ndmin=2))
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; write it again") from error
+    yield StoredTensor("weight", tuple(rows.shape), rows.dtype, lambda wanted: rows[wanted])
+
+
+def dig(words):
+    """``htmu dig WORD...``"""
+    print("dug", *words)
+    return 3
