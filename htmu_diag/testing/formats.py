@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from htmu_diag.errors import InputError
-from htmu_diag.matrices.stored import StoredTensor
+from htmu_diag.matrices.stored import DAMAGE, StoredTensor
 from htmu_diag.testing.demand import demand
 
 __all__ = ["check_format"]
@@ -18,7 +18,9 @@ def check_format(
     read: Callable[[Path], Iterable[StoredTensor]], path: Path, expected: Mapping[str, torch.Tensor]
 ) -> None:
     """Read the file at ``path``, which holds ``expected``; then a file that is cut short, which must be refused."""
-    found = {stored.name: stored for stored in read(path)}
+    tensors = list(read(path))
+    found = {stored.name: stored for stored in tensors}
+    demand(len(found) == len(tensors), read, f"yields a name twice: {sorted(stored.name for stored in tensors)}")
     demand(found.keys() == expected.keys(), read, f"names {sorted(found)} instead of {sorted(expected)}")
     for name, tensor in expected.items():
         stored = found[name]
@@ -40,6 +42,8 @@ def _check_damaged(read: Callable[[Path], Iterable[StoredTensor]], path: Path) -
             stored.load(slice(None))
     except InputError as error:
         demand(path.name in str(error), read, f"the sentence about a damaged file does not name it: {error}")
+    except DAMAGE as error:
+        demand(False, read, f"half a file raises {type(error).__name__} ({error}); raise InputError with its name")
     else:
         demand(False, read, "half a file is read as if it were whole; raise InputError")
     finally:

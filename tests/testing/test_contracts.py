@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from htmu_diag.kinds import Kind
 from htmu_diag.laws import Exponential, MarchenkoPastur, PowerLaw
+from htmu_diag.matrices import StoredTensor
 from htmu_diag.matrices.safetensors_files import safetensors_tensors
 from htmu_diag.operators import HessianOperator, MatrixOperator, Shifted
 from htmu_diag.probes import GradientNoiseProbe, StepContext, TrajectoryProbe, WeightsProbe
@@ -105,3 +106,13 @@ def test_a_format_keeps_the_contract_and_one_that_reads_too_much_does_not(tmp_pa
     check_format(safetensors_tensors, tmp_path / "a.safetensors", tensors)
     with pytest.raises(AssertionError, match="names"):
         check_format(lambda path: list(safetensors_tensors(path))[:1], tmp_path / "a.safetensors", tensors)
+    with pytest.raises(AssertionError, match="a name twice"):
+        check_format(lambda path: [*safetensors_tensors(path)] * 2, tmp_path / "a.safetensors", tensors)
+
+    def careless(path: Path) -> Iterator[StoredTensor]:
+        if path.name.startswith("cut"):
+            raise KeyError("header")
+        yield from safetensors_tensors(path)
+
+    with pytest.raises(AssertionError, match="raises KeyError"):
+        check_format(careless, tmp_path / "a.safetensors", tensors)
