@@ -50,6 +50,7 @@ DRIVERS = (
     *("monitor", "recording", "counting", "model", "offline", "report", "cli", "golden"),
     *("test_kinds.py", "test_series.py"),
 )
+INTERFACE = "golden/test_numbers.py::test_numbers_and_words_are_as_they_were[interface"  # runs no line of a room
 BESIDE = "beside"  # the run of both
 BESIDE_SECONDS = 60.0
 
@@ -191,7 +192,7 @@ def first_failure(tree: Path, file: str, line: int) -> tuple[str, str]:
         test: spent for name in (*ROOMS, BESIDE) if name != own for test, spent in room(tree, name).seconds.items()
     }
     others = [test for name in (*ROOMS, BESIDE) if name != own for test in room(tree, name).tests(file, line)]
-    outside = [test for test in seconds if test.removeprefix("tests/").startswith(OUTSIDE)]
+    outside = [test for test in seconds if test.removeprefix("tests/").startswith((*OUTSIDE, INTERFACE))]
     found, beside = _against([*outside, *_first(sorted(others, key=seconds.__getitem__), seconds)], seconds)
     return found, f"{many} tests of its room, {beside} beside"
 
