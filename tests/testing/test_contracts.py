@@ -51,6 +51,7 @@ class Rows:
     ("change", "sentence"),
     [
         ({"changes": True}, "not as they were"),
+        ({"random": True}, "two measurements at one step differ"),
         ({"names": ("a", "a")}, "two spectra of one kind and name"),
         ({"number": "nobody_knows"}, "add a Quantity"),
         ({"kinds": (Kind.WEIGHTS,)}, "does not declare"),
