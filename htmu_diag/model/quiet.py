@@ -33,22 +33,17 @@ def quiet(*models: torch.nn.Module, loss_fn: Any = None) -> Iterator[None]:
     loss_fn: run beside them; the generators that it holds are put back too.
     """
     modules = _each_once(module for model in models for module in model.modules())
-    restores = (
-        generators(),
-        _gradients(modules),
-        _buffers(modules),
-        modes(modules),
-        _settings(),
-        plain_state(modules),
-        generator_states(held_generators(modules, loss_fn)),
-        full_precision(),
-    )
-    try:
+    with contextlib.ExitStack() as left:  # each is put back, whatever goes wrong with another
+        left.callback(generators())
+        left.callback(_gradients(modules))
+        left.callback(_buffers(modules))
+        left.callback(modes(modules))
+        left.callback(_settings())
+        left.callback(plain_state(modules))
+        left.callback(generator_states(held_generators(modules, loss_fn)))
+        left.callback(full_precision())
         with differentiating(), eager(), without_autocast():
             yield
-    finally:
-        for restore in restores:
-            restore()
 
 
 def _each_once(things: Iterable[T]) -> list[T]:
@@ -82,7 +77,10 @@ def _buffers(modules: Sequence[torch.nn.Module]) -> Restore:
             module._buffers[name] = buffer
         for buffer, copy in copies:
             with torch.inference_mode(buffer.is_inference()):
-                buffer.data.copy_(copy)
+                if buffer.shape == copy.shape:
+                    buffer.data.copy_(copy)
+                else:  # resized in place, as observers of quantisation-aware training do at their first batch
+                    buffer.data = copy
 
     return restore
 

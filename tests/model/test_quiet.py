@@ -93,6 +93,29 @@ def test_a_graph_that_holds_a_buffer_stays_usable(net: torch.nn.Module) -> None:
     assert torch.equal(weight.grad, net[1].running_mean)
 
 
+def test_a_buffer_resized_inside_is_as_it_was(net: torch.nn.Module) -> None:
+    """Observers of quantisation-aware training do so at their first batch."""
+    net.register_buffer("least", torch.empty(0))
+    least, modes = net.least, [module.training for module in net.modules()]
+    with quiet(net):
+        net.eval()
+        net.least.resize_(6)
+    assert net.least is least
+    assert least.shape == (0,)
+    assert modes == [module.training for module in net.modules()]
+
+
+def test_what_cannot_be_put_back_costs_nothing_else(net: torch.nn.Module) -> None:
+    before = generators()
+    with pytest.raises(RuntimeError):
+        with quiet(net):
+            disturb(net)
+            net.__dict__["_buffers"] = None
+            raise RuntimeError
+    assert generators() == before
+    assert net[3].weight.grad is not None
+
+
 def test_a_compiled_model_is_not_compiled_again_by_what_happens_inside(net: torch.nn.Module) -> None:
     compiled = torch.compile(net.train(), backend="aot_eager")
     inputs = torch.randn(8, 4)
