@@ -82,8 +82,10 @@ def read_json(path: str | os.PathLike[str], *, limit: int = LARGEST, depth: int 
         raise InputError(f"{prefix}{error}") from error
 
 
-def loads_json(text: str | bytes, *, depth: int = DEEPEST) -> Any:
+def loads_json(text: str | bytes, *, depth: int = DEEPEST, once: bool = False) -> Any:
     """The JSON value of a text. Raises InputError beyond ``depth`` levels or 400 digits, else json.JSONDecodeError.
+
+    once: raises InputError for a key that stands twice in one object; else the last one counts.
 
     >>> loads_json('{"a": [1, 2]}')
     {'a': [1, 2]}
@@ -94,7 +96,14 @@ def loads_json(text: str | bytes, *, depth: int = DEEPEST) -> Any:
         raise InputError("not JSON in UTF-8; write or download it again") from error
     if _depth_exceeds(text, depth):
         raise InputError(f"JSON nested deeper than {depth} levels, which is refused; write or download it again")
-    return json.loads(text, parse_int=_whole)
+    return json.loads(text, parse_int=_whole, object_pairs_hook=_once if once else None)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise InputError("a key that stands twice in one object, which is refused; write or download it again")
+    return found
 
 
 def _depth_exceeds(text: str, depth: int) -> bool:

@@ -32,6 +32,8 @@ from htmu_diag.model.names import clean_name
 
 __all__ = ["checkpoint_matrices"]
 
+_DEEPEST = 500  # parts of a name; names of modules in use have fewer than 20
+
 
 @checked(
     path=either(PATH, instance("a dict of tensors", Mapping), having("one array", "shape", "dtype")),
@@ -74,9 +76,18 @@ def checkpoint_matrices(
 
 def _by_name(tensors: Sequence[StoredTensor]) -> dict[str, StoredTensor]:
     """Tensors under clean names; names that differ only by what is cleaned away are kept as they are."""
+    tensors = [_shortened(tensor, place) for place, tensor in enumerate(tensors)]
     uses = Counter(clean_name(tensor.name) for tensor in tensors)
     renamed = (replace(t, name=clean_name(t.name)) if uses[clean_name(t.name)] == 1 else t for t in tensors)
     return {tensor.name: tensor for tensor in renamed}
+
+
+def _shortened(tensor: StoredTensor, place: int) -> StoredTensor:
+    """A name that no module has costs itself: those who compare parts of names would take for ever over it."""
+    if tensor.name.count(".") < _DEEPEST:
+        return tensor
+    refusal = f"its name has {tensor.name.count('.') + 1:,} parts, which is refused; rename it"
+    return replace(tensor, name=f"{tensor.name[:40]}... (tensor {place})", refusal=refusal)
 
 
 def _entries(tensors: Mapping[str, StoredTensor], layouts: Mapping[str, Layout], heads: Heads) -> Iterator[Entry]:

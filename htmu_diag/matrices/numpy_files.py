@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import struct
 import tokenize
 import zipfile
 from collections.abc import Iterator
@@ -32,10 +34,12 @@ _FAULTS = (
     SyntaxError,  # of a header
     zipfile.BadZipFile,
     NotImplementedError,  # a compression that is not known
-    RuntimeError,  # an encrypted member
+    RuntimeError,  # a compression whose module this Python lacks
+    struct.error,  # an entry beyond the end
 )
 _RATIO, _SMALL = 100, 64 * 1024 * 1024  # weights hardly compress; beyond this a member only claims to be one
 _ALONE = "matrix"
+_LOCAL_HEADER = struct.Struct("<4s22xHH")  # before each entry: a mark, and the lengths of a name and of extra fields
 
 
 def numpy_tensors(path: Path) -> Iterator[StoredTensor]:
@@ -48,7 +52,7 @@ def numpy_tensors(path: Path) -> Iterator[StoredTensor]:
         raise NoTensors(f"{path}: no array in this file; save arrays by name with numpy.savez")
 
 
-def _members(path: Path) -> list[str | None]:
+def _members(path: Path) -> list[zipfile.ZipInfo | None]:
     with opened(path) as file:
         if file.read(2) != b"PK":
             return [None]
@@ -57,13 +61,28 @@ def _members(path: Path) -> list[str | None]:
                 for entry in archive.infolist():
                     if entry.file_size > _SMALL and entry.file_size > _RATIO * entry.compress_size:
                         raise ValueError(f"{safe_text(entry.filename)} unfolds to {entry.file_size:,} bytes")
-                return [entry.filename for entry in archive.infolist()]
+                return _once_each(archive.infolist())
         except _FAULTS as error:
             raise _damaged(path, error) from error
 
 
-def _described(path: Path, member: str | None) -> StoredTensor:
-    name = _ALONE if member is None else member.removesuffix(".npy").replace("/", ".")
+def _once_each(entries: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo | None]:
+    seen: set[str] = set()
+    for entry in entries:
+        if _name(entry) in seen:
+            raise ValueError(f"two arrays under the name {safe_text(_name(entry))}")
+        if entry.flag_bits & 1:
+            raise ValueError(f"{safe_text(entry.filename)} is encrypted")
+        seen.add(_name(entry))
+    return [*entries]
+
+
+def _name(entry: zipfile.ZipInfo) -> str:
+    return entry.filename.removesuffix(".npy").replace("/", ".")
+
+
+def _described(path: Path, member: zipfile.ZipInfo | None) -> StoredTensor:
+    name = _ALONE if member is None else _name(member)
     load = _Load(path, member, name)
     shape, kind = load.header()
     dtype = dtype_of(kind)
@@ -74,7 +93,7 @@ def _described(path: Path, member: str | None) -> StoredTensor:
 @dataclass(frozen=True)
 class _Load:
     path: Path
-    member: str | None
+    member: zipfile.ZipInfo | None
     name: str
 
     def header(self) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -108,8 +127,18 @@ class _Load:
             size = file.seek(0, 2)
             file.seek(0)
             return file, size
-        archive = zipfile.ZipFile(file)
-        return archive.open(self.member), archive.getinfo(self.member).file_size
+        return _unpacked(file, self.member), self.member.file_size
+
+
+def _unpacked(file: IO[bytes], member: zipfile.ZipInfo) -> zipfile.ZipExtFile:
+    """An entry of an archive whose list of entries was read before: read anew for each, thousands take minutes."""
+    file.seek(member.header_offset)
+    start = file.read(_LOCAL_HEADER.size)
+    mark, *_, name, extra = _LOCAL_HEADER.unpack(start)
+    if mark != b"PK\3\4":
+        raise zipfile.BadZipFile(f"{safe_text(member.filename)} does not lie where the archive says")
+    file.seek(name + extra, io.SEEK_CUR)
+    return zipfile.ZipExtFile(file, "r", member)
 
 
 def _header(stream: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:

@@ -84,7 +84,7 @@ def _header(file: IO[bytes]) -> tuple[list[_Described], Mapping[str, Any]]:
     length = int.from_bytes(file.read(8), "little")
     if size < 8 or length > min(size - 8, _LARGEST_HEADER):
         raise ValueError(f"a header of {length:,} bytes in a file of {size:,}")
-    content = loads_json(file.read(length))
+    content = loads_json(file.read(length), once=True)
     if not isinstance(content, dict):
         raise ValueError("its header is no JSON object")
     metadata = content.pop(_METADATA, None) or {}

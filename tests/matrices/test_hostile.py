@@ -427,3 +427,38 @@ def test_a_deep_header_of_safetensors_is_told_as_one(opening: str, length: int, 
     (tmp_path / "m.safetensors").write_bytes(length.to_bytes(8, "little") + header)
     with pytest.raises(InputError, match=r"not a whole safetensors file \(JSON nested deeper than 64 levels"):
         checkpoint_matrices(tmp_path / "m.safetensors")
+
+
+def test_a_name_that_no_module_has_costs_itself(tmp_path: Path) -> None:
+    """Its parts are compared with one another: a hundred thousand of them took minutes."""
+    save_file({"a." * 100_000 + "weight": torch.randn(3, 2), "b.weight": torch.randn(4, 3)}, tmp_path / "x.safetensors")
+    found = checkpoint_matrices(tmp_path / "x.safetensors")
+    assert found.names == ("b.weight",)
+    assert [skipped.reason for skipped in found.skipped] == ["its name has 100,001 parts, which is refused; rename it"]
+
+
+def test_a_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    entry = b'"w":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}'
+    header = b"{" + entry + b"," + entry + b"}"
+    (tmp_path / "x.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"\0" * 8)
+    np.savez(tmp_path / "x.npz", **{"a/b": np.ones((2, 2)), "a.b": np.ones((2, 2))})
+    for name, told in (("x.safetensors", "a key that stands twice"), ("x.npz", "two arrays under the name a.b")):
+        with pytest.raises(InputError, match=told):
+            checkpoint_matrices(tmp_path / name)
+
+
+def test_the_list_of_an_archive_of_numpy_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read for each array, an archive of three thousand took minutes."""
+    arrays = {f"w{place}": np.random.default_rng(place).standard_normal((3, 2)) for place in range(9)}
+    np.savez_compressed(tmp_path / "x.npz", **arrays)
+    opened: list[object] = []
+
+    class Counted(zipfile.ZipFile):
+        def __init__(self, *arguments: Any) -> None:
+            opened.append(self)
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(zipfile, "ZipFile", Counted)
+    for matrix in checkpoint_matrices(tmp_path / "x.npz"):
+        np.testing.assert_array_equal(matrix.read(), arrays[matrix.name])
+    assert 0 < len(opened) <= 3
