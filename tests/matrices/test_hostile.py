@@ -276,7 +276,7 @@ def call(name: str, *arguments: bytes) -> bytes:
     ],
 )
 def test_what_makes_memory_or_work_from_a_number_is_refused(asked: bytes, place: str, tmp_path: Path) -> None:
-    """Small numbers here; with large ones a hundred bytes took gigabytes, or hours in an encoder."""
+    """Small numbers here; with large ones a few hundred bytes took gigabytes, and an encoder the square of its text."""
     path = tmp_path / "x.pt"
     torch.save(STATE, path, _use_new_zipfile_serialization=place != "older format")
     if place == "older format":
