@@ -127,3 +127,18 @@ def test_a_parameter_that_only_late_samples_reach_is_refused_not_dropped() -> No
 def test_an_unknown_mode_is_refused() -> None:
     with pytest.raises(InputError, match="outputs = 'sum' cannot be taken; pass 'trace'"):
         empirical_ntk(mlp(), torch.randn(3, 4), outputs="sum")  # type: ignore[arg-type]
+
+
+def test_a_complex_parameter_is_refused_by_name() -> None:
+    """Its gradient was cut to the real part without a word."""
+
+    class Filter(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.taps = nn.Parameter(torch.randn(3, 4, dtype=torch.complex64))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return (x.to(torch.complex64) @ self.taps.T).abs()
+
+    with pytest.raises(MeasurementError, match="taps: a complex parameter"):
+        empirical_ntk(Filter(), torch.randn(5, 4))

@@ -85,7 +85,7 @@ class Survey:
 
 def select(model: nn.Module, patterns: str | Sequence[str]) -> dict[str, nn.Parameter]:
     """Trainable parameters whose clean names, or leading paths, match a glob. Raises InputError where none does,
-    and MeasurementError where the model holds one that is not initialised.
+    and MeasurementError where the model holds one that is not initialised, or a chosen one is complex.
     """
     globs = (patterns,) if isinstance(patterns, str) else tuple(patterns)
     clean = clean_parameters(model)
@@ -94,6 +94,12 @@ def select(model: nn.Module, patterns: str | Sequence[str]) -> dict[str, nn.Para
         raise MeasurementError(f"{lazy}: not initialised yet; run the model once on a batch before measuring it")
     trainable = {name: p for name, p in model.named_parameters() if p.requires_grad and p.numel()}
     chosen = {name: p for name, p in trainable.items() if selected(clean[name], globs)}
+    complex_one = next((clean[name] for name, p in chosen.items() if p.is_complex()), "")
+    if complex_one:
+        raise MeasurementError(
+            f"{complex_one}: a complex parameter, for which the kernel here is not defined; store real and imaginary "
+            "part as a real parameter and use torch.view_as_complex in the forward pass, or leave it out by parameters="
+        )
     if not chosen:
         raise InputError(
             f"parameters={patterns!r}: no trainable parameter has such a name; there are "
