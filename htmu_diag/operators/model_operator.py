@@ -155,7 +155,7 @@ class ModelOperator(abc.ABC):
                 found = torch.autograd.grad(
                     self._loss(batch), self.parameters, allow_unused=True, materialize_grads=True
                 )
-            total.add_(flat(found, self.device), alpha=batch.weight)
+            total.add_(flat((piece.to_dense() for piece in found), self.device), alpha=batch.weight)  # of sparse tables
         return total
 
     def tally(self) -> Tally:

@@ -328,6 +328,14 @@ def test_sparse_gradients_are_refused_with_the_way_out() -> None:
         operator.matvec(torch.ones(operator.shape[0]))
 
 
+def test_a_gradient_with_sparse_parts_is_the_dense_one() -> None:
+    model, x = Custom(lambda m, x: m.head(m.table(x).mean(1)), table=nn.Embedding(10, 5)), torch.randint(0, 10, (16, 4))
+    dense = HessianOperator(model, cross_entropy, (x, data()[1])).gradient()
+    model.table.sparse = True
+    torch.testing.assert_close(HessianOperator(model, cross_entropy, (x, data()[1])).gradient(), dense)
+    assert dense.norm() > 0
+
+
 def test_python_and_numpy_randomness_is_one_draw_and_put_back() -> None:
     model = Custom(lambda m, x: m.head(x) * (1 + random.random()))
     state = random.getstate()
