@@ -21,6 +21,7 @@ __all__ = ["by_dtype", "component_of", "guess_layout"]
 
 Shape = tuple[int, ...]
 _RECURRENT = re.compile(r"weight_(ih|hh|hr)(_l\d+)?(_reverse)?$")
+_BIASES = re.compile(r"b(\d+|_\w+)?")  # what many call the biases of stacked maps w1, w2
 _LARGEST_KERNEL = 31  # a last dimension up to this is read as a kernel: wider 1-D kernels are rare, and experts wider
 _BY_HEAD = ("q", "k", "v", "o", "r")  # XLNet's (width, heads, size): one linear map each
 # scales of quantised weights -> the tensor of codes beside them
@@ -64,7 +65,15 @@ def _no_matrix(name: str, shape: Shape, shapes: Mapping[str, Shape]) -> str:
     codes = f"{path}.{_SCALES.get(last, '')}".lstrip(".")
     if last in _SCALES and codes in shapes:
         return f"scales of the quantised {codes}"
+    if _BIASES.fullmatch(last) and _beside_stack(path, shape, shapes):
+        return "biases, one row each: nothing is multiplied"
     return no_weight(name, shape)
+
+
+def _beside_stack(path: str, shape: Shape, shapes: Mapping[str, Shape]) -> bool:
+    """Whether a stack of as many maps lies beside rows (count, width), with one of its sides of that width."""
+    beside = (other for name, other in shapes.items() if name.rpartition(".")[0] == path and len(other) == 3)
+    return any(len(shape) == 2 and other[0] == shape[0] and shape[1] in other[1:] for other in beside)
 
 
 def _is_kernel(name: str, shape: Shape) -> bool:

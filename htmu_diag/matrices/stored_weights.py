@@ -20,7 +20,7 @@ __all__ = ["with_effective_weights"]
 
 _ALL = slice(None)
 _PARAMETRIZED = re.compile(
-    r"(?P<stem>(?P<path>(.+\.)?)parametrizations\.(?P<weight>[^.]+))\.(?P<raw>original\d*|0\._[uv])"
+    r"(?P<stem>(?P<path>(.+\.)?)parametrizations\.(?P<weight>[^.]+))\.(?P<raw>original\d*|0\._[uv]|\d+\.base)"
 )
 Combine = Callable[..., torch.Tensor]
 
@@ -55,7 +55,7 @@ def _recipe(name: str, tensors: Mapping[str, StoredTensor]) -> _Recipe | None:
     if found and found.combine is scaled and tensors[found.whole].dtype not in CODES:
         return None
     match = _PARAMETRIZED.fullmatch(name)
-    if found or match is None or not match["raw"].startswith("original"):
+    if found or match is None or match["raw"].startswith("0._"):
         return found
     return _Recipe(match["path"] + match["weight"], (name,), None)
 

@@ -276,6 +276,13 @@ def test_computed_weights_are_put_together_from_their_parts(suffix: str, tmp_pat
     torch.testing.assert_close(inventory["square.weight"].read(), expected)
 
 
+def test_the_base_of_an_orthogonal_weight_is_no_weight(tmp_path: Path) -> None:
+    torch.save(nn.utils.parametrizations.orthogonal(nn.Linear(6, 4)).state_dict(), tmp_path / "m.pt")
+    inventory = checkpoint_matrices(tmp_path)
+    assert inventory.names == ()
+    assert "its rule is code" in reasons(inventory)["parametrizations.weight.0.base"]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [

@@ -217,6 +217,20 @@ def test_masks_tables_and_stacked_vectors_are_no_weights(name: str, tmp_path: Pa
     assert any(word in reasons(found)[name] for word in ("mask", "table", "biases", "norms"))
 
 
+def test_rows_beside_stacked_maps_are_their_biases(tmp_path: Path) -> None:
+    state = {
+        "w1": torch.randn(4, 6, 40),
+        "b1": torch.randn(4, 40),
+        "w2": torch.randn(4, 40, 6),
+        "b_out": torch.randn(4, 6),
+    }
+    other = {"b2": torch.randn(5, 6), "low.b": torch.randn(4, 6)}  # of another number, and beside no stack
+    save_file({f"moe.{name}": value for name, value in (state | other).items()}, tmp_path / "m.safetensors")
+    found = checkpoint_matrices(tmp_path)
+    assert {matrix.name.rpartition(".")[0] for matrix in found} == {"moe.w1", "moe.w2", "moe", "moe.low"}
+    assert {name for name, reason in reasons(found).items() if "biases" in reason} == {"moe.b1", "moe.b_out"}
+
+
 def test_weights_called_like_something_else_stay_weights(tmp_path: Path) -> None:
     state = {
         "norm.weight": torch.randn(6, 5),
