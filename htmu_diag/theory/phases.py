@@ -2,10 +2,9 @@
 
 A heavy tail is one that the verdict on the tail keeps (``TailFit.verdict``), and noise has none
 (``TailFit.as_of_noise``), so the two never contradict each other.
-The phases are those of Martin & Mahoney (JMLR 2021); the decision below replaces their visual reading by tests:
-is there mass near zero, is the bulk Marchenko-Pastur beside its spikes, how strong are these, is the tail a power law
-that is not what noise has. The numerical thresholds are ours (not checked against the paper) and named below; what they
-get right and wrong on matrices whose phase is known is in docs/phases.md (``benchmarks/phases.py``).
+The phases are those of Martin & Mahoney (JMLR 2021); the decision below replaces their visual reading by tests: is
+there mass near zero, is the bulk Marchenko-Pastur beside its spikes, how strong are these, is the tail a power law that
+is not what noise has. Its thresholds are ours; docs/phases.md has what they get right and wrong.
 """
 
 from __future__ import annotations
@@ -33,8 +32,7 @@ MANY_SPIKES = 1 / 3  # of the eigenvalues: as many directions that follow a powe
 FEW_SHARE, MANY_DECADES = 0.05, 1.0  # or half as many values over a decade
 BELOW_NOISE = 1.64  # standard errors of log(alpha - 1) from noise's: one in twenty, on one side
 ALL_EQUAL = 0.05  # of the width of noise of the shape: what rounding of an orthogonal matrix leaves, in bfloat16 too
-# what a spectrum is that has no phase, by its name: what orthogonal initialisation makes, before and after some steps
-EQUAL = {
+EQUAL = {  # what a spectrum without a phase is, by its name
     "all equal": "a multiple of an orthogonal matrix, as orthogonal initialisation makes it",
     "mostly equal": "an orthogonal matrix with changes of low rank; look at the largest and the smallest",
 }
