@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from htmu_diag.errors import InputError
-from htmu_diag.matrices.stored import DAMAGE, StoredTensor
-from htmu_diag.testing.demand import demand
+from htmu_diag.matrices.stored import StoredTensor
+from htmu_diag.testing.demand import attempt, demand
 
 __all__ = ["check_format"]
 
@@ -18,7 +18,13 @@ def check_format(
     read: Callable[[Path], Iterable[StoredTensor]], path: Path, expected: Mapping[str, torch.Tensor]
 ) -> None:
     """Read the file at ``path``, which holds ``expected``; then a file that is cut short, which must be refused."""
-    tensors = list(read(path))
+    path = Path(path)
+    demand(path.is_file(), read, f"there is no file {path}; write one that holds what you expect")
+    with attempt(read, f"read({path.name})", "it must yield a StoredTensor for each tensor of the file"):
+        tensors = list(read(path))
+    for one in tensors:
+        demand(isinstance(one, StoredTensor), read, f"yields a {type(one).__name__}, no StoredTensor")
+        demand(isinstance(one.name, str), read, f"yields a name that is no text: {one.name!r}")
     found = {stored.name: stored for stored in tensors}
     demand(len(found) == len(tensors), read, f"yields a name twice: {sorted(stored.name for stored in tensors)}")
     demand(found.keys() == expected.keys(), read, f"names {sorted(found)} instead of {sorted(expected)}")
@@ -26,11 +32,27 @@ def check_format(
         stored = found[name]
         demand(tuple(stored.shape) == tuple(tensor.shape), read, f"{name}: shape {stored.shape}")
         demand(stored.dtype == tensor.dtype, read, f"{name}: {stored.dtype} instead of {tensor.dtype}")
-        demand(torch.equal(stored.load(slice(None)), tensor), read, f"{name}: other values than were stored")
+        demand(_equal(_load(read, stored, slice(None)), tensor), read, f"{name}: other values than were stored")
         if tensor.ndim and tensor.shape[0] > 1:
             rows = slice(1, tensor.shape[0])
-            demand(torch.equal(stored.load(rows), tensor[rows]), read, f"{name}: other rows than were asked for")
+            demand(_equal(_load(read, stored, rows), tensor[rows]), read, f"{name}: other rows than were asked for")
     _check_damaged(read, path)
+
+
+def _load(read: object, stored: StoredTensor, rows: slice) -> torch.Tensor:
+    call = f"{stored.name}: load({rows})"
+    with attempt(read, call, "it must give these rows as a tensor"):
+        values: object = stored.load(rows)
+    if not isinstance(values, torch.Tensor):
+        raise AssertionError(f"{type(read).__name__}: {call} gives a {type(values).__name__}, no tensor")
+    return values
+
+
+def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """The same values; NaN where NaN was stored."""
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    return bool(((one == other) | ((one != one) & (other != other))).all())
 
 
 def _check_damaged(read: Callable[[Path], Iterable[StoredTensor]], path: Path) -> None:
@@ -38,12 +60,11 @@ def _check_damaged(read: Callable[[Path], Iterable[StoredTensor]], path: Path) -
     damaged = path.with_name(f"cut-{path.name}")
     damaged.write_bytes(whole[: len(whole) // 2])
     try:
-        for stored in read(damaged):
-            stored.load(slice(None))
+        with attempt(read, "half a file", "raise InputError with its name", but=InputError):
+            for stored in read(damaged):
+                stored.load(slice(None))
     except InputError as error:
         demand(path.name in str(error), read, f"the sentence about a damaged file does not name it: {error}")
-    except DAMAGE as error:
-        demand(False, read, f"half a file raises {type(error).__name__} ({error}); raise InputError with its name")
     else:
         demand(False, read, "half a file is read as if it were whole; raise InputError")
     finally:
