@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -74,9 +73,6 @@ def _check_spectra(probe: Any, declared: Declaration, spectra: list[Spectrum], s
         )
         unknown = sorted(spectrum.scalars.keys() - known)
         demand(not unknown, probe, f"brings {unknown}; add a Quantity for each to its quantities")
-        scalars: Mapping[str, object] = spectrum.scalars
-        texts = sorted(name for name, value in scalars.items() if not isinstance(value, Real))
-        demand(not texts, probe, f"{texts} are no numbers; give floats")
         demand(spectrum.source.step in (step, None), probe, f"marks a spectrum with step {spectrum.source.step}")
         demand(bool(spectrum.source.unit), probe, "says of no unit what the values are; fill Source.unit")
         with attempt(probe, f"the diagnosis of {spectrum.source.name}", "yield a spectrum that can be diagnosed"):

@@ -59,7 +59,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "law: NaN": (law(_cdf=lambda _, x: x * math.nan), r"cdf\(.* gives NaN at"),
     "law: rvs without rng": (law(rvs=lambda _, size: np.ones(size)), r"rvs\(4000, rng=generator\) raises TypeError"),
     "law: variance": (law(var=lambda one: 2 * Exponential.var(one)), r"var\(\) is .*; by its cdf"),
-    "law: no atom": (law(atom=property(lambda _: 0.3)), "its atom at 0 is 0.3, but its cdf goes|does not integrate"),
+    "law: no atom": (law(atom=property(lambda _: 0.3)), "its atom at 0 is 0.3, but its cdf goes"),
     "sink: open": (sink(open=lambda _, run: None), r"open\(.*start_step=0\) raises TypeError .*must take open"),
     "sink: write": (sink(write=fail), r"write\(record\) at step 0 .* raises ZeroDivisionError"),
     "sink: generator": (sink(write=lambda _, record: iter(())), "it must do its work and give None"),
@@ -71,7 +71,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "probe: None": (probe(lambda _: None), r"measure\(context\) raises TypeError .*must yield a Spectrum"),
     "probe: nothing": (probe(lambda _: []), "yields nothing"),
     "probe: arrays": (probe(lambda _: [np.ones(3)]), "yields a ndarray, no Spectrum"),
-    "probe: text": (probe(lambda _: spectrum(np.ones(4), alpha="deep")), "raises|no numbers"),
+    "probe: text": (probe(lambda _: spectrum(np.ones(4), alpha="deep")), "raises InputError .*single number"),
     "probe: numpy's generator": (probe(lambda _: spectrum(np.random.rand(4))), "two measurements at one step differ"),  # noqa: NPY002
     "probe: hook": (probe(hooked), "leaves a hook on the model"),
 }
