@@ -94,12 +94,9 @@ def select(model: nn.Module, patterns: str | Sequence[str]) -> dict[str, nn.Para
         raise MeasurementError(f"{lazy}: not initialised yet; run the model once on a batch before measuring it")
     trainable = {name: p for name, p in model.named_parameters() if p.requires_grad and p.numel()}
     chosen = {name: p for name, p in trainable.items() if selected(clean[name], globs)}
-    complex_one = next((clean[name] for name, p in chosen.items() if p.is_complex()), "")
-    if complex_one:
-        raise MeasurementError(
-            f"{complex_one}: a complex parameter, for which the kernel here is not defined; store real and imaginary "
-            "part as a real parameter and use torch.view_as_complex in the forward pass, or leave it out by parameters="
-        )
+    if complex_one := next((clean[name] for name, p in chosen.items() if p.is_complex()), ""):
+        remedy = "keep it as a real one, with torch.view_as_complex in the forward pass, or leave it out by parameters="
+        raise MeasurementError(f"{complex_one}: complex, for which the kernel here is not defined; {remedy}")
     if not chosen:
         raise InputError(
             f"parameters={patterns!r}: no trainable parameter has such a name; there are "
