@@ -96,7 +96,7 @@ def select(model: nn.Module, patterns: str | Sequence[str]) -> dict[str, nn.Para
     chosen = {name: p for name, p in trainable.items() if selected(clean[name], globs)}
     if complex_one := next((clean[name] for name, p in chosen.items() if p.is_complex()), ""):
         remedy = "keep it as a real one, with torch.view_as_complex in the forward pass, or leave it out by parameters="
-        raise MeasurementError(f"{complex_one}: complex, for which the kernel here is not defined; {remedy}")
+        raise MeasurementError(f"{complex_one}: a complex parameter, for which the kernel is not defined; {remedy}")
     if not chosen:
         raise InputError(
             f"parameters={patterns!r}: no trainable parameter has such a name; there are "
