@@ -76,12 +76,11 @@ def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats,
     tail = fit_power_law(positive, bootstrap=options.bootstrap, rng=options.rng(source))
     rounded = np.concatenate([np.zeros(spectrum.values.size - positive.size), positive])  # else rounding is a bulk
     allowed = allowed_by_shape(rounded, source)
-    fitted, htmp = _htmp_and_its_values(positive, allowed, source)
-    near_zero = near_zero_share(allowed, source.gamma)
-    gamma = source.gamma
-    if fitted.size < allowed.size and near_zero < COLLAPSED:  # dead rows; the others are a matrix
-        rounded, gamma = positive, positive.size / max(source.shape)
-        htmp = fit_htmp(positive, gamma, orientation=source.kind.orientation)
+    near_zero, foretold = near_zero_share(allowed, source.gamma), _fit_that_foretells_zeros(positive, allowed, source)
+    dead_rows = foretold is None and positive.size < allowed.size and near_zero < COLLAPSED  # the others are a matrix
+    gamma = positive.size / max(source.shape) if dead_rows else source.gamma
+    rounded, fitted = positive if dead_rows else rounded, allowed if foretold else positive
+    htmp = foretold or fit_htmp(positive, gamma, orientation=source.kind.orientation)
     bulk, noise = fit_marchenko_pastur(rounded, gamma), scanned_noise_exponent(positive.size, gamma)
     gaps = gap_ratio(positive)
     repulsion = read_repulsion(positive, gamma, htmp, gaps, inverse=kernel)
@@ -106,16 +105,15 @@ def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats,
     )
 
 
-def _htmp_and_its_values(positive: Floats, allowed: Floats, source: Source) -> tuple[Floats, LawFit]:
-    """The HTMP fit, and the values that it is fitted to: zeros count as the law's smallest values, lost to rounding,
-    where the law has half as many there or more; else they are no part of a bulk (dead rows, a low rank)."""
-    orientation, zeros = source.kind.orientation, allowed.size - positive.size
-    if zeros > 0:
-        whole = fit_htmp(allowed, source.gamma, orientation=orientation)
-        zero = numerical_zero(allowed.size, allowed[-1])
-        if whole.law is not None and allowed.size * float(whole.law.cdf(zero)) >= zeros / 2:
-            return allowed, whole
-    return positive, fit_htmp(positive, source.gamma, orientation=orientation)
+def _fit_that_foretells_zeros(positive: Floats, allowed: Floats, source: Source) -> LawFit | None:
+    """The HTMP fit to zeros and all, where the law has half as many values there or more, which rounding lost; None
+    where there are none, or where they are no part of a bulk (dead rows, a low rank)."""
+    zeros = allowed.size - positive.size
+    if zeros <= 0:
+        return None
+    whole = fit_htmp(allowed, source.gamma, orientation=source.kind.orientation)
+    zero = numerical_zero(allowed.size, allowed[-1])
+    return whole if whole.law is not None and allowed.size * float(whole.law.cdf(zero)) >= zeros / 2 else None
 
 
 def _diagnose_series(spectrum: Spectrum, path: Floats, shape: SpectrumShape, options: Options) -> Diagnosis:
