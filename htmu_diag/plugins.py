@@ -19,11 +19,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from htmu_diag.errors import InputError
 from htmu_diag.nearest import nearest, unexpected
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = ["Group", "loaded", "made", "names", "takes"]
 
@@ -117,4 +119,6 @@ def loaded(group: Group, name: str, own: Iterable[str] = ()) -> Callable[..., An
 
 
 def _installed(group: Group) -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points  # 30 ms, which most commands never need
+
     return {point.name: point for point in entry_points(group=f"htmu_diag.{group}")}
