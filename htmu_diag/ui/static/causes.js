@@ -3,7 +3,7 @@
 
 import { Chart, gaps, placeOf, spread } from "./chart.js";
 import { layerColor } from "./colors.js";
-import { aligned } from "./curves.js";
+import { aligned, otherLine } from "./curves.js";
 import { element } from "./dom.js";
 import { number } from "./format.js";
 import { Frame, spearman } from "./frame.js";
@@ -79,7 +79,7 @@ export class CausesView {
     const x = theirs.steps.map((s) => placeOf(frame.steps, s));
     const beside = besideOf(now, cause, theirs, others);
     const lines = [{ label: cause.name, y: gaps(row.length ? row : x.map(() => NaN)), stroke: "violet", width: 2, points: x.length < 40 }];
-    if (beside.length) lines.push({ label: "other run", y: gaps(beside), stroke: "#e08214", width: 1.6, dash: [4, 2] });
+    if (beside.length) lines.push(otherLine(beside));
     chart.draw({
       x, lines, xRange: [-0.5, frame.steps.length - 0.5], yRange: spread([row, beside]), yLabel: cause.quantity ? axisLabel(cause.quantity, words) : cause.scalar.split("/").pop(),
       xTicks: (width) => stepTicks(frame.steps, width - 60),

@@ -79,7 +79,7 @@ export class Curves {
     const drawn = [...more, { label, y: values, stroke: "red", width: 2, points: frame.steps.length < 40 }].sort((a, b) => Number(a.above ?? 0) - Number(b.above ?? 0));
     for (const line of drawn) lines.push({ ...line, y: gaps(line.y) });
     const theirs = other && other.layer >= 0 ? aligned(other, name, frame) : null;
-    if (theirs) lines.push({ label: "other run", y: gaps(theirs), stroke: "#e08214", width: 1.6, dash: [4, 2] });
+    if (theirs) lines.push(otherLine(theirs));
     const usual = (interval ?? []).map((bound) => median(bound.filter(Number.isFinite))); // not those of the first steps
     const [low, high] = spread([values, usual, ...more.map((line) => line.y), ...(theirs ? [theirs] : [])], 0.15);
     chart.draw({
@@ -97,4 +97,9 @@ export function aligned({ frame: theirs, layer, toOther }, name, frame) {
     const at = Math.round(place);
     return at >= 0 && at < row.length && Math.abs(place - at) < 0.75 ? row[at] : NaN;
   });
+}
+
+/** The line of another run's values in a chart. */
+export function otherLine(values) {
+  return { label: "other run", y: gaps(values), stroke: "#e08214", width: 1.6, dash: [4, 2] };
 }

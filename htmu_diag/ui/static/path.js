@@ -3,7 +3,7 @@
 import { Chart, gaps, spread } from "./chart.js";
 import { stepTicks } from "./laws.js";
 import { element } from "./dom.js";
-import { aligned } from "./curves.js";
+import { aligned, otherLine } from "./curves.js";
 import { colourLabel } from "./words.js";
 
 /** What is worth a curve for each kind; quantities that a run lacks are left out. */
@@ -52,7 +52,7 @@ export class PathView {
     for (const [name, chart] of this.charts) {
       const row = frame.told(name, layer);
       const theirs = other ? aligned(other, name, frame) : [];
-      const line = other ? [{ label: "other run", y: gaps(theirs), stroke: "#e08214", width: 1.6, dash: [4, 2] }] : [];
+      const line = other ? [otherLine(theirs)] : [];
       chart.draw({
         x: frame.steps.map((_, i) => i), lines: [{ label: name, y: gaps(row), stroke: "violet", width: 2, points: frame.steps.length < 40 }, ...line],
         xRange: [-0.5, frame.steps.length - 0.5], yRange: spread([row, theirs]), xTicks: (width) => stepTicks(frame.steps, width - 60),
