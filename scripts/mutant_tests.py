@@ -46,10 +46,8 @@ PATIENCE = 4.0  # of wall for each second of CPU: the machine has other work
 ROOM_SECONDS = 1800
 ROOMS = ("laws", "fits", "theory", "analysis", "solvers", "storage", "matrices", "operators", "probes", "sinks")
 OUTSIDE = ("test_arguments.py", "architecture/test_frozen.py", "architecture/test_signatures.py")  # look at all rooms
-DRIVERS = (
-    *("monitor", "recording", "counting", "model", "offline", "report", "cli", "golden"),
-    *("test_kinds.py", "test_series.py"),
-)
+DRIVEN = ("monitor", "recording", "counting", "model", "offline", "report", "cli", "golden")
+DRIVERS = (*DRIVEN, "test_kinds.py", "test_series.py")
 INTERFACE = "golden/test_numbers.py::test_numbers_and_words_are_as_they_were[interface"  # runs no line of a room
 BESIDE = "beside"  # the run of both
 BESIDE_SECONDS = 60.0
