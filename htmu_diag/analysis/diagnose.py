@@ -7,12 +7,15 @@ their tails are fitted.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
 from htmu_diag.analysis.diagnosis import Diagnosis
 from htmu_diag.analysis.evidence import allowed_by_shape, phase_evidence, pooled_matrices, tail_within
 from htmu_diag.analysis.given_values import checked_spectrum
+from htmu_diag.analysis.living import living_part
 from htmu_diag.analysis.options import Options
 from htmu_diag.analysis.outliers import outliers_of
 from htmu_diag.analysis.repulsion import read_repulsion, with_cause
@@ -29,7 +32,8 @@ from htmu_diag.fits import (
 )
 from htmu_diag.fits.law_ranking import rank_laws
 from htmu_diag.fits.series import fit_series
-from htmu_diag.spectrum import Floats, Source, Spectrum
+from htmu_diag.kinds import Orientation
+from htmu_diag.spectrum import Floats, Spectrum
 from htmu_diag.theory import classify
 from htmu_diag.theory.near_zero import near_zero_share
 from htmu_diag.theory.phases import COLLAPSED, NOT_CLASSIFIED, pooled_reading
@@ -71,23 +75,26 @@ def diagnose(
 
 
 def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats, options: Options) -> Diagnosis:
-    source = spectrum.source
+    source, living = spectrum.source, living_part(spectrum)
     kernel = source.kind.orientation == "inverse"
     tail = fit_power_law(positive, bootstrap=options.bootstrap, rng=options.rng(source))
     rounded = np.concatenate([np.zeros(spectrum.values.size - positive.size), positive])  # else rounding is a bulk
-    allowed = allowed_by_shape(rounded, source)
-    near_zero, foretold = near_zero_share(allowed, source.gamma), _fit_that_foretells_zeros(positive, allowed, source)
-    dead_rows = foretold is None and positive.size < allowed.size and near_zero < COLLAPSED  # the others are a matrix
-    gamma = positive.size / max(source.shape) if dead_rows else source.gamma
-    rounded, fitted = positive if dead_rows else rounded, allowed if foretold else positive
+    whole = allowed_by_shape(rounded, source.shape)
+    near_zero, allowed = near_zero_share(whole, source.gamma), allowed_by_shape(whole, living.shape)
+    foretold = _fit_that_foretells_zeros(positive, allowed, living.gamma, source.kind.orientation)
+    lost = near_zero_share(allowed, living.gamma)
+    dead_rows = foretold is None and positive.size < allowed.size and lost < COLLAPSED  # the others are a matrix
+    gamma = positive.size / max(living.shape) if dead_rows else living.gamma
+    rounded = positive if dead_rows else allowed if living.zeros else rounded
+    fitted = allowed if foretold else positive
     htmp = foretold or fit_htmp(positive, gamma, orientation=source.kind.orientation)
     bulk, noise = fit_marchenko_pastur(rounded, gamma), scanned_noise_exponent(positive.size, gamma)
     gaps = gap_ratio(positive)
     repulsion = read_repulsion(positive, gamma, htmp, gaps, inverse=kernel)
-    phase = classify(phase_evidence(allowed, near_zero, tail.as_of_signal(), bulk, gamma, noise))
+    phase = classify(phase_evidence(allowed, lost, tail.as_of_signal(), bulk, gamma, noise))
     return Diagnosis(
         spectrum,
-        shape,
+        replace(shape, gamma=gamma),
         tail_within(tail, phase.phase, bulk.n_spikes),
         lower=fit_power_law(positive, tail="lower") if source.kind.lower_tail else None,
         bulk=bulk,
@@ -100,18 +107,20 @@ def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats,
         repulsion=repulsion,
         alpha_noise=noise_exponent(tail, gamma),
         prediction=predict(htmp, tail),
-        phase=with_cause(phase, repulsion),
+        phase=living.within(with_cause(phase, repulsion), near_zero, whole.size),
         near_zero=near_zero,
     )
 
 
-def _fit_that_foretells_zeros(positive: Floats, allowed: Floats, source: Source) -> LawFit | None:
+def _fit_that_foretells_zeros(
+    positive: Floats, allowed: Floats, gamma: float, orientation: Orientation
+) -> LawFit | None:
     """The HTMP fit to zeros and all, where the law has half as many values there or more, which rounding lost; None
     where there are none, or where they are no part of a bulk (dead rows, a low rank)."""
     zeros = allowed.size - positive.size
     if zeros <= 0:
         return None
-    whole = fit_htmp(allowed, source.gamma, orientation=source.kind.orientation)
+    whole = fit_htmp(allowed, gamma, orientation=orientation)
     zero = numerical_zero(allowed.size, allowed[-1])
     return whole if whole.law is not None and allowed.size * float(whole.law.cdf(zero)) >= zeros / 2 else None
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from htmu_diag.fits import BulkFit, TailFit
 from htmu_diag.fits.quantiles import quantile_of_sorted
-from htmu_diag.spectrum import Floats, Source, Spectrum
+from htmu_diag.spectrum import Floats, Spectrum
 from htmu_diag.theory import Evidence, Phase
 from htmu_diag.theory.near_zero import noise_quartiles
 from htmu_diag.theory.spikes import bbp_threshold, population_spike
@@ -16,9 +16,9 @@ from htmu_diag.theory.spikes import bbp_threshold, population_spike
 __all__ = ["allowed_by_shape", "phase_evidence", "pooled_matrices", "tail_within"]
 
 
-def allowed_by_shape(values: Floats, source: Source) -> Floats:
+def allowed_by_shape(values: Floats, shape: tuple[int, int]) -> Floats:
     """Ascending eigenvalues without the zeros that a Gram matrix larger than the matrix's rank has by construction."""
-    return values[max(values.size - min(source.shape), 0) :]
+    return values[max(values.size - min(shape), 0) :]
 
 
 def pooled_matrices(spectrum: Spectrum) -> int:

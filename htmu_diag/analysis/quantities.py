@@ -22,7 +22,8 @@ _INF = math.inf
 _ROWS = (
     # the spectrum itself
     Quantity("dimension", "N", "1", 0, _INF, "Number of eigenvalues of the operator."),
-    Quantity("gamma", "gamma", "1", 0, 1, "Aspect ratio of the matrix, the smaller side over the larger.", "gamma"),
+    Quantity("gamma", "gamma", "1", 0, 1,
+             "Aspect ratio of the matrix without its zero rows and columns, smaller side over larger.", "gamma"),
     Quantity("lambda_max", "lambda_max", "as values", -_INF, _INF, "Largest eigenvalue."),
     Quantity("lambda_min", "lambda_min", "as values", -_INF, _INF, "Smallest eigenvalue known."),
     Quantity("trace", "tr", "as values", -_INF, _INF, "Sum of the eigenvalues."),
@@ -34,6 +35,10 @@ _ROWS = (
              "Sum of the eigenvalues over the largest one.", mean="mean", brief="stable rank"),
     Quantity("effective_rank", "exp H", "1", 0, _INF, "Exponential of the entropy of the normalised eigenvalues."),
     Quantity("zero_fraction", "f_0", "1", 0, 1, "Share of eigenvalues that are zero to rounding."),
+    Quantity("zero_rows", "rows_0", "1", 0, _INF, "Rows of zeros, where there are any; laws and phase leave them out."),
+    Quantity("zero_columns", "cols_0", "1", 0, _INF, "Columns of zeros, where there are any; left out likewise."),
+    Quantity("copied_rows", "rows_=", "1", 0, _INF, "Rows that are copies of an earlier one, where there are any."),
+    Quantity("copied_columns", "cols_=", "1", 0, _INF, "Columns that are copies of an earlier one, likewise."),
     Quantity("negative_mass", "f_-", "1", 0, 1, "Share of the spectrum below zero (indefinite operators)."),
     # norms of a weight matrix, whatever its eigenvalues were divided by
     Quantity("log_frobenius_norm", "log10 ||W||_F^2", "decades", -_INF, _INF,

@@ -83,4 +83,4 @@ def _law(reading: Reading) -> Law | None:
     if not (is_drawn(reading.texts.get("htmp_status", "")) and kappa > 0 and 0 < scale < math.inf):
         return None
     law = HTMP if reading.source.kind.orientation == "direct" else InverseHTMP
-    return law(reading.source.gamma, kappa, scale)
+    return law(known.get("gamma", reading.source.gamma), kappa, scale)

@@ -25,6 +25,7 @@ from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.model.arguments import DTYPE, SOURCE, TENSOR
 from htmu_diag.solvers.entropy import entropy_deficit
 from htmu_diag.solvers.gram import eigenvalues, gram, products_are_full
+from htmu_diag.solvers.rows_columns import zero_and_copied
 from htmu_diag.solvers.singular import core, singular_values
 from htmu_diag.solvers.threads import blas_threads
 from htmu_diag.spectrum import Floats, Source, Spectrum
@@ -57,7 +58,8 @@ def exact_spectrum(
 ) -> Spectrum:
     """The spectrum of a matrix (rows, columns): min(shape) eigenvalues of its smaller Gram matrix over its larger side.
 
-    routine: "gram", "svdvals", or "auto" (the policy above); the one that ran is in ``Spectrum.estimator.routine``.
+    Rows and columns that are zero, or copies of others, are counted in its scalars (see `rows_columns`).
+    routine: "gram", "svdvals", or "auto" (the policy above); what ran is in ``Spectrum.estimator.routine``.
     vectors: also the eigenvector entropy, as the scalar ``entropy_deficit`` (see `entropy`).
     dtype: of the products of the Gram matrix, whose blocks are summed in float64 and whose eigenvalues are taken in
         float64; float32 is faster on a GPU and moves exponents by up to 1e-4.
@@ -83,7 +85,8 @@ def exact_spectrum(
             values, scalars = eigenvalues(product), {}
         if routine == "auto" and not vectors and len(values) <= _CHEAP_SIDE and _unresolved(values, dtype):
             return _by_svdvals(matrix, source, dtype, False, values_on_host)
-        return _spectrum(values, source, _gram_routine(values, dtype, "eigh" if vectors else "eigvalsh"), scalars)
+        ran = _gram_routine(values, dtype, "eigh" if vectors else "eigvalsh")
+        return _spectrum(values, matrix, source, ran, scalars)
 
 
 @checked(
@@ -118,7 +121,7 @@ def exact_spectra(
     return [
         exact_spectrum(matrix, source, dtype=dtype, threads=threads)
         if len(own) <= _CHEAP_SIDE and _unresolved(own, kind)
-        else _spectrum(own, source, _gram_routine(own, kind, "eigvalsh"), {})
+        else _spectrum(own, matrix, source, _gram_routine(own, kind, "eigvalsh"), {})
         for own, matrix, source, kind in zip(values, matrices, sources, kinds, strict=True)
     ]
 
@@ -163,11 +166,14 @@ def _by_svdvals(matrix: torch.Tensor, source: Source, dtype: torch.dtype, vector
     else:
         singular, scalars = singular_values(reduced), {}
     routine = f"svd{'' if vectors else 'vals'} {_short(dtype)}"
-    return _spectrum(singular**2 / max(matrix.shape), source, routine, scalars)
+    return _spectrum(singular**2 / max(matrix.shape), matrix, source, routine, scalars)
 
 
-def _spectrum(values: torch.Tensor, source: Source, routine: str, scalars: dict[str, float]) -> Spectrum:
+def _spectrum(
+    values: torch.Tensor, matrix: torch.Tensor, source: Source, routine: str, scalars: dict[str, float]
+) -> Spectrum:
     """Eigenvalues of a Gram matrix are not negative: what lies below zero is rounding and becomes zero."""
+    scalars = scalars | zero_and_copied(matrix)
     return Spectrum.exact(np.maximum(_numpy(values), 0.0), source, routine=routine, scalars=scalars)
 
 

@@ -1,0 +1,88 @@
+"""Rows and columns of a matrix that are zero, or copies of others: what its spectrum cannot tell.
+
+A zero row of the shorter side leaves a zero eigenvalue, a zero column of the longer side none: noise with dead inputs
+has the spectrum of noise of another shape, and taken for one of its own it is a bulk with a wrong edge. One pass finds
+both kinds: the products of all rows, and of all columns, with a vector of random numbers. Zeros give zero, copies give
+the same number; what is the same to rounding is then compared entry by entry.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from htmu_diag.spectrum import Floats
+
+__all__ = ["zero_and_copied"]
+
+_BLOCK = 8 * 1024 * 1024  # entries of a block
+_SAME = 100  # units in the last place, relative to a product, up to which products count as the same
+Array = npt.NDArray[np.generic]
+
+
+def zero_and_copied(matrix: torch.Tensor) -> dict[str, float]:
+    """How many rows and columns of a finite matrix are zero, and how many are copies of an earlier one that is not.
+
+    Keys zero_rows, zero_columns, copied_rows, copied_columns; those of which there are none are left out.
+    """
+    tall = matrix if matrix.shape[0] > matrix.shape[1] else matrix.mT
+    names = ("rows", "columns") if tall is matrix else ("columns", "rows")
+    found: dict[str, int] = {}
+    for name, lines, products in zip(names, (tall, tall.mT), _products(tall), strict=True):
+        zero = sum(not _on_host(lines[int(i)]).any() for i in np.flatnonzero(products == 0))
+        found |= {f"zero_{name}": zero, f"copied_{name}": _copied(lines, products)}
+    return {name: float(found[name]) for name in sorted(found, reverse=True) if found[name]}
+
+
+def _products(tall: torch.Tensor) -> tuple[Floats, Floats]:
+    """Of each row (larger,) and of each column (smaller,) with random numbers; of complex ones a mix of both parts."""
+    larger, smaller = tall.shape
+    of_rows, of_columns = [], np.zeros(smaller)
+    step = max(_BLOCK // smaller, 1)
+    for start in range(0, larger, step):
+        block = _single(tall[start : start + step])
+        of_rows.append(_times(block, _random(smaller)))
+        of_columns += _times(block.mT, _random(larger)[start : start + step])
+    return np.concatenate(of_rows), of_columns
+
+
+def _times(block: torch.Tensor, numbers: Floats) -> Floats:
+    if block.device.type == "cpu":
+        array = block.numpy()
+        return _mixed(array @ numbers.astype(array.dtype))
+    return _mixed((block @ torch.from_numpy(numbers).to(block)).cpu().numpy())
+
+
+@lru_cache(maxsize=32)
+def _random(size: int) -> Floats:
+    return np.random.default_rng(size).standard_normal(size)
+
+
+def _mixed(products: Array) -> Floats:
+    return np.asarray(products.real + products.imag / 3 if np.iscomplexobj(products) else products, dtype=np.float64)
+
+
+def _copied(lines: torch.Tensor, products: Floats) -> int:
+    """lines: (n, m), products: (n,). Those that were met before, zeros left out."""
+    wide = lines.dtype in (torch.float64, torch.complex128)
+    order = np.argsort(products, kind="stable")
+    ranked = products[order]
+    near = np.diff(ranked) <= _SAME * np.finfo(np.float64 if wide else np.float32).eps * np.abs(ranked[1:])
+    near &= ranked[1:] != 0
+    if not near.any():
+        return 0
+    alike = np.append(near, False) | np.append(False, near)
+    seen = {hash((_on_host(lines[int(i)]) + 0).tobytes()) for i in order[alike]}  # + 0: zero without a sign
+    return int(alike.sum()) - len(seen)
+
+
+def _on_host(part: torch.Tensor) -> Array:
+    return np.asarray(_single(part).cpu().numpy())
+
+
+def _single(part: torch.Tensor) -> torch.Tensor:
+    """In single precision or better: no narrower number changes by it."""
+    return part.float() if not part.is_complex() and part.dtype.itemsize < 4 else part
