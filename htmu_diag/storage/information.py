@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +38,12 @@ class RunInformation:
         return content
 
     def options(self, entries: Any) -> Options:
-        """The options that these entries name; the default of each that is missing or of another type."""
+        """The options that these entries name; the default of each that is missing or cannot be."""
         if not isinstance(entries, dict):
             self._warn("the options of the run are no mapping: the defaults are taken")
             return Options()
-        defaults = asdict(Options())
         given = {field.name: entries[field.name] for field in fields(Options) if field.name in entries}
-        taken = {name: value for name, value in given.items() if _suits(value, defaults[name], _MOST.get(name, 2**63))}
+        taken = {name: value for name, value in given.items() if _can_be(name, value)}
         if len(taken) < len(given):
             wrong = ", ".join(sorted(given.keys() - taken.keys()))
             self._warn(f"options of the run that cannot be: {wrong}; their defaults are taken")
@@ -56,8 +55,10 @@ class RunInformation:
             warn(what)
 
 
-def _suits(value: Any, default: Any, most: int) -> bool:
-    """Of the default's type; a whole number within what ends."""
-    if isinstance(default, bool) or not isinstance(default, int):
-        return type(value) is type(default) or default is None
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most
+def _can_be(name: str, value: Any) -> bool:
+    """Whether `Options` takes it, and what it asks for ends."""
+    try:
+        Options(**{name: value})
+    except InputError:
+        return False
+    return name not in _MOST or value <= _MOST[name]

@@ -1,11 +1,14 @@
-"""An index that is not there, a holder by any descriptor, and folders that go on."""
+"""An index that is not there, a holder by any descriptor, folders that go on, options that cannot be."""
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from htmu_diag.analysis import Options
 from htmu_diag.storage.flock import Flock
+from htmu_diag.storage.information import RunInformation
 from htmu_diag.storage.pack import read_index
 from htmu_diag.storage.shared_store import LAYERS, SERIES, goes_on
 
@@ -31,3 +34,12 @@ def test_a_folder_with_layers_of_a_series_goes_on_and_others_do_not(tmp_path: Pa
     assert not goes_on(tmp_path)
     (tmp_path / LAYERS / SERIES).write_text("{}")
     assert goes_on(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "entry", [{"seed": 2**63}, {"seed": -1}, {"hold": 0}, {"bootstrap": 100_001}, {"tail_only": 1}]
+)
+def test_an_option_that_cannot_be_costs_itself(entry: dict[str, Any]) -> None:
+    """One of a file that anybody may have edited; the others are taken."""
+    with pytest.warns(RuntimeWarning, match=f"cannot be: {next(iter(entry))}; their defaults are taken"):
+        assert RunInformation().options({"magnitudes": True, **entry}) == Options(magnitudes=True)
