@@ -227,7 +227,8 @@ def stored() -> dict[str, torch.Tensor]:
 
 def sum_in_order(matrix: torch.Tensor) -> float:
     """A number that tells where each number of a matrix lies."""
-    return float((matrix.double().flatten() * waves(matrix.numel(), start=1.0)).sum())
+    numbers = (torch.view_as_real(matrix) if matrix.is_complex() else matrix).double().flatten()
+    return float((numbers * waves(numbers.numel(), start=1.0)).sum())
 
 
 def listed(found: Inventory) -> dict[str, Any]:

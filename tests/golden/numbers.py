@@ -6,6 +6,7 @@ is changed on purpose is written anew by that command, and the difference is rea
 
 import dataclasses
 import enum
+import importlib
 import inspect
 import json
 import math
@@ -92,9 +93,12 @@ def _same(old: Any, new: Any, relative: float) -> bool:
 
 
 def all_cases() -> dict[str, dict[str, Callable[[], Any]]]:
-    from tests.golden import analysis_wing, edges, measurement_wing
-
-    return {**analysis_wing.CASES, **measurement_wing.CASES, **edges.CASES}
+    wings = ("analysis_wing", "measurement_wing", "edges", "names_wing", "files_wing", "folders_wing", "storage_wing")
+    more = ("records_wing", "solved_wing", "probed_wing", "paths_wing")
+    found: dict[str, dict[str, Callable[[], Any]]] = {}
+    for wing in (*wings, *more):
+        found |= importlib.import_module(f"tests.golden.{wing}").CASES
+    return found
 
 
 def kept(room: str) -> dict[str, dict[str, Any]]:
