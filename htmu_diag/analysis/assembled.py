@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from htmu_diag.analysis.density import Floats32, unpacked
 
@@ -23,7 +24,7 @@ class Piece:
 
     about: Mapping[str, Any]
     steps: Sequence[int]
-    arrays: Sequence[Floats32]
+    arrays: Sequence[npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ class Table:
 class Densities:
     """One layer's densities through time on one stretch of the grid.
 
-    first: place of the lowest bin, whose lower edge is 10**(first / per). rows: (2, s, bins): mass, then the law's or
-    the negative values' mass as ``names`` says; what a step does not reach is 0, NaN without a law.
+    first: place of the lowest bin, whose lower edge is 10**(first / per). rows: (r, s, bins): mass, then the law's or
+    the negative values' mass and so on as ``names`` says; what a step does not reach is 0, NaN without a law.
     """
 
     about: Mapping[str, Any]
@@ -91,13 +92,15 @@ def joined_densities(pieces: Sequence[Piece]) -> Densities:
     first = min(place for place, _ in found.values())
     last = max(place + rows.shape[1] for place, rows in found.values())
     about = next((piece.about for piece in pieces if piece.about), {})
-    out = np.zeros((2, len(steps), last - first), np.float32)
+    made = Densities(about, first, steps, np.zeros((0, 0, 0), np.float32))
+    out = np.zeros((len(made.names), len(steps), last - first), np.float32)
     for at, step in enumerate(steps):
         place, rows = found[step]
         if np.isnan(rows[1]).all():
             out[1, at] = math.nan
-        out[:, at, place - first : place - first + rows.shape[1]] = rows
-    return Densities(about, first, steps, out)
+        known = min(len(rows), len(out))  # a run that another version goes on with may have other rows
+        out[:known, at, place - first : place - first + rows.shape[1]] = rows[:known]
+    return replace(made, rows=out)
 
 
 def merged_order(sequences: Iterable[Sequence[str]]) -> list[str]:

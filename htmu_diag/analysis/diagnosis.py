@@ -16,9 +16,11 @@ from htmu_diag.analysis.numbers import (
     htmp_numbers,
     inverse_gamma_numbers,
     law_numbers,
+    lower_numbers,
     prediction_numbers,
     tail_numbers,
 )
+from htmu_diag.analysis.outliers import outlier_numbers
 from htmu_diag.analysis.quantities import QUANTITIES, tag
 from htmu_diag.analysis.repulsion import RepulsionReading
 from htmu_diag.analysis.shape import SpectrumShape
@@ -124,7 +126,7 @@ class Diagnosis:
             **self.shape.numbers(),
             **tail_numbers(self.tail, self.shape.log_norm),
             **weight_norms(self.spectrum, self.tail.alpha),
-            "lower_exponent": self.lower.alpha - 2.0 if self.lower else np.nan,
+            **lower_numbers(self.lower),
             "alpha_noise": self.alpha_noise,
             **prediction_numbers(self.prediction),
             **(htmp_numbers(self.htmp) if self.htmp else {}),
@@ -132,13 +134,14 @@ class Diagnosis:
             "inverse_advantage": sign * gap,
             **(law_numbers(self.laws, "HTMP" if self.orientation == "direct" else "InverseHTMP") if self.laws else {}),
             **(bulk_numbers(self.bulk) if self.bulk else {}),
-            **(inverse_gamma_numbers(self.inverse_gamma) if self.inverse_gamma else {}),
+            **(inverse_gamma_numbers(self.inverse_gamma, self.spectrum.dimension) if self.inverse_gamma else {}),
             **({"gap_ratio": self.gaps.mean, "gap_ratio_stderr": self.gaps.stderr} if self.gaps else {}),
             **(self.repulsion.numbers() if self.repulsion else {}),
             "near_zero": self.near_zero,
             **({"autocorrelation": self.series.autocorrelation, "drift": self.series.drift} if self.series else {}),
             **self._phase_numbers(),
             **cause_numbers(self.spectrum),
+            **outlier_numbers(self.spectrum),
         }
 
     def _phase_numbers(self) -> dict[str, float]:
@@ -166,6 +169,7 @@ class Diagnosis:
             "tail": self.tail.verdict.label,
             "tail_reason": self.tail.verdict.reason,
             "tail_status": self.tail.status.code,
+            **({"lower": self.lower.verdict.label} if self.lower else {}),
             "htmp_status": _status(self.htmp),
             "htmp": self.htmp.reading.word if self.htmp else "",
             "htmp_reason": self.htmp.reading.reason if self.htmp else "",

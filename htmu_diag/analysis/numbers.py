@@ -14,6 +14,7 @@ __all__ = [
     "htmp_numbers",
     "inverse_gamma_numbers",
     "law_numbers",
+    "lower_numbers",
     "prediction_numbers",
     "tail_numbers",
 ]
@@ -68,9 +69,21 @@ def bulk_numbers(fit: BulkFit) -> dict[str, float]:
     }
 
 
-def inverse_gamma_numbers(fit: LawFit) -> dict[str, float]:
+def lower_numbers(tail: TailFit | None) -> dict[str, float]:
+    """Of the lower tail, whose fit is one of 1/values: (0, xmax] in the values themselves."""
+    if tail is None or np.isnan(tail.alpha):
+        return {"lower_exponent": np.nan}
+    return {"lower_exponent": tail.exponent, "lower_xmax": 1.0 / tail.xmin, "lower_n_tail": float(tail.n_tail)}
+
+
+def inverse_gamma_numbers(fit: LawFit, dimension: int) -> dict[str, float]:
+    """dimension: of the spectrum whose lowest part the law was fitted to."""
     shape = fit.parameters.get("shape", np.nan)
-    return {"inverse_gamma_shape": shape, "inverse_gamma_ks": fit.ks_distance}
+    found = {"inverse_gamma_shape": shape, "inverse_gamma_ks": fit.ks_distance}
+    if fit.law is None or not fit.status.ok or not fit.law.cdf(fit.until) > 0:
+        return found  # without a curve: what stands at an edge of its parameters is no law of these values
+    height = fit.n / dimension * float(fit.law.pdf(fit.until) / fit.law.cdf(fit.until))
+    return {**found, "inverse_gamma_scale": fit.scale, "inverse_gamma_end": fit.until, "inverse_gamma_height": height}
 
 
 def htmp_bulk_numbers(fit: LawFit) -> dict[str, float]:

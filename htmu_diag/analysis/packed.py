@@ -11,7 +11,7 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -22,6 +22,7 @@ from htmu_diag.analysis.density import PER_DECADE, rows_of
 from htmu_diag.analysis.diagnosis import Diagnosis
 from htmu_diag.analysis.quantities import QUANTITIES
 from htmu_diag.fits.results import Code
+from htmu_diag.kinds import Kind
 from htmu_diag.spectrum import Source
 from htmu_diag.theory.phases import EQUAL
 
@@ -34,6 +35,7 @@ __all__ = [
     "about_table",
     "block_of",
     "code_of",
+    "columns_of",
     "role_of",
     "table",
     "table_id",
@@ -56,6 +58,16 @@ CODES: Mapping[str, tuple[str, ...]] = {
         "too few",
         "no fit",
     ),
+    "lower": (
+        "fits",
+        "fits, then ends",
+        "fits, or exponential",
+        "ruled out",
+        "ruled out (finite end)",
+        "ruled out (exponential)",
+        "too few",
+        "no fit",
+    ),
     "verdict": (*EQUAL, "power-law tail", "no power law", "too few", "no fit"),  # of spectra without a phase
 }
 _NUMBER = re.compile(r"\d+")
@@ -71,9 +83,14 @@ class Columns:
     def with_those_of(self, diagnoses: Sequence[Diagnosis]) -> tuple[str, ...]:
         """The names so far and whatever these diagnoses have more."""
         known = (name for d in diagnoses for name, value in d.numbers.items() if not math.isnan(value))
-        seen = {*self.names, *CODES, *known}
-        self.names = tuple(name for name in [*QUANTITIES, *(c for c in CODES if c not in QUANTITIES)] if name in seen)
+        self.names = columns_of(diagnoses[0].source.kind, {*self.names, *known}) if diagnoses else self.names
         return self.names
+
+
+def columns_of(kind: Kind, seen: Collection[str]) -> tuple[str, ...]:
+    """Those quantities in the order of `QUANTITIES`, then the codes that spectra of this kind have."""
+    codes = (name for name in CODES if name != "lower" or kind.lower_tail)
+    return tuple(name for name in [*QUANTITIES, *codes] if name in seen or name in CODES)
 
 
 def table(diagnoses: Sequence[Diagnosis], names: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -115,7 +132,7 @@ def about_density(source: Source, order: int, *, quadrature: bool = False) -> di
         "order": order,
         "shape": list(source.shape),
         "unit": source.unit,
-        "rows": list(rows_of(source.kind)),
+        "rows": list(rows_of(source.kind, quadrature=quadrature)),
         "per": PER_DECADE,
         "method": "quadrature" if quadrature else "eigenvalues",
     }
@@ -152,4 +169,6 @@ def code_of(name: str, text: str) -> float:
 
 def _cells(diagnosis: Diagnosis, names: Sequence[str]) -> list[float]:
     row = diagnosis.row()
-    return [code_of(name, row[name]) if name in CODES else diagnosis.numbers.get(name, math.nan) for name in names]
+    return [
+        code_of(name, row.get(name, "")) if name in CODES else diagnosis.numbers.get(name, math.nan) for name in names
+    ]

@@ -68,6 +68,8 @@ _ROWS = (
              mean="mean", fitted=True, brief="alpha-hat"),
     Quantity("lower_exponent", "a", "1", -_INF, _INF,
              "Exponent of the eigenvalue density at zero, from the lower tail.", of_weights=False),
+    Quantity("lower_xmax", "xmax", "as values", 0, _INF, "Where the lower tail ends.", of_weights=False),
+    Quantity("lower_n_tail", "n_low", "1", 0, _INF, "Eigenvalues in the lower tail.", of_weights=False),
     # the HTMP law
     Quantity("kappa", "kappa", "1", 0, _INF,
              "Eigenvalue repulsion of the fitted HTMP law, near N of the eigenvalues' joint density; infinite for "
@@ -124,6 +126,15 @@ _ROWS = (
              "Shape of the inverse Gamma law fitted near zero.", of_weights=False),
     Quantity("inverse_gamma_ks", "D_IG", "1", 0, 1,
              "KS distance of the lowest eigenvalues to that law.", of_weights=False),
+    Quantity("inverse_gamma_scale", "b", "as values", 0, _INF, "Scale of that law.", of_weights=False),
+    Quantity("inverse_gamma_end", "x_IG", "as values", 0, _INF,
+             "End of the lowest fifth of the values, to which that law is fitted.", of_weights=False),
+    Quantity("inverse_gamma_height", "f_IG", "1/values", 0, _INF,
+             "Density that the law has at that end, with the mass of that fifth below it.", of_weights=False),
+    # curvature
+    Quantity("outliers", "k_out", "1", 0, _INF,
+             "Eigenvalues that a quadrature rule knows one by one, beyond its other nodes on either side of zero.",
+             of_weights=False),
     # local repulsion and phase
     Quantity("gap_ratio", "<r>", "1", 0, 1,
              "Mean ratio of neighbouring gaps: 0.5307 (GOE) to 0.3863 (Poisson)."),

@@ -123,6 +123,7 @@ def _result(part: _Part, best: Maximum, unit: float) -> LawFit:
         {name: value * errors[name] for name, value in estimates.items()},
         {name: log_interval(value, errors[name]) for name, value in estimates.items()},
         n=part.y.size,
+        until=unit if part.cut else math.inf,
         ks_distance=ks_of_levels(part.levels(shape, b)),
         log_likelihood=best.log_likelihood + jacobian,
         status=_status(best),

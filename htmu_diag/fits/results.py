@@ -52,6 +52,7 @@ class LawFit:
     parameters: name -> estimate; stderr and intervals (95 %) under the same names.
     kappa, kappa_stderr, kappa_interval, scale: shorthands; NaN for laws without them.
     floor: the shift tau subtracted from the values before the fit (0 without one).
+    until: where the fitted part of the spectrum ends; infinite where the law was fitted to all of it.
     tail_exponent: implied density exponent of the upper tail (inverse HTMP), NaN where the tail is not a power law.
     ks_distance, ad_distance: Kolmogorov-Smirnov and Anderson-Darling distances to the fitted law (the latter only of
         HTMP fits to whole spectra).
@@ -68,6 +69,7 @@ class LawFit:
     stderr: Mapping[str, float] = field(default_factory=dict)
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     floor: float = 0.0
+    until: float = math.inf
     tail_exponent: float = math.nan
     tail_exponent_interval: Interval = UNKNOWN
     n: int = 0

@@ -18,13 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from htmu_diag.analysis.assembled import Densities, Table
+from htmu_diag.analysis.density import coded
 from htmu_diag.analysis.history import History
 from htmu_diag.ui import MODULES, read_static, words
 from htmu_diag.ui.wire import densities_header, table_header
 
 __all__ = ["packed_modules", "page"]
 
-_NONE = 65535  # stands for "no value" among the 16-bit numbers
 _LEVEL = 6
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -93,8 +93,7 @@ class _Parts:
 
     def densities(self, densities: Densities) -> dict[str, Any]:
         header = {**densities_header(densities), "shape": list(densities.rows.shape)}
-        whole = np.rint(np.sqrt(np.clip(densities.rows, 0.0, 1.0)) * (_NONE - 1))
-        return {"header": header, "blob": self._add(np.where(np.isnan(whole), _NONE, whole).astype("<u2"))}
+        return {"header": header, "blob": self._add(coded(densities.rows).astype("<u2"))}
 
     def _add(self, array: npt.NDArray[Any]) -> int:
         shuffled = array.view(np.uint8).reshape(-1, array.itemsize).T.tobytes()

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from htmu_diag.analysis import Diagnosis
+from htmu_diag.analysis.outliers import are_outliers
 from htmu_diag.analysis.shape import numerical_zero
 from htmu_diag.analysis.words import kappa_words, with_error
 from htmu_diag.fits import LawFit
@@ -24,6 +25,7 @@ from htmu_diag.spectrum import Floats
 __all__ = ["BARS", "EDGE", "LAW", "TAIL", "draw_esd", "draw_fits", "limits", "log_histogram", "positive"]
 
 BARS, TAIL, LAW, EDGE, BULK, RIVAL = "#cfd4da", "#d1495b", "#1f6fb4", "#6b7280", "#2a9d6f", "#7a3fb0"
+NEAR_ZERO = "#8c5a00"
 _POINTS = 200  # of a drawn curve
 _CONSTANT = 1e-3  # values closer than this are one bar: bins of their own would be thinner than a line
 
@@ -61,9 +63,11 @@ def log_histogram(values: Floats, weights: Floats) -> tuple[Floats, Floats]:
 
 
 def draw_fits(axes: Any, diagnosis: Diagnosis, edges: Floats, mass: float) -> None:
-    """Bulk edge and spikes, the fitted HTMP law, the power law from xmin on. mass: share that the bars hold."""
+    """Bulk edge and spikes or outliers, the fitted laws, power laws of the tails. mass: share that the bars hold."""
     _draw_bulk(axes, diagnosis)
     _draw_laws(axes, diagnosis, edges, mass)
+    _draw_lowest(axes, diagnosis, edges, mass)
+    _draw_outliers(axes, diagnosis)
 
 
 def positive(diagnosis: Diagnosis) -> tuple[Floats, Floats]:
@@ -128,6 +132,35 @@ def _draw_likeliest(axes: Any, diagnosis: Diagnosis, edges: Floats, mass: float)
     label = f"likeliest beside 2 % outliers: {best.label}{shapes}, KS {best.ks_distance:.2f}"
     law = _alone(best.law)
     _curve(axes, edges[0], edges[-1], lambda x: mass * law.pdf(x), RIVAL, "-.", label)
+
+
+def _draw_lowest(axes: Any, diagnosis: Diagnosis, edges: Floats, mass: float) -> None:
+    """The lower tail up to where it ends, and the inverse Gamma law of the lowest fifth."""
+    lower, known = diagnosis.lower, diagnosis.numbers
+    if lower is not None and lower.exponent > -1 and lower.n_tail > 0:
+        end, power = 1 / lower.xmin, lower.exponent + 1
+        share = mass * lower.n_tail / lower.n
+        verdict = "" if lower.verdict.word == "fits" else f", {lower.verdict.label}"
+        label = f"lower tail, a {with_error(lower.exponent, lower.alpha_stderr)}{verdict}"
+        _curve(axes, edges[0], end, lambda x: share * power / end * (x / end) ** (power - 1), RIVAL, "--", label)
+    height, end = (known.get(f"inverse_gamma_{name}", math.nan) for name in ("height", "end"))
+    fit = diagnosis.inverse_gamma
+    if fit is not None and fit.law is not None and height > 0:
+        law, level = fit.law, height / float(fit.law.pdf(end))
+        label = f"inverse Gamma, shape {fit.parameters['shape']:.2g}"
+        _curve(axes, edges[0], end, lambda x: level * law.pdf(x), NEAR_ZERO, "-.", label)
+
+
+def _draw_outliers(axes: Any, diagnosis: Diagnosis) -> None:
+    """Those above zero: an axis of logarithms has no others."""
+    if not diagnosis.numbers.get("outliers", 0.0) > 0:
+        return
+    spectrum = diagnosis.spectrum
+    known = spectrum.values[are_outliers(spectrum) & (spectrum.values > 0)]
+    if known.size:
+        height = np.full(known.size, axes.get_ylim()[0])
+        label = f"{known.size} outlier{'s' * (known.size > 1)}"
+        axes.plot(known, height, "^", color=INK, alpha=0.7, markersize=5, clip_on=False, label=label)
 
 
 def _curve(

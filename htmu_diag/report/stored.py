@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from htmu_diag.analysis import QUANTITIES, Reading
+from htmu_diag.analysis import Reading
 from htmu_diag.analysis.assembled import Floats32, Piece
 from htmu_diag.analysis.density import density_of, is_drawn
 from htmu_diag.analysis.history import History, flat_settings, history_of
-from htmu_diag.analysis.packed import CODES, about_density, about_table, code_of
+from htmu_diag.analysis.packed import CODES, about_density, about_table, code_of, columns_of
 from htmu_diag.laws import HTMP, InverseHTMP
 from htmu_diag.laws.base import Law
 from htmu_diag.spectrum import Spectrum
@@ -48,8 +48,8 @@ def history_from_store(run: Run, name: str) -> History:
 
 def _tables(kind: str, steps: Mapping[int, list[Reading]]) -> list[Piece]:
     """One piece for each choice of layers."""
-    seen = {q for readings in steps.values() for r in readings for q in r.numbers}
-    names = [q for q in QUANTITIES if q in seen] + [code for code in CODES if code not in seen]
+    seen = {q for readings in steps.values() for r in readings for q, x in r.numbers.items() if not math.isnan(x)}
+    names = columns_of(next(r.source.kind for readings in steps.values() for r in readings), seen)
     groups: dict[tuple[str, ...], list[int]] = {}
     for step, readings in steps.items():
         groups.setdefault(tuple(r.source.name for r in readings), []).append(step)

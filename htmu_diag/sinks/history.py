@@ -19,6 +19,7 @@ from htmu_diag.analysis.packed import PLUGIN, VERSION
 from htmu_diag.sinks.event_reader import events_of
 from htmu_diag.sinks.events import PREFIX
 from htmu_diag.sinks.hparams import SESSION_START, settings
+from htmu_diag.sinks.summaries import DTYPES
 
 __all__ = ["history_from_events"]
 
@@ -54,7 +55,9 @@ class _Found:
         if value.metadata.plugin_data.content:
             self.abouts.setdefault(value.tag, json.loads(value.metadata.plugin_data.content))
         shape = [dim.size for dim in value.tensor.tensor_shape.dim]
-        self.arrays.setdefault(value.tag, {})[step] = np.frombuffer(value.tensor.tensor_content, "<f4").reshape(shape)
+        self.arrays.setdefault(value.tag, {})[step] = np.frombuffer(
+            value.tensor.tensor_content, DTYPES[value.tensor.dtype]
+        ).reshape(shape)
 
 
 def history_from_events(folder: Path, name: str) -> History | None:

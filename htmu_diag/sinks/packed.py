@@ -1,7 +1,7 @@
 """Format 2 of what the Spectra page reads: one packed table a step and kind, one density a step and layer, as tensors.
 
     <kind>_table/<id>         float32 (layers, quantities), see `analysis.packed`
-    <kind>_density/<layer>    float32 (2, 1 + bins), see `analysis.density`
+    <kind>_density/<layer>    16 bits or float32 (rows, 1 + bins), see `analysis.density`
     <kind>_table_start/<id>, <kind>_start/<layer>     the same of the first measurement
 
 TensorBoard keeps a random choice of a long series that may lack its first step; the start is therefore written under
@@ -15,7 +15,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from tensorboard.compat.proto.summary_pb2 import Summary
 
@@ -66,7 +65,7 @@ class Packer:
         group: str,
         start: str,
         name: str,
-        rows: npt.NDArray[np.float32],
+        rows: npt.NDArray[Any],
         about: Mapping[str, Any],
     ) -> None:
         groups = [group] if f"{start}/{name}" in self._started else [group, start]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_TENSOR, Summary, SummaryMetadata
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
-from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_STRING
+from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_STRING, DT_UINT16
 
-__all__ = ["add_picture", "add_scalars", "add_text", "array_tensor", "plugin_metadata", "text_tensor"]
+__all__ = ["DTYPES", "add_picture", "add_scalars", "add_text", "array_tensor", "plugin_metadata", "text_tensor"]
 
+DTYPES: Mapping[int, str] = {DT_FLOAT: "<f4", DT_UINT16: "<u2"}  # of arrays: TensorBoard's number -> numpy's name
 _LARGEST = float(np.finfo(np.float32).max)  # scalars are stored as float32
 
 
@@ -48,7 +50,8 @@ def plugin_metadata(plugin: str, content: bytes = b"", description: str = "") ->
     )
 
 
-def array_tensor(array: npt.NDArray[np.float32]) -> TensorProto:
-    """An array of float32, as it is."""
+def array_tensor(array: npt.NDArray[Any]) -> TensorProto:
+    """An array of 16-bit whole numbers, or else of float32, as it is."""
     shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=size) for size in array.shape])
-    return TensorProto(dtype=DT_FLOAT, tensor_shape=shape, tensor_content=array.astype("<f4").tobytes())
+    kind = DT_UINT16 if array.dtype == np.uint16 else DT_FLOAT
+    return TensorProto(dtype=kind, tensor_shape=shape, tensor_content=array.astype(DTYPES[kind]).tobytes())

@@ -22,6 +22,7 @@ MODULES: tuple[str, ...] = (
     "chart.js",
     "heatmap.js",
     "firsts.js",
+    "fitted.js",
     "spectrum.js",
     "history.js",
     "curves.js",

@@ -5,14 +5,14 @@ import pytest
 
 from htmu_diag.analysis.assembled import Piece, joined_densities
 from htmu_diag.analysis.causes import cause_numbers
-from htmu_diag.analysis.density import density_of
+from htmu_diag.analysis.density import density_of, rows_of
 from htmu_diag.analysis.evidence import phase_evidence
 from htmu_diag.analysis.outline import outline_of
 from htmu_diag.analysis.quantities import QUANTITIES
 from htmu_diag.fits import fit_marchenko_pastur, fit_power_law
 from htmu_diag.laws import MarchenkoPastur
 from htmu_diag.laws.free import LEAST_SIGMA, MOST_SIGMA
-from htmu_diag.spectrum import Kind, Source, Spectrum
+from htmu_diag.spectrum import Estimator, Kind, Source, Spectrum
 
 
 def test_densities_of_two_steps_lie_on_the_grid_of_both() -> None:
@@ -21,13 +21,28 @@ def test_densities_of_two_steps_lie_on_the_grid_of_both() -> None:
         found = density_of(Spectrum.exact(np.geomspace(low, high, 50), Source(Kind.WEIGHTS, "w", (50, 90))))
         assert found is not None
         arrays.append(found.packed())
-    joined = joined_densities([Piece({"layer": "w"}, [3], arrays[:1]), Piece({}, [1], arrays[1:])])
+    about = {"layer": "w", "rows": ["mass", "law"]}
+    joined = joined_densities([Piece(about, [3], arrays[:1]), Piece({}, [1], arrays[1:])])
     assert joined.steps == (1, 3)
-    assert joined.about == {"layer": "w"}
-    np.testing.assert_allclose(joined.rows[0].sum(axis=1), 1.0, atol=1e-5)
+    assert joined.about == about
+    np.testing.assert_allclose(joined.rows[0].sum(axis=1), 1.0, atol=1e-4)
     first, second = (np.flatnonzero(row) for row in joined.rows[0])
     assert first[0] == 0
     assert second[-1] == joined.rows.shape[2] - 1
+
+
+@pytest.mark.parametrize("first", ["before", "after"])
+def test_a_run_that_another_version_goes_on_with_keeps_the_rows_that_it_began_with(first: str) -> None:
+    nodes, masses = np.array([-2.0, -1e-3, 1e-4, 5.0]), np.array([0.1, 0.4, 0.5 - 1e-6, 1e-6])
+    source = Source(Kind.HESSIAN, "model", (10**6, 10**6))
+    found = density_of(Spectrum(nodes, masses, 10**6, source, Estimator("quadrature")))
+    assert found is not None
+    whole = found.packed()
+    arrays = [whole[:2], whole] if first == "before" else [whole, whole[:2]]
+    rows = rows_of(Kind.HESSIAN, quadrature=first == "after")
+    joined = joined_densities([Piece({"layer": "model", "rows": list(rows)}, [1, 2], arrays)])
+    assert (joined.names, len(joined.rows)) == (rows, 2 if first == "before" else 4)
+    np.testing.assert_allclose(joined.rows[0].sum(axis=1), 0.5, atol=1e-5)
 
 
 def test_weights_come_first_and_other_kinds_by_name() -> None:

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import integrate
 
 from htmu_diag.analysis import Options, diagnose
-from htmu_diag.analysis.density import DECADES, PER_DECADE, Density, density, unpacked
+from htmu_diag.analysis.density import DECADES, PER_DECADE, Density, coded, density, unpacked
 from htmu_diag.spectrum import Estimator, Kind, Source, Spectrum
 
 WEIGHTS = Source(Kind.WEIGHTS, "fc", (100, 400))
@@ -40,11 +40,13 @@ def test_what_is_stored_gives_the_density_back_and_so_do_files_of_earlier_versio
     result = found(wishart(0, 1e-9))
     place, rows = unpacked(result.packed())
     assert (place, rows.dtype) == (result.first, np.float32)
-    assert rows == pytest.approx(np.stack([result.mass, result.other]), rel=1e-6)
+    whole = np.stack([result.mass, result.other])
+    assert rows == pytest.approx(whole, rel=4e-4, abs=1e-9)
+    assert np.array_equal(coded(rows), result.packed()[:, 1:])  # coded again, nothing changes
     centers = 10.0 ** ((np.arange(place, place + result.mass.size) + 0.5) / PER_DECADE)
-    before = np.stack([centers, result.mass, result.other]).astype(np.float32)
-    assert unpacked(before)[0] == place
-    assert np.array_equal(unpacked(before)[1], rows)
+    for before in (np.vstack([centers, whole]), np.hstack([np.full((2, 1), place), whole])):
+        assert unpacked(before.astype(np.float32))[0] == place
+        assert np.array_equal(unpacked(before.astype(np.float32))[1], whole.astype(np.float32))
 
 
 def test_values_lie_in_the_bin_that_holds_them() -> None:
@@ -90,6 +92,25 @@ def test_a_hessian_has_the_mass_of_both_signs_by_magnitude() -> None:
     assert result.mass.sum() == pytest.approx(0.5)
     assert result.other.sum() == pytest.approx(0.5)
     assert at[np.floor(np.log10(2.0) * PER_DECADE)] == pytest.approx(0.1)
+
+
+def test_eigenvalues_that_a_rule_knows_one_by_one_have_rows_of_their_own() -> None:
+    nodes, single = np.array([-7.0, -3.0, -1.0, 1e-3, 2.0, 4.0, 4.1, 9.0]), 1e-6
+    masses = np.array([single, single, 0.3, 0.4, single, single, single, single])
+    masses[3] += 1.0 - masses.sum()
+    result = found(Spectrum(nodes, masses, 10**6, HESSIAN, Estimator("quadrature")))
+    place, rows = unpacked(result.packed())
+    assert (place, len(rows)) == (result.first, 4)
+    where = [np.flatnonzero(row) + place for row in rows[2:]]
+    assert where[0].tolist() == sorted({int(np.floor(np.log10(x) * PER_DECADE)) for x in (2.0, 4.0, 4.1, 9.0)})
+    assert where[1].tolist() == sorted({int(np.floor(np.log10(x) * PER_DECADE)) for x in (3.0, 7.0)})
+    assert rows[2].sum() == pytest.approx(4e-6)
+    assert diagnose(Spectrum(nodes, masses, 10**6, HESSIAN, Estimator("quadrature")), QUICK).numbers["outliers"] == 6
+
+
+def test_a_rule_that_knows_every_eigenvalue_has_no_outliers() -> None:
+    whole = Spectrum(np.array([-1.0, 2.0]), np.array([0.5, 0.5]), 2, HESSIAN, Estimator("quadrature"))
+    assert diagnose(whole, QUICK).numbers["outliers"] == 0
 
 
 @pytest.mark.parametrize("values", [[], [0.0], [0.0, 0.0], [-1.0, 0.0]])

@@ -50,12 +50,18 @@ def curvature(step: int) -> Diagnosis:
     nodes = np.sort(
         np.concatenate([-(10 ** rng.uniform(-5, -1, 40)), 10 ** rng.uniform(-5, 0, 50), [4.0 + step / 50, 9.0]])
     )
-    masses = np.full(nodes.size, 1 / nodes.size)
-    masses[-2:] = 1e-4
+    masses = np.full(nodes.size, (1 - 2e-4) / (nodes.size - 2))
+    masses[-2:] = 1e-4  # one eigenvalue each
     source = Source(Kind.HESSIAN, "model", (10_000, 10_000), step, "eigenvalues of the Hessian of the loss")
-    return diagnose(
-        Spectrum(nodes, masses / masses.sum(), 10_000, source, Estimator("quadrature")), Options(bootstrap=0)
-    )
+    return diagnose(Spectrum(nodes, masses, 10_000, source, Estimator("quadrature")), Options(bootstrap=0))
+
+
+@functools.cache
+def kernel(step: int) -> Diagnosis:
+    """A kernel of features: eigenvalues down to zero as those of an inverse Gamma law, and a lower tail."""
+    values = np.sort(1.0 / np.random.default_rng([11, step]).gamma(1.5 + step / 200, size=120))
+    source = Source(Kind.NTK, "model", (120, 400), step, "eigenvalues of the kernel over the samples")
+    return diagnose(Spectrum.exact(values, source), Options(bootstrap=0))
 
 
 def record(step: int, rate: float, names: tuple[str, ...] = NAMES) -> StepRecord:
@@ -63,7 +69,7 @@ def record(step: int, rate: float, names: tuple[str, ...] = NAMES) -> StepRecord
     kept = [name for name in names if not (step == 40 and name == NAMES[3])]
     events = () if len(kept) == len(names) else (f"{NAMES[3]}: 3 of 64 values are NaN at step 40",)
     diagnoses = [spectrum(name, step, rate) for name in kept]
-    more = [curvature(step)] if step % 100 == 0 else []
+    more = [curvature(step), kernel(step)] if step % 100 == 0 else []
     return StepRecord(step, 1e9 + step, (*diagnoses, *more), {"train/loss": 3.0 / (1 + rate * step / 30)}, events)
 
 

@@ -23,6 +23,7 @@ from htmu_diag.report import esd_figure, png
 from htmu_diag.report.figures import Pictures
 from htmu_diag.report.panel import log_histogram
 from htmu_diag.spectrum import Kind
+from tests.browser.runs import curvature, kernel
 
 Of = Callable[..., Diagnosis]
 
@@ -167,3 +168,12 @@ def test_drawing_imports_no_pyplot() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True)
     assert done.stdout == "False\n", done.stderr
+
+
+def test_laws_of_the_lowest_values_and_outliers_are_drawn_where_there_are_some() -> None:
+    def named(diagnosis: Diagnosis) -> list[str]:
+        (axes,) = esd_figure(diagnosis).axes
+        return [str(line.get_label()).partition(",")[0] for line in axes.lines]
+
+    assert {"lower tail", "inverse Gamma"} < {*named(kernel(0))}
+    assert "2 outliers" in named(curvature(0))

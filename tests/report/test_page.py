@@ -67,11 +67,13 @@ def test_a_store_gives_the_same_history_as_the_event_files(events: Path, kept: P
     one, two = history_from_events(events, "x"), history_from_store(load_run(kept), "x")
     assert one is not None
     assert one.outline["kinds"]["weights"]["layers"] == two.outline["kinds"]["weights"]["layers"]
-    for name in ("alpha", "kappa", "htmp_scale", "tail_status", "phase"):
-        assert np.array_equal(one.tables["weights"].of(name), two.tables["weights"].of(name), equal_nan=True), name
+    for kind, table in one.tables.items():
+        assert set(table.quantities) == set(two.tables[kind].quantities)
+        for name in table.quantities:
+            assert np.array_equal(table.of(name), two.tables[kind].of(name), equal_nan=True), (kind, name)
     for key, densities in one.densities.items():
         assert two.densities[key].first == densities.first
-        assert two.densities[key].rows == pytest.approx(densities.rows, rel=1e-4, abs=1e-7, nan_ok=True), key
+        assert two.densities[key].rows == pytest.approx(densities.rows, rel=4e-4, abs=1e-7, nan_ok=True), key
     assert np.array(two.scalars["train/loss"]) == pytest.approx(np.array(one.scalars["train/loss"]))
     assert one.events == two.events
 

@@ -150,7 +150,7 @@ def test_tables_and_densities_are_tensors_of_the_plugin(record: Make, read: Read
     for (step, rows), expected in zip(found.tensors("htmu", "weights_density/blocks.2.up"), records, strict=True):
         drawn = density(expected.diagnoses[0])
         assert drawn is not None
-        assert (step, rows.dtype) == (expected.step, np.float32)
+        assert (step, rows.dtype) == (expected.step, np.uint16)
         assert np.array_equal(rows, drawn.packed(), equal_nan=True)
 
 

@@ -12,10 +12,12 @@ import pytest
 from scipy import stats
 
 from htmu_diag.analysis import QUANTITIES
+from htmu_diag.analysis.density import density
 from htmu_diag.analysis.hold import held
 from htmu_diag.analysis.packed import CODES
-from htmu_diag.laws import MarchenkoPastur
+from htmu_diag.laws import InverseGamma, MarchenkoPastur
 from htmu_diag.ui import MODULES, read_static, static_folder, words
+from tests.browser.runs import kernel
 
 Run = Callable[..., Any]
 # sha256 of the files in the npm package uplot 1.6.32, whose own sha512 begins KIMVnG68zvu5XXUbC4LQEPnhwOxB
@@ -68,6 +70,43 @@ def test_the_power_law_integrates_to_its_share_above(js: Run) -> None:
     drawn, share = (np.array(js(f"x.map((v) => {f}(v, 2.7, 2))", x=x)) for f in ("pareto", "paretoAbove"))
     assert np.trapezoid(drawn, x) == pytest.approx(1 - share[-1], rel=1e-4)
     assert js("[pareto(1, 2.7, 2), paretoAbove(1, 2.7, 2)]") == [0, 1]
+
+
+def test_the_lower_tail_integrates_to_its_share_below(js: Run) -> None:
+    x = np.geomspace(1e-9, 0.3, 4000)
+    drawn = np.array(js("x.map((v) => lowerTail(v, 0.4, 0.3))", x=list(x)))
+    assert np.trapezoid(drawn, x) == pytest.approx(1.0, rel=1e-4)
+    assert js("[lowerTail(0.31, 0.4, 0.3), lowerTail(0.1, -1, 0.3)]") == [0, 0]
+
+
+def test_the_inverse_gamma_curve_is_the_law_cut_at_its_end(js: Run) -> None:
+    """From the numbers that a run stores, and in the kernel's own unit: a fifth of the mass lies below its end."""
+    numbers = kernel(0).numbers
+    shape, scale, end = (numbers[f"inverse_gamma_{name}"] for name in ("shape", "scale", "end"))
+    law = InverseGamma(shape, scale)
+    x = np.geomspace(end / 30, end, 2000)
+    part = {name: numbers[f"inverse_gamma_{name}"] for name in ("shape", "scale", "end", "height")}
+    drawn = np.array(js("x.map((v) => inverseGammaPart(v, part))", x=list(x), part=part))
+    assert drawn == pytest.approx(0.2 * law.pdf(x) / law.cdf(end), rel=1e-6)
+    assert np.trapezoid(drawn, x) == pytest.approx(0.2 * (1 - law.cdf(x[0]) / law.cdf(end)), rel=1e-4)
+
+
+@pytest.mark.parametrize("which", ["lowerTailOf", "inverseGammaOf"])
+def test_laws_of_the_lowest_values_are_drawn_as_shares_too(js: Run, which: str) -> None:
+    """Of the share above x all is left at the lower end, and what the law does not hold at its own."""
+    found = density(kernel(100))
+    assert found is not None
+    numbers = {name: value for name, value in kernel(100).numbers.items() if math.isfinite(value)}
+    given = {"numbers": numbers, "first": found.first, "mass": list(found.mass)}
+    grid = "union([{first, bins: mass.length, per: 24}])"
+    drawn = js(f"lowerCurve({which}(numbers), {grid}, 'above', mass)", **given)
+    known = [y for y in drawn if y is not None]
+    share = {"lowerTailOf": numbers["lower_n_tail"] / 120, "inverseGammaOf": 0.2}[which]
+    assert known[0] == pytest.approx(0.0, abs=1e-6)
+    assert 10 ** known[-1] == pytest.approx(1.0 - share, abs=0.1)  # a bin before the law's end
+    heights = js(f"lowerCurve({which}(numbers), {grid}, 'density', mass)", **given)
+    assert js("lowerCurve(null, {count: 3}, 'density', [])") == [None] * 3
+    assert sum(y is not None for y in heights) in (len(known), len(known) - 1)
 
 
 @pytest.mark.parametrize("first", [-37, 0, 5])
@@ -198,6 +237,7 @@ def sentence(js: Run, **numbers: float | str) -> str:
         "tail_status": ["ok", "too_few_values", "not_a_power_law"],
         "htmp_status": ["ok", "at_boundary", "not_converged", "noise", "does_not_describe"],
         "tail": list(CODES["tail"]),
+        "lower": list(CODES["lower"]),
         "verdict": list(CODES["verdict"]),
     }
     bulk = {"dimension": 96.0, "bulk_p": 0.4, "spikes": 0.0, "lambda_max": 3.0, "bulk_edge": 2.5, "phase": 0.0}
@@ -208,6 +248,9 @@ def sentence(js: Run, **numbers: float | str) -> str:
     frame = "new Frame({layers: [], codes}, {layers: ['w'], steps: [0], values})"
     said: list[str] = js(f"verdict({frame}, 0, 0, WORDS)", codes=codes, values=cells)
     return " ".join(said)
+
+
+LOWER = {"lower_exponent": 0.4, "lower_xmax": 0.02, "lower_n_tail": 18.0, "lower": "fits"}
 
 
 @pytest.mark.parametrize(
@@ -243,6 +286,18 @@ def sentence(js: Run, **numbers: float | str) -> str:
         ({"kappa": 10405.0, "htmp_status": "noise"}, "κ is that of noise (≥ N)"),
         ({"kappa": 10405.0, "htmp_status": "does_not_describe"}, "κ is that of noise (≥ N), but HTMP does not"),
         ({"htmp_status": "not_converged"}, "κ 1.5 [1, 2] (not converged)"),
+        (LOWER, "Lower tail: a 0.4 from 18 values up to 0.02."),
+        ({**LOWER, "lower": "fits, then ends"}, "Lower tail: a 0.4 from 18 values up to 0.02."),
+        (
+            {**LOWER, "lower": "ruled out (finite end)"},
+            "the lower tail is ruled out: it has an end (a 0.4 from 18 values",
+        ),
+        ({**LOWER, "lower": "too few"}, "Too few values for a verdict on the lower tail (a 0.4 from 18 values up to"),
+        (
+            {"inverse_gamma_shape": 1.5, "inverse_gamma_end": 0.1, "inverse_gamma_ks": 0.05},
+            "law of shape 1.5 (KS 0.05).",
+        ),
+        ({"outliers": 7.0}, "7 outliers known one by one beyond the rest."),
         ({"phase": 4.0}, "Heavy-tailed."),
         ({"phase": math.nan, "verdict": "all equal"}, "All equal: a multiple of an orthogonal matrix, as orthogonal"),
         ({"phase": math.nan, "verdict": "mostly equal"}, "Mostly equal: an orthogonal matrix with changes of low"),
@@ -415,3 +470,8 @@ def test_a_single_layers_prediction_is_told_in_the_singular(js: Run) -> None:
     shares = "{layers: 1, predicted: 1, noise: 0, compared: 0, inverse: 0, missed: 0, differences: [1]}"
     said = js(f"predictionSentence({shares}, median)")
     assert said.startswith("1 of 1 layer has the prediction inside its 95 % interval; the value of pure noise does not")
+
+
+def test_what_runs_of_earlier_versions_do_not_tell_is_not_said(js: Run) -> None:
+    told = sentence(js, lower_exponent=0.4, inverse_gamma_shape=1.5, inverse_gamma_ks=0.05, outliers=0.0)
+    assert not [part for part in ("ower tail", "Near zero", "outlier") if part in told]

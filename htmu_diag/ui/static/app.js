@@ -278,9 +278,9 @@ class App {
 
 /** The numbers that are drawn over a spectrum, by name. */
 function numbersOf(frame, layer, step, words) {
-  const names = ["dimension", "gamma", "alpha", "xmin", "n_tail", "bulk_scale", "bulk_edge", "spikes", "zero_fraction", "lambda_max"];
+  const names = ["dimension", "gamma", "alpha", "xmin", "n_tail", "bulk_scale", "bulk_edge", "spikes", "zero_fraction", "lambda_max", "lower_exponent", "lower_xmax", "lower_n_tail", "inverse_gamma_shape", "inverse_gamma_scale", "inverse_gamma_end", "inverse_gamma_height"];
   const numbers = Object.fromEntries(names.map((name) => [name, frame.at(name, layer, step)]));
-  return { ...numbers, ruledOut: frame.ruledOut(layer, step), missed: frame.missed(layer, step) };
+  return { ...numbers, ruledOut: frame.ruledOut(layer, step), lowerRuledOut: frame.status("lower", layer, step).startsWith("ruled out"), missed: frame.missed(layer, step) };
 }
 
 /** What a reader must know about the picture, if anything. */

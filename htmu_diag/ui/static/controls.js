@@ -111,10 +111,12 @@ function toggle(text, title, onclick) {
 /** What the lines of the spectrum are: those that this layer has at any step. */
 function lines({ other, density, frame, layer, kind, words }, state) {
   if (!density) return [];
-  const laws = [["kappa", "line law", `${words.inverse.includes(kind) ? "inverse HTMP" : "HTMP"} (grey: does not describe)`], ["bulk_scale", "line bulk", "Marchenko-Pastur bulk"], ["alpha", "line tail", "power law (dotted: ruled out)"], ["spikes", "mark", "▲ spikes"]];
+  const laws = [["kappa", "line law", `${words.inverse.includes(kind) ? "inverse HTMP" : "HTMP"} (grey: does not describe)`], ["bulk_scale", "line bulk", "Marchenko-Pastur bulk"], ["alpha", "line tail", "power law (dotted: ruled out)"], ["lower_xmax", "line lower", "power law of the lower tail"], ["inverse_gamma_height", "line gamma", "inverse Gamma near zero"], ["spikes", "mark", "▲ spikes"], ["outliers", "mark", "▲ outliers, known one by one"]];
+  const counts = ["spikes", "outliers"]; // marks stand where there is one
+  const found = laws.filter(([name]) => frame.row(name, layer).some((x) => Number.isFinite(x) && (!counts.includes(name) || x > 0)));
   const shown = twoSided(density)
-    ? [["bar", "positive"], ["bar negative", "negative"]]
-    : [["bar", `${valueName(kind, words)}s`], ...laws.filter(([name]) => frame.row(name, layer).some((x) => Number.isFinite(x) && (name !== "spikes" || x > 0))).map(([, ...line]) => line)];
+    ? [["bar", "positive"], ["bar negative", "negative"], ...found.filter(([, line]) => line === "mark").map(([, ...line]) => line)]
+    : [["bar", `${valueName(kind, words)}s`], ...found.map(([, ...line]) => line)];
   if (state.get("ghost") !== "") shown.push(["line ghost", `step ${state.get("ghost")}`]);
   if (other?.density) shown.push(["line other", "other run"]);
   return shown.map(([kind, text]) => element("span", { class: "key" }, kind === "mark" ? null : element("span", { class: `sample ${kind}` }), element("span", { text })));

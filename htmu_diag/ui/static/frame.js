@@ -4,7 +4,8 @@
 export const NEEDED = [
   "dimension", "gamma", "lambda_max", "lambda_min", "trace", "log_norm", "stable_rank", "effective_rank", "zero_fraction", "negative_mass",
   "alpha", "alpha_low", "alpha_high", "xmin", "n_tail", "p", "ks", "alpha_noise", "alpha_predicted",
-  "alpha_predicted_low", "alpha_predicted_high", "lower_exponent", "kappa", "log_kappa", "kappa_low", "kappa_high", "htmp_ks",
+  "alpha_predicted_low", "alpha_predicted_high", "lower_exponent", "lower_xmax", "lower_n_tail", "lower", "inverse_gamma_scale",
+  "inverse_gamma_end", "inverse_gamma_height", "inverse_gamma_ks", "outliers", "kappa", "log_kappa", "kappa_low", "kappa_high", "htmp_ks",
   "inverse_advantage", "bulk_scale", "bulk_edge", "bulk_p", "spikes", "phase", "tail", "tail_status", "htmp_status", "verdict", "gap_ratio_z", "gap_ratio_z_goe",
   "distance", "rank_exponent", "entropy_left_top_z", "inverse_gamma_shape", "target_alignment", "entropy_deficit", "step_length", "noise_tail_index", "noise_scale",
 ];

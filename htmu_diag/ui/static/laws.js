@@ -5,6 +5,16 @@ export function edges(first, count, per) {
   return Float64Array.from({ length: count + 1 }, (_, i) => 10 ** ((first + i) / per));
 }
 
+/** The part of the whole grid that all densities need: places, edges and centres in log10. */
+export function union(densities) {
+  const known = densities.filter(Boolean);
+  const first = Math.min(...known.map((d) => d.first));
+  const last = Math.max(...known.map((d) => d.first + d.bins));
+  const per = known[0].per;
+  const count = last - first;
+  return { first, last, per, count, low: Array.from({ length: count }, (_, i) => (first + i) / per), centre: Array.from({ length: count }, (_, i) => (first + i + 0.5) / per), edges: edges(first, count, per) };
+}
+
 /** Density of the Marchenko-Pastur law: gamma in (0, 1], scale its mean. */
 export function marchenkoPastur(x, gamma, scale) {
   const root = Math.sqrt(gamma);
@@ -21,6 +31,16 @@ export function pareto(x, alpha, xmin) {
 /** Share of a power law above x. */
 export function paretoAbove(x, alpha, xmin) {
   return x < xmin ? 1 : (x / xmin) ** (1 - alpha);
+}
+
+/** Density of a power law of a lower tail, x^exponent up to xmax, of mass 1. */
+export function lowerTail(x, exponent, xmax) {
+  return x > xmax || !(exponent > -1) ? 0 : ((exponent + 1) / xmax) * (x / xmax) ** exponent;
+}
+
+/** Density of the lowest part of an inverse Gamma law, which has a known height at its end. */
+export function inverseGammaPart(x, { shape, scale, end, height }) {
+  return x > end ? 0 : height * Math.exp(-(shape + 1) * Math.log(x / end) - scale * (1 / x - 1 / end));
 }
 
 /** How many whole bins to merge so that about 1.5 sqrt(n) bars, 12 to 60, cover the bins that hold mass. */

@@ -2,7 +2,8 @@
 
 import { Chart } from "./chart.js";
 import { fromLog, number } from "./format.js";
-import { above, edges, marchenkoPastur, mergeWidth, merged, pareto, paretoAbove } from "./laws.js";
+import { bulkMass, inverseGammaOf, lowerCurve, lowerTailOf, tailCurve } from "./fitted.js";
+import { above, mergeWidth, merged, union } from "./laws.js";
 
 const FLOOR = 6; // decades below the largest value
 
@@ -50,6 +51,8 @@ export function positive({ density, at, ghost, other, numbers, draw, title, valu
     { label: "HTMP", y: height.curve(law), stroke: numbers.missed ? "#9aa3ad" : "blue", width: 2, dash: numbers.missed ? [4, 4] : [] },
     { label: "Marchenko-Pastur bulk", y: height.curve(bulkMass(numbers, grid)), stroke: "green", width: 1.5, dash: [2, 2] },
     { label: "power law", y: tailCurve(numbers, grid, draw), stroke: "red", width: 2, dash: numbers.ruledOut ? [2, 4] : [8, 4] },
+    { label: "lower tail", y: lowerCurve(lowerTailOf(numbers), grid, draw, here), stroke: "violet", width: 2, dash: numbers.lowerRuledOut ? [2, 4] : [8, 4] },
+    { label: "inverse Gamma", y: lowerCurve(inverseGammaOf(numbers), grid, draw, here), stroke: "brown", width: 2, dash: [7, 3, 1.5, 3] },
   ];
   const outlines = [];
   if (other) outlines.push({ bars: height.bars(onGrid(other.density, "mass", other.at, grid), width), stroke: "#e08214", dash: [] });
@@ -71,6 +74,7 @@ export function positive({ density, at, ghost, other, numbers, draw, title, valu
     over: (u, pen, colours) => {
       for (const o of outlines) paintOutline(u, pen, o.bars, o.stroke === "ghost" ? colours.faint : o.stroke, o.dash);
       paintMarks(u, pen, numbers, colours, here, grid);
+      for (const { log } of outliers(density, "outliers", at)) tick(u, pen, log, colours.ink);
     },
     read: (x) => readAt(x, bars, grid, law, value),
   };
@@ -96,7 +100,8 @@ export function signed({ density, at, other, numbers, title }) {
     ticks.push([place(k), fromLog(k)]);
     ticks.unshift([-place(k), `−${fromLog(k)}`]);
   }
-  const largest = numbers.lambda_max > 0 ? [place(Math.log10(numbers.lambda_max))] : [];
+  const known = [...outliers(density, "outliers", at), ...outliers(density, "negative_outliers", at, -1)].map(({ log, sign }) => sign * Math.max(place(log), 0.3));
+  const largest = known.length === 0 && numbers.lambda_max > 0 ? [place(Math.log10(numbers.lambda_max))] : known;
   return {
     x: [-end, end],
     lines: [{ label: "none", y: [null, null], stroke: "#888" }],
@@ -118,16 +123,6 @@ export function signed({ density, at, other, numbers, title }) {
     },
     read: null,
   };
-}
-
-/** The part of the whole grid that all densities need: places, edges and centres in log10. */
-export function union(densities) {
-  const known = densities.filter(Boolean);
-  const first = Math.min(...known.map((d) => d.first));
-  const last = Math.max(...known.map((d) => d.first + d.bins));
-  const per = known[0].per;
-  const count = last - first;
-  return { first, last, per, count, low: Array.from({ length: count }, (_, i) => (first + i) / per), centre: Array.from({ length: count }, (_, i) => (first + i + 0.5) / per), edges: edges(first, count, per) };
 }
 
 /** One row of a density at one step on a grid; 0 beyond its own bins, null where it has no such row. */
@@ -155,24 +150,10 @@ function heights(draw, grid) {
   };
 }
 
-/** Mass of the Marchenko-Pastur bulk in each bin, scaled to the share of the spectrum that is bulk. */
-function bulkMass({ bulk_scale: scale, gamma, spikes, dimension, zero_fraction: zero }, grid) {
-  const share = 1 - (zero || 0) - (spikes || 0) / (dimension || 1);
-  if (!(scale > 0)) return new Float64Array(grid.count).fill(NaN);
-  return Float64Array.from(grid.centre, (log, i) => share * marchenkoPastur(10 ** log, gamma, scale) * (grid.edges[i + 1] - grid.edges[i]));
-}
-
-/** The fitted power law from xmin on, scaled to the share of the spectrum in the tail. */
-function tailCurve({ alpha, xmin, n_tail: tail, dimension }, grid, draw) {
-  const share = tail / dimension;
-  if (!(alpha > 1 && xmin > 0 && share > 0)) return new Array(grid.count).fill(null);
-  const xs = draw === "above" ? grid.low : grid.centre;
-  return xs.map((log) => {
-    const x = 10 ** log;
-    if (x < xmin) return null;
-    if (draw === "above") return Math.log10(share * paretoAbove(x, alpha, xmin));
-    return Math.log10(share * pareto(x, alpha, xmin) * (draw === "decade" ? x * Math.LN10 : 1));
-  });
+/** The bins with eigenvalues that a quadrature rule knows one by one, beyond all others: [{log, sign}]; of old runs none. */
+function outliers(density, row, at, sign = 1) {
+  const mass = density.rows[row]?.subarray(at * density.bins, (at + 1) * density.bins) ?? [];
+  return [...mass].flatMap((m, i) => (m > 0 ? [{ log: (density.first + i + 0.5) / density.per, sign }] : []));
 }
 
 function readAt(x, bars, grid, law, value) {
@@ -212,6 +193,7 @@ function paintOutline(u, pen, bars, color, dash) {
 function paintMarks(u, pen, numbers, colours, mass, grid) {
   if (numbers.bulk_edge > 0) vertical(u, pen, Math.log10(numbers.bulk_edge), colours.green, [2, 3]);
   if (numbers.xmin > 0) vertical(u, pen, Math.log10(numbers.xmin), colours.red, [1, 4]);
+  if (numbers.lower_xmax > 0) vertical(u, pen, Math.log10(numbers.lower_xmax), colours.violet, [1, 4]);
   if (!(numbers.spikes > 0)) return;
   let left = numbers.spikes;
   for (let i = grid.count - 1; i >= 0 && left > 0; i--) {

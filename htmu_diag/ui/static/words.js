@@ -15,7 +15,7 @@ export const noiseAt = (frame, place) => isOfNoise(frame.of("kappa")[place], fra
 export function verdict(frame, layer, step, words, held = null) {
   if (!frame.measured(layer, step)) return ["Not measured at this step."];
   const get = (name) => frame.at(name, layer, step);
-  const said = [phase(frame, layer, step, words, held), bulk(get, words), tail(get, frame.tail(layer, step), words), repulsion(get, frame.status("htmp_status", layer, step)), cause(get, words)];
+  const said = [phase(frame, layer, step, words, held), bulk(get, words), tail(get, frame.tail(layer, step), words), lower(get, frame.status("lower", layer, step), words), nearZero(get), single(get), repulsion(get, frame.status("htmp_status", layer, step)), cause(get, words)];
   return said.filter((sentence) => sentence !== "");
 }
 
@@ -140,6 +140,26 @@ function tail(get, word, words) {
   if (inside && !heavy) return `The tail is what noise gives: ${interval}${would}.`;
   const but = word.endsWith("then ends") ? ", up to an end" : word.endsWith("or exponential") ? ", or an exponential one" : "";
   return `Power-law tail${but}: ${interval}${would}${inside ? ", which the interval holds: the exponent alone is no more than noise" : ""}.`;
+}
+
+/** The lower tail: what is drawn of it. Runs of earlier versions do not say where it ends. */
+function lower(get, word, words) {
+  const [a, end, n] = ["lower_exponent", "lower_xmax", "lower_n_tail"].map(get);
+  if (!Number.isFinite(end)) return "";
+  const numbers = `${pretty(words.quantities.lower_exponent.symbol)} ${number(a)} from ${count(n, "value")} up to ${number(end)}`;
+  if (word === "too few") return `Too few values for a verdict on the lower tail (${numbers}).`;
+  const why = { "ruled out (finite end)": ": it has an end", "ruled out (exponential)": ": an exponential one is likelier" }[word] ?? "";
+  return word.startsWith("ruled out") ? `A power law of the lower tail is ruled out${why} (${numbers}).` : `Lower tail: ${numbers}.`;
+}
+
+function nearZero(get) {
+  const [shape, end] = ["inverse_gamma_shape", "inverse_gamma_end"].map(get);
+  return Number.isFinite(end) ? `Near zero, up to ${number(end)}, an inverse Gamma law of shape ${number(shape)} (KS ${number(get("inverse_gamma_ks"))}).` : "";
+}
+
+function single(get) {
+  const known = get("outliers");
+  return known > 0 ? `${count(known, "outlier")} known one by one beyond the rest.` : "";
 }
 
 function repulsion(get, status) {
