@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.runs import HOSTILE, NAMES, write
+from tests.browser.runs import HOSTILE, NAMES, STEPS, write
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -167,6 +167,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("logs")
     write(root / "slow", 1.0)
     write(root / "fast", 3.0, names=(*NAMES, HOSTILE))
+    write(root / "short", 2.0, steps=STEPS[:8], names=NAMES[:4])
     return root
 
 

@@ -48,9 +48,10 @@ def end(lab: subprocess.Popen[bytes]) -> None:
 
 
 def test_a_run_is_shown_inside_a_notebook(open_page: Callable[..., Any], tmp_path: Path) -> None:
-    store(tmp_path / "run", 1.0, steps=(0, 40, 80), names=NAMES[:3])
+    for name, rate in (("run", 1.0), ("two", 3.0), ("three", 2.0)):
+        store(tmp_path / name, rate, steps=(0, 40, 80), names=NAMES[:3])
     cell = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [], "id": "one"}
-    source = 'import htmu_diag\nhtmu_diag.load_run("run").show()'
+    source = 'from htmu_diag import load_run\nload_run("run").show(load_run("two"), load_run("three"))'
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     notebook = {"cells": [{**cell, "source": source}], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
     (tmp_path / "look.ipynb").write_text(json.dumps(notebook))
@@ -71,6 +72,8 @@ def test_a_run_is_shown_inside_a_notebook(open_page: Callable[..., Any], tmp_pat
         page.keyboard.press("Shift+Enter")
         page.locator(".htmu.embedded .body:not([hidden])").wait_for(timeout=90_000)
         assert page.locator(".htmu .name").inner_text() == f"{NAMES[0]}, 48 × 96, step 80"
+        keys = page.locator(".htmu .right .legend.runs").inner_text()
+        assert keys.split("\n") == ["run (this run)", "two", "three"]
         page.locator(".htmu .time input").evaluate("(s) => { s.value = 0; s.dispatchEvent(new Event('input')); }")
         page.locator(".htmu .name", has_text="step 0").wait_for()
         page.close()  # its sockets end before the server does

@@ -29,7 +29,9 @@ PRESS = """async (keys) => {
 
 @pytest.fixture(scope="module")
 def address(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_page([runs / "slow", runs / "fast"], tmp_path_factory.mktemp("page") / "x y.html").as_uri()
+    return write_page(
+        [runs / name for name in ("slow", "fast", "short")], tmp_path_factory.mktemp("page") / "x y.html"
+    ).as_uri()
 
 
 def drawn(page: Any) -> Any:
@@ -112,3 +114,36 @@ def test_a_link_that_is_followed_is_the_view_that_it_opens_afresh(address: str, 
     page.evaluate("window.location.hash = '#nothing'")  # an address that says nothing is given the view
     page.wait_for_url(re.compile(f"#.*layer={NAMES[4]}&step=60"))
     assert page.locator(".name").inner_text().startswith(f"{NAMES[4]}, 64 × 64, step 60")
+
+
+def test_every_run_that_the_page_was_asked_for_has_its_curves(address: str, follow: Follow) -> None:
+    page = drawn(follow(f"{address}#view=compare"))
+    keys = page.locator(".right .legend.runs")
+    assert keys.inner_text().split("\n") == ["slow (this run)", "fast", "short"]
+    assert page.get_by_label("compare with").input_value() == "*"
+    medians = page.locator(".panel .path .chart:visible")
+    assert "3 runs" in (medians.first.get_attribute("aria-label") or "")
+    page.locator(".more-runs summary").click()
+    page.locator(".more-runs").get_by_label("short").uncheck()
+    page.wait_for_url(re.compile("#.*other=fast"))
+    assert keys.inner_text().split("\n") == ["slow (this run)", "fast"]
+    page.get_by_label("compare with").select_option("no other run")
+    page.wait_for_url(re.compile("#.*other=(&|$)"))
+    assert keys.inner_text() == ""
+    page = drawn(follow(f'{address}#other=["short","gone"]&kind=ntk&view=path'))
+    assert page.locator(".status").inner_text() == 'The run "gone" is not here.'
+    assert page.locator(".panel .legend.runs").inner_text().split("\n") == ["slow (this run)", "short"]
+
+
+def test_laws_of_the_lowest_values_and_every_outlier_are_drawn(address: str, follow: Follow) -> None:
+    page = drawn(follow(f"{address}#kind=ntk&other="))
+    key = page.locator(".legend.lines").inner_text().split("\n")
+    assert {"power law of the lower tail", "inverse Gamma near zero"} < {*key}
+    assert "ower tail" in page.locator(".verdict").inner_text()
+    page = drawn(follow(f"{address}#kind=hessian&other="))
+    assert page.locator(".legend.lines").inner_text().split("\n") == [
+        "positive",
+        "negative",
+        "▲ outliers, known one by one",
+    ]
+    assert "2 outliers known one by one" in page.locator(".verdict").inner_text()

@@ -139,7 +139,7 @@ def test_a_layer_that_failed_says_why(server: Server, follow: Follow) -> None:
 def test_curvature_is_drawn_on_both_sides_of_zero(server: Server, follow: Follow) -> None:
     frame = alone(follow(server.frame(run="slow", kind="hessian", view="path")))
     assert "nodes of a quadrature rule" in frame.locator("body").inner_text()
-    assert text(frame, ".legend.lines") == "positive\nnegative"
+    assert text(frame, ".legend.lines") == "positive\nnegative\n▲ outliers, known one by one"
     assert not frame.locator(".overview").is_visible()
 
 

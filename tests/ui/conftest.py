@@ -9,7 +9,18 @@ import pytest
 
 from htmu_diag.ui import read_static, words
 
-PURE = ("format.js", "colors.js", "laws.js", "fitted.js", "frame.js", "words.js", "state.js", "wire.js", "compare.js")
+PURE = (
+    "format.js",
+    "colors.js",
+    "laws.js",
+    "fitted.js",
+    "frame.js",
+    "words.js",
+    "state.js",
+    "others.js",
+    "wire.js",
+    "compare.js",
+)
 _IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export ", re.MULTILINE)
 

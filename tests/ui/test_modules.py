@@ -475,3 +475,41 @@ def test_a_single_layers_prediction_is_told_in_the_singular(js: Run) -> None:
 def test_what_runs_of_earlier_versions_do_not_tell_is_not_said(js: Run) -> None:
     told = sentence(js, lower_exponent=0.4, inverse_gamma_shape=1.5, inverse_gamma_ks=0.05, outliers=0.0)
     assert not [part for part in ("ower tail", "Near zero", "outlier") if part in told]
+
+
+@pytest.mark.parametrize(
+    "names", [[], ["a"], ["a", "b"], ["*"], [""], ['["a"]'], ["a,b", "c&d=e", "[x"], ["[x"], ['["a"]', "*"], ["[1]"]]
+)
+def test_runs_in_the_address_come_back_whatever_their_names(js: Run, names: list[str]) -> None:
+    assert js("named(joined(names))", names=names) == names
+    assert js("named(joined(names), ['all', 'of'])", names=names) == names
+
+
+def test_a_link_of_one_run_is_its_name_and_a_star_is_every_run(js: Run) -> None:
+    assert js("[joined(['runs/a b']), named('runs/a b'), named('*', ['x', 'y']), named('[1]')]") == [
+        *("runs/a b", ["runs/a b"], ["x", "y"], ["[1]"])
+    ]
+    runs = [{"name": name} for name in "abc"]
+    found = js("chosen(JSON.stringify(['b', 'gone', 'a', 'b', 'c']), runs, 'a')", runs=runs)
+    assert ([run["name"] for run in found["found"]], found["gone"], found["left"]) == (["b", "c"], ["gone"], 0)
+    many = [{"name": str(place)} for place in range(30)]
+    few = js("(({found, left}) => [found.length, left])(chosen('*', many, '0'))", many=many)
+    assert few == [12, 17]
+
+
+def test_the_first_dozen_lines_of_runs_are_told_apart_by_colour_or_dash_and_seen_on_either_page(js: Run) -> None:
+    lines = js("[...Array(12).keys()].map(lineOf)")
+    assert len({(line["stroke"], *line["dash"]) for line in lines}) == 12
+    assert len({tuple(line["dash"]) for line in lines[:6]}) == 6
+    light, dark = re.findall(r"^\.htmu(?:\.dark)?\{(--ink.*)", read_static("style.css"), re.MULTILINE)
+    every = dict(re.findall(r"--(\w+):(#\w+)", light))
+    for colours in (every, every | dict(re.findall(r"--(\w+):(#\w+)", dark))):
+        assert min(_contrast(colours[f"run{n}"], colours["page"]) for n in range(1, 7)) > 2.5
+
+
+def test_a_fresh_page_of_several_runs_says_nothing_in_its_address(js: Run) -> None:
+    made = """(() => { let kept = {}; const write = (parts) => { kept = parts; };
+        const host = {defaults: {other: "*"}, read: () => kept, write}; const one = new State(host);
+        const fresh = [one.get("other"), one.parts()]; one.set({other: ""});
+        return [...fresh, kept, new State(host).get("other")]; })()"""
+    assert js(made) == ["*", {}, {"other": ""}, ""]

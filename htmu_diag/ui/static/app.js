@@ -1,16 +1,17 @@
 // The page: one state, views that are redrawn from it. No view talks to another.
 
 import { CausesView } from "./causes.js";
-import { CompareView, equalLoss, minusOther } from "./compare.js";
+import { CompareView, minusOther } from "./compare.js";
 import { Curves } from "./curves.js";
 import { Firsts } from "./firsts.js";
-import { Frame, NEEDED, rowOrder } from "./frame.js";
+import { rowOrder } from "./frame.js";
 import { HeatMap } from "./heatmap.js";
 import { HistoryView } from "./history.js";
+import { Loader } from "./load.js";
 import { PathView } from "./path.js";
 import { PredictionView } from "./prediction.js";
 import { SpectrumView, twoSided } from "./spectrum.js";
-import { DEFAULTS, State } from "./state.js";
+import { State } from "./state.js";
 import { TableView } from "./table.js";
 import { Kept } from "./wire.js";
 import { controls } from "./controls.js";
@@ -30,8 +31,8 @@ class App {
   constructor(root, source, host) {
     this.root = root;
     this.source = new Kept(source);
-    this.host = host;
-    this.state = new State(host);
+    [this.host, this.state] = [host, new State(host)];
+    this.loader = new Loader(this.source, this.state);
     root.classList.add("htmu");
     this.build();
     this.dress();
@@ -69,8 +70,8 @@ class App {
     this.panel = element("div", { class: "panel" });
     this.views = {
       prediction: () => new PredictionView(this.panel, { layer: (l) => this.choose(l, null), step: (s) => this.choose(null, s) }),
-      causes: () => new CausesView(this.panel, { layer: (l) => this.choose(l, null), step: (s) => this.choose(null, s), frames: (outline, kind) => this.frame(outline, kind), scalars: (outline, tags) => this.source.scalars(outline.name, tags) }),
-      compare: () => new CompareView(this.panel, { layer: (l) => this.choose(l, null) }),
+      causes: () => new CausesView(this.panel, { layer: (l) => this.choose(l, null), step: (s) => this.choose(null, s), frames: (outline, kind) => this.loader.frame(outline, kind), scalars: (outline, tags) => this.source.scalars(outline.name, tags) }),
+      compare: () => new CompareView(this.panel, { layer: (l) => this.choose(l, null), step: (s) => this.choose(null, s) }),
       path: () => new PathView(this.panel, (s) => this.choose(null, s)),
       table: () => new TableView(this.panel, (l) => this.choose(l, null)),
       help: () => help(this.panel),
@@ -102,7 +103,7 @@ class App {
     const turn = this.turn = (this.turn ?? 0) + 1;
     this.wait(true); // until then a change of the step alone must not draw the layer before
     try {
-      const data = await this.load();
+      const data = await this.loader.load();
       if (turn !== this.turn) return;
       this.data = data;
       this.show(data.problem);
@@ -125,66 +126,6 @@ class App {
     this.problem.textContent = problem ?? "";
     this.body.hidden = Boolean(problem);
     this.controls.update(this.data);
-  }
-
-  async load() {
-    const { runs, words } = await this.source.outline();
-    if (runs.length === 0) return { runs, words, problem: "No spectra in this log directory yet. Add two lines to a training: monitor = htmu_diag.watch(model, optimizer, log_dir=\"runs/mine\"), and monitor.close() at its end; then press reload." };
-    const wanted = this.state.get("run");
-    const outline = runs.find((run) => run.name === wanted) ?? runs[runs.length - 1];
-    const kinds = Object.keys(outline.kinds);
-    const chosen = this.state.get("kind");
-    const kind = kinds.includes(chosen) ? chosen : kinds[0];
-    let missing = wanted && outline.name !== wanted ? `The run "${wanted}" is not here; this is "${outline.name}".` : chosen !== kind && chosen !== DEFAULTS.kind ? `This run has no spectra of kind "${chosen}"; these are "${kind}". Add the probe to watch(probes=[...]).` : "";
-    this.foresee(outline, kind);
-    const [frame, events, curve] = await Promise.all([this.frame(outline, kind), this.source.events(outline.name), this.loss(outline)]);
-    const layer = Math.max(frame.layerIndex(this.state.get("layer")), 0);
-    if (!missing && this.state.get("layer") && frame.names[layer] !== this.state.get("layer")) missing = `The layer "${this.state.get("layer")}" is not in this run; this is "${frame.names[layer]}".`;
-    const name = frame.names[layer];
-    const [density, other] = await Promise.all([this.density(outline, kind, name), this.loadOther(runs, outline, kind, name)]);
-    const otherCurve = other.other ? await this.loss(other.otherOutline, curve?.tag) : null;
-    return { runs, words, outline, kind, frame, layer, density, events, missing, curve, otherCurve, ...other };
-  }
-
-  /** Ask for the spectrum that will be drawn beside the table, by the outline's order of layers; kept for `load`. */
-  foresee(outline, kind) {
-    const names = outline.kinds[kind].layers.map((layer) => layer.name);
-    const wanted = this.state.get("layer");
-    this.density(outline, kind, names.includes(wanted) ? wanted : names[0]).catch(() => {}); // told where it is drawn
-  }
-
-  async loadOther(runs, outline, kind, layer) {
-    const name = this.state.get("other");
-    const otherOutline = runs.find((run) => run.name === name && run.name !== outline.name);
-    if (!otherOutline) return { other: null, why: runs.length < 2 ? "There is only one run here. Start TensorBoard on the folder above several runs, or give `htmu report` two of them." : "Choose a run under \"compare with\"." };
-    if (!(kind in otherOutline.kinds)) return { other: null, otherOutline, why: `The run "${name}" has no spectra of kind "${kind}".` };
-    const theirs = await this.frame(otherOutline, kind);
-    const density = theirs.layerIndex(layer) < 0 ? null : await this.density(otherOutline, kind, layer);
-    const shared = outline.scalars.filter((tag) => otherOutline.scalars.includes(tag));
-    const losses = shared.filter((tag) => !tag.startsWith("summary/"));
-    const tag = this.state.get("align") === "step" ? "" : this.state.get("align");
-    const [mine, others] = await Promise.all([this.source.scalars(outline.name, losses), this.source.scalars(otherOutline.name, losses)]);
-    const toOther = tag && mine[tag] && others[tag] ? equalLoss(mine[tag], others[tag]) : null;
-    return { other: { frame: theirs, density, toOther }, otherOutline, losses, mine, others, alignTag: toOther ? tag : "" };
-  }
-
-  /** The training's loss, by its tag: one that says so, or the first that ends so; null where none is logged. */
-  async loss(outline, tag = lossOf(outline.scalars)) {
-    if (!tag || !outline.scalars.includes(tag)) return null;
-    const points = (await this.source.scalars(outline.name, [tag]))[tag];
-    return points?.length ? { tag, points: points.filter(([, value]) => value !== null) } : null;
-  }
-
-  async frame(outline, kind) {
-    const table = await this.source.table(outline.name, kind, NEEDED.filter((name) => outline.kinds[kind].quantities.includes(name)));
-    this.frames ??= new WeakMap();
-    if (!this.frames.has(table)) this.frames.set(table, new Frame(outline.kinds[kind], table));
-    return this.frames.get(table);
-  }
-
-  async density(outline, kind, layer) {
-    const about = outline.kinds[kind].layers.find((one) => one.name === layer);
-    return about?.rows ? this.source.density(outline.name, kind, layer) : null;
   }
 
   /** Draw everything from the state and the data at hand: no fetch. */
@@ -299,12 +240,6 @@ function nearestStep(steps, step) {
   let best = 0;
   steps.forEach((s, i) => { if (Math.abs(s - step) < Math.abs(steps[best] - step)) best = i; });
   return best;
-}
-
-/** "train/loss" before "test/loss", which is measured more rarely. */
-function lossOf(tags) {
-  const losses = tags.filter((name) => name.endsWith("loss"));
-  return losses.find((name) => name.includes("train")) ?? losses[0];
 }
 
 /** The newest value of a curve at a step: {value, step}, the step where it was measured. */

@@ -3,7 +3,7 @@
 
 import { Chart, gaps, placeOf, spread } from "./chart.js";
 import { layerColor } from "./colors.js";
-import { aligned, otherLine } from "./curves.js";
+import { aligned, runKeys, runLine } from "./curves.js";
 import { element } from "./dom.js";
 import { number } from "./format.js";
 import { Frame, spearman } from "./frame.js";
@@ -20,26 +20,29 @@ export class CausesView {
     this.scalars = scalars;
     this.selectStep = step;
     this.selectLayer = layer;
+    this.keys = element("div", { class: "legend runs" });
     this.rows = element("div", { class: "causes" });
-    parent.append(this.rows);
+    parent.append(this.keys, this.rows);
     this.panels = [];
   }
 
-  /** now: {frame, layer, step, words, outline, name, other: {toOther} or null, otherOutline}. */
+  /** now: {frame, layer, step, words, outline, name, beside}. */
   async draw(now) {
     const wanted = this.wanted = now;
-    const [loaded, theirs] = await Promise.all([now.outline, now.other ? now.otherOutline : null].map((outline) => this.load(outline, now.words.causes)));
+    const [loaded, ...theirs] = await Promise.all([now, ...now.beside].map(({ outline }) => this.load(outline, now.words.causes)));
     if (wanted !== this.wanted) return;
+    if (this.beside !== now.beside) this.keys.replaceChildren(...runKeys(now));
+    this.beside = now.beside;
     const key = JSON.stringify([now.outline.name, now.words.causes.map((cause) => measured(cause, loaded))]);
     if (key !== this.key) this.build(now, loaded);
     this.key = key;
-    for (const panel of this.panels) this.drawPanel(panel, now, ...[loaded, theirs].map((of) => of.get(panel.cause.scalar ?? panel.cause.kind)));
+    const of = (known, { cause }) => known.get(cause.scalar ?? cause.kind);
+    for (const panel of this.panels) this.drawPanel(panel, now, of(loaded, panel), theirs.map((known) => of(known, panel)));
   }
 
-  /** What a run has of the causes: kind or tag -> frame, null where it was not measured; empty without a run. */
+  /** What a run has of the causes: kind or tag -> frame, null where it was not measured. */
   async load(outline, causes) {
     const loaded = new Map();
-    if (!outline) return loaded;
     const kinds = [...new Set(causes.map((cause) => cause.kind).filter(Boolean))];
     for (const kind of kinds) loaded.set(kind, kind in outline.kinds ? await this.frames(outline, kind) : null);
     const curves = await this.scalars(outline, causes.map((cause) => cause.scalar).filter((tag) => tag && outline.scalars.includes(tag)));
@@ -67,7 +70,7 @@ export class CausesView {
     }
   }
 
-  /** theirs: of this run, the kind of the cause. others: the same of the other run, if it has it. */
+  /** theirs: of this run, the kind of the cause. others: the same of each run beside it, if that has it. */
   drawPanel(panel, now, theirs, others) {
     const { frame, layer, step, words } = now;
     const { cause, chart } = panel;
@@ -79,14 +82,14 @@ export class CausesView {
     const x = theirs.steps.map((s) => placeOf(frame.steps, s));
     const beside = besideOf(now, cause, theirs, others);
     const lines = [{ label: cause.name, y: gaps(row.length ? row : x.map(() => NaN)), stroke: "violet", width: 2, points: x.length < 40 }];
-    if (beside.length) lines.push(otherLine(beside));
+    lines.push(...beside);
     chart.draw({
-      x, lines, xRange: [-0.5, frame.steps.length - 0.5], yRange: spread([row, beside]), yLabel: cause.quantity ? axisLabel(cause.quantity, words) : cause.scalar.split("/").pop(),
+      x, lines, xRange: [-0.5, frame.steps.length - 0.5], yRange: spread([row, ...beside.map((line) => line.y)]), yLabel: cause.quantity ? axisLabel(cause.quantity, words) : cause.scalar.split("/").pop(),
       xTicks: (width) => stepTicks(frame.steps, width - 60),
       title: `${cause.name} of ${match < 0 ? "no matching layer" : theirs.names[match]}`,
     });
     chart.at(step);
-    if (!panel.scatter) { panel.said.textContent = `The quantity that the others are compared with, on the right of each.${now.other ? " Orange: the other run." : ""}`; return; }
+    if (!panel.scatter) { panel.said.textContent = "The quantity that the others are compared with, on the right of each."; return; }
     const at = theirs.nearest(frame.steps[step]);
     const pairs = matches.map((m, l) => [l, m < 0 ? NaN : theirs.at(cause.quantity ?? cause.scalar, m, at), frame.at("log_kappa", l, step)]).filter(([, a, b]) => Number.isFinite(a) && Number.isFinite(b));
     panel.shown = pairs.map(([l]) => l);
@@ -102,10 +105,12 @@ function measured(cause, loaded) {
   return loaded.get(cause.scalar ?? cause.kind)?.has(cause.quantity ?? cause.scalar) ?? false;
 }
 
-/** The other run's numbers of a cause at this run's measurements of it; none where it lacks them. */
-function besideOf({ name, other }, cause, frame, others) {
-  const layer = other && others ? matching(name, others.names) : -1;
-  return layer < 0 ? [] : aligned({ frame: others, layer, toOther: other.toOther }, cause.quantity ?? cause.scalar, frame);
+/** The lines of other runs for a cause, at this run's measurements of it; none where a run lacks them. */
+function besideOf({ name, beside }, cause, frame, others) {
+  return beside.flatMap((one, i) => {
+    const layer = others[i] ? matching(name, others[i].names) : -1;
+    return layer < 0 ? [] : [runLine(one, aligned({ frame: others[i], layer, toOther: one.toOther }, cause.quantity ?? cause.scalar, frame))];
+  });
 }
 
 /** A curve of the training as a frame of one row. */

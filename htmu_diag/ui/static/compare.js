@@ -1,23 +1,28 @@
 // "What differs from the other run?": the settings that differ, averages side by side, and layers that drifted most.
 
+import { Chart, gaps, placeOf, spread } from "./chart.js";
+import { runKeys, runLine } from "./curves.js";
 import { element } from "./dom.js";
 import { count, number } from "./format.js";
 import { median } from "./frame.js";
+import { stepTicks } from "./laws.js";
 import { colourLabel, noiseAt, NOISE } from "./words.js";
 
 const AVERAGED = ["log_kappa", "alpha", "alpha_predicted", "spikes", "stable_rank", "log_norm", "zero_fraction"];
 const CURVE = 10; // rows of the list of layers
 
 export class CompareView {
-  constructor(parent, { layer, align }) {
+  constructor(parent, { layer, step }) {
     this.selectLayer = layer;
-    this.align = align;
     this.box = element("div", { class: "compare" });
-    parent.append(this.box);
+    this.curves = new Medians(step);
+    parent.append(this.box, this.curves.box);
   }
 
-  /** now: {frame, step, other: {frame, step, toOther} or null, outline, otherOutline, words, losses, alignTag, why}. */
+  /** now: {frame, step, other: {frame, step, toOther} or null, beside, outline, otherOutline, words, losses, alignTag, why}. */
   draw(now) {
+    this.curves.box.hidden = !now.other || now.frame.steps.length < 2;
+    if (!this.curves.box.hidden) this.curves.draw(now);
     if (!now.other) {
       this.box.replaceChildren(element("p", { class: "empty", text: now.why }));
       return;
@@ -41,6 +46,59 @@ export class CompareView {
     return element("div", {}, element("table", {}, element("thead", {}, head), element("tbody", {}, ...body)), ...notes);
   }
 }
+
+/** Medians over the layers of every run that is chosen, through time. */
+class Medians {
+  constructor(step) {
+    this.keys = element("div", { class: "legend runs" });
+    this.rows = element("div", { class: "path" });
+    this.box = element("div", {}, element("h3", { text: "Medians over layers through time" }), this.keys, this.rows);
+    this.charts = AVERAGED.map((name) => {
+      const cell = element("div", {});
+      return { name, cell, title: element("h3", {}), chart: new Chart(cell, { height: 130, label: name, onclick: (x) => step(Math.round(x)) }) };
+    });
+    for (const { cell, title } of this.charts) cell.prepend(title);
+    this.rows.append(...this.charts.map((one) => one.cell));
+  }
+
+  draw(now) {
+    const key = [now.frame, now.beside, now.dark];
+    if (!this.key || key.some((part, i) => part !== this.key[i])) this.paint(now);
+    this.key = key;
+    for (const { chart } of this.charts) chart.at(now.step);
+  }
+
+  paint({ frame, beside, outline, words }) {
+    this.keys.replaceChildren(...runKeys({ outline, beside }));
+    for (const { name, cell, title, chart } of this.charts) {
+      const mine = frame.steps.map((_, s) => middle(frame, s, name, words));
+      const others = beside.map((one) => runLine(one, frame.steps.map((step) => at(one, step, name, words))));
+      const known = new Set([...mine, ...others.flatMap((line) => line.y)].filter((x) => Number.isFinite(x)));
+      cell.hidden = known.size < 2; // one number in every run at every step has no curve
+      title.textContent = label(name, words);
+      chart.draw({
+        x: frame.steps.map((_, i) => i), lines: [{ label: outline.name, y: gaps(mine), stroke: "ink", width: 2, points: frame.steps.length < 40 }, ...others],
+        xRange: [-0.5, frame.steps.length - 0.5], yRange: spread([mine, ...others.map((line) => line.y)]), xTicks: (width) => stepTicks(frame.steps, width - 60),
+        title: `median ${name.replaceAll("_", " ")} over layers through time, ${1 + beside.length} runs`,
+      });
+    }
+  }
+}
+
+/** Another run's median at a step of this run: its newest measurement there, or where its loss is as low. */
+function at({ frame, toOther }, step, name, words) {
+  const place = Math.round(placeOf(frame.steps, toOther ? toOther(step) : step));
+  return place >= 0 && place < frame.steps.length ? middle(frame, place, name, words) : NaN;
+}
+
+/** The median of a number over the layers that have it, as in the package's own averages. */
+function middle(frame, step, name, words) {
+  const least = words.quantities[name].fitted ? words.levels.fewest : 0;
+  const counts = (l) => frame.at("dimension", l, step) >= least && (name !== "alpha_predicted" || !frame.missed(l, step));
+  return median(frame.layers.map((_, l) => (counts(l) ? frame.at(name, l, step) : NaN)));
+}
+
+const label = (name, words) => `${colourLabel({ quantity: name }, words)}${name === "alpha_predicted" ? " (layers that HTMP describes)" : ""}`;
 
 /**
  * The layers of both runs whose log kappa differs as it is read, the farthest apart first: [{name, l, one, two}]. That
@@ -116,14 +174,9 @@ function settings({ outline, otherOutline }) {
 }
 
 function averages({ frame, step, other, outline, otherOutline, words, losses }) {
-  const stands = (f, l, s, name) => name !== "alpha_predicted" || !f.missed(l, s);
-  const least = (name) => (words.quantities[name].fitted ? words.levels.fewest : 0); // as in the package's own averages
-  const large = (f, l, s, name) => f.at("dimension", l, s) >= least(name);
-  const middle = (f, s, name) => median(f.layers.map((_, l) => (large(f, l, s, name) && stands(f, l, s, name) ? f.at(name, l, s) : NaN)));
-  const label = (name) => `${colourLabel({ quantity: name }, words)}${name === "alpha_predicted" ? " (layers that HTMP describes)" : ""}`;
-  const rows = AVERAGED.map((name) => [name, middle(frame, step, name), middle(other.frame, other.step, name)]);
+  const rows = AVERAGED.map((name) => [name, middle(frame, step, name, words), middle(other.frame, other.step, name, words)]);
   const cells = (name, a, b) => (name === "log_kappa" ? logKappas(a, b) : [number(a), number(b), number(a - b)]);
-  const shown = rows.filter(([, a, b]) => Number.isFinite(a) || Number.isFinite(b)).map(([name, a, b]) => [label(name), ...cells(name, a, b)]);
+  const shown = rows.filter(([, a, b]) => Number.isFinite(a) || Number.isFinite(b)).map(([name, a, b]) => [label(name, words), ...cells(name, a, b)]);
   const known = losses.filter(([, a, b]) => Number.isFinite(a.value) || Number.isFinite(b.value));
   const said = (one) => (Number.isNaN(one.value) ? "–" : `${number(one.value)}${one.late}`);
   const last = known.map(([tag, a, b]) => [tag, said(a), said(b), a.late || b.late ? "–" : number(a.value - b.value)]); // of another moment: no difference

@@ -1,6 +1,7 @@
 // The bar on top, the bar of time, and the buttons: native controls that change the state and nothing else.
 
 import { choice, element, fill, mark, say } from "./dom.js";
+import { EVERY, joined, MOST, named, namesBeside } from "./others.js";
 import { twoSided } from "./spectrum.js";
 import { colourKey, colourLabel, hasColour, valueName } from "./words.js";
 
@@ -13,6 +14,7 @@ export function controls(state, data) {
   const set = (key) => (value) => state.set({ [key]: value });
   const run = choice("run", [], "", set("run"));
   const other = choice("compare with", [], "", set("other"));
+  const more = moreRuns(state);
   const kind = choice("kind", [], "", (value) => state.set({ kind: value, layer: "" }));
   const colour = choice("colour", [], "", set("colour"));
   const order = choice("rows", [["model", "in the model's order"], ["role", "by role"]], state.get("order"), set("order"));
@@ -20,7 +22,7 @@ export function controls(state, data) {
   const raw = toggle("each measurement", "A change of phase counts once it was seen several times in a row; this shows every measurement by itself.", () => state.set({ raw: state.get("raw") ? "" : "1" }));
   const minus = toggle("minus the other run", "Difference to the other run; white is equal.", () => state.set({ minus: state.get("minus") ? "" : "1" }));
   const status = element("span", { class: "status", role: "status" });
-  const bar = element("div", { class: "bar" }, run, other, kind, colour, order, raw, minus, align, status);
+  const bar = element("div", { class: "bar" }, run, other, more.box, kind, colour, order, raw, minus, align, status);
   const time = timeBar(state, data);
   const tabs = buttons("view", VIEWS, state, "view");
   const draw = buttons("drawn as", DRAWS, state, "draw");
@@ -29,7 +31,8 @@ export function controls(state, data) {
   let filled = null; // what the selects were filled from
   const fillAll = (shown) => {
     fill(select(run), shown.runs.map((r) => [r.name, r.name === "." ? "this run" : r.name]), shown.outline.name);
-    fill(select(other), [["", "no other run"], ...shown.runs.filter((r) => r.name !== shown.outline.name).map((r) => [r.name, r.name])], shown.otherOutline?.name ?? "");
+    fill(select(other), ...otherRuns(shown, state.get("other")));
+    more.fill(shown);
     fill(select(kind), Object.keys(shown.outline.kinds).map((k) => [k, k.replaceAll("_", " ")]), shown.kind);
     fill(select(colour), shown.words.colours.filter((c) => hasColour(shown.frame, c)).map((c) => [colourKey(c), colourLabel(c, shown.words)]), "");
     fill(select(align), [["step", "equal step"], ...(shown.losses ?? []).map((tag) => [tag, `equal ${tag}`])], shown.alignTag || "step");
@@ -54,11 +57,42 @@ export function controls(state, data) {
     draw.update();
     draw.box.hidden = !shown.density || twoSided(shown.density);
     if (now) time.update(now);
-    const wanted = JSON.stringify([shown.outline.name, shown.kind, shown.layer, state.get("ghost"), Boolean(shown.density), Boolean(shown.density && twoSided(shown.density)), Boolean(shown.other?.density)]);
+    const wanted = JSON.stringify([shown.outline.name, shown.kind, shown.layer, state.get("ghost"), Boolean(shown.density), Boolean(shown.density && twoSided(shown.density)), shown.other?.density ? [shown.other.name, shown.beside.length] : null]);
     if (key.dataset.shown !== wanted) key.replaceChildren(...lines(shown, state));
     key.dataset.shown = wanted;
   };
   return { bar, time: time.box, tabs: tabs.box, draw: draw.box, key, update };
+}
+
+/** [options, the one that is chosen]: no run, each one, all of them, and what the address names beside these. */
+function otherRuns({ runs, outline }, asked) {
+  const names = namesBeside(runs, outline.name);
+  const now = asked === EVERY && names.length < 2 ? joined(names) : asked;
+  const options = [["", "no other run"], ...names.map((name) => [joined([name]), name])];
+  if (names.length > 1) options.push([EVERY, names.length > MOST ? `the first ${MOST} others` : `all ${names.length} others`]);
+  if (!options.some(([value]) => value === now)) options.push([now, named(now).join(", ")]);
+  return [options, now];
+}
+
+/** Boxes to tick for runs beside the first other one: {box, fill(shown)}. */
+function moreRuns(state) {
+  const [summary, list] = [element("summary", {}), element("div", { class: "ticked" })];
+  const box = element("details", { class: "choice more-runs" }, summary, list);
+  const tick = (shown, name) => () => {
+    const now = shown.beside.map((one) => one.name);
+    state.set({ other: joined(now.includes(name) ? now.filter((one) => one !== name) : [...now, name]) });
+  };
+  const fillBoxes = (shown) => {
+    const now = shown.beside.map((one) => one.name);
+    const names = namesBeside(shown.runs, shown.outline.name).filter((name) => name !== now[0]);
+    box.hidden = now.length === 0 || names.length === 0;
+    say(summary, `curves of more runs (${Math.max(now.length - 1, 0)} of ${names.length})`);
+    const boxes = names.map((name) => element("label", {}, element("input", { type: "checkbox", "aria-label": name, checked: now.includes(name), disabled: now.length > MOST && !now.includes(name), onchange: tick(shown, name) }), element("span", { text: name })));
+    const at = [...list.querySelectorAll("input")].indexOf(list.ownerDocument.activeElement); // the key stays where it was
+    list.replaceChildren(...boxes);
+    if (at >= 0) boxes[Math.min(at, boxes.length - 1)]?.querySelector("input").focus();
+  };
+  return { box, fill: fillBoxes };
 }
 
 function timeBar(state, data) {
@@ -109,7 +143,7 @@ function toggle(text, title, onclick) {
 }
 
 /** What the lines of the spectrum are: those that this layer has at any step. */
-function lines({ other, density, frame, layer, kind, words }, state) {
+function lines({ other, beside, density, frame, layer, kind, words }, state) {
   if (!density) return [];
   const laws = [["kappa", "line law", `${words.inverse.includes(kind) ? "inverse HTMP" : "HTMP"} (grey: does not describe)`], ["bulk_scale", "line bulk", "Marchenko-Pastur bulk"], ["alpha", "line tail", "power law (dotted: ruled out)"], ["lower_xmax", "line lower", "power law of the lower tail"], ["inverse_gamma_height", "line gamma", "inverse Gamma near zero"], ["spikes", "mark", "▲ spikes"], ["outliers", "mark", "▲ outliers, known one by one"]];
   const counts = ["spikes", "outliers"]; // marks stand where there is one
@@ -118,6 +152,6 @@ function lines({ other, density, frame, layer, kind, words }, state) {
     ? [["bar", "positive"], ["bar negative", "negative"], ...found.filter(([, line]) => line === "mark").map(([, ...line]) => line)]
     : [["bar", `${valueName(kind, words)}s`], ...found.map(([, ...line]) => line)];
   if (state.get("ghost") !== "") shown.push(["line ghost", `step ${state.get("ghost")}`]);
-  if (other?.density) shown.push(["line other", "other run"]);
+  if (other?.density) shown.push(["line other", beside.length > 1 ? `other run: ${other.name}` : "other run"]);
   return shown.map(([kind, text]) => element("span", { class: "key" }, kind === "mark" ? null : element("span", { class: `sample ${kind}` }), element("span", { text })));
 }

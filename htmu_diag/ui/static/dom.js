@@ -77,7 +77,7 @@ export function theme(node) {
 function colorsOf(root) {
   const style = getComputedStyle(root);
   const read = (name) => style.getPropertyValue(`--${name}`).trim();
-  return { ink: read("ink"), faint: read("faint"), line: read("line"), page: read("page"), soft: read("soft"), bar: read("bar"), red: read("red"), blue: read("blue"), orange: read("orange"), green: read("green"), violet: read("violet"), brown: read("brown") };
+  return { ink: read("ink"), faint: read("faint"), line: read("line"), page: read("page"), soft: read("soft"), bar: read("bar"), red: read("red"), blue: read("blue"), orange: read("orange"), green: read("green"), violet: read("violet"), brown: read("brown"), ...Object.fromEntries([1, 2, 3, 4, 5, 6].map((n) => [`run${n}`, read(`run${n}`)])) };
 }
 
 /** A pattern of thin diagonal lines: "no value here". */

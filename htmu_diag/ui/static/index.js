@@ -3,8 +3,8 @@
 
 /** Everything that app.js imports, as in `ui.files`. */
 export const MODULES = [
-  "vendor/uPlot.esm.js", "format.js", "colors.js", "laws.js", "frame.js", "words.js", "state.js", "dom.js", "wire.js", "chart.js", "heatmap.js",
-  "firsts.js", "fitted.js", "spectrum.js", "history.js", "curves.js", "scatter.js", "prediction.js", "causes.js", "compare.js", "path.js", "table.js", "help.js",
+  "vendor/uPlot.esm.js", "format.js", "colors.js", "laws.js", "frame.js", "words.js", "state.js", "others.js", "dom.js", "wire.js", "chart.js", "heatmap.js",
+  "firsts.js", "fitted.js", "spectrum.js", "history.js", "curves.js", "scatter.js", "prediction.js", "causes.js", "compare.js", "load.js", "path.js", "table.js", "help.js",
   "controls.js", "app.js",
 ];
 

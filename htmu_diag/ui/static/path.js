@@ -3,7 +3,7 @@
 import { Chart, gaps, spread } from "./chart.js";
 import { stepTicks } from "./laws.js";
 import { element } from "./dom.js";
-import { aligned, otherLine } from "./curves.js";
+import { besides, runKeys } from "./curves.js";
 import { colourLabel } from "./words.js";
 
 /** What is worth a curve for each kind; quantities that a run lacks are left out. */
@@ -21,13 +21,14 @@ const OTHERWISE = ["lambda_max", "alpha", "effective_rank"];
 export class PathView {
   constructor(parent, step) {
     this.selectStep = step;
+    this.keys = element("div", { class: "legend runs" });
     this.box = element("div", { class: "path" });
-    parent.append(this.box);
+    parent.append(this.keys, this.box);
     this.charts = [];
   }
 
-  /** now: {frame, layer, step, kind, words, other: {frame, layer, toOther} or null}. */
-  draw({ frame, layer, step, kind, words, other, dark }) {
+  /** now: {frame, layer, step, kind, words, outline, beside}. */
+  draw({ frame, layer, step, kind, words, outline, beside, dark }) {
     const names = (SHOWN[kind] ?? OTHERWISE).filter((name) => frame.told(name, layer).some(Number.isFinite));
     const key = JSON.stringify([kind, names, frame.steps.length < 2]);
     if (key !== this.key) {
@@ -41,21 +42,21 @@ export class PathView {
       });
       if (names.length === 0) this.box.append(element("p", { class: "empty", text: "This spectrum has no numbers to follow at these steps." }));
     }
-    const now = [frame, layer, dark, key, other?.frame, other?.layer, other?.toOther];
+    const now = [frame, layer, dark, key, beside];
     const same = this.drawn && now.every((part, i) => part === this.drawn[i]);
     this.drawn = now;
-    if (!same) this.paint(frame, layer, other?.layer >= 0 ? other : null);
+    if (!same) this.paint(frame, layer, beside);
+    if (!same) this.keys.replaceChildren(...runKeys({ outline, beside }));
     for (const [, chart] of this.charts) chart.at(step);
   }
 
-  paint(frame, layer, other) {
+  paint(frame, layer, beside) {
     for (const [name, chart] of this.charts) {
       const row = frame.told(name, layer);
-      const theirs = other ? aligned(other, name, frame) : [];
-      const line = other ? [otherLine(theirs)] : [];
+      const others = besides(beside, frame.names[layer], name, frame);
       chart.draw({
-        x: frame.steps.map((_, i) => i), lines: [{ label: name, y: gaps(row), stroke: "violet", width: 2, points: frame.steps.length < 40 }, ...line],
-        xRange: [-0.5, frame.steps.length - 0.5], yRange: spread([row, theirs]), xTicks: (width) => stepTicks(frame.steps, width - 60),
+        x: frame.steps.map((_, i) => i), lines: [{ label: name, y: gaps(row), stroke: "violet", width: 2, points: frame.steps.length < 40 }, ...others],
+        xRange: [-0.5, frame.steps.length - 0.5], yRange: spread([row, ...others.map((line) => line.y)]), xTicks: (width) => stepTicks(frame.steps, width - 60),
         title: `${name} through time`,
       });
     }

@@ -9,10 +9,11 @@ export const DEFAULTS = {
 const PAUSE = 200; // milliseconds between writes of the address: browsers refuse more than 200 in half a minute
 
 export class State {
-  /** host: read() gives the keys of the address, write(state) keeps them, onAddress(call) tells of another address. */
+  /** host: read() gives the keys of the address, write(state) keeps them, onAddress(call) tells of another address; defaults: what a fresh page of it shows otherwise. */
   constructor(host) {
     this.host = host;
-    this.now = { ...DEFAULTS, ...known(host.read()) };
+    this.fresh = { ...DEFAULTS, ...host.defaults };
+    this.now = { ...this.fresh, ...known(host.read()) };
     this.listeners = [];
     host.onAddress?.(() => this.follow());
   }
@@ -20,7 +21,7 @@ export class State {
   /** A link was opened in this page: show what it says. An address without a key of ours is given those of the view. */
   follow() {
     const wanted = known(this.host.read());
-    if (Object.keys(wanted).length) this.set({ ...DEFAULTS, ...wanted });
+    if (Object.keys(wanted).length) this.set({ ...this.fresh, ...wanted });
     else this.keep();
   }
 
@@ -55,7 +56,7 @@ export class State {
 
   /** The keys that differ from a fresh page. */
   parts() {
-    return Object.fromEntries(Object.entries(this.now).filter(([key, value]) => value !== DEFAULTS[key]));
+    return Object.fromEntries(Object.entries(this.now).filter(([key, value]) => value !== this.fresh[key]));
   }
 }
 

@@ -1,6 +1,7 @@
 // The same views inside a notebook: data comes from the kernel, a message and an answer each.
 
 import { mount } from "./app.js";
+import { EVERY } from "./others.js";
 import { densityOf, tableOf, unframed } from "./wire.js";
 
 /** model: of anywidget. el: where to draw. */
@@ -8,7 +9,9 @@ export async function start(model, el) {
   const root = document.createElement("div");
   root.classList.add("embedded");
   el.append(root);
-  await mount(root, new KernelSource(model), notebookHost());
+  const source = new KernelSource(model);
+  const { runs } = await source.outline();
+  await mount(root, source, notebookHost(runs.length));
 }
 
 class KernelSource {
@@ -57,10 +60,12 @@ function whole(view) {
   return view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
 }
 
-function notebookHost() {
+/** runs: how many were given to show(); several are compared. */
+function notebookHost(runs) {
   let kept = {};
   const light = () => document.body.dataset.jpThemeLight;
   return {
+    defaults: runs > 1 ? { other: EVERY } : {},
     read: () => kept,
     write: (state) => { kept = state; },
     dark: () => (light() === undefined ? window.matchMedia("(prefers-color-scheme: dark)").matches : light() === "false"),
