@@ -5,12 +5,12 @@ One panel is kept for all pictures: most of the time of a picture is the making 
 
 from __future__ import annotations
 
-import io
 import math
 from typing import TYPE_CHECKING
 
 from htmu_diag.analysis import Diagnosis
 from htmu_diag.analysis.words import kappa_words, number
+from htmu_diag.report.figures import png
 from htmu_diag.report.labels import INK, set_scale, shortened
 from htmu_diag.report.panel import BARS, EDGE, LAW, TAIL, draw_fits, limits, log_histogram, positive
 
@@ -28,13 +28,14 @@ class Cards:
     """Draws cards, one after another; for one thread at a time."""
 
     def __init__(self) -> None:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
+
+        from htmu_diag.report.canvas import Canvas
 
         self.figure: Figure = Figure(
             figsize=(CARD_PIXELS[0] / _DPI, CARD_PIXELS[1] / _DPI), dpi=_DPI, facecolor="white"
         )
-        self._canvas = FigureCanvasAgg(self.figure)
+        Canvas(self.figure)
         self.axes = axes = self.figure.add_axes((0.17, 0.13, 0.8, 0.68))
         axes.set(xscale="log", yscale="log")
         axes.tick_params(labelsize=8.5, colors=INK)
@@ -43,9 +44,7 @@ class Cards:
     def png(self, diagnosis: Diagnosis) -> bytes:
         """The card as PNG bytes, CARD_PIXELS wide and high."""
         self.draw(diagnosis)
-        buffer = io.BytesIO()
-        self._canvas.print_png(buffer)  # type: ignore[no-untyped-call]
-        return buffer.getvalue()
+        return png(self.figure, dpi=_DPI)
 
     def draw(self, diagnosis: Diagnosis) -> None:
         """The log-log density with its fits, the layer and the verdict above it, alpha and kappa as words inside."""
@@ -55,7 +54,9 @@ class Cards:
         axes.set_axis_on()
         step = "" if diagnosis.source.step is None else f", step {diagnosis.source.step}"
         name = shortened(diagnosis.source.name, _LONGEST)
-        axes.set_title(f"{name}\n{diagnosis.verdict}{step}", fontsize=9.5, color=INK, loc="left", parse_math=False)
+        axes.set_title(
+            f"{name}\n{diagnosis.verdict}{step}", fontsize=9.5, color=INK, loc="left", y=1.0, parse_math=False
+        )
         self._draw_spectrum(diagnosis)
 
     def _draw_spectrum(self, diagnosis: Diagnosis) -> None:

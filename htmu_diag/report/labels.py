@@ -8,12 +8,14 @@ from typing import Any
 from htmu_diag.analysis import Diagnosis
 from htmu_diag.fits import TailFit
 from htmu_diag.report.cells import number
+from htmu_diag.report.legend import draw_legend
 
 __all__ = ["INK", "add_legend", "set_scale", "shortened", "title"]
 
 INK = "#30363d"  # of text
 _KNOWN = 0x530  # matplotlib's own font covers Latin, Greek and Cyrillic, which end here
 _LONGEST = 60  # characters of a layer's name in a title
+_LABEL_BELOW, _LABEL_LEFT, _LEGEND_BELOW = 0.27, 0.53, 0.53  # inches from the panel: top, right side, baseline
 
 
 def title(diagnosis: Diagnosis) -> str:
@@ -51,15 +53,11 @@ def add_legend(axes: Any, diagnosis: Diagnosis, columns: int) -> None:
     axes.set_ylabel("density", fontsize=9, color=INK)
     if math.isfinite(diagnosis.tail.alpha):
         axes.plot([], [], " ", label=_tail_note(diagnosis.tail))
-    below = -0.42 / (axes.get_position().height * axes.figure.get_figheight())  # 0.42 inches: tick labels, axis label
-    axes.legend(
-        fontsize=7.5,
-        loc="upper left",
-        bbox_to_anchor=(-0.02, below),
-        ncols=columns,
-        frameon=False,
-        borderaxespad=0,
-    )
+    across, up = axes.get_position().size * axes.figure.get_size_inches()
+    # fixed places in inches: matplotlib would measure all tick labels to find them, twice for each picture
+    axes.xaxis.set_label_coords(0.5, -_LABEL_BELOW / up)
+    axes.yaxis.set_label_coords(-_LABEL_LEFT / across, 0.5)
+    draw_legend(axes, _LEGEND_BELOW, columns)
     axes.tick_params(labelsize=8, colors=INK)
     axes.spines[["top", "right"]].set_visible(False)
 

@@ -33,7 +33,7 @@ _CONSTANT = 1e-3  # values closer than this are one bar: bins of their own would
 def draw_esd(axes: Any, diagnosis: Diagnosis, *, legend_columns: int = 1) -> None:
     """Draw one diagnosis, its legend below; a panel without positive eigenvalues says so in words."""
     values, weights = positive(diagnosis)
-    axes.set_title(title(diagnosis), fontsize=9.5, color=INK, loc="left", parse_math=False)
+    axes.set_title(title(diagnosis), fontsize=9.5, color=INK, loc="left", y=1.0, parse_math=False)
     if not values.size:
         axes.text(0.5, 0.5, "no positive eigenvalue", ha="center", va="center", transform=axes.transAxes)
         axes.set_xticks([])
