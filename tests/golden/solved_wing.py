@@ -32,10 +32,11 @@ def of_lanczos() -> dict[str, Any]:
     """Few steps, a start that is exhausted, what is deflated."""
     operator, n = operators.MatrixOperator(symmetric()), 36
     basis = torch.linalg.qr(waves(n, n))[0]
-    starts = {"any": waves(n), "pair": 3 * basis[:, 0] + basis[:, 5], "one": basis[:, 35]}
+    plain, e = operators.MatrixOperator(torch.arange(-2.0, 34.0, dtype=torch.float64).diag()), torch.eye(n).double()
+    starts = {"any": (operator, waves(n)), "pair": (plain, 3 * e[0] + 4 * e[5]), "one": (plain, 2 * e[35])}
     runs = {
-        f"{start} {policy} {steps}": solvers.lanczos(operator, steps=steps, v0=v0, reorthogonalize=policy)  # type: ignore[arg-type]
-        for start, v0 in starts.items()
+        f"{start} {policy} {steps}": solvers.lanczos(of, steps=steps, v0=v0, reorthogonalize=policy)  # type: ignore[arg-type]
+        for start, (of, v0) in starts.items()
         for policy in ("full", "selective", "none")
         for steps in (1, 2, 3, 4)
     }
@@ -102,7 +103,9 @@ def of_matrices() -> dict[str, Any]:
     found["low"] = vector_scalars(low), vector_scalars(0 * low), vector_scalars(waves(20, 30), "20", memory)
     found["NaN"] = told(lambda: vector_scalars(low / 0, "w"))
     found["gram"] = [
-        gram(waves(*shape).to(t), t) for shape in ((2, 1025), (2049, 3)) for t in (torch.float64, torch.float32)
+        gram((4 * waves(*shape)).round().to(t), t)  # whole numbers have no rounding
+        for shape in ((2, 1025), (2049, 3))
+        for t in (torch.float64, torch.float32)
     ]
     found["core"] = [
         tuple(core(waves(*s), torch.float64).shape) for s in ((4, 2), (5, 2), (2, 4), (2, 5), (3, 3), (6, 3))
