@@ -25,6 +25,7 @@ __all__ = ["generator_states", "plain_state"]
 
 _DEPTH = 4  # of nested containers
 _OWN = frozenset(torch.nn.Module().__dict__)  # torch's own bookkeeping
+_CONSTANT = frozenset({bool, int, float, complex, str, bytes, type(None)})  # most attributes: nothing is inside them
 
 
 def plain_state(modules: Iterable[torch.nn.Module]) -> Restore:
@@ -50,13 +51,14 @@ def generator_states(generators: Iterable[Any]) -> Restore:
 
 
 def _attributes(module: torch.nn.Module) -> Restore:
-    held = {name: value for name, value in vars(module).items() if name not in _OWN}
-    contents = [_contents(value, _DEPTH) for value in held.values()]
+    attributes = vars(module)
+    held = {name: attributes[name] for name in attributes.keys() - _OWN}
+    contents = [_contents(value, _DEPTH) for value in held.values() if type(value) not in _CONSTANT]
     vars(module).update((name, _same_count(value)) for name, value in held.items() if type(value) is itertools.count)
 
     def restore() -> None:
         now = vars(module)
-        for name in [name for name in now if name not in _OWN and name not in held]:
+        for name in now.keys() - _OWN - held.keys():
             del now[name]
         now.update((name, value) for name, value in held.items() if now.get(name, held) is not value)
         for put_back in contents:

@@ -11,8 +11,8 @@ modules run as plain ones, so that a probe neither compiles nor recompiles anyth
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 
@@ -20,10 +20,9 @@ from htmu_diag.model.full_precision import full_precision
 from htmu_diag.model.loss_modules import held_generators
 from htmu_diag.model.plain_state import generator_states, plain_state
 from htmu_diag.model.states import Restore, differentiating, eager, generators, modes, without_autocast
+from htmu_diag.model.walk import modules_of, parameters_of
 
 __all__ = ["quiet"]
-
-T = TypeVar("T")
 
 
 @contextlib.contextmanager
@@ -32,7 +31,7 @@ def quiet(*models: torch.nn.Module, loss_fn: Any = None) -> Iterator[None]:
 
     loss_fn: run beside them; the generators that it holds are put back too.
     """
-    modules = _each_once(module for model in models for module in model.modules())
+    modules = modules_of(*models)
     with contextlib.ExitStack() as left:  # each is put back, whatever goes wrong with another
         left.callback(generators())
         left.callback(_gradients(modules))
@@ -46,13 +45,8 @@ def quiet(*models: torch.nn.Module, loss_fn: Any = None) -> Iterator[None]:
             yield
 
 
-def _each_once(things: Iterable[T]) -> list[T]:
-    return list({id(thing): thing for thing in things}.values())
-
-
-def _gradients(modules: Sequence[torch.nn.Module]) -> Restore:
-    parameters = _each_once(p for module in modules for p in module.parameters(recurse=False))
-    held = [(parameter, parameter.grad, parameter.requires_grad) for parameter in parameters]
+def _gradients(modules: list[torch.nn.Module]) -> Restore:
+    held = [(parameter, parameter.grad, parameter.requires_grad) for parameter in parameters_of(modules)]
     for parameter, _, _ in held:
         parameter.grad = None
 

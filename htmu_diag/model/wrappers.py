@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from htmu_diag.errors import MeasurementError
+from htmu_diag.model.walk import modules_of, parameters_of
 
 __all__ = ["INNER", "REPLICATED", "is_sharded", "local_part", "require_whole", "unwrap"]
 
@@ -42,7 +43,9 @@ def is_sharded(of: torch.nn.Module | torch.Tensor | Iterable[torch.Tensor]) -> b
     """Whether a tensor, or a parameter of a module, is spread over ranks: reading it whole is then a collective."""
     if isinstance(of, torch.Tensor):
         return _is_dtensor(of)
-    return any(map(_is_dtensor, of.parameters() if isinstance(of, torch.nn.Module) else of))
+    if _dtensor() is None:
+        return False
+    return any(map(_is_dtensor, parameters_of(modules_of(of)) if isinstance(of, torch.nn.Module) else of))
 
 
 def require_whole(model: torch.nn.Module) -> None:
@@ -57,6 +60,9 @@ def local_part(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _is_dtensor(tensor: Any) -> bool:
-    module = sys.modules.get("torch.distributed.tensor")
-    kind = getattr(module, "DTensor", None)
+    kind = _dtensor()
     return kind is not None and isinstance(tensor, kind)
+
+
+def _dtensor() -> Any:
+    return getattr(sys.modules.get("torch.distributed.tensor"), "DTensor", None)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import torch
 
 from htmu_diag.model.names import clean_parameters
+from htmu_diag.model.walk import modules_of, parameters_of
 
 __all__ = ["Frozen", "fingerprint", "frozen_names"]
 
@@ -22,8 +23,10 @@ _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 def frozen_names(model: torch.nn.Module) -> frozenset[str]:
     """Clean names of the parameters that require no gradient."""
+    if all(parameter.requires_grad for parameter in parameters_of(modules_of(model))):
+        return frozenset()
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
-    clean = clean_parameters(model) if frozen else {}  # cleaning takes as long as all that a snapshot lists
+    clean = clean_parameters(model)  # takes as long as all that a snapshot lists
     return frozenset(clean[name] for name in frozen)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from htmu_diag.matrices import Inventory
+from htmu_diag.model.walk import modules_of
 
 __all__ = ["Listing", "structure"]
 
@@ -44,7 +45,7 @@ class Listing:
 def structure(model: torch.nn.Module) -> Hashable:
     """Equal for two states of a model whose inventories are equal; None where that cannot be told."""
     try:
-        return tuple(part for module in model.modules() for part in _parts(module))
+        return tuple(part for module in modules_of(model) for part in _parts(module))
     except (_Unknown, RecursionError):
         return None
 
@@ -56,9 +57,10 @@ class _Unknown(Exception):
 def _parts(module: torch.nn.Module) -> Iterator[Hashable]:
     yield id(module), type(module)
     for held in (module._parameters, module._buffers):
-        yield tuple((name, _tensor(tensor)) for name, tensor in held.items())
-    yield tuple((name, id(child)) for name, child in module._modules.items())
-    yield tuple((name, _value(value)) for name, value in vars(module).items() if name not in _OWN)
+        yield tuple([(name, _tensor(tensor)) for name, tensor in held.items()])
+    yield tuple([(name, id(child)) for name, child in module._modules.items()])
+    attributes = vars(module)
+    yield tuple([(name, _value(attributes[name])) for name in sorted(attributes.keys() - _OWN)])
 
 
 def _tensor(tensor: torch.Tensor | None) -> Hashable:

@@ -85,8 +85,7 @@ class WeightsProbe:
         owners = shares([matrix.cost for matrix in inventory], context.share.world)
         everyone_reads = is_sharded(context.model)
         still = frozenset() if everyone_reads else frozen_names(context.model)
-        on_host = all(parameter.device.type == "cpu" for parameter in context.model.parameters())
-        if self.frozen.step < 0 and on_host and (sentence := price_sentence(inventory)):
+        if self.frozen.step < 0 and _on_host(context.model) and (sentence := price_sentence(inventory)):
             context.say(sentence)
         self.frozen.begin(context.step)
         room, own = Room(), [owner == context.share.rank for owner in owners]
@@ -129,6 +128,10 @@ class WeightsProbe:
             return matrices(context.model, include=include, exclude=exclude, min_side=least)
 
         return self.listing.of(context.model, (tuple(include), tuple(exclude), least), listed)
+
+
+def _on_host(model: torch.nn.Module) -> bool:
+    return all(parameter.device.type == "cpu" for parameter in model.parameters())
 
 
 @dataclass(frozen=True)
