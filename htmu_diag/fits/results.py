@@ -170,6 +170,7 @@ class Comparison:
     """Two fitted tail laws. log_ratio > 0 favours the first, < 0 the second; p_value: chance of so large a |ratio|.
 
     normalized_ratio: R/(sqrt(n) sigma), standard normal for laws apart. nested: one family contains the other.
+    status: of the worse of both fits; the p-value is NaN where one has not converged.
     """
 
     first: LawFit

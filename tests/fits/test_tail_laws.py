@@ -8,7 +8,7 @@ import pytest
 
 from htmu_diag.fits import Parameter, TailFamily, compare, fit_tail_law
 from htmu_diag.fits.tail_families import TAIL_LAWS
-from htmu_diag.laws import Exponential, Lognormal
+from htmu_diag.laws import Exponential, Lognormal, PowerLaw
 
 
 class Shifted(Lognormal):
@@ -66,3 +66,28 @@ def test_a_family_of_ones_own_is_compared_with_the_known_ones(values: np.ndarray
     found = compare(values, 1.0, ["lognormal", mine])[0]
     known = compare(values, 1.0, ["lognormal", "exponential"])[0]
     assert (found.second.family, found.log_ratio) == ("mine", known.log_ratio)
+
+
+@pytest.mark.parametrize("rival_first", [False, True])
+def test_a_rival_whose_maximum_was_not_found_has_a_status_and_no_p_value(rival_first: bool) -> None:
+    """The likelihood of this family is flat in a parameter that its law does not have."""
+    flat = TailFamily(
+        "flat",
+        lambda v, x: PowerLaw(v[0], x),
+        (Parameter.positive("alpha", (-20.0, 20.0), above=1.0), Parameter.plain("alpha", (-1.0, 1.0))),
+        lambda u: (0.0, 0.0),
+    )
+    values = PowerLaw(2.5).rvs(200, rng=np.random.default_rng(3))
+    found = compare(values, 1.0, [flat, "exponential"] if rival_first else ["exponential", flat])[0]
+    assert math.isfinite(found.log_ratio)
+    assert math.isnan(found.p_value)
+    assert found.status.code == "not_converged"
+    assert found.status.message.startswith("flat: ")
+
+
+def test_a_comparison_with_a_law_at_the_edge_of_its_domain_says_so() -> None:
+    values = np.exp(np.random.default_rng(1).exponential(size=500) ** 1.5)  # heavier than any power law
+    found = compare(values, 1.0, ["power_law", "truncated_power_law"])[0]
+    assert found.second.status.code == found.status.code == "at_boundary"
+    assert found.status.message.startswith("truncated_power_law: no cutoff")
+    assert found.p_value > 0.1
