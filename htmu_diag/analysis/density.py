@@ -33,6 +33,7 @@ __all__ = [
     "density_of",
     "is_drawn",
     "is_signed",
+    "law_share",
     "rows_of",
     "unpacked",
 ]
@@ -53,7 +54,7 @@ class Density:
 
     mass: (m,) share of the spectrum of the values > 0; what it lacks to 1 is zero, censored or negative.
     other: (m,) for signed kinds the mass of the values < 0 by their magnitude; else what the fitted law gives each bin,
-        scaled to the share of the spectrum that it was fitted to, NaN where no law was fitted.
+        scaled so that above rounding it has the share of the spectrum that lies there; NaN where no law was fitted.
     outliers: (2, m) of a quadrature rule of a signed kind: the mass of the positive and of the negative values that it
         knows one by one, beyond all others (`outliers.are_outliers`). None for other spectra.
     """
@@ -137,8 +138,15 @@ def density_of(spectrum: Spectrum, law: Law | None = None, floor: float = 0.0) -
         return Density(first, mass, negative, _outliers(spectrum, kept, place, mass.size))
     if law is None:
         return Density(first, mass, np.full(mass.size, math.nan))
-    edges = 10.0 ** (np.arange(first, last + 2) / PER_DECADE) - floor
-    return Density(first, mass, float(masses.sum()) * np.diff(law.cdf(np.maximum(edges, 0.0))))
+    edges = np.maximum(10.0 ** (np.arange(first, last + 2) / PER_DECADE) - floor, 0.0)
+    return Density(first, mass, law_share(spectrum, law, floor, float(masses.sum())) * np.diff(law.cdf(edges)))
+
+
+def law_share(spectrum: Spectrum, law: Law, floor: float, shown: float) -> float:
+    """What a density of a law is multiplied by beside the values that differ from zero, a share ``shown`` of all: a law
+    that has values where rounding hides them was fitted with them as zeros."""
+    hidden = float(law.cdf(max(_zero(spectrum) - floor, 0.0)))
+    return shown / (1 - hidden) if hidden < 1 else 0.0
 
 
 def is_drawn(status: str) -> bool:
@@ -149,8 +157,8 @@ def is_drawn(status: str) -> bool:
 def _shown(spectrum: Spectrum, signed: bool) -> Mask:
     """(n,) which values are no zeros; negative ones only where they are a part of it."""
     magnitude = np.abs(spectrum.values)
-    zero = numerical_zero(spectrum.dimension, magnitude.max(initial=0.0))
-    return np.asarray((magnitude > max(zero, np.finfo(np.float64).tiny)) & (signed | (spectrum.values > 0)))
+    zero = max(_zero(spectrum), np.finfo(np.float64).tiny)
+    return np.asarray((magnitude > zero) & (signed | (spectrum.values > 0)))
 
 
 def _outliers(spectrum: Spectrum, shown: Mask, place: npt.NDArray[np.int_], count: int) -> Floats | None:
@@ -159,6 +167,10 @@ def _outliers(spectrum: Spectrum, shown: Mask, place: npt.NDArray[np.int_], coun
     masses = np.where(are_outliers(spectrum), spectrum.masses, 0.0)[shown]
     positive = spectrum.values[shown] > 0
     return np.stack([_in_bins(place, masses * side, count) for side in (positive, ~positive)])
+
+
+def _zero(spectrum: Spectrum) -> float:
+    return numerical_zero(spectrum.dimension, np.abs(spectrum.values).max(initial=0.0))
 
 
 def _in_bins(place: npt.NDArray[np.int_], masses: Floats, count: int) -> Floats:

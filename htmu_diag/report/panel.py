@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from htmu_diag.analysis import Diagnosis
+from htmu_diag.analysis.density import law_share
 from htmu_diag.analysis.outliers import are_outliers
 from htmu_diag.analysis.shape import numerical_zero
 from htmu_diag.analysis.words import kappa_words, with_error
@@ -101,14 +102,15 @@ def _draw_laws(axes: Any, diagnosis: Diagnosis, edges: Floats, mass: float) -> N
     if htmp is not None and htmp.law is not None and htmp.status.code in ("ok", "at_boundary", "noise"):
         stands = htmp.reading.stands
         colour, line = (LAW, "-") if stands else (EDGE, ":")  # a law that does not describe is greyed
-        _curve(axes, edges[0], edges[-1], lambda x: mass * _law_density(htmp, x), colour, line, _htmp_label(htmp))
+        share = law_share(diagnosis.fitted, _alone(htmp.law), htmp.floor, mass)
+        _curve(axes, edges[0], edges[-1], lambda x: share * _law_density(htmp, x), colour, line, _htmp_label(htmp))
     _draw_bulk_law(axes, diagnosis, edges, mass)
     _draw_likeliest(axes, diagnosis, edges, mass)
     if math.isfinite(tail.alpha) and tail.n_tail > 0:
-        share = mass * tail.n_tail / tail.n
+        in_tail = mass * tail.n_tail / tail.n
         verdict = "" if tail.verdict.word == "fits" else f", {tail.verdict.label}"
         label = f"power law, alpha {with_error(tail.alpha, tail.alpha_stderr)}{verdict}"
-        _curve(axes, tail.xmin, edges[-1], lambda x: share * _pareto(tail.alpha, tail.xmin, x), TAIL, "--", label)
+        _curve(axes, tail.xmin, edges[-1], lambda x: in_tail * _pareto(tail.alpha, tail.xmin, x), TAIL, "--", label)
 
 
 def _draw_bulk_law(axes: Any, diagnosis: Diagnosis, edges: Floats, mass: float) -> None:
@@ -117,7 +119,7 @@ def _draw_bulk_law(axes: Any, diagnosis: Diagnosis, edges: Floats, mass: float) 
     if bulk is None or fit is None or fit.law is None or not bulk.n_spikes:
         return
     law, top = _alone(fit.law), min(bulk.threshold, float(edges[-1]))
-    share = mass * (bulk.n - bulk.n_spikes) / bulk.n / float(law.cdf(bulk.threshold))
+    share = law_share(diagnosis.fitted, law, 0.0, mass) * (1 - bulk.n_spikes / bulk.n) / float(law.cdf(bulk.threshold))
     colour = BULK if fit.reading.stands else EDGE
     _curve(axes, edges[0], top, lambda x: share * law.pdf(x), colour, "-", f"bulk alone, kappa {kappa_words(fit)}")
 

@@ -9,6 +9,8 @@ from scipy import integrate
 
 from htmu_diag.analysis import Options, diagnose
 from htmu_diag.analysis.density import DECADES, PER_DECADE, Density, coded, density, unpacked
+from htmu_diag.analysis.shape import numerical_zero
+from htmu_diag.laws.ensembles import beta_laguerre
 from htmu_diag.spectrum import Estimator, Kind, Source, Spectrum
 
 WEIGHTS = Source(Kind.WEIGHTS, "fc", (100, 400))
@@ -75,6 +77,23 @@ def test_zeros_are_left_out_and_missed_in_both_masses() -> None:
     result = found(half)
     assert result.mass.sum() == pytest.approx(0.5)
     assert 0.3 < np.nansum(result.other) <= 0.5 + 1e-9  # the law of a shape that is not theirs reaches further
+
+
+def test_a_law_that_has_values_where_rounding_took_them_is_drawn_in_full() -> None:
+    """Of 150 values of the square law at kappa 2 some lie below rounding; the law was fitted with them as zeros."""
+    values = beta_laguerre(150, 1.0, 2.0, rng=np.random.default_rng(7))
+    diagnosis = diagnose(Spectrum.exact(values, Source(Kind.WEIGHTS, "fc", (150, 150))), QUICK)
+    result = density(diagnosis)
+    assert result is not None
+    assert diagnosis.htmp is not None
+    assert diagnosis.htmp.law is not None
+    assert result.mass.sum() < 0.98
+    edges = 10.0 ** (np.arange(result.first, result.first + result.mass.size + 1) / PER_DECADE)
+    lost = numerical_zero(150, values.max())
+    foretold = float(diagnosis.htmp.law.cdf(lost))
+    assert 0.01 < foretold < 0.06
+    drawn = np.diff(diagnosis.htmp.law.cdf(edges)) * result.mass.sum() / (1 - foretold)
+    assert result.other == pytest.approx(drawn, rel=1e-9)
 
 
 def test_six_decades_are_kept_and_the_lowest_bin_takes_what_lies_below() -> None:
