@@ -1,8 +1,9 @@
 """Files that somebody else may have made: regular files only, at most so many bytes, JSON at most so deep.
 
 A name in a downloaded folder may be a FIFO (reading it waits for ever), a device (it never ends) or a text nested a
-hundred thousand deep (the parser exhausts the stack). Every small file is read through here: the kind is asked of the
-open descriptor, so that nothing can be put in its place between the question and the reading.
+hundred thousand deep (the parser exhausts the stack), and a name *in* a file may lead out of the folder. Every small
+file is read through here: the kind is asked of the open descriptor, so that nothing can be put in its place between the
+question and the reading.
 """
 
 from __future__ import annotations
@@ -13,12 +14,22 @@ import json
 import os
 import re
 import stat
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from htmu_diag.errors import InputError
 
-__all__ = ["DEEPEST", "LARGEST", "entry_names", "loads_json", "open_plain", "read_bytes", "read_json", "read_text"]
+__all__ = [
+    "DEEPEST",
+    "LARGEST",
+    "entry_names",
+    "lies_inside",
+    "loads_json",
+    "open_plain",
+    "read_bytes",
+    "read_json",
+    "read_text",
+]
 
 LARGEST = 16 * 1024 * 1024  # bytes of a text that describes something; the largest known index of shards has 9 MB
 DEEPEST = 64  # levels of JSON; configurations of models in use have fewer than ten
@@ -42,7 +53,40 @@ def open_plain(path: str | os.PathLike[str]) -> io.BufferedReader:
     if not stat.S_ISREG(mode):
         os.close(descriptor)
         raise InputError(f"{path}: {_KINDS.get(stat.S_IFMT(mode), 'a device')}, not a regular file; pass a file")
-    return io.BufferedReader(io.FileIO(descriptor))
+    return io.BufferedReader(_Unfailing(descriptor, path))
+
+
+class _Unfailing(io.FileIO):
+    """A regular file of the system (/proc/kmsg) may have nothing to give yet: BufferedReader would give None."""
+
+    def __init__(self, descriptor: int, path: str | os.PathLike[str]) -> None:
+        super().__init__(descriptor)
+        self._path = path
+
+    def readinto(self, buffer: Any) -> int:
+        count = super().readinto(buffer)
+        self._require(count)
+        return count
+
+    def readall(self) -> bytes:
+        found = super().readall()
+        self._require(found)
+        return found
+
+    def _require(self, given: object) -> None:
+        if given is None:
+            raise InputError(f"{self._path}: a file of the system that gives nothing now; pass a file")
+
+
+def lies_inside(name: str) -> bool:
+    """Whether a path that a file tells stays in the file's folder or below it, as POSIX and as Windows read it.
+
+    >>> [lies_inside(name) for name in ("a/b.bin", "../b.bin", "..\\\\b.bin", "C:b.bin", "")]
+    [True, False, False, False, False]
+    """
+    windows = PureWindowsPath(name)
+    outside = PurePosixPath(name).is_absolute() or windows.drive or windows.root or ".." in windows.parts
+    return bool(name) and not outside
 
 
 def read_bytes(path: str | os.PathLike[str], *, limit: int = LARGEST) -> bytes:
@@ -66,7 +110,7 @@ def entry_names(folder: str | os.PathLike[str], *, most: int = LISTED) -> list[s
 def read_text(path: str | os.PathLike[str], *, limit: int = LARGEST) -> str:
     """The same as text in UTF-8. Raises InputError for other bytes too."""
     try:
-        return read_bytes(path, limit=limit).decode("utf-8")
+        return read_bytes(path, limit=limit).decode("utf-8-sig")  # with a mark of Windows' editors in front or not
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not a text in UTF-8; check what it is") from error
 

@@ -1,5 +1,6 @@
 """Only regular files of a bounded size and depth are read; nothing waits, nothing exhausts memory or the stack."""
 
+import io
 import json
 import os
 import socket
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from htmu_diag import plain_files
 from htmu_diag.errors import InputError
 from htmu_diag.plain_files import DEEPEST, loads_json, open_plain, read_bytes, read_json
 
@@ -32,6 +34,16 @@ def test_a_socket_is_refused(tmp_path: Path) -> None:
         server.bind(str(path))
         with pytest.raises((InputError, OSError)):
             read_bytes(path)
+
+
+def test_a_regular_file_of_the_system_that_gives_nothing_is_refused(tmp_path: Path) -> None:
+    """As /proc/kmsg does, to those who may open it; a pipe stands for it here."""
+    read, write = os.pipe2(os.O_NONBLOCK)
+    with plain_files._Unfailing(read, "kmsg") as raw, io.BufferedReader(raw) as file:
+        for access in (file.read, lambda: file.read(64)):
+            with pytest.raises(InputError, match="gives nothing now"):
+                access()
+    os.close(write)
 
 
 def test_a_link_to_a_regular_file_is_read(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import torch
 
@@ -19,7 +19,7 @@ from htmu_diag.matrices.shard_metadata import METADATA
 from htmu_diag.matrices.stored import NoTensors, StoredTensor, no_load, unreadable
 from htmu_diag.matrices.torch_files import torch_tensors
 from htmu_diag.missing_path import missing_path
-from htmu_diag.plain_files import read_json
+from htmu_diag.plain_files import lies_inside, read_json
 from htmu_diag.safe_text import safe_text
 
 __all__ = ["is_checkpoint", "stored_tensors", "weight_files"]
@@ -152,11 +152,12 @@ def _weight_map(index: Path) -> Mapping[str, Path]:
     """Name of each tensor -> its shard. Raises InputError for a damaged index or missing shards."""
     try:
         found = read_json(index, limit=_LARGEST_INDEX)["weight_map"]
-        shards = {str(name): index.parent / _inside(shard) for name, shard in found.items()}
+        places = {shard: index.parent / _inside(shard) for shard in dict.fromkeys(found.values())}
+        shards = {str(name): places[shard] for name, shard in found.items()}
     except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
         what = "not an index of shards" + (f" ({_reason(index, error)})" if isinstance(error, InputError) else "")
         raise unreadable(index, what, "it needs a JSON object with 'weight_map'") from error
-    missing = sorted({safe_text(file.name) for file in shards.values() if not os.path.isfile(file)})
+    missing = sorted({safe_text(file.name) for file in places.values() if not os.path.isfile(file)})
     if missing:
         raise unreadable(index, f"shards are missing: {', '.join(missing[:3])}", "copy or download them")
     return shards
@@ -168,6 +169,6 @@ def _reason(index: Path, error: Exception) -> str:
 
 def _inside(shard: object) -> str:
     """The name of a shard, which lies in the index's own folder or below it."""
-    if not isinstance(shard, str) or PurePosixPath(shard).is_absolute() or ".." in PurePosixPath(shard).parts:
+    if not isinstance(shard, str) or not lies_inside(shard):
         raise InputError("a shard that lies elsewhere")
     return shard

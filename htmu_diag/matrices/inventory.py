@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,8 @@ from htmu_diag.model.names import selected
 from htmu_diag.safe_text import safe_text
 
 __all__ = ["Entry", "Filter", "inventory"]
+
+_MOST = 65_536  # matrices of one tensor; the largest known stacks (experts, modes of an operator) have some thousands
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,14 @@ def inventory(entries: Iterable[Entry], splitting: Splitting, wanted: Filter) ->
             skipped.append(Skipped(_shown(entry.name), entry.shape, safe_text(reason, longest=None)))
             continue
         owners.setdefault(entry.identity, entry.name)
-        for matrix in _matrices(entry, splitting):
+        matrices = list(itertools.islice(_matrices(entry, splitting), _MOST + 1))
+        if len(matrices) > _MOST:
+            reason = (
+                f"more than {_MOST:,} matrices in one tensor, which is refused; pass those that matter by themselves"
+            )
+            skipped.append(Skipped(_shown(entry.name), entry.shape, reason))
+            continue
+        for matrix in matrices:
             reason = wanted.refusal(matrix.name, matrix.shape)
             if reason:
                 skipped.append(Skipped(matrix.name, matrix.shape, reason))

@@ -37,7 +37,7 @@ _FAULTS = (
     RuntimeError,  # a compression whose module this Python lacks
     struct.error,  # an entry beyond the end
 )
-_RATIO, _SMALL = 100, 64 * 1024 * 1024  # weights hardly compress; beyond this a member only claims to be one
+_RATIO, _SMALL = 100, 64 * 1024 * 1024  # weights hardly compress; beyond this an archive only claims to hold some
 _ALONE = "matrix"
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # before each entry: a mark, and the lengths of a name and of extra fields
 
@@ -56,11 +56,12 @@ def _members(path: Path) -> list[zipfile.ZipInfo | None]:
     with opened(path) as file:
         if file.read(2) != b"PK":
             return [None]
+        size = file.seek(0, io.SEEK_END)
         try:
             with zipfile.ZipFile(file) as archive:
-                for entry in archive.infolist():
-                    if entry.file_size > _SMALL and entry.file_size > _RATIO * entry.compress_size:
-                        raise ValueError(f"{safe_text(entry.filename)} unfolds to {entry.file_size:,} bytes")
+                unfolded = sum(entry.file_size for entry in archive.infolist())  # entries may lie over each other
+                if unfolded > max(_SMALL, _RATIO * size):
+                    raise ValueError(f"{size:,} bytes that unfold to {unfolded:,}")
                 return _once_each(archive.infolist())
         except _FAULTS as error:
             raise _damaged(path, error) from error

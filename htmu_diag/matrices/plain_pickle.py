@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from htmu_diag.matrices.pickle_keys import Keys, memo_slot
+
 __all__ = ["DamagedPickle", "Made", "Name", "plain_pickle"]
 
 _STACK = 1_000_000  # values waiting at once; Python's writer leaves a few thousand
-_KEY_BITS = 60  # of a whole number as a key: larger ones may all have one hash
 _DIGITS = 64  # bytes of a whole number
 _MARK = object()
 _FAULTS = (IndexError, TypeError, ValueError, KeyError, AttributeError, OverflowError)
@@ -73,6 +74,7 @@ class _Machine:
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
         self._known = known
+        self._key = Keys()
 
     def pop(self) -> Any:
         value = self._stack.pop()
@@ -90,9 +92,9 @@ class _Machine:
         elif name.endswith("PERSID"):
             self._make(Name("persistent id"), self.pop() if name == "BINPERSID" else argument)
         elif name.endswith("GET"):
-            self._push(self._memo[int(argument)])
+            self._push(self._memo[memo_slot(argument)])
         elif name.endswith("PUT") or name == "MEMOIZE":
-            self._memo[len(self._memo) if argument is None else int(argument)] = self._stack[-1]
+            self._memo[len(self._memo) if argument is None else memo_slot(argument)] = self._stack[-1]
         elif name not in ("PROTO", "FRAME"):
             action = _ACTIONS.get(name)
             if action is None:
@@ -161,7 +163,7 @@ class _Machine:
         target.extend(values)
 
     def _add(self, values: list[Any]) -> None:
-        self._stack[-1].update(map(_key, values))
+        self._stack[-1].update(map(self._key, values))
 
     def _set(self, values: list[Any]) -> None:
         target = self._stack[-1]
@@ -169,22 +171,17 @@ class _Machine:
             target.state = {} if target.state is None else target.state
             target = target.state
         for key, value in _pairs(values):
-            target[_key(key)] = value
+            target[self._key(key)] = value
 
     def _dict(self, _: Any) -> None:
-        self._push({_key(key): value for key, value in _pairs(self._since_mark())})
+        self._push({self._key(key): value for key, value in _pairs(self._since_mark())})
+
+    def _frozenset(self, _: Any) -> None:
+        self._push(frozenset(map(self._key, self._since_mark())))
 
 
 def _pairs(values: list[Any]) -> Iterator[tuple[Any, Any]]:
     return zip(values[::2], values[1::2], strict=True)
-
-
-def _key(value: Any) -> Any:
-    """A key that costs little to hash, whatever it is: hashing nested tuples exhausts the stack of C, or takes ever."""
-    for part in value if isinstance(value, tuple) else (value,):
-        if isinstance(part, tuple | frozenset) or (isinstance(part, int) and part.bit_length() > _KEY_BITS):
-            raise ValueError("a key of a kind that is refused")
-    return value
 
 
 def _bounded(value: Any) -> Any:
@@ -214,7 +211,7 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], Any]] = {
     "DUP": lambda m, _: m._push(m._stack[-1]),
     "TUPLE": lambda m, _: m._push(tuple(m._since_mark())),
     "LIST": lambda m, _: m._push(m._since_mark()),
-    "FROZENSET": lambda m, _: m._push(frozenset(map(_key, m._since_mark()))),
+    "FROZENSET": _Machine._frozenset,
     "DICT": _Machine._dict,
     "APPEND": lambda m, _: m._append([m.pop()]),
     "APPENDS": lambda m, _: m._append(m._since_mark()),

@@ -30,12 +30,17 @@ class Found:
     reason: str = ""
 
 
-def state_dict_in(loaded: Any, depth: int = 0) -> Found:
+def state_dict_in(loaded: Any) -> Found:
     """The tensors of a loaded object by name: those under "state_dict", "model" and the like, or else its own.
 
     >>> list(state_dict_in({"epoch": 3, "model": {"fc": {"weight": torch.zeros(2, 2)}}}).tensors)
     ['fc.weight']
     """
+    return _found(loaded, 0, set())
+
+
+def _found(loaded: Any, depth: int, seen: set[int]) -> Found:
+    """seen: dictionaries that were looked into: a file may share one under each of the keys, level by level."""
     if isinstance(loaded, torch.Tensor):
         return Found({"tensor": loaded})
     if not isinstance(loaded, Mapping):
@@ -43,7 +48,11 @@ def state_dict_in(loaded: Any, depth: int = 0) -> Found:
     if _of_an_optimizer(loaded):
         return Found(reason=" (it holds the state of an optimizer)")
     for key in _NESTED if depth < _DEEPEST else ():
-        inner = state_dict_in(loaded[key], depth + 1) if isinstance(loaded.get(key), Mapping) else Found()
+        below = loaded.get(key)
+        if not isinstance(below, Mapping) or id(below) in seen:
+            continue
+        seen.add(id(below))
+        inner = _found(below, depth + 1, seen)
         if inner.tensors:
             others = {other: value for other, value in loaded.items() if other != key}
             beside = {name: tensor for name, tensor in flat(others) if tensor.ndim > 1 and name not in inner.tensors}

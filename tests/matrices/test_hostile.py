@@ -74,15 +74,17 @@ def entry(found: Any) -> Any:
 
 
 def split_in_two(found: Any, second: int, rows: int) -> None:
-    """a.weight in two pieces, the second from row ``second`` on: the same bytes serve for both."""
+    """a.weight in two pieces, the second from row ``second`` on: with the bytes of the other tensor."""
     from torch.distributed.checkpoint.metadata import ChunkStorageMetadata, MetadataIndex
 
-    whole = next(info for index, info in found.storage_data.items() if index.fqn == "a.weight")
+    names = ("a.weight", next(name for name in found.state_dict_metadata if name != "a.weight"))
+    of = {index.fqn: info for index, info in found.storage_data.items()}
     chunks = [ChunkStorageMetadata(torch.Size([o, 0]), torch.Size([rows, 8])) for o in (0, second)]
     entry(found).chunks[:] = chunks
     for index in [index for index in found.storage_data if index.fqn == "a.weight"]:
         del found.storage_data[index]
-    found.storage_data |= {MetadataIndex("a.weight", chunk.offsets): whole for chunk in chunks}
+    places = {MetadataIndex("a.weight", c.offsets): of[n] for c, n in zip(chunks, names, strict=True)}
+    found.storage_data |= places
 
 
 LIES: dict[str, Callable[[Any], None]] = {
@@ -138,7 +140,7 @@ def test_pieces_that_cover_a_tensor_once_are_read(tmp_path: Path) -> None:
     changed_metadata(
         folder, lambda found: (split_in_two(found, 8, 8), setattr(entry(found), "size", torch.Size([16, 8])))
     )
-    torch.testing.assert_close(checkpoint_matrices(folder)["a.weight"].read(), torch.cat([rows["0"], rows["0"]]))
+    torch.testing.assert_close(checkpoint_matrices(folder)["a.weight"].read(), torch.cat([rows["0"], rows["1"]]))
 
 
 def rewritten(path: Path, compression: int = zipfile.ZIP_STORED, **parts: bytes) -> None:
