@@ -44,3 +44,9 @@ def test_more_than_plain_values_is_refused_in_one_line(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
         loads_yaml(HOSTILE[name])
     assert "\n" not in str(caught.value)
+
+
+def test_a_key_stands_twice_only_where_it_does() -> None:
+    with pytest.raises(ConfigError, match="unhashable"):
+        loads_yaml("? [a]\n: 1\nb: 2")
+    assert len(loads_yaml("".join(f"k{place}: {place}\n" for place in range(2000)))) == 2000
