@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,10 +9,13 @@ from htmu_diag.errors import ConfigError
 
 __all__ = ["at_least", "intervals", "require"]
 
+MOST = 2**62  # of a whole number: torch and numpy count in 64 bits
+
 
 def at_least(section: str, key: str, value: float, least: int) -> None:
     name = f"{section}.{key}" if section else key
-    require(math.isfinite(value) and value >= least, name, value, f"at least {least}")
+    rule = f"at least {least}" if value < MOST else "below 2^62"
+    require(least <= value < MOST, name, value, rule)  # which NaN is not
 
 
 def require(holds: bool, key: str, value: object, rule: str) -> None:

@@ -6,7 +6,6 @@ Ranges are checked when a value is built, so a bad number is refused before a fo
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -24,6 +23,7 @@ __all__ = [
     "TrainConfig",
 ]
 
+LARGEST = 1e30
 ModelName = Literal["mlp", "lenet", "resnet9", "alexnet", "char_transformer"]
 DataName = Literal["digits", "mnist", "cifar10", "stdlib_text", "noise", "power_law", "modular"]
 When = int | Literal["log"] | list[int]
@@ -134,7 +134,7 @@ class OptimizerConfig:
     clip: float = 0.0
 
     def __post_init__(self) -> None:
-        require(math.isfinite(self.lr) and self.lr > 0, "optimizer.lr", self.lr, "positive and finite")
+        require(0 < self.lr < LARGEST, "optimizer.lr", self.lr, "positive and finite, below 1e30")
         require(0 <= self.momentum < 1, "optimizer.momentum", self.momentum, "in [0, 1)")
         for key in ("weight_decay", "warmup", "clip"):
             at_least("optimizer", key, getattr(self, key), 0)
@@ -243,3 +243,4 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for key, least in (("steps", 1), ("evaluate_every", 1), ("log_every", 1), ("seed", 0), ("threads", 0)):
             at_least("", key, getattr(self, key), least)
+        require(self.threads <= 1024, "threads", self.threads, "at most 1,024")
