@@ -12,16 +12,18 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from htmu_diag.errors import StorageError
 
-__all__ = ["TEMPORARY", "append", "own_folder", "storage_errors", "sync_folder", "write_atomically"]
+__all__ = ["TEMPORARY", "append", "own_folder", "storage_errors", "sync_folder", "write_atomically", "write_result"]
 
 _PLAIN = os.O_WRONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
+_BEGINNING = 4  # bytes that tell one kind of result from another: "step" of a table, a page's "<!do"
 TEMPORARY = ".writing"  # suffix of files that are not there yet
 
 
@@ -58,6 +60,27 @@ def write_atomically(path: Path, data: bytes, *, fsync: bool = True) -> None:
             raise
         if fsync:
             sync_folder(path.parent)
+
+
+def write_result(path: Path, data: bytes) -> None:
+    """A file that a command was asked for by name, in one step. Raises StorageError as `write_atomically`.
+
+    Nothing else is lost by it: a link, a device, a folder and a file that begins otherwise are refused.
+    """
+    with storage_errors("write", path):
+        kind = os.lstat(path).st_mode if os.path.lexists(path) else stat.S_IFREG
+        if stat.S_ISLNK(kind):
+            raise StorageError(f"{path}: a link, and nothing is written through links; remove it, or name another file")
+        if not stat.S_ISREG(kind):
+            raise StorageError(f"{path}: no regular file, and is not replaced; name another file")
+        if path.exists():
+            with open(path, "rb") as file:
+                begins = file.read(_BEGINNING)
+            if begins and begins != data[:_BEGINNING]:
+                raise StorageError(
+                    f"{path} holds something else, which is not replaced; remove it, or name another file"
+                )
+        write_atomically(path, data, fsync=False)
 
 
 def append(path: Path, data: bytes, *, create: bool = True, fsync: bool = False) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from htmu_diag.cli.arguments import Arguments
 from htmu_diag.errors import InputError
-from htmu_diag.files import write_atomically
+from htmu_diag.files import write_result
 from htmu_diag.storage import load_run
 from htmu_diag.storage.export import export, write_parquet
 
@@ -37,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
     else:
         text = io.StringIO()
         export(records, "csv" if given.csv else "json", text)
-        write_atomically(out, text.getvalue().encode(), fsync=False)
+        write_result(out, text.getvalue().encode())
     return 0
 
 

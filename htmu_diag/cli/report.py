@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from htmu_diag.cli.arguments import Arguments
-from htmu_diag.sinks.page import PAGE, write_page
+from htmu_diag.files import write_result
+from htmu_diag.sinks.page import PAGE, page_of
 
 __all__ = ["parser", "run"]
 
@@ -22,7 +23,8 @@ def run(arguments: Sequence[str]) -> int:
     given = parser().parse_args(arguments)
     folders = [Path(run) for run in given.runs]
     out = Path(given.out) if given.out else folders[0] / PAGE
-    print(write_page(folders, out))
+    write_result(out, page_of(folders).encode())
+    print(out)
     return 0
 
 

@@ -17,7 +17,7 @@ from htmu_diag.report.stored import history_from_store
 from htmu_diag.sinks.history import history_from_events
 from htmu_diag.storage import load_run
 
-__all__ = ["PAGE", "PageSink", "history_of_run", "write_page"]
+__all__ = ["PAGE", "PageSink", "history_of_run", "page_of", "write_page"]
 
 PAGE = "report.html"
 
@@ -60,12 +60,16 @@ class PageSink:
 
 
 def write_page(folders: Sequence[Path], out: Path) -> Path:
+    """`page_of` as a file, in place of what is there. Raises StorageError for a folder that is no run."""
+    write_atomically(out, page_of(folders).encode(), fsync=False)
+    return out
+
+
+def page_of(folders: Sequence[Path]) -> str:
     """The page of one run or several, the first of which opens. Raises StorageError for a folder that is no run."""
     names = _names(folders)
     histories = [history_of_run(folder, name) for folder, name in zip(folders, names, strict=True)]
-    text = page(histories[::-1], f"Spectra: {', '.join(names)}")
-    write_atomically(out, text.encode(), fsync=False)
-    return out
+    return page(histories[::-1], f"Spectra: {', '.join(names)}")
 
 
 def history_of_run(folder: Path, name: str = "") -> History:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from htmu_diag.extras import imported
-from htmu_diag.files import storage_errors
+from htmu_diag.files import write_result
 from htmu_diag.safe_text import csv_cell
 from htmu_diag.storage.stored_record import StoredRecord
 from htmu_diag.storage.tables import columns
@@ -42,8 +43,9 @@ def export(records: Iterable[StoredRecord], form: Format, file: IO[str]) -> None
 def write_parquet(records: Iterable[StoredRecord], path: Path) -> None:
     """The same as a Parquet file. Needs pyarrow; raises MissingPackage without it, StorageError for the file."""
     parquet, pyarrow = imported("pyarrow.parquet", "Parquet"), imported("pyarrow", "Parquet")
-    with storage_errors("write", path):
-        parquet.write_table(pyarrow.table(columns(records)), path)
+    buffer = io.BytesIO()
+    parquet.write_table(pyarrow.table(columns(records)), buffer)
+    write_result(path, buffer.getvalue())
 
 
 def _rows(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
