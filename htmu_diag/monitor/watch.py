@@ -135,7 +135,7 @@ def watch(
     samples = stored_samples(context, [one.rows for one in plan.declared.values()])
     spending = Budget(budget if team.share.rank == 0 else None)  # rank 0 decides for all
     info = run_content(run_info, config, options, plan.quantities, seed)
-    place = Place.of(log_dir, on_exists, start_step, team)
+    place = Place.of(log_dir, on_exists, start_step, team, (when for _, when in plan.entries))
     place, store, given = place.opened(info, samples, (sinks, usual_sinks), complaints)
     keep_starts(plan.probes, store, complaints)
     recorder = Recorder(store, given, options, team, complaints, spending)

@@ -17,7 +17,9 @@ import numpy.typing as npt
 from htmu_diag.arguments import Rule, check_fields, whole
 from htmu_diag.errors import InputError
 
-__all__ = ["Every", "Logarithmic", "Schedule", "ScheduleLike", "Steps", "schedule"]
+__all__ = ["Every", "Logarithmic", "Schedule", "ScheduleLike", "Steps", "due_between", "schedule"]
+
+_LOOKED_AT = 1_000_000  # steps: more than two measurements of any schedule of ours lie apart, short of 3 million
 
 Schedule = Callable[[int], bool]
 # no Iterable[int]: a mapping is one too, and mypy takes no {"weights": 5, "ntk": "log"} where it may be either
@@ -112,3 +114,22 @@ def schedule(spec: ScheduleLike) -> Schedule:
     if isinstance(spec, Iterable):
         return Steps.of(spec)
     raise InputError(f"every={spec!r}: pass a number of steps, 'log', a list of steps or a callable")
+
+
+def due_between(schedules: Iterable[Schedule], before: int, after: int) -> bool:
+    """Whether one of them is due strictly between two steps. A schedule of the user's is not asked: it may count.
+
+    >>> due_between([Every(100)], 100, 200), due_between([Every(100)], 100, 201)
+    (False, True)
+    """
+    return any(_due_between(schedule, before, after) for schedule in schedules)
+
+
+def _due_between(schedule: Schedule, before: int, after: int) -> bool:
+    if isinstance(schedule, Every):
+        return (before // schedule.k + 1) * schedule.k < after
+    if isinstance(schedule, Steps):
+        return any(before < step < after for step in schedule.steps)
+    if isinstance(schedule, Logarithmic):
+        return any(map(schedule, range(before + 1, min(after, before + _LOOKED_AT))))
+    return True

@@ -78,7 +78,15 @@ def overview(run: Run, step: int | None = None, kind: str = "weights") -> Overvi
         [reading.row() for reading in history[wanted].values()],
         _ribbon(history, letters),
         [] if before is None else _changes(history[before], history[wanted], before),
-        [*records[wanted].events, *_alarms(history[wanted]), *_lost({s: lost[s] for s in lost if s != wanted})],
+        [
+            *records[wanted].events,
+            *_alarms(history[wanted]),
+            *_lost({s: lost[s] for s in lost if s != wanted}),
+            *(
+                f"nothing between steps {last} and {start}: the run was continued beyond what it held"
+                for last, start in run.gaps
+            ),
+        ],
         {letter: name for name, letter in letters.items()},
         tuple(s for s, readings in history.items() if not readings and s not in lost),
         tuple(lost),

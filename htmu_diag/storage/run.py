@@ -16,6 +16,7 @@ from htmu_diag.arguments import PATH, checked
 from htmu_diag.errors import InputError, StorageError
 from htmu_diag.spectrum import Kind, Spectrum
 from htmu_diag.storage.arrays import PROBE_BATCH, latest_arrays
+from htmu_diag.storage.gaps import Gap, gaps
 from htmu_diag.storage.information import RunInformation
 from htmu_diag.storage.log import visible_lines
 from htmu_diag.storage.record import SCHEMA, DamagedRecord, Header, decode
@@ -98,6 +99,11 @@ class Run:
     def steps(self) -> tuple[int, ...]:
         """Steps with a complete record, ascending."""
         return self._records.steps()
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """(last step held, step at which the run went on): where it was continued beyond what the folder held."""
+        return tuple(gaps(self._records.attempts(), self._information.read, self.steps))
 
     def names(self, kind: Kind | str = Kind.WEIGHTS) -> tuple[str, ...]:
         """Layers of which a spectrum of that kind was stored, in the order of the model."""
