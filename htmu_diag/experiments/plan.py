@@ -14,6 +14,7 @@ table: [number, ...]  figures: [...]  expect: [...]     (see `page` and `expect`
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ from htmu_diag.plain_yaml import loads_yaml
 
 __all__ = ["Arm", "Sweep", "Unit", "bundled", "load_sweep", "smaller"]
 
+MOST = 100_000  # runs of an arm: a day at one a second; each has a folder
 PLACEHOLDER = r"\{([\w.-]+)\}"  # in a command
 _OF_ARM = ("set", "grid", "zip", "seeds")
 _WHAT = ("config", "command", "study")
@@ -170,13 +172,17 @@ def _arm(arm: str, given: Mapping[str, Any], name: str) -> Arm:
     if len(lengths) > 1:
         raise ConfigError(f"{name}: zip: lists of lengths {sorted(lengths)}; side by side they need one length")
     side_by_side = [dict(zip(zipped, row, strict=True)) for row in zip(*zipped.values(), strict=True)] or [{}]
+    seeds = _seeds(given.get("seeds", 1), name)
+    count = math.prod(map(len, grid.values())) * len(side_by_side) * len(seeds)
+    if count > MOST:
+        raise ConfigError(f"{name}: {count:,} runs in one arm; a sweep takes up to {MOST:,}: shorten a list, or seeds")
     crossed = [dict(zip(grid, row, strict=True)) for row in itertools.product(*grid.values())]
     varied = (*grid, *zipped)
     units = [
         Unit(_unit_name(arm, {**across, **beside}, varied, seed), arm, {**given["set"], **across, **beside}, seed)
         for across in crossed
         for beside in side_by_side
-        for seed in _seeds(given.get("seeds", 1), name)
+        for seed in seeds
     ]
     if len({unit.name for unit in units}) < len(units):
         raise ConfigError(f"{name}: the same settings appear twice in arm {arm or '(the only one)'!r}; take one out")

@@ -109,3 +109,11 @@ def test_a_configuration_is_a_file_beside_the_sweep_or_the_shipped_one_of_that_n
     assert config_of(sweep, sweep.units[0], tmp_path).model.widths == (31,)
     with pytest.raises(ConfigError, match="did you mean 'digits_mlp'"):
         check_configs(parsed("config: digits_mpl", "mine", tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "much", ["seeds: 1000000000", "grid: {" + ", ".join(f"k{i}: {list(range(100))}" for i in range(9)) + "}"]
+)
+def test_more_runs_than_anybody_waits_for_are_refused_before_they_are_listed(much: str) -> None:
+    with pytest.raises(ConfigError, match=r"000 runs in one arm; a sweep takes up to 100,000"):
+        parsed(f"config: digits_mlp\n{much}", "mine", Path())
