@@ -14,14 +14,16 @@ import json
 import os
 import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import IO, Any
 
 from htmu_diag.errors import InputError
 
 __all__ = [
     "DEEPEST",
     "LARGEST",
+    "complete_lines",
     "entry_names",
     "lies_inside",
     "loads_json",
@@ -96,6 +98,18 @@ def read_bytes(path: str | os.PathLike[str], *, limit: int = LARGEST) -> bytes:
     if len(data) > limit:
         raise InputError(f"{path}: larger than {limit:,} bytes, which no such file should be; check what it is")
     return data
+
+
+def complete_lines(file: IO[bytes], *, longest: int = LARGEST) -> Iterator[bytes]:
+    """The lines of a log, without their ends; what follows the last end is not there yet.
+
+    Raises InputError at a line of more than ``longest`` bytes: a file may claim a terabyte that is not there.
+    """
+    while line := file.readline(longest + 1):
+        if line.endswith(b"\n"):
+            yield line[:-1]
+        elif len(line) > longest:
+            raise InputError(f"a line of more than {longest:,} bytes, which is refused; check what it is")
 
 
 def entry_names(folder: str | os.PathLike[str], *, most: int = LISTED) -> list[str]:

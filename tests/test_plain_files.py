@@ -101,3 +101,16 @@ def test_bytes_that_are_no_text_are_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="UTF-8"):
         read_json(tmp_path / "config.json")
+
+
+def test_lines_of_a_log_end_before_one_without_bound(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("wb") as file:
+        file.write(b"a\nb\nc")
+        file.seek(0)
+    with (tmp_path / "log").open("rb") as file:
+        assert list(plain_files.complete_lines(file)) == [b"a", b"b"]
+    os.truncate(tmp_path / "log", 2**40)
+    found: list[bytes] = []
+    with (tmp_path / "log").open("rb") as file, pytest.raises(InputError, match="a line of more than 1,000 bytes"):
+        found.extend(plain_files.complete_lines(file, longest=1000))
+    assert found == [b"a", b"b"]

@@ -9,15 +9,16 @@ import struct
 
 import google_crc32c
 
-__all__ = ["framed"]
+__all__ = ["framed", "masked"]
 
 
 def framed(data: bytes) -> bytes:
     """The record of these bytes."""
     length = struct.pack("<Q", len(data))
-    return length + _masked(length) + data + _masked(data)
+    return length + masked(length) + data + masked(data)
 
 
-def _masked(data: bytes) -> bytes:
+def masked(data: bytes) -> bytes:
+    """The checksum as it stands in the file."""
     crc = google_crc32c.value(data)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)

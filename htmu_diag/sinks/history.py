@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,16 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from htmu_diag.analysis.assembled import Floats32, Piece
 from htmu_diag.analysis.history import History, history_of
 from htmu_diag.analysis.packed import PLUGIN, VERSION
+from htmu_diag.errors import InputError
 from htmu_diag.sinks.event_reader import events_of
 from htmu_diag.sinks.events import PREFIX
 from htmu_diag.sinks.hparams import SESSION_START, settings
 from htmu_diag.sinks.summaries import DTYPES
+from htmu_diag.warned import warn
 
 __all__ = ["history_from_events"]
+
+_NOT_OURS = (LookupError, ValueError, TypeError, AttributeError, RecursionError)  # a value that no sink of ours wrote
 
 
 @dataclass
@@ -68,11 +73,13 @@ def history_from_events(folder: Path, name: str) -> History | None:
             if event.session_log.status == SessionLog.START:
                 found.supersede(event.step)
             for value in event.summary.value:
-                found.take(value, event.step)
+                with suppress(*_NOT_OURS):
+                    found.take(value, event.step)
+    abouts = {tag: about for tag, about in found.abouts.items() if isinstance(about, dict)}
     pieces = [
-        Piece(found.abouts[tag], sorted(points), [points[step] for step in sorted(points)])
+        Piece(abouts[tag], sorted(points), [points[step] for step in sorted(points)])
         for tag, points in found.arrays.items()
-        if found.abouts.get(tag, {}).get("version") == VERSION
+        if abouts.get(tag, {}).get("version") == VERSION
     ]
     if not pieces:
         return None
@@ -81,8 +88,10 @@ def history_from_events(folder: Path, name: str) -> History | None:
 
 
 def _readable(path: Path) -> Iterator[Event]:
-    """The events of a file up to where it is damaged."""
+    """The events of a file up to where it is damaged; a file that cannot be read costs itself."""
     try:
         yield from events_of(path)
     except DecodeError:
         return
+    except (OSError, InputError) as error:
+        warn(f"dropped {path}: {error}")

@@ -14,7 +14,7 @@ from typing import Any
 
 from htmu_diag.errors import InputError
 from htmu_diag.files import append
-from htmu_diag.plain_files import open_plain
+from htmu_diag.plain_files import complete_lines, open_plain
 from htmu_diag.storage.segments import Segment, segments, visible_records
 from htmu_diag.warned import warn
 
@@ -57,19 +57,26 @@ def holds_a_run(root: Path) -> bool:
 
 
 def _read(path: Path) -> Iterator[LogLine]:
+    number = 0
     try:
         with open_plain(path) as file:
-            texts = file.read().split(b"\n")[:-1]  # what follows the last newline is not there yet
+            for number, text in enumerate(complete_lines(file), start=1):
+                line = _readable(text)
+                if line is None:
+                    warn(f"dropped damaged line {number} of {path}")
+                else:
+                    yield line
     except FileNotFoundError:
         return
     except (OSError, InputError) as error:
-        warn(f"dropped {path}: {error}")
-        return
-    for number, text in enumerate(texts, start=1):
-        try:
-            yield _line(json.loads(text))
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            warn(f"dropped damaged line {number} of {path}")
+        warn(f"dropped {path}{f' after line {number}' if number else ''}: {error}")
+
+
+def _readable(text: bytes) -> LogLine | None:
+    try:
+        return _line(json.loads(text))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
 
 
 def _line(content: Any) -> LogLine:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from htmu_diag.errors import InputError
-from htmu_diag.plain_files import open_plain
+from htmu_diag.plain_files import complete_lines, open_plain
 from htmu_diag.storage.numbers import NUMBERS, StepNumbers, decode_line, line_step
 from htmu_diag.storage.pack import Index, append_places, read_index
 from htmu_diag.warned import warn
@@ -52,7 +53,10 @@ class NumbersFile:
                 self._read_index(status.st_size)
             self._inode = status.st_ino
             file.seek(self._end)
-            self._scan(file.read(status.st_size - self._end))
+            try:
+                self._scan(complete_lines(file))
+            except InputError as error:
+                self._warn(f"{self.path} from byte {self._end:,} on: {error}")
         return None
 
     def write_index(self, *, fsync: bool) -> None:
@@ -74,8 +78,8 @@ class NumbersFile:
         if end <= size:
             self._index, self._end = index, end
 
-    def _scan(self, data: bytes) -> None:
-        for line in data.split(b"\n")[:-1]:  # what follows the last newline is not there yet
+    def _scan(self, lines: Iterable[bytes]) -> None:
+        for line in lines:
             step = line_step(line)
             if step is not None:
                 self._places.setdefault(step, []).append((self._end, len(line)))

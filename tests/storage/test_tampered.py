@@ -227,3 +227,13 @@ def test_lines_of_the_log_with_other_types_cost_themselves(run: Path) -> None:
         path.write_text(f"{line}\n{good}")
         with pytest.warns(RuntimeWarning, match="damaged line 1"):
             assert load_run(run).scalars()["lr"] == [(step, 0.1) for step in STEPS]
+
+
+@pytest.mark.parametrize("name", ["scalars.jsonl", "numbers.jsonl"])
+def test_a_log_that_claims_a_terabyte_costs_what_follows_its_last_line(name: str, run: Path) -> None:
+    before = load_run(run).scalars()
+    os.truncate(next(run.rglob(name)), 2**40)
+    with pytest.warns(RuntimeWarning, match=f"dropped .*{name}"):
+        found = load_run(run)
+        assert found.scalars() == before
+        assert len(list(found.records())) == len(STEPS)
