@@ -20,6 +20,7 @@ from htmu_diag.analysis.options import Options
 from htmu_diag.analysis.outliers import outliers_of
 from htmu_diag.analysis.repulsion import read_repulsion, with_cause
 from htmu_diag.analysis.shape import SpectrumShape, numerical_zero, shape_of
+from htmu_diag.analysis.tied import tied_words
 from htmu_diag.arguments import RATIO, checked, instance, optional
 from htmu_diag.fits import (
     LawFit,
@@ -34,7 +35,7 @@ from htmu_diag.fits.law_ranking import rank_laws
 from htmu_diag.fits.series import fit_series
 from htmu_diag.kinds import Orientation
 from htmu_diag.spectrum import Floats, Spectrum
-from htmu_diag.theory import classify
+from htmu_diag.theory import PhaseReading, classify
 from htmu_diag.theory.near_zero import near_zero_share
 from htmu_diag.theory.phases import COLLAPSED, NOT_CLASSIFIED, pooled_reading
 from htmu_diag.theory.predictions import noise_exponent, predict, scanned_noise_exponent
@@ -107,9 +108,15 @@ def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats,
         repulsion=repulsion,
         alpha_noise=noise_exponent(tail, gamma),
         prediction=predict(htmp, tail),
-        phase=living.within(with_cause(phase, repulsion), near_zero, whole.size),
+        phase=_with_ties(living.within(with_cause(phase, repulsion), near_zero, whole.size), positive),
         near_zero=near_zero,
     )
+
+
+def _with_ties(phase: PhaseReading, positive: Floats) -> PhaseReading:
+    """The reason with what tied eigenvalues say; of equal ones it says so already."""
+    tied = "" if phase.name else tied_words(positive)
+    return replace(phase, reason=f"{phase.reason}; {tied}") if tied else phase
 
 
 def _fit_that_foretells_zeros(

@@ -1,0 +1,30 @@
+"""Eigenvalues that are equal to a neighbour: of random entries there are none, of structured matrices many.
+
+Circulant and antisymmetric matrices have them in pairs, Kronecker products with an identity and repeated blocks in
+groups. The phases compare with noise of independent entries; where eigenvalues are tied this is no such matrix.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from htmu_diag.spectrum import Floats
+
+__all__ = ["tied_words"]
+
+_SAME = 1e-9  # relative: a million times less than neighbours of a thousand random values are apart
+_MANY = 0.1  # of the eigenvalues
+
+
+def tied_words(values: Floats) -> str:
+    """What is said of positive ascending eigenvalues (n,) of which a tenth or more are tied; empty of others.
+
+    >>> tied_words(np.repeat([1.0, 2.0, 5.0], 2)).partition(",")[0]
+    '6 of 6 eigenvalues are equal to a neighbour'
+    """
+    same = np.diff(values) <= _SAME * values[1:]
+    tied = int((np.append(same, False) | np.append(False, same)).sum())
+    if not tied or tied < _MANY * values.size:
+        return ""
+    which = "as in circulant, antisymmetric and repeated matrices and never in noise"
+    return f"{tied} of {values.size} eigenvalues are equal to a neighbour, {which}"
