@@ -177,3 +177,8 @@ def test_gap_ratio_tells_repulsion_from_independence():
     repelled = gap_ratio(wishart(2000, 4000, rng=rng))
     assert independent.mean == pytest.approx(0.3863, abs=4 * independent.stderr)
     assert repelled.mean == pytest.approx(0.5307, abs=4 * repelled.stderr)
+
+
+def test_zeros_to_rounding_are_counted_in_the_sentence() -> None:
+    found = fit_htmp(np.r_[np.zeros(16), 1.0, 2.0, 3.0, 4.0], 1.0)
+    assert found.status.message.startswith("16 of 20 values are zero to rounding")

@@ -1,10 +1,12 @@
 """Exponents of a path are those of its jumps, not of its schedule."""
 
+import math
+
 import numpy as np
 import pytest
 
 from htmu_diag.fits import fit_power_law
-from htmu_diag.fits.series import fit_series, running_median
+from htmu_diag.fits.series import _correlation, fit_series, running_median
 
 STEPS = np.arange(1000)
 
@@ -54,3 +56,8 @@ def test_a_path_without_a_tail_is_a_status(values: list[float]) -> None:
     fit = fit_series(values)
     assert not fit.upper.status.ok
     assert np.isnan(fit.autocorrelation)
+
+
+def test_values_of_both_signs_have_no_correlation_of_logarithms() -> None:
+    with np.errstate(all="raise"):
+        assert math.isnan(_correlation(np.array([1.0, -0.5, 2.0, 3.0, 1.0])))

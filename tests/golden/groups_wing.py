@@ -105,6 +105,7 @@ GROUPS: dict[str, Callable[[], Named]] = {
     },
     "a way back": lambda: {"m.router.weight": waves(3, 8), "m.up": waves(12, 8), "m.down": waves(8, 12)},
     "as many": lambda: {"m.gate.weight": waves(3, 3), "m.experts.w1": waves(6, 3)},
+    "a stack of one": lambda: {"m.experts.w": waves(1, 4, 5), "m.experts.v": waves(12, 4)},
     "one expert": lambda: {"m.gate.weight": waves(1, 8), "m.experts.w1": waves(12, 8)},
     "stack and biases": lambda: {
         "m.experts.w": waves(3, 4, 5),

@@ -10,7 +10,7 @@ from scipy.special import airy
 
 from htmu_diag.errors import InputError
 from htmu_diag.laws import TracyWidom, ensembles
-from htmu_diag.laws.tracy_widom import _left, _log_minus_log
+from htmu_diag.laws.tracy_widom import _HIGH, _left, _log_minus_log
 
 # Bornemann 2010, table 10: mean, variance, skewness, excess kurtosis
 PUBLISHED = {
@@ -98,3 +98,10 @@ def test_far_on_the_right_the_law_falls_as_its_asymptotic_form(beta, rate, power
     law, s, h, unit = TracyWidom(beta), np.array([14.0, 30.0]), 1e-3, math.sqrt(2) if beta == 4 else 1.0
     slope = (law.logsf((s + h) / unit) - law.logsf((s - h) / unit)) / (2 * h)
     assert np.all(np.abs(slope + 1.5 * rate * np.sqrt(s) + power / s) < 0.3 * power / s)
+
+
+@pytest.mark.parametrize("beta", [1, 2, 4])
+def test_far_on_the_right_the_density_is_the_derivative_of_the_tail(beta: int) -> None:
+    law, s, h = TracyWidom(beta), _HIGH + 2.0, 1e-3
+    slope = (float(law.logsf(s + h)) - float(law.logsf(s - h))) / (2 * h)
+    assert math.exp(float(law.logpdf(s)) - float(law.logsf(s))) == pytest.approx(-slope, rel=1e-5)

@@ -464,3 +464,14 @@ def test_the_list_of_an_archive_of_numpy_is_read_once(tmp_path: Path, monkeypatc
     for matrix in checkpoint_matrices(tmp_path / "x.npz"):
         np.testing.assert_array_equal(matrix.read(), arrays[matrix.name])
     assert 0 < len(opened) <= 3
+
+
+def test_a_shard_beside_the_folder_is_not_read_though_it_is_whole(tmp_path: Path) -> None:
+    folder = folder_with(STATE, tmp_path / "dcp")
+    (shard,) = folder.glob("*.distcp")
+    shard.rename(tmp_path / "x.distcp")
+    changed_metadata(
+        folder, lambda found: [setattr(info, "relative_path", "../x.distcp") for info in found.storage_data.values()]
+    )
+    with pytest.raises(InputError, match="lies elsewhere"):
+        checkpoint_matrices(folder)

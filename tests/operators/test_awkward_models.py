@@ -17,6 +17,7 @@ from htmu_diag.errors import MeasurementError
 from htmu_diag.operators.batches import cached
 from htmu_diag.operators.checks import self_check
 from htmu_diag.operators.covariance import gradient_covariance
+from htmu_diag.operators.differentiable_model import _refuse_unusable
 from htmu_diag.operators.fisher import FisherOperator
 from htmu_diag.operators.ggn import GGNOperator
 from htmu_diag.operators.hessian import HessianOperator
@@ -416,3 +417,10 @@ def test_cached_batches_own_their_tensors() -> None:
     x, y = data()
     (batch,) = cached((x, y), device=torch.device("cpu"), dtype=torch.float32)
     assert batch.inputs.data_ptr() != x.data_ptr()
+
+
+def test_a_part_of_a_flattened_parameter_is_refused() -> None:
+    parameter = nn.Parameter(torch.ones(3))
+    parameter._is_flat_param = True  # type: ignore[attr-defined]
+    with pytest.raises(MeasurementError, match="w: a sharded"):
+        _refuse_unusable("w", parameter)
