@@ -21,7 +21,7 @@ from htmu_diag.arguments import RATIO, checked, real
 from htmu_diag.fits.bulk_null import edge_quantile
 from htmu_diag.fits.distance import ks_of_levels
 from htmu_diag.fits.results import BulkFit, Status
-from htmu_diag.fits.spiked import Bulk, bulk_beside, scale_of
+from htmu_diag.fits.spiked import Bulk, bulk_beside, central_sum
 from htmu_diag.laws import MarchenkoPastur
 from htmu_diag.spectrum import Floats
 
@@ -76,9 +76,10 @@ def _separate(values: Floats, masses: Floats, gamma: float) -> _Parts:
     count, scale = values.size, 0.0
     total = max(float(masses.sum()), 1.0)
     for _ in range(_MAX_ROUNDS):
+        central = central_sum(values[:count], masses[:count])
         for _ in range(_SCALE_ROUNDS if count < values.size else 1):
             bulk = bulk_beside(values[count:], masses[count:], total, gamma, scale)
-            scale = scale_of(values[:count], masses[:count], bulk)
+            scale = central / float(bulk.central_quantiles().sum())
         level = SPIKE_LEVEL if count == values.size else FURTHER_LEVEL
         threshold = scale * bulk.shrinkage * edge_quantile(level, bulk.n, bulk.gamma)
         inside = int(np.searchsorted(values[:count], threshold, side="right"))

@@ -18,6 +18,7 @@ from functools import lru_cache
 import numpy as np
 
 from htmu_diag.fits.null_table import LEAST_P, NullTable, load_table
+from htmu_diag.spectrum import Floats
 
 __all__ = ["LEAST_P", "bulk_p_value", "edge_p_value", "edge_quantile", "edge_score", "ks_score"]
 
@@ -26,18 +27,19 @@ _GROWTH = 0.41  # of n D with log n, see above
 
 def bulk_p_value(distance: float, n: float, gamma: float) -> float:
     """Share of noise bulks of n eigenvalues that lie at least ``distance`` from their fit; 1e-4 at least."""
-    return max(_null("ks").p_value(ks_score(distance, n), math.log(n), math.sqrt(gamma)), LEAST_P)
+    return max(_share("ks", ks_score(distance, n), n, gamma), LEAST_P)
 
 
 def edge_p_value(largest: float, n: float, gamma: float) -> float:
     """Share of noise bulks whose largest value, in units of the fitted scale, reaches that far; 1e-4 at least."""
-    return max(_null("edge").p_value(edge_score(largest, n, gamma), math.log(n), math.sqrt(gamma)), LEAST_P)
+    return max(_share("edge", edge_score(largest, n, gamma), n, gamma), LEAST_P)
 
 
+@lru_cache(maxsize=4096)
 def edge_quantile(p: float, n: float, gamma: float) -> float:
     """What the largest of n noise eigenvalues, in units of the fitted scale, exceeds with probability p."""
     centre, width = _johnstone(n, gamma)
-    return centre + width * _null("edge").quantile(p, math.log(n), math.sqrt(gamma))
+    return centre + width * _null("edge").quantile(p, _row("edge", n, gamma))
 
 
 def ks_score(distance: float, n: float) -> float:
@@ -55,6 +57,15 @@ def _johnstone(n: float, gamma: float) -> tuple[float, float]:
     small, large = math.sqrt(n - 0.5), math.sqrt(n / gamma - 0.5)
     width = (small + large) * (1 / small + 1 / large) ** (1 / 3)
     return (small + large) ** 2 * gamma / n, width * gamma / n
+
+
+def _share(statistic: str, score: float, n: float, gamma: float) -> float:
+    return _null(statistic).share_above(score, _row(statistic, n, gamma))
+
+
+@lru_cache(maxsize=1024)
+def _row(statistic: str, n: float, gamma: float) -> Floats:
+    return _null(statistic).row(math.log(n), math.sqrt(gamma))
 
 
 @lru_cache(maxsize=2)

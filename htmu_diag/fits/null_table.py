@@ -36,17 +36,18 @@ class NullTable:
     scores: Floats
     quantiles: Floats
 
-    def p_value(self, statistic: float, first: float, second: float) -> float:
-        """Share of the null law at or above the statistic."""
+    def share_above(self, statistic: float, row: Floats) -> float:
+        """Share of the null law at or above the statistic, by the quantiles at its place."""
         if math.isnan(statistic):
             return math.nan
-        return float(scipy.special.ndtr(-np.interp(statistic, self._row(first, second), self.scores)))
+        return float(scipy.special.ndtr(-np.interp(statistic, row, self.scores)))
 
-    def quantile(self, p: float, first: float, second: float) -> float:
+    def quantile(self, p: float, row: Floats) -> float:
         """The value that the statistic exceeds with probability p."""
-        return float(np.interp(-scipy.special.ndtri(p), self.scores, self._row(first, second)))
+        return float(np.interp(-scipy.special.ndtri(p), self.scores, row))
 
-    def _row(self, first: float, second: float) -> Floats:
+    def row(self, first: float, second: float) -> Floats:
+        """(p,) quantiles at one place."""
         i, s = place(self.first, first)
         j, t = place(self.second, second)
         low = (1 - t) * self.quantiles[i, j] + t * self.quantiles[i, j + 1]

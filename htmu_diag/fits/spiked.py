@@ -20,11 +20,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from htmu_diag.laws import MarchenkoPastur
-from htmu_diag.laws.marchenko_pastur import central_quantiles
+from htmu_diag.laws.marchenko_pastur import central_quantiles, share_below
 from htmu_diag.spectrum import Floats
 
-__all__ = ["Bulk", "bulk_beside", "scale_of"]
+__all__ = ["Bulk", "bulk_beside", "central_sum", "scale_of"]
 
 _CENTRAL = np.linspace(0.25, 0.75, 65)
 
@@ -48,24 +47,43 @@ class Bulk:
     def levels(self, x: Floats) -> Floats:
         """(m,) expected share of the bulk's eigenvalues below x, in units of the noise."""
         y = x / self.shrinkage
-        return np.asarray(MarchenkoPastur(self.gamma).cdf(y) + self._excess(y) / self.n)
+        share = share_below(y, self.gamma)
+        return share + self._excess(_Places.of(y, self.gamma)) / self.n if self.strengths.size else share
 
     def central_quantiles(self) -> Floats:
         """(65,) quantiles 25 to 75 %."""
-        y = _central_quantiles(self.gamma)
-        if self.strengths.size:
-            y = central_quantiles(np.minimum(np.maximum(_CENTRAL - self._excess(y) / self.n, 0.01), 0.99), self.gamma)
-        return y * self.shrinkage
-
-    def _excess(self, y: Floats) -> Floats:
-        """Eigenvalues below y over what strong spikes would leave there; nothing outside the bulk."""
+        places = _central(self.gamma)
         if not self.strengths.size:
-            return np.zeros(y.size)
-        real = self.gamma - 1 - y
-        root = np.sqrt(np.maximum(4 * y - real * real, 0.0))  # 2 y m = real + i root
-        beside = np.multiply.outer(2 * np.maximum(y, _TINY), 1 / self.strengths) + real[:, None]
-        shifts = np.arctan2(root, real)[:, None] - np.arctan2(root[:, None], beside)
-        return np.asarray(shifts @ self.masses / math.pi)
+            return places.y * self.shrinkage
+        shares = _CENTRAL - self._excess(places) / self.n
+        return central_quantiles(np.minimum(np.maximum(shares, 0.01), 0.99), self.gamma) * self.shrinkage
+
+    def _excess(self, at: _Places) -> Floats:
+        """Eigenvalues below y over what strong spikes would leave there; nothing outside the bulk."""
+        beside = at.doubled * (1 / self.strengths)
+        beside += at.real
+        return np.asarray((at.argument * self.masses.sum() - np.arctan2(at.root, beside) @ self.masses) / math.pi)
+
+
+@dataclass(frozen=True)
+class _Places:
+    """y: (m,). Of the companion transform there, 2 y m = real + i root, (m, 1) each: the argument, (m,).
+
+    doubled: (m, 1) 2 y.
+    """
+
+    y: Floats
+    doubled: Floats
+    real: Floats
+    root: Floats
+    argument: Floats
+
+    @classmethod
+    def of(cls, y: Floats, gamma: float) -> _Places:
+        real = gamma - 1 - y
+        root = np.sqrt(np.maximum(4 * y - real * real, 0.0))
+        doubled = 2 * np.maximum(y, _TINY)
+        return cls(y, doubled[:, None], real[:, None], root[:, None], np.arctan2(root, real))
 
 
 def bulk_beside(spikes: Floats, masses: Floats, total: float, gamma: float, scale: float) -> Bulk:
@@ -85,10 +103,15 @@ def bulk_beside(spikes: Floats, masses: Floats, total: float, gamma: float, scal
 
 def scale_of(values: Floats, masses: Floats, bulk: Bulk) -> float:
     """Variance of the noise whose central eigenvalues these are; values: (m,) ascending, the bulk alone."""
+    return central_sum(values, masses) / float(bulk.central_quantiles().sum())
+
+
+def central_sum(values: Floats, masses: Floats) -> float:
+    """Of the values' quantiles from 25 to 75 %; over that of the law's own it is the scale."""
     middle = (np.cumsum(masses) - masses / 2) / masses.sum()
-    return float(np.interp(_CENTRAL, middle, values).sum() / bulk.central_quantiles().sum())
+    return float(np.interp(_CENTRAL, middle, values).sum())
 
 
-@lru_cache(maxsize=4096)
-def _central_quantiles(gamma: float) -> Floats:
-    return central_quantiles(_CENTRAL, gamma)
+@lru_cache(maxsize=1024)
+def _central(gamma: float) -> _Places:
+    return _Places.of(central_quantiles(_CENTRAL, gamma), gamma)
