@@ -20,6 +20,8 @@ __all__ = ["scan_rows"]
 Indices = npt.NDArray[np.intp]
 Singles = npt.NDArray[np.float32]
 
+_PROBES = (13, 26, 38, 51)  # 64ths of the way from a candidate to the largest value, where its fit is tried first
+
 
 def scan_rows(logs: Floats) -> tuple[Floats, Floats]:
     """(exponents, KS distances), each (samples,), of the logarithms (samples, n) of values, ascending rows; NaN without
@@ -29,8 +31,8 @@ def scan_rows(logs: Floats) -> tuple[Floats, Floats]:
     places = np.zeros(len(logs), np.intp)
     alive = samples.candidates()
     longer = samples.size * (alive.row + 1) - alive.place
-    for fifth in range(1, 5):
-        alive.raise_bounds(samples, alive.place + longer * fifth // 5)
+    for share in _PROBES:
+        alive.raise_bounds(samples, alive.place + (longer * share >> 6))
     while alive.row.size:
         lengths = alive.lengths()
         chosen = alive.lowest(lengths)
@@ -38,39 +40,44 @@ def scan_rows(logs: Floats) -> tuple[Floats, Floats]:
         furthest, found = samples.deviations(alive, chosen)
         better = (found < distances[row]) | ((found == distances[row]) & (place < places[row]))
         distances[row[better]], places[row[better]] = found[better], place[better]
-        exponents[row[better]] = 1.0 + alive.rate[chosen[better]]
         alive.bound[chosen] = np.inf
         alive.raise_bounds(samples, np.maximum(alive.place, np.repeat(furthest, lengths)))
         alive = alive.kept(alive.bound <= np.repeat(distances[row], lengths))
-    return exponents, np.where(np.isinf(distances), np.nan, distances)
+    known = np.isfinite(distances)
+    exponents[known] = 1.0 + samples.rates(places[known])
+    return exponents, np.where(known, distances, np.nan)
 
 
 class _Samples:
-    """logs: (samples, n); above: how many values are no smaller than each; new: no value before is the same; sums: of
-    the logs of all values from one on over that one."""
+    """logs: (samples, n); above: how many values are no smaller than each; starts: flat places of the values that none
+    before is equal to; sums: of the logs of all values from one on over that one."""
 
     def __init__(self, logs: Floats) -> None:
         self.size = logs.shape[1]
         self.logs = logs.astype(np.float32)
         gaps = np.diff(logs, axis=1)
-        self.new = np.ones(logs.shape, bool)
-        np.greater(gaps, 0, out=self.new[:, 1:])
-        places = np.arange(self.size)
-        left = np.maximum.accumulate(np.where(self.new, places, 0), axis=1)
-        self.above = (self.size - left).astype(np.float32)
+        new = np.ones(logs.shape, bool)
+        np.greater(gaps, 0, out=new[:, 1:])
+        self.starts = np.flatnonzero(new)
+        above = (self.size - self.starts % self.size).astype(np.float32)
+        self.above = np.repeat(above, np.diff(self.starts, append=logs.size)).reshape(logs.shape)
         self.sums = np.zeros(logs.shape)
-        gaps *= self.size - places[1:]
+        gaps *= np.arange(self.size - 1, 0, -1)
         np.cumsum(gaps[:, ::-1], axis=1, out=self.sums[:, -2::-1])
 
     def candidates(self) -> _Candidates:
         """The distinct values of each row, less the two largest."""
-        from_above = np.cumsum(self.new[:, ::-1], axis=1)[:, ::-1]
-        place = np.flatnonzero(self.new & (from_above > 2))
-        row = place // self.size
-        size, log = self.above.ravel()[place], self.logs.ravel()[place]
-        rate = size / self.sums.ravel()[place]
-        single = rate.astype(np.float32)
-        return _Candidates(row, place, single, single * log, 1 / size, rate, np.zeros(row.size, np.float32))
+        ends = self.starts.searchsorted(self.size * np.arange(len(self.logs) + 1))
+        kept = np.ones(self.starts.size, bool)
+        kept[ends[1:] - 1] = kept[np.maximum(ends[1:] - 2, ends[:-1])] = False
+        place = self.starts.take(np.flatnonzero(kept))
+        size, log = self.above.take(place), self.logs.take(place)
+        single = self.rates(place).astype(np.float32)
+        return _Candidates(place // self.size, place, single, single * log, 1 / size, np.zeros(place.size, np.float32))
+
+    def rates(self, places: Indices) -> Floats:
+        """alpha - 1 of the tails that begin at some places, to double precision."""
+        return np.asarray(self.above.take(places) / self.sums.take(places))
 
     def deviations(self, alive: _Candidates, chosen: Indices) -> tuple[Indices, Singles]:
         """Flat place of the largest deviation, and KS distance, of one candidate in each of some rows."""
@@ -92,18 +99,18 @@ class _Samples:
 @dataclass(frozen=True)
 class _Candidates:
     """Candidates of all rows, flat: row, place in the flattened samples, the fitted slope and slope times log, one over
-    the size of the tail, the slope to double precision, and a lower bound of the distance."""
+    the size of the tail, and a lower bound of the distance."""
 
     row: Indices
     place: Indices
     slope: Singles
     top: Singles
     share: Singles
-    rate: Floats
     bound: Singles
 
     def kept(self, keep: npt.NDArray[np.bool_]) -> _Candidates:
-        return _Candidates(*(column[keep] for column in vars(self).values()))
+        places = np.flatnonzero(keep)  # far faster than a mask for each column
+        return _Candidates(*(column.take(places) for column in vars(self).values()))
 
     def lengths(self) -> Indices:
         """How many candidates each row that has any has left."""
@@ -114,11 +121,11 @@ class _Candidates:
         """The first candidate with the lowest bound in each row."""
         starts = np.cumsum(lengths) - lengths
         hits = np.flatnonzero(self.bound == np.repeat(np.minimum.reduceat(self.bound, starts), lengths))
-        return hits[np.searchsorted(hits, starts)]
+        return np.asarray(hits[np.searchsorted(hits, starts)])
 
     def raise_bounds(self, samples: _Samples, probes: Indices) -> None:
         """What the fits are off by at one place each, into ``bound``."""
-        off, seen = samples.logs.ravel()[probes], samples.above.ravel()[probes]
+        off, seen = samples.logs.take(probes), samples.above.take(probes)
         off *= self.slope
         np.subtract(self.top, off, out=off)
         np.exp(off, out=off)
