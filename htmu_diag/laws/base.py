@@ -181,6 +181,8 @@ def require(condition: bool, law: str, what: str, remedy: str) -> None:
 def numbers_only(law: ContinuousLaw) -> None:
     """Raise InputError unless every parameter of the law is a number; which ones it takes is the law's own to say."""
     for name, value in vars(law).items():
+        if type(value) is float:
+            continue
         if isinstance(value, bool) or not isinstance(value, numbers.Real):
             raise InputError(f"{type(law).__name__}: {name} = {reprlib.repr(value)} is no number; pass one")
         if isinstance(value, numbers.Integral) and abs(int(value)) > sys.float_info.max:

@@ -94,6 +94,8 @@ class Row:
 
     def quantile(self, log_q: Floats, log_p: Floats) -> Floats:
         """t with F = q or 1 - F = p, by Newton's method from the nodes."""
+        if log_q.size == 1:
+            return np.full(log_q.shape, self._quantile_at(float(log_q.item()), float(log_p.item())))
         left = log_q < log_p
         nodes = self.lattice.nodes
         guess = np.where(left, np.interp(log_q, self.data[3], nodes), np.interp(-log_p, -self.data[4], nodes))
@@ -107,15 +109,25 @@ class Row:
 
     def _smaller(self, below: Mask, places: tuple[Indices, Floats, Floats]) -> Floats:
         """log F for the points below, log(1 - F) for the others."""
-        low = hermite(self.data[3], self._slopes[0], *places)
-        return np.asarray(np.where(below, low, hermite(self.data[4], self._slopes[1], *places)))
+        i, width, s = places
+        low, rise = self._flat_tails
+        return np.asarray(hermite(low, rise, np.where(below, i, i + self.lattice.nodes.size), width, s))
+
+    def _quantile_at(self, log_q: float, log_p: float) -> float:
+        """Of one point, as `quantile` finds it, a fifth of the price."""
+        left, nodes = log_q < log_p, self.lattice.nodes
+        which, target, sign = (3, log_q, 1.0) if left else (4, log_p, -1.0)
+        t = float(np.interp(log_q, self.data[3], nodes) if left else np.interp(-log_p, -self.data[4], nodes))
+        for _ in range(3):
+            i, width, s = self._place(t)
+            tail = min(self._one(which, self._slopes[which - 3], i, s, width), 0.0)
+            slope = math.exp(min(self._one(0, self.data[1], i, s, width) - tail, 300.0))
+            t -= min(max(sign * (tail - target) / max(slope, 1e-300), -0.5), 0.5)
+        return t
 
     def tail_at(self, t: float, *, above: bool) -> tuple[float, float, float]:
         """log F (or log(1 - F), above) at one point, and its first two derivatives in t."""
-        i = min(max(bisect_right(self._list, t) - 1, 0), len(self._list) - 2)
-        left = self._list[i]
-        width = self._list[i + 1] - left
-        s = (t - left) / width
+        i, width, s = self._place(t)
         g, slope = self._one(0, self.data[1], i, s, width), self._one(1, self.data[2], i, s, width)
         upper = t >= self._middle
         small = min(self._one(4 if upper else 3, self._slopes[int(upper)], i, s, width), 0.0)
@@ -123,12 +135,16 @@ class Row:
         rate = math.exp(min(g - log_mass, 300.0))
         return (log_mass, -rate, -rate * (slope + rate)) if above else (log_mass, rate, rate * (slope - rate))
 
-    def _one(self, which: int, slopes: Floats, i: int, s: float, width: float) -> float:
-        return float(hermite(self.data[which], slopes, i, width, s))
+    def _place(self, t: float) -> tuple[int, float, float]:
+        """As `Lattice.places`, of one point."""
+        nodes = self.lattice.ascending
+        i = min(max(bisect_right(nodes, t) - 1, 0), len(nodes) - 2)
+        width = nodes[i + 1] - nodes[i]
+        return i, width, (t - nodes[i]) / width
 
-    @cached_property
-    def _list(self) -> list[float]:
-        return self.lattice.ascending
+    def _one(self, which: int, slopes: Floats, i: int, s: float, width: float) -> float:
+        values, ends = self.data[which, i : i + 2].tolist(), slopes[i : i + 2].tolist()
+        return float(hermite(values, ends, 0, width, s))
 
     @cached_property
     def _middle(self) -> float:
@@ -140,6 +156,11 @@ class Row:
         g = self.data[0]
         rates = np.exp(np.minimum(np.stack([g - self.data[3], g - self.data[4]]), 300.0))
         return np.asarray(rates * np.array([[1.0], [-1.0]]))
+
+    @cached_property
+    def _flat_tails(self) -> tuple[Floats, Floats]:
+        """(2 m,) each: log F then log(1 - F), and their slopes."""
+        return self.data[3:].ravel(), self._slopes.ravel()
 
     def _hermite(self, t: Floats, values: Floats, slopes: Floats) -> Floats:
         return np.asarray(hermite(values, slopes, *self.lattice.places(t)))
