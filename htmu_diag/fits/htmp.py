@@ -100,7 +100,7 @@ def fit_htmp(
     problem, fit = fit_above(shift)
     if bootstrap > 0 and fit.law is not None and not problem.weighted and problem.cut is None:
         fit = replace(fit, p_value=_p_value(problem, fit, bootstrap, rng or np.random.default_rng(_SEED)))
-    return replace(fit, floor=shift)
+    return replace(fit, floor=shift) if shift else fit
 
 
 def _without_rounding(array: Floats, resolution: float | None) -> Sample:
@@ -111,7 +111,7 @@ def _without_rounding(array: Floats, resolution: float | None) -> Sample:
     share = sample.values.size * np.finfo(np.float64).eps if resolution is None else resolution
     zero = sample.values[-1] * share
     kept = sample.values[np.searchsorted(sample.values, zero, side="right") :]
-    status = checked_sample(kept).status
+    status = sample.status if kept.size == sample.values.size else checked_sample(kept).status
     if kept.size < sample.values.size / 4:
         message = (
             f"{sample.values.size - kept.size} of {sample.values.size} values are zero to rounding; look at the rank"

@@ -16,14 +16,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from htmu_diag.fits.integer_search import first_above, highest
 from htmu_diag.fits.intervals import Z95
 from htmu_diag.fits.sextic import SIDE, Sextic
-from htmu_diag.laws.htmp_lattice import STEP, Row, grid_row, lattice, row_at
+from htmu_diag.laws.htmp_lattice import STEP, Indices, Row, grid_row, lattice, row_at
 from htmu_diag.spectrum import Floats
 
 __all__ = ["Likelihood", "Peak"]
@@ -130,6 +130,7 @@ class Likelihood:
         """Where the profile crosses its level, linear in the root of the fall between grid points."""
         first = math.floor(peak.u / STEP) + 1 if direction > 0 else math.ceil(peak.u / STEP) - 1
 
+        @lru_cache(maxsize=None)
         def fall(k: int) -> float:
             """The root of what the profile has fallen by at the k-th grid point from the peak, 1 at the level."""
             if k < 0:
@@ -148,10 +149,16 @@ class Likelihood:
 
     def _at_grid(self, index: int) -> _Best:
         if index not in self._profile:
-            near = min(self._profile, key=lambda k: abs(k - index), default=None)
-            start = self._log_mean() if near is None else self._profile[near].seen_at
+            start = self._profile[self._nearest(index)].seen_at if self._profile else self._log_mean()
             self._profile[index] = self._best_v(grid_row(self.gamma, index), start, _NEARLY)
         return self._profile[index]
+
+    def _nearest(self, index: int) -> int:
+        """The place of the profile that is nearest; of two the one that was there first."""
+        apart = 1
+        while not (sides := {index - apart, index + apart} & self._profile.keys()):
+            apart += 1
+        return next(k for k in self._profile if k in sides)
 
     def _best_v(self, row: Row, v: float, tolerance: float) -> _Best:
         """Newton's method in v, within what is known to hold the maximum."""
@@ -195,8 +202,8 @@ class Likelihood:
     def _bins(self, v: float) -> Floats | None:
         """(3 nodes,): masses of the sample at log scale v that stand for values, for slopes, and for curvatures."""
         if v not in self._binned:
-            where, t = lattice(self.gamma), self._t - v
-            self._binned[v] = self._spread(t) if where.covers(t[0], t[-1]) else None
+            t = self._t - v
+            self._binned[v] = self._spread(t) if lattice(self.gamma).covers(t[0], t[-1]) else None
         return self._binned[v]
 
     def _spread(self, t: Floats) -> Floats:
@@ -214,7 +221,7 @@ class Likelihood:
         np.subtract(turn, bend, out=turned)
         if not self._alike:
             parts *= self.masses
-        ends = np.array([[-1], [0], [nodes - 1], [nodes], [2 * nodes - 1], [2 * nodes]]) + i
+        ends = _ends(nodes) + i
         return np.asarray(np.bincount(ends.ravel(), parts.ravel(), 3 * nodes), np.float64)
 
     @cached_property
@@ -231,3 +238,9 @@ class Likelihood:
 
     def _log_mean(self) -> float:
         return math.log(float(self.values @ self.masses) / float(self.masses.sum()))
+
+
+@lru_cache(maxsize=256)
+def _ends(nodes: int) -> Indices:
+    """(6, 1): where the weights of an interval's two ends lie in the three parts of the bins."""
+    return np.array([[-1], [0], [nodes - 1], [nodes], [2 * nodes - 1], [2 * nodes]])

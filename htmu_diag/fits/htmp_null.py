@@ -64,7 +64,12 @@ class _Null:
         first, last = n * self.joint if name == "ks_joint" else (self.least, max(n, 2 * self.least))
         share = min(max(math.log(max(kappa, first) / first) / math.log(last / first), 0.0), 1.0)
         table = _of_shape(name, n, gamma)
-        return _along(table, np.linspace(0, 1, len(table)), share)
+        return _along(table, _even(len(table)), share)
+
+
+@lru_cache(maxsize=8)
+def _even(places: int) -> Floats:
+    return np.linspace(0, 1, places)
 
 
 def _along(table: Floats, grid: Floats, x: float) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 from htmu_diag.fits.htmp_likelihood import Peak
 from htmu_diag.fits.results import Status
@@ -32,7 +33,7 @@ class Problem:
     def n(self) -> int:
         return self.values.size
 
-    @property
+    @cached_property
     def total(self) -> float:
         """Eigenvalues in all."""
         return float(self.masses.sum()) + self.unseen
