@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 
 import numpy as np
 
@@ -130,7 +130,7 @@ class Likelihood:
         """Where the profile crosses its level, linear in the root of the fall between grid points."""
         first = math.floor(peak.u / STEP) + 1 if direction > 0 else math.ceil(peak.u / STEP) - 1
 
-        @lru_cache(maxsize=None)
+        @cache
         def fall(k: int) -> float:
             """The root of what the profile has fallen by at the k-th grid point from the peak, 1 at the level."""
             if k < 0:

@@ -10,16 +10,16 @@ Single precision takes a third of the time and leaves some 1e-7 of the sum.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from htmu_diag.fits.law_rows import Row, Singles
 from htmu_diag.spectrum import Floats
 
-__all__ = ["CONTAMINATION", "SHIFTS", "Heights", "looks"]
+__all__ = ["CONTAMINATION", "SHIFTS", "Heights", "Look", "looks", "over_all"]
 
 CONTAMINATION = 0.02
 _EVEN = 2048  # steps of a row's grid to either side of its median
@@ -31,61 +31,91 @@ _FOUR = np.array([[-1], [0], [1], [2]])
 
 @dataclass(frozen=True)
 class Heights:
-    """masses: (m,) the sample on every stride-th point of the grid, the first of them at ``first``; they are tried at
-    so many shifts, a stride apart.
+    """A sample on every stride-th point of the grid, the first of them at ``first``, tried at so many shifts, a stride
+    apart.
 
-    step: of the grid. middle: where its zero is, in t. background: what contamination adds to the density of t.
+    step: of the grid. middle: where its zero is, in t. total: of the masses. shifted: (m + shifts - 1, shifts) the
+    masses, a column a shift. background: what contamination adds to the density of t.
     """
 
     middle: float
     step: float
     stride: int
     first: int
-    masses: Floats
-    shifts: int
+    total: float
+    shifted: Singles
     background: float
+
+    @property
+    def shifts(self) -> int:
+        return self.shifted.shape[1]
 
     @property
     def mirrored(self) -> Heights:
         """Of -t."""
-        first = 1 - self.first - self.masses.size
-        return replace(self, middle=-self.middle, first=first, masses=self.masses[::-1])
+        masses = len(self.shifted) - self.shifts + 1
+        turned = np.ascontiguousarray(self.shifted[::-1, ::-1])
+        return replace(self, middle=-self.middle, first=1 - self.first - masses, shifted=turned)
 
-    def over(self, rows: Iterable[Row], least: int) -> Floats:
+    def over(self, rows: Sequence[Row], least: int) -> Floats:
         """(rows, shifts) log likelihoods, at the shifts from the least one on, which is a multiple of the stride."""
-        shifts, columns = self._shifted.shape
-        reach = _EVEN // self.stride
-        start = reach + self.first - shifts + 1 - least // self.stride
-        step, where = self.step * self.stride, slice(start, start + columns)
-        density = np.array([row.even(step, reach)[where] for row in rows])
-        density *= np.float32(1 - CONTAMINATION)
-        density += np.float32(self.background)
-        return np.asarray(np.log(density, out=density) @ self._shifted.T, np.float64)
+        return over_all([Look(self, rows, least)])[0]
 
     def scale(self, row: Row, shift: float) -> float:
         """The logarithm of the scale that a shift is for a row."""
         return self.middle - row.quartiles[1] + self.step * shift
 
-    @cached_property
-    def _shifted(self) -> Singles:
-        """(shifts, m + shifts - 1): a row a shift."""
-        beside = self.shifts - 1
-        padded = np.zeros(self.masses.size + 2 * beside, np.float32)
-        padded[beside:-beside] = self.masses
-        return np.lib.stride_tricks.sliding_window_view(padded, padded.size - beside)
+
+class Look(NamedTuple):
+    """What `Heights.over` is asked."""
+
+    heights: Heights
+    rows: Sequence[Row]
+    least: int
+
+
+def over_all(asked: Sequence[Look]) -> list[Floats]:
+    """The answers of `Heights.over` to all of them, of one sample and stride, upright or mirrored: one logarithm of all
+    densities, and a product for each, so that the answer is that of the look alone to the last bit."""
+    one = asked[0].heights
+    columns = len(one.shifted)
+    reach, step = _EVEN // one.stride, one.step * one.stride
+    density = np.empty((sum(len(rows) for _, rows, _ in asked), columns), np.float32)
+    ends = [0]
+    for heights, rows, least in asked:
+        start = reach + heights.first - heights.shifts + 1 - least // one.stride
+        for place, row in enumerate(rows, ends[-1]):
+            density[place] = row.even(step, reach)[start : start + columns]
+        ends.append(ends[-1] + len(rows))
+    density *= np.float32(1 - CONTAMINATION)
+    density += np.float32(one.background)
+    np.log(density, out=density)
+    parts = zip(asked, ends, ends[1:], strict=False)
+    return [(density[first:end] @ look.heights.shifted).astype(np.float64) for look, first, end in parts]
 
 
 def looks(t: Floats, masses: Floats, background: float, *kinds: tuple[int, int]) -> list[Heights]:
     """Of ascending logarithms t (n,) of masses (n,), for some (stride, number of shifts)."""
     levels = (np.cumsum(masses) - masses / 2) / masses.sum()
     low, middle, high = np.interp((0.25, 0.5, 0.75), levels, t).tolist()
-    step = 2.0 ** math.floor(math.log2(max(high - low, _LEAST * float(t[-1] - t[0])) / _FINE))
+    total, step = (
+        float(masses.sum()),
+        2.0 ** math.floor(math.log2(max(high - low, _LEAST * float(t[-1] - t[0])) / _FINE)),
+    )
     place, found = (t - middle) / step, []
     for stride, shifts in kinds:
         reach = (_EVEN - SHIFTS) // stride - 3  # values further from the median count as that far
-        binned = _spread(np.minimum(np.maximum(place / stride, -reach), reach), masses)
-        found.append(Heights(middle, step, stride, *binned, shifts, background))
+        first, binned = _spread(np.minimum(np.maximum(place / stride, -reach), reach), masses)
+        found.append(Heights(middle, step, stride, first, total, _shifted(binned, shifts), background))
     return found
+
+
+def _shifted(masses: Floats, shifts: int) -> Singles:
+    """(m + shifts - 1, shifts): the masses at the end of the first column, one further up in each that follows."""
+    padded = np.zeros(masses.size + 2 * (shifts - 1), np.float32)
+    padded[shifts - 1 : shifts - 1 + masses.size] = masses
+    columns = np.ndarray((masses.size + shifts - 1, shifts), np.float32, padded, strides=2 * padded.strides)
+    return np.ascontiguousarray(columns)
 
 
 def _spread(place: Floats, masses: Floats) -> tuple[int, Floats]:

@@ -22,7 +22,7 @@ from htmu_diag.arguments import RATIO, checked
 from htmu_diag.fits.checked_sample import check_gamma, checked_sample
 from htmu_diag.fits.distance import ks_of_levels
 from htmu_diag.fits.law_rows import FAMILIES, Family
-from htmu_diag.fits.law_search import Sample, likeliest
+from htmu_diag.fits.law_search import Likeliest, Sample, likeliest_of_all
 from htmu_diag.fits.results import Status
 from htmu_diag.laws.base import Law
 
@@ -100,12 +100,13 @@ def rank_laws(values: npt.ArrayLike, gamma: float) -> LawRanking:
         return LawRanking((), Status("too_few_values", few))
     upright = Sample.of(np.log(sample.values))
     mirrored = upright.mirrored
-    found = [_ranked(mirrored if family.mirrored else upright, family, gamma) for family in FAMILIES]
-    return LawRanking(tuple(sorted(found, key=lambda law: law.aic)))
+    samples = [(mirrored if family.mirrored else upright, family) for family in FAMILIES]
+    found = zip(samples, likeliest_of_all(samples, gamma), strict=True)
+    ranked = [_ranked(sample, family, gamma, one) for (sample, family), one in found]
+    return LawRanking(tuple(sorted(ranked, key=lambda law: law.aic)))
 
 
-def _ranked(sample: Sample, family: Family, gamma: float) -> RankedLaw:
-    found = likeliest(sample, family, gamma)
+def _ranked(sample: Sample, family: Family, gamma: float, found: Likeliest) -> RankedLaw:
     return RankedLaw(
         family.name,
         family.label,

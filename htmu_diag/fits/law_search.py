@@ -10,17 +10,21 @@ shapes of the grid and scales tried one by one, the top lies less than 0.1 below
 from __future__ import annotations
 
 import math
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
-from htmu_diag.fits.law_heights import CONTAMINATION, SHIFTS, Heights, looks
+from htmu_diag.fits.law_heights import CONTAMINATION, SHIFTS, Heights, Look, looks, over_all
 from htmu_diag.fits.law_rows import Family, Row
-from htmu_diag.fits.sextic import SIDE, Sextic
+from htmu_diag.fits.sextic import SIDE, Sextic, vertex
 from htmu_diag.spectrum import Floats
 
-__all__ = ["Likeliest", "Sample", "likeliest"]
+__all__ = ["Likeliest", "Sample", "likeliest", "likeliest_of_all"]
+
+R = TypeVar("R")
 
 _EXACT, _GROUPS = 128, 768  # values at either end, and groups of neighbours between them, of a large spectrum
 _COARSE = 8, SHIFTS // 4 + 1  # the first look: every eighth shift, and how many
@@ -75,7 +79,32 @@ class Sample:
 
 def likeliest(sample: Sample, family: Family, gamma: float) -> Likeliest:
     """Over all shapes of the family, and the scales at which its median is about the sample's."""
-    window = _about_the_top(sample, family, gamma)
+    return likeliest_of_all([(sample, family)], gamma)[0]
+
+
+def likeliest_of_all(samples: Sequence[tuple[Sample, Family]], gamma: float) -> list[Likeliest]:
+    """The same of several families; the samples are one, upright or mirrored. Their looks are taken together."""
+    found: list[Likeliest | None] = [None] * len(samples)
+    searches = [_search(sample, family, gamma) for sample, family in samples]
+    asking = {k: next(search) for k, search in enumerate(searches)}
+    while asking:
+        strides = {look.heights.stride for look in asking.values()}
+        together = {k: look for k, look in asking.items() if look.heights.stride == max(strides)}
+        for k, answer in zip(together, over_all(list(together.values())), strict=True):
+            try:
+                asking[k] = searches[k].send(answer)
+            except StopIteration as end:
+                found[k] = end.value
+                del asking[k]
+    return [one for one in found if one is not None]
+
+
+_Search = Generator[Look, Floats, R]
+
+
+def _search(sample: Sample, family: Family, gamma: float) -> _Search[Likeliest]:
+    """Asks for looks, and returns the likeliest."""
+    window = yield from _about_the_top(sample, family, gamma)
     if len(window.rows) == 1:
         row = window.rows[0]
         scale, height = _highest_peak(sample, row, window)
@@ -124,23 +153,23 @@ class _Window:
         """Log likelihood and scale of each row at its likeliest, by a parabola through three shifts."""
         found, last = self.found.tolist(), self.found.shape[1] - 1
         best = [min(max(k, 1), last - 1) for k in self.found.argmax(axis=1).tolist()]
-        tops = [_vertex(*line[k - 1 : k + 2]) for line, k in zip(found, best, strict=True)]
+        tops = [vertex(*line[k - 1 : k + 2]) for line, k in zip(found, best, strict=True)]
         shifts = [self.first + k + move for k, (move, _) in zip(best, tops, strict=True)]
         scales = [heights.scale(row, shift) for row, shift in zip(self.rows, shifts, strict=True)]
         return [height for _, height in tops], scales
 
 
-def _first_look(heights: Heights, family: Family, gamma: float) -> list[tuple[int, int]]:
+def _first_look(heights: Heights, family: Family, gamma: float) -> _Search[list[tuple[int, int]]]:
     """Shape and shift of the highest peak, of a few shapes and shifts, and of a second one that may be higher yet."""
     places, tops, columns = family.first, [-math.inf], []
     while len(tops) < len(places) + 2:
-        found = heights.over([family.row(gamma, k) for k in places], -SHIFTS)
+        found = yield Look(heights, [family.row(gamma, k) for k in places], -SHIFTS)
         columns = found.argmax(axis=1).tolist()
         tops = [-math.inf, *(float(found[k, column]) for k, column in enumerate(columns)), -math.inf]
         places = _further(places, tops.index(max(tops)) - 1, family)
     peaks = [k for k in range(len(places)) if tops[k] <= tops[k + 1] >= tops[k + 2]]
     kept = sorted(peaks, key=lambda k: -tops[k + 1])[:2]
-    least = tops[kept[0] + 1] - _UNSEEN * float(heights.masses.sum())
+    least = tops[kept[0] + 1] - _UNSEEN * heights.total
     return [(places[k], columns[k] * heights.stride - SHIFTS) for k in kept if tops[k + 1] >= least]
 
 
@@ -153,24 +182,27 @@ def _further(places: range, top: int, family: Family) -> range:
     return places
 
 
-def _about_the_top(sample: Sample, family: Family, gamma: float) -> _Window:
+def _about_the_top(sample: Sample, family: Family, gamma: float) -> _Search[_Window]:
     """Moved while the highest is at the window's border, but where the grid ends there."""
-    windows = [_window(sample, family, gamma, *peak) for peak in _first_look(sample.coarse, family, gamma)]
-    window = max(windows, key=lambda each: float(each.found.max()))
+    first, *others = yield from _first_look(sample.coarse, family, gamma)
+    window = yield from _window(sample, family, gamma, *first)
+    for peak in others:
+        other = yield from _window(sample, family, gamma, *peak)
+        window = other if other.found.max() > window.found.max() else window
     for _ in range(_MOST_MOVES):
         (place, shift), (row_ends, column_ends) = window.top, window.at_border
         if not ((row_ends and family.low < place < family.high) or (column_ends and abs(shift) < SHIFTS)):
             break
-        window = _window(sample, family, gamma, place, shift)
+        window = yield from _window(sample, family, gamma, place, shift)
     return window
 
 
-def _window(sample: Sample, family: Family, gamma: float, place: int, shift: int) -> _Window:
+def _window(sample: Sample, family: Family, gamma: float, place: int, shift: int) -> _Search[_Window]:
     centre = min(max(place, family.low + SIDE), family.high - SIDE)
     places = range(max(centre - SIDE, family.low), min(centre + SIDE, family.high) + 1)
     first = min(max(shift - _BESIDE, -SHIFTS), SHIFTS - 2 * _BESIDE)
     rows = [family.row(gamma, k) for k in places]
-    return _Window(places, rows, first, sample.fine.over(rows, first))
+    return _Window(places, rows, first, (yield Look(sample.fine, rows, first)))
 
 
 def _between(heights: list[float], top: int) -> tuple[float, float]:
@@ -183,25 +215,17 @@ def _between(heights: list[float], top: int) -> tuple[float, float]:
     place = polynomial.highest(top - SIDE)
     gained = max(polynomial.at(place) - heights[top], 0.0)
     if 0 < top < 2 * SIDE:
-        move, height = _vertex(*heights[top - 1 : top + 2])
+        move, height = vertex(*heights[top - 1 : top + 2])
         less = height - heights[top]
         if gained > _MOST_ABOVE * less + _SURELY:
             return top - SIDE + move, less
     return place, gained
 
 
-def _vertex(left: float, top: float, right: float) -> tuple[float, float]:
-    """Place and height of the top of the parabola through values at -1, 0, 1, at most one from the middle; the middle
-    where it opens upward."""
-    bend = left - 2 * top + right
-    move = min(max(0.5 * (left - right) / bend, -1.0), 1.0) if bend < 0 else 0.0
-    return move, top - 0.25 * (left - right) * move
-
-
 def _peak(sample: Sample, row: Row, scale: float) -> tuple[float, float]:
     """(scale, log likelihood) at the top beside a scale that is nearly there, on the law's own nodes."""
     step = sample.fine.step
-    move, height = _vertex(*sample.at(row, scale + step * _THREE).tolist())
+    move, height = vertex(*sample.at(row, scale + step * _THREE).tolist())
     return scale + step * move, height
 
 

@@ -1,4 +1,4 @@
-"""The polynomial of degree six through seven values at -3, ..., 3: the top of a smooth curve, interpolated."""
+"""The polynomial of degree six through seven values at -3, ..., 3, and the parabola through three: tops of curves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from htmu_diag.spectrum import Floats
 
-__all__ = ["SIDE", "Sextic"]
+__all__ = ["SIDE", "Sextic", "vertex"]
 
 SIDE = 3  # points on each side of the middle one
 _TO_POWERS = np.linalg.inv(np.vander(np.arange(-SIDE, SIDE + 1.0), increasing=True))
@@ -47,6 +47,14 @@ class Sextic:
     @cached_property
     def _derivative(self) -> Floats:
         return self.coefficients[1:] * _ORDERS[1:]
+
+
+def vertex(left: float, top: float, right: float) -> tuple[float, float]:
+    """Place and height of the top of the parabola through values at -1, 0, 1, at most one from the middle; the middle
+    where it opens upward."""
+    bend = left - 2 * top + right
+    move = min(max(0.5 * (left - right) / bend, -1.0), 1.0) if bend < 0 else 0.0
+    return move, top - 0.25 * (left - right) * move
 
 
 @lru_cache(maxsize=2 * SIDE + 1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from htmu_diag.fits.law_rows import FAMILIES, Family
-from htmu_diag.fits.law_search import Sample, _between, likeliest
+from htmu_diag.fits.law_search import Sample, _between, likeliest, likeliest_of_all
 from htmu_diag.laws.ensembles import beta_laguerre
 
 GAMMA = 0.25
@@ -68,3 +68,14 @@ def test_a_kink_of_the_profile_lifts_no_top() -> None:
     place, gained = _between([-412.5, -400.6, -384.8, -381.0, -382.2, -376.8, -379.5], 5)
     assert gained < 0.2
     assert 1.5 < place < 2.5
+
+
+@pytest.mark.parametrize("name", ["bulk", "spikes", "tail"])
+def test_laws_that_are_looked_at_together_are_those_looked_at_alone(name: str) -> None:
+    upright = Sample.of(logs(name))
+    samples = [(upright.mirrored if family.mirrored else upright, family) for family in FAMILIES]
+    together = likeliest_of_all(samples, GAMMA)
+    for (sample, family), found in zip(samples, together, strict=True):
+        alone = likeliest(sample, family, GAMMA)
+        assert (found.place, found.scale, found.height) == (alone.place, alone.scale, alone.height)
+        np.testing.assert_array_equal(found.levels, alone.levels)
