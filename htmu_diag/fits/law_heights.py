@@ -48,7 +48,7 @@ class Heights:
 
     @property
     def shifts(self) -> int:
-        return self.shifted.shape[1]
+        return int(self.shifted.shape[1])
 
     @property
     def mirrored(self) -> Heights:

@@ -73,7 +73,8 @@ class _Samples:
         place = self.starts.take(np.flatnonzero(kept))
         size, log = self.above.take(place), self.logs.take(place)
         single = self.rates(place).astype(np.float32)
-        return _Candidates(place // self.size, place, single, single * log, 1 / size, np.zeros(place.size, np.float32))
+        share = np.reciprocal(size)
+        return _Candidates(place // self.size, place, single, single * log, share, np.zeros(place.size, np.float32))
 
     def rates(self, places: Indices) -> Floats:
         """alpha - 1 of the tails that begin at some places, to double precision."""
