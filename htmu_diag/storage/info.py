@@ -37,9 +37,16 @@ def run_info(
         "seed": seed,
         "git": _git(cwd or Path.cwd()),
         "versions": {"htmu_diag": __version__, "python": platform.python_version(), **_versions()},
-        "platform": platform.platform(),
+        "platform": _platform(),
         **more,
     }
+
+
+def _platform() -> str:
+    """As `platform.platform` tells it, which runs ``uname -p``, whichever the PATH finds first."""
+    library = "".join(platform.libc_ver())
+    found = [platform.system(), platform.release(), platform.machine(), *(["with", library] if library else [])]
+    return "-".join(found)
 
 
 def encode_info(info: Mapping[str, Any]) -> bytes:
