@@ -138,7 +138,7 @@ def test_every_run_that_the_page_was_asked_for_has_its_curves(address: str, foll
 def test_laws_of_the_lowest_values_and_every_outlier_are_drawn(address: str, follow: Follow) -> None:
     page = drawn(follow(f"{address}#kind=ntk&other="))
     key = page.locator(".legend.lines").inner_text().split("\n")
-    assert {"power law of the lower tail", "inverse Gamma near zero"} < {*key}
+    assert {"power law of the lower tail (dotted: ruled out)", "inverse Gamma near zero"} < {*key}
     assert "ower tail" in page.locator(".verdict").inner_text()
     page = drawn(follow(f"{address}#kind=hessian&other="))
     assert page.locator(".legend.lines").inner_text().split("\n") == [

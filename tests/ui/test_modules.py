@@ -513,3 +513,20 @@ def test_a_fresh_page_of_several_runs_says_nothing_in_its_address(js: Run) -> No
         const fresh = [one.get("other"), one.parts()]; one.set({other: ""});
         return [...fresh, kept, new State(host).get("other")]; })()"""
     assert js(made) == ["*", {}, {"other": ""}, ""]
+
+
+def test_what_failed_after_the_last_column_is_told_with_its_reason(js: Run) -> None:
+    """A run that diverged has no column where nothing could be measured."""
+    events = [[40, "a"], [90, "0.weight: 8 of 8 values are NaN"], [90, "1.weight"], [100, "0.weight: all NaN"]]
+    assert js("failedLater(events, 80)", events=events) == (
+        "Not shown, since nothing could be measured: steps 90 to 100 (2 of them). The last reason: 0.weight: all NaN"
+    )
+    assert js("failedLater(events, 90)", events=events).startswith(
+        "Not shown, since nothing could be measured: step 100."
+    )
+    assert js("failedLater(events, 100)", events=events) == ""
+
+
+def test_neighbours_on_an_axis_have_labels_that_differ(js: Run) -> None:
+    assert js("toldApart([0, 0.5, 1])") == ["0", "0.5", "1"]
+    assert js("toldApart([34.57001, 34.57002])") == ["34.57001", "34.57002"]

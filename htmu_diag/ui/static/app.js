@@ -18,7 +18,7 @@ import { controls } from "./controls.js";
 import { element, mark, say } from "./dom.js";
 import { help } from "./help.js";
 import { number } from "./format.js";
-import { colourKey, colourLabel, colourMeaning, hasColour, shapeAt, valueName, verdict } from "./words.js";
+import { colourKey, colourLabel, colourMeaning, failedLater, hasColour, shapeAt, valueName, verdict } from "./words.js";
 
 /** Build the page inside `root` from a source and a host; returns the app. */
 export async function mount(root, source, host) {
@@ -78,7 +78,8 @@ class App {
     };
     more.append(this.controls.tabs, this.panel);
     this.body.append(this.overview, this.controls.time, element("div", { class: "pair main" }, left, right), more);
-    this.root.append(this.controls.bar, this.problem, this.body);
+    this.failed = element("p", { class: "empty failed", hidden: true });
+    this.root.append(this.controls.bar, this.problem, this.failed, this.body);
   }
 
   dress() {
@@ -122,6 +123,7 @@ class App {
   }
 
   show(problem) {
+    this.failed.hidden = true;
     this.problem.hidden = !problem;
     this.problem.textContent = problem ?? "";
     this.body.hidden = Boolean(problem);
@@ -133,6 +135,8 @@ class App {
     if (!this.data || this.data.problem) return;
     const now = this.now();
     this.controls.update(this.data, now);
+    say(this.failed, failedLater(now.events, now.frame.steps[now.frame.steps.length - 1]));
+    this.failed.hidden = this.failed.textContent === "";
     this.drawOverview(now);
     this.drawSpectrum(now);
     this.curves.draw({ ...now, other: now.otherLayer, name: now.name });
@@ -227,7 +231,7 @@ function numbersOf(frame, layer, step, words) {
 /** What a reader must know about the picture, if anything. */
 function notes(density, at, step, numbers, now) {
   const said = [];
-  if (density.steps[at] !== step) said.push(`Drawn: step ${density.steps[at]}; TensorBoard kept no spectrum nearer to step ${step}.`);
+  if (density.steps[at] !== step) said.push(`Drawn: step ${density.steps[at]}; ${now.frame.measured(now.layer, now.step) ? "no spectrum nearer to" : "this layer was not measured at"} step ${step}${now.frame.measured(now.layer, now.step) ? " was kept" : ""}.`);
   if (density.method === "quadrature") said.push("These are the nodes of a quadrature rule, with their weights: not eigenvalues.");
   if (numbers.dimension < 30 && Number.isNaN(numbers.alpha)) said.push(`Only ${number(numbers.dimension)} eigenvalues: too few to fit a tail.`);
   if (now.other && !now.other.density) said.push("The other run has no such layer.");

@@ -2,7 +2,7 @@
 // ticks never end for some ranges. Ranges are always given, so that a series without values moves nothing.
 
 import uPlot from "./vendor/uPlot.esm.js";
-import { logLabels, number } from "./format.js";
+import { logLabels, toldApart } from "./format.js";
 import { decades } from "./laws.js";
 import { element, mark, theme } from "./dom.js";
 
@@ -100,7 +100,7 @@ export class Chart {
       const ticks = (u) => this.now.xTicks(u.width);
       return { ...own, ...side, splits: (u) => ticks(u).map(([place]) => place), values: (u) => ticks(u).map(([, text]) => text) };
     }
-    if (!log) return { ...own, ...side, values: (u, splits) => splits.map((x) => number(x, 4)) };
+    if (!log) return { ...own, ...side, values: (u, splits) => toldApart(splits) };
     const range = () => (which === 0 ? this.now.xRange : this.now.yRange);
     return {
       ...own, ...side,

@@ -40,7 +40,8 @@ export class CompareView {
   layers(now) {
     const rows = drifted(now);
     const notes = unlike(now.frame, now.other.frame, now.kind in now.words.values).map((text) => element("p", { class: "note", text }));
-    if (rows.length === 0) return element("div", {}, element("p", { class: "empty", text: "None differs." }), ...notes);
+    const shared = now.frame.names.some((name) => now.other.frame.layerIndex(name) >= 0);
+    if (rows.length === 0) return element("div", {}, shared ? element("p", { class: "empty", text: "None differs." }) : null, ...notes);
     const body = rows.slice(0, CURVE).map((r) => element("tr", { onclick: () => this.selectLayer(r.l) }, element("td", { text: r.name }), ...logKappas(r.one, r.two).map((text) => element("td", { class: "n", text }))));
     const head = element("tr", {}, ...["layer", "this run", "other run", "difference"].map((text) => element("th", { scope: "col", text })));
     return element("div", {}, element("table", {}, element("thead", {}, head), element("tbody", {}, ...body)), ...notes);

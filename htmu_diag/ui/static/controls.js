@@ -1,6 +1,7 @@
 // The bar on top, the bar of time, and the buttons: native controls that change the state and nothing else.
 
 import { choice, element, fill, mark, say } from "./dom.js";
+import { count } from "./format.js";
 import { EVERY, joined, MOST, named, namesBeside } from "./others.js";
 import { twoSided } from "./spectrum.js";
 import { colourKey, colourLabel, hasColour, valueName } from "./words.js";
@@ -52,7 +53,7 @@ export function controls(state, data) {
     raw.hidden = !phases || single;
     mark(raw, "aria-pressed", String(state.get("raw") === "1"));
     mark(minus, "aria-pressed", String(state.get("minus") === "1"));
-    say(status, shown.missing || `${shown.frame.layers.length} × ${shown.frame.steps.length} measurements`);
+    say(status, shown.missing || `${count(shown.frame.layers.length, "layer")} × ${count(shown.frame.steps.length, "measurement")}`);
     tabs.update();
     draw.update();
     draw.box.hidden = !shown.density || twoSided(shown.density);
@@ -145,7 +146,7 @@ function toggle(text, title, onclick) {
 /** What the lines of the spectrum are: those that this layer has at any step. */
 function lines({ other, beside, density, frame, layer, kind, words }, state) {
   if (!density) return [];
-  const laws = [["kappa", "line law", `${words.inverse.includes(kind) ? "inverse HTMP" : "HTMP"} (grey: does not describe)`], ["bulk_scale", "line bulk", "Marchenko-Pastur bulk"], ["alpha", "line tail", "power law (dotted: ruled out)"], ["lower_xmax", "line lower", "power law of the lower tail"], ["inverse_gamma_height", "line gamma", "inverse Gamma near zero"], ["spikes", "mark", "▲ spikes"], ["outliers", "mark", "▲ outliers, known one by one"]];
+  const laws = [["kappa", "line law", `${words.inverse.includes(kind) ? "inverse HTMP" : "HTMP"} (grey: does not describe)`], ["bulk_scale", "line bulk", "Marchenko-Pastur bulk"], ["alpha", "line tail", "power law (dotted: ruled out)"], ["lower_xmax", "line lower", "power law of the lower tail (dotted: ruled out)"], ["inverse_gamma_height", "line gamma", "inverse Gamma near zero"], ["spikes", "mark", "▲ spikes"], ["outliers", "mark", "▲ outliers, known one by one"]];
   const counts = ["spikes", "outliers"]; // marks stand where there is one
   const found = laws.filter(([name]) => frame.row(name, layer).some((x) => Number.isFinite(x) && (!counts.includes(name) || x > 0)));
   const shown = twoSided(density)

@@ -12,6 +12,15 @@ export function number(value, digits = 3) {
   return size >= 1e6 || (size > 0 && size < 1e-4) ? scientific(value, digits) : minus(String(shown));
 }
 
+/** Labels of an axis: with four digits, or so many that neighbours differ. */
+export function toldApart(values) {
+  for (let digits = 4; digits < 12; digits++) {
+    const labels = values.map((x) => number(x, digits));
+    if (new Set(labels).size === new Set(values).size) return labels;
+  }
+  return values.map((x) => number(x, 12));
+}
+
 /** 10 to a whole power, as on an axis. */
 export function power(exponent) {
   return exponent === 0 ? "1" : exponent === 1 ? "10" : `10${[...String(exponent)].map((c) => SUPER[c]).join("")}`;

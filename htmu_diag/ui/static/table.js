@@ -43,7 +43,7 @@ export class TableView {
   cells({ frame, step, words, kind }, l) {
     const shape = shapeAt(frame, l, step, kind, words);
     const numbers = this.names.map((name) => cell(name, frame.at(name, l, step), frame.status("htmp_status", l, step)));
-    return this.verdicts ? [shape, verdictName(frame, l, step, words), ...numbers] : [shape, ...numbers];
+    return this.verdicts ? [shape, frame.measured(l, step) ? verdictName(frame, l, step, words) : "not measured", ...numbers] : [shape, ...numbers];
   }
 }
 

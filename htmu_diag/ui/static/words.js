@@ -24,6 +24,15 @@ export function verdictName(frame, layer, step, words, index = frame.at("phase",
   return words.phases[index]?.name ?? (frame.status("verdict", layer, step) || "no verdict");
 }
 
+/** What failed after the last measurement that has a column, in a sentence; empty where nothing did. */
+export function failedLater(events, last) {
+  const later = events.filter(([step]) => step > last);
+  if (later.length === 0) return "";
+  const steps = [...new Set(later.map(([step]) => step))].sort((a, b) => a - b);
+  const span = steps.length > 1 ? `steps ${steps[0]} to ${steps[steps.length - 1]} (${steps.length} of them)` : `step ${steps[0]}`;
+  return `Not shown, since nothing could be measured: ${span}. The last reason: ${later[later.length - 1][1]}`;
+}
+
 /** What the values of a kind are: "eigenvalue", or what the package says of the kind. */
 export const valueName = (kind, words) => words.values[kind] ?? "eigenvalue";
 
