@@ -71,8 +71,8 @@ def test_what_is_not_there_is_said(run: object) -> None:
         run.plot_spectrum(FEW[0], steps=[7])  # type: ignore[attr-defined]
     with pytest.raises(InputError, match="1 axes for 2 steps"):
         run.plot_spectrum(FEW[0], steps=[0, 10], ax=Figure().subplots())  # type: ignore[attr-defined]
-    with pytest.raises(InputError, match="no alpha of ntk to draw; measured are weights, hessian: pass"):
-        run.plot("alpha", kind="ntk")  # type: ignore[attr-defined]
+    with pytest.raises(InputError, match="no alpha of conjugate_kernel to draw; measured are weights, hessian, ntk: pass"):
+        run.plot("alpha", kind="conjugate_kernel")  # type: ignore[attr-defined]
 
 
 def test_a_single_measurement_is_a_point_that_is_seen(run: object, tmp_path: Path) -> None:
