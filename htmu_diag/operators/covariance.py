@@ -24,7 +24,7 @@ class GradientSecondMoment(OutputCurvature):
     """(1/N) sum_i g_i g_i^T over the samples of all batches. Arguments: see ``ModelOperator``."""
 
     def _output_shape(self, outputs: torch.Tensor, batch: Batch) -> Any:
-        return score_outer(self.stage.model, self.loss_fn, outputs, batch, self.reduction)
+        return score_outer(self.stage.model, self._loss_of.of_outputs, outputs, batch, self.reduction)
 
     def combined(self, count_share: float, row_share: float) -> float:
         return of_squares(count_share, row_share)

@@ -16,7 +16,7 @@ import torch
 from htmu_diag.arguments import checked, one_of, whole
 from htmu_diag.errors import InputError
 from htmu_diag.operators.batches import Batch
-from htmu_diag.operators.model_operator import LossFn
+from htmu_diag.operators.loss_call import LossFn
 from htmu_diag.operators.normaliser import label_weights
 from htmu_diag.operators.output_curvature import OutputCurvature
 from htmu_diag.operators.sample_function import refuse_batch_statistics
@@ -67,7 +67,7 @@ class FisherOperator(OutputCurvature):
 
     def _output_shape(self, outputs: torch.Tensor, batch: Batch) -> Any:
         if self.kind == "empirical":
-            return score_outer(self.stage.model, self.loss_fn, outputs, batch, self.reduction)
+            return score_outer(self.stage.model, self._loss_of.of_outputs, outputs, batch, self.reduction)
         weights, labels = self._label_weights(outputs, batch)
         scale = weights / labels if self.reduction == "mean" else weights
         if self.kind == "true":
@@ -82,6 +82,7 @@ class FisherOperator(OutputCurvature):
     def _label_weights(self, outputs: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, float]:
         """The weight of every label, to multiply outputs by, and their sum: ignored ones weigh nothing."""
         if self.likelihood != "categorical":
+            _require_rows(outputs, batch)
             return torch.ones((), dtype=outputs.dtype, device=outputs.device), batch.samples
         weights = label_weights(self.loss_fn, outputs, batch.targets)
         if weights is None:
@@ -108,14 +109,24 @@ def score_outer(
 ) -> tuple[list[torch.Tensor], float]:
     """The per-sample gradients of the loss in the outputs, and the weight of their outer products.
 
-    Raises MeasurementError for batch normalisation in training mode: samples mix, and no sample has a gradient.
+    Raises MeasurementError for batch normalisation in training mode: samples mix, and no sample has a gradient;
+    InputError where outputs have another number of rows than the batch.
     """
     refuse_batch_statistics(model)
+    _require_rows(outputs, batch)
     point = outputs.clone().requires_grad_(True)
     (slope,) = torch.autograd.grad(loss_fn(point, batch.targets), point)
     if reduction == "mean":
         return [slope.detach() * batch.samples], 1.0 / batch.samples
     return [slope.detach()], 1.0
+
+
+def _require_rows(outputs: torch.Tensor, batch: Batch) -> None:
+    if outputs.shape[0] != batch.samples:
+        raise InputError(
+            f"the outputs have {outputs.shape[0]} rows and the batch {batch.samples}, so the gradient of one sample "
+            "cannot be told; give targets (the first tensor of them) and what output= picks one row for each sample"
+        )
 
 
 def _along(score: torch.Tensor, tangent: torch.Tensor) -> torch.Tensor:

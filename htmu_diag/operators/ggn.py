@@ -18,7 +18,7 @@ class GGNOperator(OutputCurvature):
 
     def _output_shape(self, outputs: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         point = outputs.clone().requires_grad_(True)
-        (slope,) = torch.autograd.grad(self.loss_fn(point, batch.targets), point, create_graph=True)
+        (slope,) = torch.autograd.grad(self._loss_of.of_outputs(point, batch.targets), point, create_graph=True)
         return point, slope
 
     def _curve(self, shape: Any, tangent: torch.Tensor) -> torch.Tensor:

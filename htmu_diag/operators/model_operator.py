@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import abc
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -25,6 +25,7 @@ from htmu_diag.operators.batches import Batch, Reduction, cached, rows, tensors_
 from htmu_diag.operators.differentiable_model import DifferentiableModel
 from htmu_diag.operators.failures import explained, first_non_finite
 from htmu_diag.operators.graph_memory import KeptGraphs, graph_bytes
+from htmu_diag.operators.loss_call import LossCall, LossFn
 from htmu_diag.operators.memory import available_bytes
 from htmu_diag.operators.normaliser import Tally, counts, reduction_of
 from htmu_diag.operators.sample_function import Output, checked_outputs, pick_output
@@ -32,7 +33,6 @@ from htmu_diag.operators.vectors import flat, pieces_of
 
 __all__ = ["LossFn", "ModelOperator", "Reuse"]
 
-LossFn = Callable[[Any, Any], torch.Tensor]
 Reuse = Literal["auto", "always", "never"]
 Tensors = tuple[torch.Tensor, ...]
 
@@ -40,8 +40,8 @@ Tensors = tuple[torch.Tensor, ...]
 class ModelOperator(abc.ABC):
     """A symmetric operator on the flat vector of the chosen parameters, by automatic differentiation.
 
-    model: left exactly as found. loss_fn: ``loss_fn(output, targets) -> scalar``; where it reads what the output has
-    and a tensor has not (``lambda out, y: out.loss``), it is given all that the model returns.
+    model: left exactly as found. loss_fn: ``loss_fn(output, targets) -> scalar``; where it reads more than the outputs
+    (``lambda out, y: out.loss``, ``... + out[1]``), it is given all that the model returns: see ``loss_call``.
     data: a batch ``(inputs, targets)`` or an iterable of batches, cached.
     reduction: of the loss, "mean" or "sum"; by default what the loss says of itself, else "mean". A mean may be over
     rows, labels that count or class weights: see ``normaliser``. InputError for several batches where it is over none.
@@ -85,11 +85,11 @@ class ModelOperator(abc.ABC):
     ) -> None:
         self.stage = DifferentiableModel(model, include=include, dtype=dtype, copied=copied)
         self.loss_fn, self.output, self.seed, self.reuse = loss_fn, output, seed, reuse
+        self._loss_of = LossCall(loss_fn, output)
         self.weight_decay, self.reduction = weight_decay, reduction or reduction_of(loss_fn)
         self.dtype, self.device = self.stage.dtype, self.stage.device
         self.batches = cached(data, device=self.stage.place, dtype=self.dtype, reduction=self.reduction)
         self.names = tuple(self.stage.parameters)
-        self._reads_all = False  # the loss reads more than the output's tensor
         if self.reduction == "mean" and len(self.batches) > 1:
             self.batches = self._weighed()
         self.samples = sum(batch.samples for batch in self.batches)
@@ -163,10 +163,10 @@ class ModelOperator(abc.ABC):
         with torch.no_grad():
             with self.stage.working(self.seed):
                 self._loss_of(self.batches[0].call(self.stage.model), self.batches[0].targets)
-            if self._reads_all:
+            if self._loss_of.reads_all:
                 raise InputError(
-                    "the loss is computed inside the model, so what its mean is over cannot be told; pass one batch, "
-                    "or loss_fn=lambda logits, targets: ..."
+                    "the loss is computed inside the model, or from more than its outputs, so what its mean is over "
+                    "cannot be told; pass one batch, or loss_fn=lambda logits, targets: ..."
                 )
             outputs = []
             for index, batch in enumerate(self.batches):
@@ -220,7 +220,9 @@ class ModelOperator(abc.ABC):
         """The tensors from which the whole graph is reached."""
 
     def _outputs(self, batch: Batch) -> torch.Tensor:
-        return checked_outputs(self.output(batch.call(self.stage.model)))
+        result = batch.call(self.stage.model)
+        self._loss_of.settle(result, batch.targets)
+        return checked_outputs(self.output(result))
 
     def _loss(self, batch: Batch) -> torch.Tensor:
         loss = self._loss_of(batch.call(self.stage.model), batch.targets)
@@ -232,18 +234,6 @@ class ModelOperator(abc.ABC):
                 "skip this step or lower the learning rate"
             )
         return loss.reshape(())
-
-    def _loss_of(self, result: Any, targets: Any) -> torch.Tensor:
-        if self._reads_all:
-            return self.loss_fn(result, targets)
-        try:
-            return self.loss_fn(self.output(result), targets)
-        except (AttributeError, KeyError):
-            if self.output is not pick_output or isinstance(result, torch.Tensor):
-                raise
-            loss = self.loss_fn(result, targets)
-            self._reads_all = True
-            return loss
 
     def _pieces(self, vector: torch.Tensor) -> Tensors:
         return pieces_of(vector, self.parameters, self.dtype)

@@ -135,6 +135,11 @@ def _measured(loss_fn: Any, first: Pair, other: Pair, seed: int) -> float | None
                 alone, beside, together = (float(loss_fn(outputs, targets)) for outputs, targets in pairs)
         except (RuntimeError, TypeError):
             continue
+        if math.isnan(alone) or math.isnan(beside):
+            raise InputError(
+                "the loss of one of the batches is NaN at finite outputs, as where every label is ignored; leave that "
+                "batch out, or pass a torch.nn.CrossEntropyLoss, whose labels are counted"
+            )
         return (together - alone) / (beside - alone) if beside != alone else math.nan
     return None
 

@@ -41,6 +41,17 @@ def weighted(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return F.cross_entropy(outputs, labels, weight=WEIGHTS)
 
 
+def of_sequences(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The mean of the sequences' own means."""
+    each = F.cross_entropy(outputs, labels, reduction="none")
+    return (each.sum(1) / (labels >= 0).sum(1)).mean()
+
+
+def two_tasks(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """One is a mean over the labels that count, the other over all of them."""
+    return F.cross_entropy(outputs, labels) + 0.1 * outputs.logsumexp(1).square().mean()
+
+
 def contrastive(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     rows = outputs.flatten(1)
     return F.cross_entropy(rows @ rows.T, torch.arange(len(rows)))
@@ -76,6 +87,8 @@ LOSSES: dict[str, tuple[Any, Any]] = {
     "weighted, partial": (functools.partial(F.cross_entropy, weight=WEIGHTS, label_smoothing=0.1), lambda y: y),
     "weighted, lambda": (weighted, lambda y: y),
     "mask": (masked, as_mask),
+    "mean of means": (of_sequences, lambda y: y),
+    "smoothed, lambda": (lambda f, y: F.cross_entropy(f, y, label_smoothing=0.2), lambda y: y),
     "sum, module": (nn.CrossEntropyLoss(reduction="sum"), lambda y: y),
     "probabilities": (nn.CrossEntropyLoss(), as_probabilities),
     "probabilities, weighted and smoothed": (
@@ -139,11 +152,12 @@ def test_a_batch_without_a_label_that_counts_weighs_nothing() -> None:
         HessianOperator(tagger(), F.cross_entropy, [(x[:2], nothing), (x[:2], nothing)])
 
 
-def test_a_loss_that_is_no_mean_is_refused_for_several_batches_alone() -> None:
+@pytest.mark.parametrize("loss", [contrastive, two_tasks])
+def test_a_loss_that_is_no_mean_is_refused_for_several_batches_alone(loss: Any) -> None:
     x, labels = padded()
-    assert HessianOperator(tagger(), contrastive, (x, labels)).shape[0] > 0
+    assert HessianOperator(tagger(), loss, (x, labels)).shape[0] > 0
     with pytest.raises(InputError, match="no weighted mean of their losses"):
-        HessianOperator(tagger(), contrastive, [(x[:3], labels[:3]), (x[3:], labels[3:])])
+        HessianOperator(tagger(), loss, [(x[:3], labels[:3]), (x[3:], labels[3:])])
 
 
 def test_sequences_of_two_lengths_are_weighed_by_labels_or_refused() -> None:
