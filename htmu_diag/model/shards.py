@@ -101,7 +101,7 @@ class Company:
             raise Lost(f"the ranks lost each other ({self._reason}); nothing sharded is read any more in this run")
         try:
             yield
-        except (RuntimeError, ValueError, MemoryError) as error:
+        except (RuntimeError, ValueError, MemoryError, OSError) as error:
             self._reason = f"{type(error).__name__}: {str(error).splitlines()[0][:120]}"
             self._leave()
             raise Lost(

@@ -15,6 +15,7 @@ from torch.distributed.distributed_c10d import Store
 
 __all__ = ["Heartbeat", "arrives"]
 
+EVERY = 1.0  # seconds between two signs and between two looks for them, at most
 SOONEST, LATEST = 0.005, 0.1  # seconds between two looks, growing with the time waited
 
 
@@ -35,13 +36,22 @@ class Heartbeat:
         if self._thread.ident is None:
             self._thread.start()
 
+    @property
+    def limit(self) -> float:
+        """Seconds without a sign after which a rank counts as gone."""
+        return self._limit
+
+    def hurry(self, limit: float) -> None:
+        """From any thread, also while one waits: from now on a rank counts as gone after so many seconds already."""
+        self._limit = min(self._limit, limit)
+
     def await_key(self, store: Store, key: str, rank: int) -> bool:
         """Whether the key came, however late; False once the rank that writes it is gone, which costs the limit once.
 
         store: a connection of the caller's thread.
         """
         self._last.setdefault(rank, (b"", time.monotonic()))
-        while not arrives(store, key, self._limit / 4):
+        while not arrives(store, key, min(self._limit / 4, EVERY)):
             if not self.is_alive(store, rank):
                 return False
         return True
@@ -65,7 +75,7 @@ class Heartbeat:
         with contextlib.suppress(RuntimeError):  # a store that is gone: the job has ended
             for number in itertools.count():
                 self._store.set(f"sign/{self._rank}", str(number))
-                if self._ended.wait(self._limit / 10):
+                if self._ended.wait(min(self._limit / 10, EVERY)):
                     return
 
 

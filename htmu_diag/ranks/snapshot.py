@@ -23,7 +23,7 @@ the others the limit, once in a run.
 
 Later, off the training thread, every rank puts its spectra under step/part/rank, in pieces (the store closes a
 connection that sends more than 8 MB at once), and rank 0 takes them from there, waiting for a rank as long as it gives
-signs of life.
+signs of life; once the run is being closed, no longer than five seconds without one.
 """
 
 from __future__ import annotations
@@ -48,8 +48,10 @@ from htmu_diag.ranks.team import Part
 
 __all__ = ["Ranks"]
 
+AT_THE_END = 5.0  # seconds without a sign; whoever lives gives one every second, from a thread of its own
 AFTER_MEETING = 3.0  # seconds; ranks that met once come together in every step, within milliseconds
 PATIENCE = 2  # agreements missed in a row before the ranks stop waiting for each other
+_UNSENT = (MemoryError, OSError, pickle.PicklingError, TypeError, ValueError, AttributeError)
 _COUNT = itertools.count()
 
 
@@ -136,20 +138,33 @@ class Ranks:
                 self._here.set(key, "here")
                 self._said.append(key)
             elif not self._heartbeat.await_key(self._here, key, 0):
-                raise MeasurementError(f"step {step}: rank 0 gave no sign of life for {self._limit:g} s during {place}")
+                silent = f"rank 0 gave no sign of life for {self._heartbeat.limit:g} s"
+                raise MeasurementError(f"step {step}: {silent} during {place}")
 
     def collect(self, step: int, part: Part) -> list[Part]:
         name = self._collections.advance(step)
         if self.share.rank:
             with self._reached():
-                send(self._there, f"{name}/part/{self.share.rank}", pickle.dumps(part))
+                self._send(f"{name}/part/{self.share.rank}", part)
             return []
         others = range(1, self.share.world)
         return [part, *(self._part_of(step, rank, f"{name}/part/{rank}") for rank in others)]
 
+    def hurry(self) -> None:
+        self._heartbeat.hurry(AT_THE_END)
+
     def close(self) -> None:
         self._heartbeat.close()
         self._job.close()
+
+    def _send(self, key: str, part: Part) -> None:
+        """Or, where it cannot be sent, why: rank 0 waits for one of the two as long as this process lives."""
+        try:
+            send(self._there, key, pickle.dumps(part))
+        except _UNSENT as error:
+            why = MeasurementError(f"rank {self.share.rank} could not send its part ({type(error).__name__}: {error})")
+            send(self._there, key, pickle.dumps(Part((), (), why)))
+            raise
 
     def _lead(self, step: int, probes: Sequence[str]) -> list[str]:
         missing = self._await_others()
@@ -199,11 +214,15 @@ class Ranks:
         try:
             with self._reached():
                 if not self._heartbeat.await_key(self._there, key, rank):
-                    raise MeasurementError(f"rank {rank} gave no sign of life for {self._limit:g} s")
+                    raise MeasurementError(f"rank {rank} gave no sign of life for {self._heartbeat.limit:g} s")
                 part: Part = pickle.loads(receive(self._there, key))
-                return part
-        except MeasurementError as error:
-            return Part((), (), MeasurementError(f"step {step}: {error}; its spectra are missing"))
+                if part.error is None:
+                    return part
+                error: Exception = part.error
+        except (MeasurementError, MemoryError) as problem:
+            error = problem
+        reason = str(error) or f"no memory for the part of rank {rank}"
+        return Part((), (), MeasurementError(f"step {step}: {reason}; its spectra are missing"))
 
     @contextlib.contextmanager
     def _reached(self) -> Iterator[None]:

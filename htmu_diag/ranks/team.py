@@ -64,6 +64,10 @@ class Team(Protocol):
         """On the worker thread: all parts on rank 0, none elsewhere; a missing one has an error."""
         ...
 
+    def hurry(self) -> None:
+        """From any thread: the run is being closed, so a process without a sign of life is not waited for."""
+        ...
+
     def close(self) -> None:
         """Nothing is sent after it."""
         ...
@@ -85,6 +89,9 @@ class Solo:
 
     def collect(self, step: int, part: Part) -> list[Part]:
         return [part]
+
+    def hurry(self) -> None:
+        """Nobody waits."""
 
     def close(self) -> None:
         """Nothing to end."""

@@ -128,6 +128,7 @@ class Recorder:
     def hurry(self) -> None:
         """From any thread: the run is being closed, so nothing may hang."""
         self._diagnose.hurry()
+        self._team.hurry()
 
     def close(self) -> None:
         """Diagnose what waits, within a limit; what is left then is told, and stays in the store."""

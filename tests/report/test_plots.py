@@ -71,7 +71,9 @@ def test_what_is_not_there_is_said(run: object) -> None:
         run.plot_spectrum(FEW[0], steps=[7])  # type: ignore[attr-defined]
     with pytest.raises(InputError, match="1 axes for 2 steps"):
         run.plot_spectrum(FEW[0], steps=[0, 10], ax=Figure().subplots())  # type: ignore[attr-defined]
-    with pytest.raises(InputError, match="no alpha of conjugate_kernel to draw; measured are weights, hessian, ntk: pass"):
+    with pytest.raises(
+        InputError, match="no alpha of conjugate_kernel to draw; measured are weights, hessian, ntk: pass"
+    ):
         run.plot("alpha", kind="conjugate_kernel")  # type: ignore[attr-defined]
 
 
