@@ -91,18 +91,25 @@ def rest(told):
     return [int.from_bytes(data[i : i + 8], "little") for i in range(0, len(data), 8)]
 
 killed, whole, kills = sys.argv[1], sys.argv[2], int(sys.argv[3])
+
+def opened_segments():
+    names = os.listdir(f"{killed}/spectra") if os.path.isdir(f"{killed}/spectra") else []
+    return sorted(name for name in names if name[0] != ".")
+
 told, tell = os.pipe()
 with tempfile.TemporaryDirectory() as folder:
     train(folder, 0.0, 4)  # whatever is imported late is imported now
 rng, opened, stored, reached = random.Random(3), 0, set(), 0
 for kill in range(kills):
     child, told = fork(killed, 0.002, 10**6)
-    time.sleep(rng.uniform(0.0, 0.5))
+    limit = time.monotonic() + (20.0 if kill % 3 else 0.0)
+    while len(opened_segments()) == opened and time.monotonic() < limit:
+        time.sleep(0.01)  # two of three kills come after the run was opened, however busy the machine is
+    time.sleep(rng.uniform(0.0, 0.4))
     os.kill(child, signal.SIGKILL)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
     acknowledged = rest(told)
-    segments = sorted(os.listdir(f"{killed}/spectra")) if os.path.isdir(f"{killed}/spectra") else []
-    segments = [name for name in segments if name[0] != "."]
+    segments = opened_segments()
     if len(segments) > opened:  # else killed before it superseded anything
         opened, start = len(segments), int(segments[-1].split("-")[-1])
         stored = {step for step in stored if step <= start > 0}
