@@ -133,8 +133,7 @@ _ROWS = (
              "Density that the law has at that end, with the mass of that fifth below it.", of_weights=False),
     # curvature
     Quantity("outliers", "k_out", "1", 0, _INF,
-             "Eigenvalues that a quadrature rule knows one by one, beyond its other nodes on either side of zero.",
-             of_weights=False),
+             "Eigenvalues known one by one, beyond a quadrature rule's other nodes.", of_weights=False),
     # local repulsion and phase
     Quantity("gap_ratio", "<r>", "1", 0, 1,
              "Mean ratio of neighbouring gaps: 0.5307 (GOE) to 0.3863 (Poisson)."),
