@@ -58,7 +58,7 @@ def read_repulsion(values: Floats, gamma: float, fit: LawFit, gaps: GapRatio, *,
     known = fit.n and not math.isnan(fit.kappa)
     predicted = gap_ratio_at(fit.matrix_kappa / fit.n) if known else math.nan
     z, z_goe = ((gaps.mean - level) / _stderr(gaps) for level in (predicted, GOE))
-    gap = log_gap(1 / values if inverse else values) if values.size else math.nan
+    gap = log_gap(values.min() / values if inverse else values) if values.size else math.nan  # of any unit
     moment = min(repulsion_of_log_gap(gap, gamma), float(fit.n)) if math.isfinite(gap) else math.nan
     return RepulsionReading(predicted, z, z_goe, gap, moment, _sentence(predicted, z, z_goe))
 

@@ -35,7 +35,8 @@ def log_gap(values: npt.ArrayLike) -> float:
         raise InputError("J = log(mean) - mean(log) needs finite values from 0 on, at least one")
     if array.min() == 0:
         return math.inf
-    return float(np.log(array.mean()) - np.log(array).mean())
+    largest = array.max()  # whatever the unit, no sum overflows
+    return float(np.log((array / largest).mean()) + np.log(largest) - np.log(array).mean())
 
 
 def htmp_log_gap(kappa: float, gamma: float) -> float:

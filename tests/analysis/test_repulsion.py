@@ -81,3 +81,13 @@ def test_a_heavy_tail_of_correlated_data_says_in_its_reason_that_it_may_be_corre
     less = diagnose(beta_laguerre(200, 0.5, 1.0, rng=np.random.default_rng(0)), Options(bootstrap=20), gamma=0.5).row()
     assert less["verdict"] in ("heavy-tailed", "bulk-decay")
     assert POPULATION not in less["reason"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_unit_changes_no_reading_of_the_inverse_law() -> None:
+    """Reciprocals of subnormal values are infinite, and diagnosing was an error there."""
+    values = np.sort(np.random.default_rng(0).gamma(2.0, size=60))
+    fit, gaps = fit_htmp(values, gamma=0.5), gap_ratio(values)
+    small = values * 2.0**-1030
+    one, other = (read_repulsion(v, 0.5, fit, gaps, inverse=True).gap for v in (values, small))
+    assert other == pytest.approx(one, rel=1e-9)

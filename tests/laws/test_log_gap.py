@@ -65,3 +65,9 @@ def test_the_ends_of_the_ratios_are_taken_and_what_lies_beyond_is_refused(gamma:
     for wrong in ((kappa, 0.0), (kappa, 1.0 + 1e-9), (0.0, gamma), (-kappa, gamma)):
         with pytest.raises(InputError, match="pass kappa > 0 and gamma in"):
             htmp_log_gap(*wrong)
+
+
+@pytest.mark.parametrize("unit", [5e-324 * 2**20, 1e-300, 1.0, 1e300, 1e307])
+def test_it_has_no_unit(unit: float) -> None:
+    values = np.array([1.0, 2.0, 4.0, 8.0, 9.0])
+    assert log_gap(unit * values) == pytest.approx(log_gap(values), abs=1e-5 if unit < 1e-307 else 1e-12)
