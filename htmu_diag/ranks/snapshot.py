@@ -17,13 +17,12 @@ as long as it gives signs of life:
     rank 0       step/place/over = here, and step/probe/over after each probe that it runs alone
     the others   read it
 
-Probes that add up over ranks (Hessian products) do need collectives. These run on a gloo group of their own under the
-same time limit; a rank that fails between two products says so by a key, and nobody waits for it. One that hangs costs
-the others the limit, once in a run.
+Probes that add up over ranks (Hessian products) do need collectives: on a gloo group of their own, under the same time
+limit. A rank that fails between two products says so by a key; one that hangs costs the others the limit, once.
 
 Later, off the training thread, every rank puts its spectra under step/part/rank, in pieces (the store closes a
 connection that sends more than 8 MB at once), and rank 0 takes them from there, waiting for a rank as long as it gives
-signs of life; once the run is being closed, no longer than five seconds without one.
+signs of life. Once the run is being closed, one without a sign for five seconds is not waited for.
 """
 
 from __future__ import annotations
@@ -144,8 +143,10 @@ class Ranks:
     def collect(self, step: int, part: Part) -> list[Part]:
         name = self._collections.advance(step)
         if self.share.rank:
-            with self._reached():
+            with contextlib.ExitStack() as if_it_fails, self._reached():
+                if_it_fails.callback(self._heartbeat.close)  # who lives and sends nothing would be waited for for ever
                 self._send(f"{name}/part/{self.share.rank}", part)
+                if_it_fails.pop_all()
             return []
         others = range(1, self.share.world)
         return [part, *(self._part_of(step, rank, f"{name}/part/{rank}") for rank in others)]
@@ -158,13 +159,12 @@ class Ranks:
         self._job.close()
 
     def _send(self, key: str, part: Part) -> None:
-        """Or, where it cannot be sent, why: rank 0 waits for one of the two as long as this process lives."""
+        """Or, where it cannot be sent, why, which rank 0 tells."""
         try:
             send(self._there, key, pickle.dumps(part))
         except _UNSENT as error:
             why = MeasurementError(f"rank {self.share.rank} could not send its part ({type(error).__name__}: {error})")
             send(self._there, key, pickle.dumps(Part((), (), why)))
-            raise
 
     def _lead(self, step: int, probes: Sequence[str]) -> list[str]:
         missing = self._await_others()
@@ -221,8 +221,8 @@ class Ranks:
                 error: Exception = part.error
         except (MeasurementError, MemoryError) as problem:
             error = problem
-        reason = str(error) or f"no memory for the part of rank {rank}"
-        return Part((), (), MeasurementError(f"step {step}: {reason}; its spectra are missing"))
+        said = f"step {step}: {str(error) or f'no memory for the part of rank {rank}'}; its spectra are missing"
+        return Part((), (), MeasurementError(said))
 
     @contextlib.contextmanager
     def _reached(self) -> Iterator[None]:

@@ -12,18 +12,25 @@ import pytest
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
+from htmu_diag.integrations.distributed import all_ranks
 from htmu_diag.ranks import heartbeat, snapshot
 from tests.integrations.workers import SlowShare, caught, network, train, watch
 
 AT_THE_END = 1.0  # seconds instead of five, and signs as much oftener
 
 
-def _watched(rank: int, folder: Path, probes: dict[Any, Any]) -> tuple[Any, torch.optim.Optimizer, torch.nn.Module]:
+def _watched(
+    rank: int, folder: Path, probes: dict[Any, Any], team: Any = None
+) -> tuple[Any, torch.optim.Optimizer, torch.nn.Module]:
     heartbeat.EVERY, snapshot.AT_THE_END = 0.1, AT_THE_END
     model = DistributedDataParallel(network())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     every = {getattr(probe, "name", probe): steps for probe, steps in probes.items()}
-    return watch(model, optimizer, log_dir=folder / "run", every=every, probes=list(probes)), optimizer, model
+    return (
+        watch(model, optimizer, log_dir=folder / "run", every=every, probes=list(probes), team=team),
+        optimizer,
+        model,
+    )
 
 
 def dies_before_its_part_is_sent(rank: int, folder: Path) -> None:
@@ -39,19 +46,29 @@ def dies_before_its_part_is_sent(rank: int, folder: Path) -> None:
 
 def has_no_memory_for_its_part(rank: int, folder: Path) -> None:
     """For the second of three snapshots, at which rank 0 waits for it."""
+    _sends_not(rank, folder, {1})
+
+
+def can_send_nothing_any_more(rank: int, folder: Path) -> None:
+    """Nor say so; its signs of life would have rank 0 wait for ever, and with it, in the end, the training."""
+    _sends_not(rank, folder, set(range(1, 100)))
+
+
+def _sends_not(rank: int, folder: Path, unsent: set[int]) -> None:
     real, times = snapshot.send, iter(range(100))
 
     def send(*arguments: Any) -> None:
-        if next(times) == 1:
+        if next(times) in unsent:
             raise MemoryError("injected")
         real(*arguments)
 
     snapshot.send = send
     with caught(folder, rank):
-        monitor, optimizer, model = _watched(rank, folder, {"weights": 1, SlowShare(0.0): 1})
+        monitor, optimizer, model = _watched(rank, folder, {"weights": 1, SlowShare(0.0): 1}, all_ranks(1.0))
         with monitor:
             train(model, optimizer, rank, 2)
             monitor.flush()
+            train(model, optimizer, rank, 3)
 
 
 def stands_still_for_a_while(rank: int, folder: Path) -> None:

@@ -28,10 +28,18 @@ def test_a_rank_that_died_is_not_waited_for_when_the_run_is_closed(tmp_path: Pat
 def test_a_rank_that_cannot_send_its_part_says_so_instead(tmp_path: Path) -> None:
     launch(killed_jobs.has_no_memory_for_its_part, tmp_path)
     run = load_run(tmp_path / "run")
-    assert [[s.source.name for s in run.spectra(step)] for step in (0, 2)] == [LAYERS + SHARES] * 2
+    assert [[s.source.name for s in run.spectra(step)] for step in (0, 2, 5)] == [LAYERS + SHARES] * 3
     (event,) = run.events()
     assert event[0] == 1
     assert "rank 1 could not send its part (MemoryError: injected); its spectra are missing" in event[1]
+
+
+def test_a_rank_that_can_send_nothing_holds_nobody(tmp_path: Path) -> None:
+    launch(killed_jobs.can_send_nothing_any_more, tmp_path)
+    run = load_run(tmp_path / "run")
+    assert [s.source.name for s in run.spectra(0)] == LAYERS + SHARES
+    assert run.steps[:2] == (0, 1)
+    assert (1, "step 1: rank 1 gave no sign of life for 1 s; its spectra are missing") in run.events()
 
 
 def test_a_rank_that_stood_still_costs_a_snapshot(tmp_path: Path) -> None:
