@@ -106,6 +106,7 @@ class DataConfig:
             ("modulus", 3),
         ):
             at_least("data", key, getattr(self, key), least)
+        require(self.modulus <= 1000, "data.modulus", self.modulus, "at most 1,000, where the pairs take 8 GB")
         require(0 <= self.random_labels <= 1, "data.random_labels", self.random_labels, "in [0, 1]")
         require(0 < self.test_fraction < 1, "data.test_fraction", self.test_fraction, "in (0, 1)")
 

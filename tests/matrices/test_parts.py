@@ -12,14 +12,14 @@ from tests.matrices.test_hostile import changed_metadata, entry, folder_with, sp
 
 
 def test_rows_of_a_tensor_in_pieces_are_those_asked_for(tmp_path: Path) -> None:
-    rows = torch.randn(8, 8)
-    folder = folder_with({"a.weight": rows, "other": torch.randn(8, 8)}, tmp_path / "dcp")
+    rows, other = torch.randn(2, 8, 8)
+    folder = folder_with({"a.weight": rows, "other": other}, tmp_path / "dcp")
     changed_metadata(
         folder, lambda found: (split_in_two(found, 8, 8), setattr(entry(found), "size", torch.Size([16, 8])))
     )
     (tensor,) = [each for each in stored_tensors(folder) if each.shape == (16, 8)]
     for part in (slice(6, 10), slice(12, 16), slice(0, 2)):
-        torch.testing.assert_close(tensor.load(part), torch.cat([rows, rows])[part], rtol=0, atol=0)
+        torch.testing.assert_close(tensor.load(part), torch.cat([rows, other])[part], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("layer", ["attn.to_q_lora", "attn.lora"])

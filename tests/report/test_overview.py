@@ -35,7 +35,7 @@ def test_a_run_is_shown_at_its_last_step_with_reasons(runs: tuple[Path, Path]) -
     assert (shown.step, shown.steps) == (200, STEPS)
     assert [row["name"] for row in shown.rows] == list(FEW)
     assert shown.rows[0]["alpha"] == spectrum(FEW[0], 200, 1.0).tail.alpha
-    assert shown.others == ("hessian",)
+    assert shown.others == ("hessian", "ntk")
     text = show_text(shown, 100)
     assert f"{FEW[0]}: {shown.rows[0]['verdict']}: {shown.rows[0]['reason']}" in text
     assert "train/loss 0.3913" in text
@@ -174,12 +174,12 @@ def test_what_cannot_be_compared_is_said(runs: tuple[Path, Path]) -> None:
     slow, fast = (load_run(run) for run in runs)
     with pytest.raises(StorageError, match="step 7 is not measured in both runs; common steps: 0 to 200"):
         compare_runs(slow, fast, step=7)
-    with pytest.raises(StorageError, match="no numbers of kind 'ntk'; this run has weights, hessian; choose one"):
-        compare_runs(slow, fast, kind="ntk")
+    with pytest.raises(StorageError, match="no numbers of kind 'ggn'; this run has weights, hessian, ntk; choose one"):
+        compare_runs(slow, fast, kind="ggn")
     with pytest.raises(StorageError, match="no record of step 7"):
         overview(load_run(runs[0]), 7)
-    with pytest.raises(StorageError, match="this run has weights, hessian"):
-        overview(load_run(runs[0]), kind="ntk")
+    with pytest.raises(StorageError, match="this run has weights, hessian, ntk"):
+        overview(load_run(runs[0]), kind="ggn")
 
 
 def test_the_commands_print_and_answer_with_their_exit_code(

@@ -9,7 +9,7 @@ from htmu_diag.cli import main
 HOPELESS = {
     "model.widths=[1000000000000]": "cannot be made in these sizes",
     "model.widths=[1000000000,1000000000]": "cannot be made in these sizes",
-    "data.name=modular --data.modulus=1000000000": "cannot be made in these sizes",
+    "data.name=modular --data.modulus=1000000000": "data.modulus is 1000000000; it must be at most 1,000",
     "data.name=power_law --data.dimension=1000000000000": "cannot be made in these sizes",
     "seed=99999999999999999999": "seed is 99999999999999999999; it must be below 2^62",
     "data.batch_size=" + "9" * 60: "it must be below 2^62",
