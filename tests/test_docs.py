@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import htmu_diag
+from htmu_diag.analysis import QUANTITIES
 from htmu_diag.cli import COMMANDS
 from htmu_diag.plain_yaml import loads_yaml
 from htmu_diag.probes import registry as probes
@@ -90,8 +91,13 @@ def test_the_examples_of_a_page_run_in_order(page: str, tmp_path: Path, monkeypa
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / f"docs/{page}.md").read_text(encoding="utf-8"), flags=re.DOTALL)
     assert blocks
     names: dict[str, Any] = {}
-    for block in blocks:
-        exec(block, names)
+    numbers = dict(QUANTITIES)  # a probe of one's own adds its own, for the rest of the process
+    try:
+        for block in blocks:
+            exec(block, names)
+    finally:
+        QUANTITIES.clear()
+        QUANTITIES.update(numbers)
 
 
 def test_every_command_that_is_named_exists_and_takes_what_is_shown() -> None:
