@@ -75,7 +75,9 @@ def test_a_notebook_is_interrupted_run_again_killed_and_resumed(
         assert "another monitor or store of this same process" in refused
         assert "call its close() first" in refused
         taken = int(notebook.run("monitor.flush(); task.train(2); monitor.flush(); print(monitor.steps_taken)"))
-        assert load_run(tmp_path / "run").steps == tuple(range(0, taken + 1, 2))
+        missing = set(range(0, taken + 1, 2)) - set(load_run(tmp_path / "run").steps)
+        assert len(missing) <= 1  # Ctrl-C ends a measurement at once: the one it fell into, if into any
+        assert not missing or min(missing) >= 20
         with pytest.raises(nbclient.exceptions.DeadKernelError):
             notebook.run("os.kill(os.getpid(), signal.SIGKILL)")
     with kernel(tmp_path) as notebook:
