@@ -43,31 +43,23 @@ __all__ = [
 
 VERSION = 2
 PLUGIN = "htmu"  # the name under which TensorBoard files our tensors
+_TAIL = (
+    "fits",
+    "fits, then ends",
+    "fits, or exponential",
+    "ruled out",
+    "ruled out (finite end)",
+    "ruled out (exponential)",
+    "ruled out (noise)",
+    "too few",
+    "no fit",
+)
 # columns that hold a place in a list of words: texts of a diagnosis' row, "ruled out (p 0.02)" without its number
 CODES: Mapping[str, tuple[str, ...]] = {
     "tail_status": get_args(Code),
     "htmp_status": (*get_args(Code), "does_not_describe"),
-    "tail": (
-        "fits",
-        "fits, then ends",
-        "fits, or exponential",
-        "ruled out",
-        "ruled out (finite end)",
-        "ruled out (exponential)",
-        "ruled out (noise)",
-        "too few",
-        "no fit",
-    ),
-    "lower": (
-        "fits",
-        "fits, then ends",
-        "fits, or exponential",
-        "ruled out",
-        "ruled out (finite end)",
-        "ruled out (exponential)",
-        "too few",
-        "no fit",
-    ),
+    "tail": _TAIL,
+    "lower": tuple(word for word in _TAIL if word != "ruled out (noise)"),
     "verdict": (*EQUAL, "power-law tail", "no power law", "too few", "no fit"),  # of spectra without a phase
 }
 _NUMBER = re.compile(r"\d+")
