@@ -7,12 +7,21 @@ import torch
 from torch import nn
 
 from htmu_diag import matrices, operators, probes, solvers
+from htmu_diag.errors import HTMUError
 from htmu_diag.matrices import Inventory
 from htmu_diag.operators.ntk import empirical_ntk
 from htmu_diag.probes import StepContext
 from htmu_diag.probes.temperature import Temperature
 from htmu_diag.spectrum import Kind, Source
 from tests.golden.analysis_wing import spectrum_of
+
+
+def told(work: Callable[[], Any]) -> Any:
+    """The result of it, or the sentence of its refusal."""
+    try:
+        return work()
+    except HTMUError as error:
+        return str(error)
 
 
 def waves(*shape: int, start: float = 0.3) -> torch.Tensor:

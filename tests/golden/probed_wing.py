@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from htmu_diag import probes
-from htmu_diag.errors import HTMUError
 from htmu_diag.matrices import Matrix
 from htmu_diag.probes import registry
 from htmu_diag.probes.budget import Budget
@@ -23,14 +22,7 @@ from htmu_diag.probes.placement import Placement
 from htmu_diag.probes.price import price_sentence
 from htmu_diag.probes.starts import COORDINATES, Starts
 from htmu_diag.probes.temperature import Temperature
-from tests.golden.measurement_wing import dense, waves
-
-
-def told(work: Callable[[], Any]) -> Any:
-    try:
-        return work()
-    except HTMUError as error:
-        return str(error)
+from tests.golden.measurement_wing import dense, told, waves
 
 
 def of_declarations() -> dict[str, Any]:

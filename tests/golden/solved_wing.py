@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from htmu_diag import operators, solvers
-from htmu_diag.errors import HTMUError
 from htmu_diag.solvers.gauss_rules import averaged, jacobi, with_moments
 from htmu_diag.solvers.gram import gram
 from htmu_diag.solvers.lanczos import Tridiagonal
@@ -18,14 +17,7 @@ from htmu_diag.solvers.probe_measure import ProbeMeasure
 from htmu_diag.solvers.singular import core
 from htmu_diag.solvers.vectors import TopVectors, vector_scalars
 from htmu_diag.spectrum import Kind, Source
-from tests.golden.measurement_wing import symmetric, waves
-
-
-def told(work: Callable[[], Any]) -> Any:
-    try:
-        return work()
-    except HTMUError as error:
-        return str(error)
+from tests.golden.measurement_wing import symmetric, told, waves
 
 
 def of_lanczos() -> dict[str, Any]:
