@@ -58,7 +58,8 @@ def _times(block: torch.Tensor, numbers: Floats) -> Floats:
 
 @lru_cache(maxsize=32)
 def _random(size: int) -> Floats:
-    return np.random.default_rng(size).standard_normal(size)
+    """So small that no product exceeds the largest entry; by a power of two, which rounds nothing."""
+    return np.random.default_rng(size).standard_normal(size) / 2.0 ** (size.bit_length() + 3)
 
 
 def _mixed(products: Array) -> Floats:

@@ -47,3 +47,10 @@ def test_a_spectrum_brings_the_counts_along_by_every_routine(routine: str) -> No
     source = Source(Kind.WEIGHTS, "w", (129, 257))
     assert dict(exact_spectrum(matrix, source, routine=routine).scalars) == FOUND  # type: ignore[arg-type]
     assert [dict(each.scalars) for each in exact_spectra([matrix, matrix], [source, source])] == [FOUND, FOUND]
+
+
+@pytest.mark.filterwarnings("error")
+def test_entries_near_the_end_of_single_precision_are_counted() -> None:
+    matrix = 1e37 * torch.randn(60, 90, generator=torch.Generator().manual_seed(0))
+    matrix[7], matrix[:, 3] = matrix[8], 0.0
+    assert zero_and_copied(matrix) == {"zero_columns": 1.0, "copied_rows": 1.0}
