@@ -1,6 +1,6 @@
 """Analysis: the one pipeline from a spectrum to named numbers, used live and offline."""
 
-from htmu_diag.analysis.diagnose import diagnose
+from htmu_diag.analysis.diagnose import diagnose, diagnose_all, diagnose_each
 from htmu_diag.analysis.diagnoser import Diagnoser
 from htmu_diag.analysis.diagnosis import Diagnosis
 from htmu_diag.analysis.options import Options
@@ -19,5 +19,7 @@ __all__ = [
     "StepRecord",
     "declare",
     "diagnose",
+    "diagnose_all",
+    "diagnose_each",
     "summarize",
 ]

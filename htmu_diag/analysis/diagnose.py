@@ -7,40 +7,29 @@ their tails are fitted.
 
 from __future__ import annotations
 
-from dataclasses import replace
+import contextlib
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from htmu_diag.analysis.diagnosis import Diagnosis
-from htmu_diag.analysis.evidence import allowed_by_shape, phase_evidence, pooled_matrices, tail_within
+from htmu_diag.analysis.evidence import pooled_matrices
 from htmu_diag.analysis.given_values import checked_spectrum
-from htmu_diag.analysis.living import living_part
+from htmu_diag.analysis.matrix_diagnosis import MatrixSpectrum, diagnose_matrices
 from htmu_diag.analysis.options import Options
 from htmu_diag.analysis.outliers import outliers_of
-from htmu_diag.analysis.repulsion import read_repulsion, with_cause
 from htmu_diag.analysis.shape import SpectrumShape, numerical_zero, shape_of
-from htmu_diag.analysis.tied import tied_words
 from htmu_diag.arguments import RATIO, checked, instance, optional
-from htmu_diag.fits import (
-    LawFit,
-    fit_htmp,
-    fit_htmp_bulk,
-    fit_inverse_gamma,
-    fit_marchenko_pastur,
-    fit_power_law,
-    gap_ratio,
-)
-from htmu_diag.fits.law_ranking import rank_laws
+from htmu_diag.fits import fit_htmp, fit_power_law
 from htmu_diag.fits.series import fit_series
-from htmu_diag.kinds import Orientation
 from htmu_diag.spectrum import Floats, Spectrum
-from htmu_diag.theory import PhaseReading, classify
-from htmu_diag.theory.near_zero import near_zero_share
-from htmu_diag.theory.phases import COLLAPSED, NOT_CLASSIFIED, pooled_reading
-from htmu_diag.theory.predictions import noise_exponent, predict, scanned_noise_exponent
+from htmu_diag.theory.phases import NOT_CLASSIFIED, pooled_reading
+from htmu_diag.theory.predictions import predict
 
-__all__ = ["diagnose"]
+__all__ = ["diagnose", "diagnose_all", "diagnose_each"]
+
+TOGETHER = 64  # matrices that are fitted at once
 
 
 @checked(options=optional(instance("htmu_diag.Options(...)", Options)), gamma=optional(RATIO))
@@ -55,8 +44,48 @@ def diagnose(
 
     Eigenvalues alone, (n,), come with ``gamma=`` or ``shape=`` of their matrix; InputError as of `given_spectrum`.
     """
-    spectrum = checked_spectrum(spectrum, gamma, shape)
+    return diagnose_all([checked_spectrum(spectrum, gamma, shape)], options)[0]
+
+
+def diagnose_all(spectra: Sequence[Spectrum], options: Options | None = None) -> list[Diagnosis]:
+    """`diagnose` of each, in their order and to the last bit, at a lower price: many small matrices are fitted at once.
+
+    Raises what `diagnose` of one of them raises; `diagnose_each` keeps that to the one.
+    """
     options = options or Options()
+    found = [_alone(spectrum, options) for spectrum in spectra]
+    places = [place for place, one in enumerate(found) if isinstance(one, MatrixSpectrum)]
+    for first in range(0, len(places), TOGETHER):
+        chosen = places[first : first + TOGETHER]
+        matrices = [one for one in (found[place] for place in chosen) if isinstance(one, MatrixSpectrum)]
+        for place, diagnosis in zip(chosen, diagnose_matrices(matrices, options), strict=True):
+            found[place] = diagnosis
+    return [one for one in found if isinstance(one, Diagnosis)]
+
+
+def diagnose_each(spectra: Sequence[Spectrum], options: Options | None = None) -> list[Diagnosis | Exception]:
+    """As `diagnose_all`, with the exception in place of the diagnosis of a spectrum that cannot be had."""
+    kept = _Kept()
+    with kept:
+        return [*diagnose_all(spectra, options)]
+    if len(spectra) == 1 and kept.error is not None:
+        return [kept.error]
+    return [one for spectrum in spectra for one in diagnose_each([spectrum], options)]
+
+
+class _Kept(contextlib.AbstractContextManager[None]):
+    """A block whose exception, of ordinary kind, is kept and goes no further."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        self.error = error if isinstance(error, Exception) else None
+        return self.error is not None
+
+
+def _alone(spectrum: Spectrum, options: Options) -> Diagnosis | MatrixSpectrum:
+    """The diagnosis, or of a whole spectrum of a matrix what is to be diagnosed."""
     found = shape_of(spectrum)
     if spectrum.estimator.method == "quadrature":
         return _diagnose_quadrature(spectrum, found, options)
@@ -69,67 +98,10 @@ def diagnose(
         return _diagnose_series(spectrum, spectrum.path, found, options)
     pooled = pooled_matrices(spectrum)
     if spectrum.source.kind.bulk and not spectrum.is_censored and pooled == 1:
-        return _diagnose_matrix(spectrum, found, positive, options)
+        return MatrixSpectrum(spectrum, found, positive)
     tail = fit_power_law(positive, bootstrap=options.bootstrap, rng=options.rng(spectrum.source))
     lower = fit_power_law(positive, tail="lower") if spectrum.source.kind.lower_tail else None
     return Diagnosis(spectrum, found, tail, lower, phase=pooled_reading(pooled) if pooled > 1 else NOT_CLASSIFIED)
-
-
-def _diagnose_matrix(spectrum: Spectrum, shape: SpectrumShape, positive: Floats, options: Options) -> Diagnosis:
-    source, living = spectrum.source, living_part(spectrum)
-    kernel = source.kind.orientation == "inverse"
-    tail = fit_power_law(positive, bootstrap=options.bootstrap, rng=options.rng(source))
-    rounded = np.concatenate([np.zeros(spectrum.values.size - positive.size), positive])  # else rounding is a bulk
-    whole = allowed_by_shape(rounded, source.shape)
-    near_zero, allowed = near_zero_share(whole, source.gamma), allowed_by_shape(whole, living.shape)
-    foretold = _fit_that_foretells_zeros(positive, allowed, living.gamma, source.kind.orientation)
-    lost = near_zero_share(allowed, living.gamma)
-    dead_rows = foretold is None and positive.size < allowed.size and lost < COLLAPSED  # the others are a matrix
-    gamma = positive.size / max(living.shape) if dead_rows else living.gamma
-    rounded = positive if dead_rows else allowed if living.zeros else rounded
-    fitted = allowed if foretold else positive
-    htmp = foretold or fit_htmp(positive, gamma, orientation=source.kind.orientation)
-    bulk, noise = fit_marchenko_pastur(rounded, gamma), scanned_noise_exponent(positive.size, gamma)
-    gaps = gap_ratio(positive)
-    repulsion = read_repulsion(positive, gamma, htmp, gaps, inverse=kernel)
-    phase = classify(phase_evidence(allowed, lost, tail.as_of_signal(), bulk, gamma, noise))
-    return Diagnosis(
-        spectrum,
-        replace(shape, gamma=gamma),
-        tail_within(tail, phase.phase, bulk.n_spikes),
-        lower=fit_power_law(positive, tail="lower") if source.kind.lower_tail else None,
-        bulk=bulk,
-        htmp=htmp,
-        htmp_other=fit_htmp(fitted, gamma, orientation="direct" if kernel else "inverse"),
-        inverse_gamma=fit_inverse_gamma(positive) if kernel else None,
-        htmp_bulk=None if kernel else fit_htmp_bulk(fitted, gamma, bulk),
-        laws=rank_laws(positive, gamma),
-        gaps=gaps,
-        repulsion=repulsion,
-        alpha_noise=noise_exponent(tail, gamma),
-        prediction=predict(htmp, tail),
-        phase=_with_ties(living.within(with_cause(phase, repulsion), near_zero, whole.size), positive),
-        near_zero=near_zero,
-    )
-
-
-def _with_ties(phase: PhaseReading, positive: Floats) -> PhaseReading:
-    """The reason with what tied eigenvalues say; of equal ones it says so already."""
-    tied = "" if phase.name else tied_words(positive)
-    return replace(phase, reason=f"{phase.reason}; {tied}") if tied else phase
-
-
-def _fit_that_foretells_zeros(
-    positive: Floats, allowed: Floats, gamma: float, orientation: Orientation
-) -> LawFit | None:
-    """The HTMP fit to zeros and all, where the law has half as many values there or more, which rounding lost; None
-    where there are none, or where they are no part of a bulk (dead rows, a low rank)."""
-    zeros = allowed.size - positive.size
-    if zeros <= 0:
-        return None
-    whole = fit_htmp(allowed, gamma, orientation=orientation)
-    zero = numerical_zero(allowed.size, allowed[-1])
-    return whole if whole.law is not None and allowed.size * float(whole.law.cdf(zero)) >= zeros / 2 else None
 
 
 def _diagnose_series(spectrum: Spectrum, path: Floats, shape: SpectrumShape, options: Options) -> Diagnosis:

@@ -1,0 +1,153 @@
+"""The diagnoses of many matrices, stage by stage: each fit is made of all of them before the next one is.
+
+Fits of small matrices are numpy calls that cost more than their work, and the matrices of a model are many: what takes
+all of them at once pays for its calls once. What comes out for one of them is the same whatever else is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from htmu_diag.analysis.diagnosis import Diagnosis
+from htmu_diag.analysis.evidence import allowed_by_shape, phase_evidence, tail_within
+from htmu_diag.analysis.living import LivingPart, living_part
+from htmu_diag.analysis.options import Options
+from htmu_diag.analysis.repulsion import read_repulsion, with_cause
+from htmu_diag.analysis.shape import SpectrumShape, numerical_zero
+from htmu_diag.analysis.tied import tied_words
+from htmu_diag.fits import (
+    LawFit,
+    fit_htmp,
+    fit_htmp_bulk,
+    fit_inverse_gamma,
+    fit_marchenko_pastur,
+    fit_power_law,
+    gap_ratio,
+)
+from htmu_diag.fits.law_ranking import rank_laws
+from htmu_diag.kinds import Orientation
+from htmu_diag.spectrum import Floats, Spectrum
+from htmu_diag.theory import PhaseReading, classify
+from htmu_diag.theory.near_zero import near_zero_share
+from htmu_diag.theory.phases import COLLAPSED
+from htmu_diag.theory.predictions import noise_exponent, predict, scanned_noise_exponent
+
+__all__ = ["MatrixSpectrum", "diagnose_matrices"]
+
+
+@dataclass(frozen=True)
+class MatrixSpectrum:
+    """A whole spectrum of one matrix. positive: (m,) ascending, those of its values that are not zero."""
+
+    spectrum: Spectrum
+    shape: SpectrumShape
+    positive: Floats
+
+    @property
+    def orientation(self) -> Orientation:
+        return self.spectrum.source.kind.orientation
+
+    @property
+    def other(self) -> Orientation:
+        return "direct" if self.orientation == "inverse" else "inverse"
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """What is fitted to what: gamma the aspect ratio of it, ``values`` that of HTMP, ``rounded`` that of a bulk.
+
+    allowed: the values that the shape of what lives allows. near_zero, lost: the share of zeros, of the whole (of
+    ``size`` values) and of what lives. foretold: the fit that foretells zeros, if there is one.
+    """
+
+    living: LivingPart
+    gamma: float
+    values: Floats
+    rounded: Floats
+    allowed: Floats
+    size: int
+    near_zero: float
+    lost: float
+    foretold: LawFit | None
+
+
+def diagnose_matrices(given: Sequence[MatrixSpectrum], options: Options) -> list[Diagnosis]:
+    """A diagnosis of each, in their order."""
+    tails = [
+        fit_power_law(one.positive, bootstrap=options.bootstrap, rng=options.rng(one.spectrum.source)) for one in given
+    ]
+    parts = [_fitted(one) for one in given]
+    pairs = list(zip(given, parts, strict=True))
+    kernels = [one.orientation == "inverse" for one in given]
+    htmps = [part.foretold or fit_htmp(one.positive, part.gamma, orientation=one.orientation) for one, part in pairs]
+    others = [fit_htmp(part.values, part.gamma, orientation=one.other) for one, part in pairs]
+    bulks = [fit_marchenko_pastur(part.rounded, part.gamma) for part in parts]
+    of_bulks = [
+        None if kernel else fit_htmp_bulk(part.values, part.gamma, bulk)
+        for kernel, part, bulk in zip(kernels, parts, bulks, strict=True)
+    ]
+    laws = [rank_laws(one.positive, part.gamma) for one, part in pairs]
+    gaps = [gap_ratio(one.positive) for one in given]
+    found = []
+    for i, (one, part) in enumerate(pairs):
+        noise = scanned_noise_exponent(one.positive.size, part.gamma)
+        repulsion = read_repulsion(one.positive, part.gamma, htmps[i], gaps[i], inverse=kernels[i])
+        evidence = phase_evidence(part.allowed, part.lost, tails[i].as_of_signal(), bulks[i], part.gamma, noise)
+        phase = classify(evidence)
+        lower = one.spectrum.source.kind.lower_tail
+        diagnosis = Diagnosis(
+            one.spectrum,
+            replace(one.shape, gamma=part.gamma),
+            tail_within(tails[i], phase.phase, bulks[i].n_spikes),
+            lower=fit_power_law(one.positive, tail="lower") if lower else None,
+            bulk=bulks[i],
+            htmp=htmps[i],
+            htmp_other=others[i],
+            inverse_gamma=fit_inverse_gamma(one.positive) if kernels[i] else None,
+            htmp_bulk=of_bulks[i],
+            laws=laws[i],
+            gaps=gaps[i],
+            repulsion=repulsion,
+            alpha_noise=noise_exponent(tails[i], part.gamma),
+            prediction=predict(htmps[i], tails[i]),
+            phase=_with_ties(part.living.within(with_cause(phase, repulsion), part.near_zero, part.size), one.positive),
+            near_zero=part.near_zero,
+        )
+        found.append(diagnosis)
+    return found
+
+
+def _fitted(one: MatrixSpectrum) -> _Fitted:
+    source, living, positive = one.spectrum.source, living_part(one.spectrum), one.positive
+    rounded = np.concatenate([np.zeros(one.spectrum.values.size - positive.size), positive])  # else rounding is a bulk
+    whole = allowed_by_shape(rounded, source.shape)
+    near_zero, allowed = near_zero_share(whole, source.gamma), allowed_by_shape(whole, living.shape)
+    foretold = _fit_that_foretells_zeros(positive, allowed, living.gamma, one.orientation)
+    lost = near_zero_share(allowed, living.gamma)
+    dead_rows = foretold is None and positive.size < allowed.size and lost < COLLAPSED  # the others are a matrix
+    gamma = positive.size / max(living.shape) if dead_rows else living.gamma
+    rounded = positive if dead_rows else allowed if living.zeros else rounded
+    values = allowed if foretold else positive
+    return _Fitted(living, gamma, values, rounded, allowed, whole.size, near_zero, lost, foretold)
+
+
+def _with_ties(phase: PhaseReading, positive: Floats) -> PhaseReading:
+    """The reason with what tied eigenvalues say; of equal ones it says so already."""
+    tied = "" if phase.name else tied_words(positive)
+    return replace(phase, reason=f"{phase.reason}; {tied}") if tied else phase
+
+
+def _fit_that_foretells_zeros(
+    positive: Floats, allowed: Floats, gamma: float, orientation: Orientation
+) -> LawFit | None:
+    """The HTMP fit to zeros and all, where the law has half as many values there or more, which rounding lost; None
+    where there are none, or where they are no part of a bulk (dead rows, a low rank)."""
+    zeros = allowed.size - positive.size
+    if zeros <= 0:
+        return None
+    whole = fit_htmp(allowed, gamma, orientation=orientation)
+    zero = numerical_zero(allowed.size, allowed[-1])
+    return whole if whole.law is not None and allowed.size * float(whole.law.cdf(zero)) >= zeros / 2 else None
