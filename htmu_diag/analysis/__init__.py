@@ -1,6 +1,6 @@
 """Analysis: the one pipeline from a spectrum to named numbers, used live and offline."""
 
-from htmu_diag.analysis.diagnose import diagnose, diagnose_all, diagnose_each
+from htmu_diag.analysis.diagnose import batches, diagnose, diagnose_all, diagnose_each
 from htmu_diag.analysis.diagnoser import Diagnoser
 from htmu_diag.analysis.diagnosis import Diagnosis
 from htmu_diag.analysis.options import Options
@@ -17,6 +17,7 @@ __all__ = [
     "Quantity",
     "Reading",
     "StepRecord",
+    "batches",
     "declare",
     "diagnose",
     "diagnose_all",

@@ -8,7 +8,7 @@ their tails are fitted.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -27,9 +27,9 @@ from htmu_diag.spectrum import Floats, Spectrum
 from htmu_diag.theory.phases import NOT_CLASSIFIED, pooled_reading
 from htmu_diag.theory.predictions import predict
 
-__all__ = ["diagnose", "diagnose_all", "diagnose_each"]
+__all__ = ["batches", "diagnose", "diagnose_all", "diagnose_each"]
 
-TOGETHER = 64  # matrices that are fitted at once
+TOGETHER, VALUES = 64, 16384  # spectra that are fitted at once, and their values in all
 
 
 @checked(options=optional(instance("htmu_diag.Options(...)", Options)), gamma=optional(RATIO))
@@ -53,14 +53,7 @@ def diagnose_all(spectra: Sequence[Spectrum], options: Options | None = None) ->
     Raises what `diagnose` of one of them raises; `diagnose_each` keeps that to the one.
     """
     options = options or Options()
-    found = [_alone(spectrum, options) for spectrum in spectra]
-    places = [place for place, one in enumerate(found) if isinstance(one, MatrixSpectrum)]
-    for first in range(0, len(places), TOGETHER):
-        chosen = places[first : first + TOGETHER]
-        matrices = [one for one in (found[place] for place in chosen) if isinstance(one, MatrixSpectrum)]
-        for place, diagnosis in zip(chosen, diagnose_matrices(matrices, options), strict=True):
-            found[place] = diagnosis
-    return [one for one in found if isinstance(one, Diagnosis)]
+    return [one for batch in batches(spectra) for one in _together(batch, options)]
 
 
 def diagnose_each(spectra: Sequence[Spectrum], options: Options | None = None) -> list[Diagnosis | Exception]:
@@ -71,6 +64,25 @@ def diagnose_each(spectra: Sequence[Spectrum], options: Options | None = None) -
     if len(spectra) == 1 and kept.error is not None:
         return [kept.error]
     return [one for spectrum in spectra for one in diagnose_each([spectrum], options)]
+
+
+def batches(spectra: Sequence[Spectrum]) -> Iterator[Sequence[Spectrum]]:
+    """Neighbours that are worth fitting at once, small enough together that one waits for no more than a second."""
+    first = values = 0
+    for place, spectrum in enumerate(spectra):
+        values += spectrum.values.size
+        if place > first and (place == first + TOGETHER or values > VALUES):
+            yield spectra[first:place]
+            first, values = place, spectrum.values.size
+    if len(spectra) > first:
+        yield spectra[first:]
+
+
+def _together(spectra: Sequence[Spectrum], options: Options) -> list[Diagnosis]:
+    found = [_alone(spectrum, options) for spectrum in spectra]
+    matrices = [one for one in found if isinstance(one, MatrixSpectrum)]
+    diagnosed = iter(diagnose_matrices(matrices, options))
+    return [next(diagnosed) if isinstance(one, MatrixSpectrum) else one for one in found]
 
 
 class _Kept(contextlib.AbstractContextManager[None]):

@@ -17,11 +17,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from htmu_diag.analysis.density import density
-from htmu_diag.analysis.diagnose import diagnose
+from htmu_diag.analysis.diagnose import diagnose_each
 from htmu_diag.analysis.diagnosis import Diagnosis
 from htmu_diag.analysis.options import Options
 from htmu_diag.errors import MeasurementError
@@ -47,7 +47,7 @@ serve(int(sys.argv[2]))
 
 
 class Diagnoser:
-    """`diagnose` with given options; a spectrum whose process failed is diagnosed on the caller's thread, as are all
+    """`diagnose` with given options; spectra whose process failed are diagnosed on the caller's thread, as are all
     that follow.
 
     on_end: told why the process ended, if it did; at most once. drawn: whether sinks will ask for densities, so that
@@ -70,16 +70,24 @@ class Diagnoser:
         self._deadline: threading.Timer | None = None
 
     def __call__(self, spectrum: Spectrum) -> Diagnosis:
+        """Of one. Raises what `diagnose` raises."""
+        found = self.each([spectrum])[0]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def each(self, spectra: Sequence[Spectrum]) -> list[Diagnosis | Exception]:
+        """As `diagnose_each`, of one of the `batches`."""
         if self._process is None and not self._failed and self._patience <= 0:
             self._start()
         if self._process is not None:
             try:
-                return self._answer(self._process, spectrum)
+                return self._answer(self._process, spectra)
             except (OSError, EOFError, pickle.UnpicklingError) as error:
                 self._give_up(error)
         began = time.thread_time()
         try:
-            return diagnose(spectrum, self._options)
+            return diagnose_each(spectra, self._options)
         finally:
             self._patience -= time.thread_time() - began
 
@@ -122,14 +130,14 @@ class Diagnoser:
         except OSError as error:
             self._give_up(error)
 
-    def _answer(self, process: subprocess.Popen[bytes], spectrum: Spectrum) -> Diagnosis:
+    def _answer(self, process: subprocess.Popen[bytes], spectra: Sequence[Spectrum]) -> list[Diagnosis | Exception]:
         assert process.stdin is not None
         assert process.stdout is not None
         self._deadline = _killing(process, self._limit)
         try:
-            process.stdin.write(pickle.dumps((spectrum, self._options, self._drawn)))
+            process.stdin.write(pickle.dumps((list(spectra), self._options, self._drawn)))
             process.stdin.flush()
-            answer: Diagnosis = pickle.load(process.stdout)
+            answer: list[Diagnosis | Exception] = pickle.load(process.stdout)
         finally:
             self._deadline.cancel()
         return answer
@@ -170,7 +178,7 @@ def _places() -> tuple[str, list[str]]:
 
 
 def serve(parent: int) -> None:
-    """The process: a (spectrum, options, drawn) comes in, its diagnosis goes out, until the parent closes or ends."""
+    """The process: (spectra, options, drawn) come in, their diagnoses go out, until the parent closes or ends."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     if hasattr(os, "nice"):
         os.nice(PRIORITY)
@@ -182,13 +190,15 @@ def serve(parent: int) -> None:
             answers.flush()
 
 
-def _complete(spectrum: Spectrum, options: Options | None, drawn: bool) -> Diagnosis:
-    """A diagnosis that has at hand whatever those who receive it would compute beside the training."""
-    diagnosis = diagnose(spectrum, options)
-    _ = diagnosis.computed  # it keeps them
-    if drawn:
-        density(diagnosis)
-    return diagnosis
+def _complete(spectra: Sequence[Spectrum], options: Options | None, drawn: bool) -> list[Diagnosis | Exception]:
+    """Diagnoses that have at hand whatever those who receive them would compute beside the training."""
+    found = diagnose_each(spectra, options)
+    for diagnosis in found:
+        if isinstance(diagnosis, Diagnosis):
+            _ = diagnosis.computed  # it keeps them
+            if drawn:
+                density(diagnosis)
+    return found
 
 
 def _end_with(parent: int) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 from typing import Any
 
-from htmu_diag.analysis import QUANTITIES, Diagnoser, Diagnosis, Options, Reading, StepRecord
+from htmu_diag.analysis import QUANTITIES, Diagnoser, Diagnosis, Options, Reading, StepRecord, batches
 from htmu_diag.errors import InputError
 from htmu_diag.probes import Budget, Pending
 from htmu_diag.probes.copies import Copy
@@ -176,11 +177,11 @@ class Recorder:
         """Diagnose and show a step, whose spectra are stored."""
         diagnoses: list[Diagnosis] = []
         with self._complaints.containing("store", events):
-            for found in held.read(self._store.directory if self._store else None):
+            for probe, spectra in _by_probe(held.read(self._store.directory if self._store else None)):
                 if self._backlog.is_over:
                     self._left.append(measured.step)
                     break
-                diagnoses += self._diagnosed(found, measured, events)
+                diagnoses += self._diagnosed(probe, spectra, measured, events)
         self._keep_numbers(measured, diagnoses, events)
         record = StepRecord(
             measured.step, measured.wall_time, tuple(diagnoses), scalars=measured.scalars, events=tuple(events)
@@ -208,12 +209,17 @@ class Recorder:
                 spectra, readings = [d.spectrum for d in diagnoses], [Reading.of(d) for d in diagnoses]
                 self._store.write_numbers(measured.step, spectra, readings, self._options, wall_time=measured.wall_time)
 
-    def _diagnosed(self, found: Found, measured: Measured, events: list[str]) -> list[Diagnosis]:
+    def _diagnosed(
+        self, probe: str, spectra: Sequence[Spectrum], measured: Measured, events: list[str]
+    ) -> list[Diagnosis]:
         began = time.perf_counter()
         diagnoses = []
-        with self._complaints.containing(f"diagnosis of {found.spectrum.source.name}", events):
-            diagnoses.append(self._diagnose(found.spectrum))
-        _add(measured.seconds, found.probe, time.perf_counter() - began)
+        for spectrum, found in zip(spectra, self._diagnose.each(spectra), strict=True):
+            with self._complaints.containing(f"diagnosis of {spectrum.source.name}", events):
+                if isinstance(found, Exception):
+                    raise found
+                diagnoses.append(found)
+        _add(measured.seconds, probe, time.perf_counter() - began)
         return diagnoses
 
     def _emit(self, record: StepRecord) -> None:
@@ -229,6 +235,12 @@ def _put_off(steps: Sequence[int], store: Store | None) -> str:
     look = f"htmu show {store.directory} --step {steps[-1]}"
     later = f"{look} or htmu_diag.load_run diagnoses them when you look"
     return f"{which}: the spectra are stored and not diagnosed yet, for which there was no time at the end; {later}"
+
+
+def _by_probe(found: Sequence[Found]) -> Iterator[tuple[str, Sequence[Spectrum]]]:
+    """Spectra of one probe that are diagnosed at once, in their order."""
+    for probe, group in groupby(found, key=lambda one: one.probe):
+        yield from ((probe, batch) for batch in batches([one.spectrum for one in group]))
 
 
 def _undeclared(probe: str, name: str) -> str:

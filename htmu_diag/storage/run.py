@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
-from htmu_diag.analysis import Options, StepRecord, diagnose
+from htmu_diag.analysis import Options, StepRecord, diagnose_all
 from htmu_diag.analysis.hold import held
 from htmu_diag.analysis.quantities import declare_stored
 from htmu_diag.arguments import PATH, checked
@@ -244,5 +244,5 @@ class Run:
 
 
 def _diagnosed(slot: Slot, header: Header, options: Options) -> StepRecord:
-    diagnoses = tuple(diagnose(spectrum, options) for spectrum in decode(slot, header))
+    diagnoses = tuple(diagnose_all(decode(slot, header), options))
     return StepRecord(header.step, header.wall_time, diagnoses, header.scalars, header.events)

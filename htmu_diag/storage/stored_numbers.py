@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from htmu_diag.analysis import Options, Reading, diagnose
+from htmu_diag.analysis import Options, Reading, diagnose_all
 from htmu_diag.storage.numbers import Key, StepNumbers, joined
 from htmu_diag.storage.numbers_file import NumbersFile
 from htmu_diag.storage.record import Header, decode
@@ -45,7 +45,7 @@ class StoredNumbers:
         numbers, missing = self.find(header, options, fit=fit)
         if fit and missing:
             spectra = decode(place, header, missing)
-            readings = [Reading.of(diagnose(spectrum, options)) for spectrum in spectra]
+            readings = [Reading.of(diagnosis) for diagnosis in diagnose_all(spectra, options)]
             fitted = StepNumbers.of(header.step, spectra, readings, options, header.wall_time)
             tables = [fitted] if numbers is None else [numbers, fitted]
             numbers = _assembled(header.step, keys_of(header), tables)[0]

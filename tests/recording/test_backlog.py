@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +26,13 @@ STEPS = 20
 @pytest.fixture
 def free(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Nothing is diagnosed before it is set."""
-    event, fit = threading.Event(), Diagnoser.__call__
+    event, fit = threading.Event(), Diagnoser.each
 
-    def late(self: Diagnoser, found: htmu_diag.Spectrum) -> Diagnosis:
+    def late(self: Diagnoser, found: Sequence[htmu_diag.Spectrum]) -> list[Diagnosis | Exception]:
         assert event.wait(60)
         return fit(self, found)
 
-    monkeypatch.setattr(Diagnoser, "__call__", late)
+    monkeypatch.setattr(Diagnoser, "each", late)
     yield event
     event.set()
 

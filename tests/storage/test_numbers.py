@@ -3,6 +3,7 @@
 import json
 import math
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import htmu_diag.storage.stored_numbers as stored_numbers
-from htmu_diag.analysis import Options, Reading, StepRecord, diagnose
+from htmu_diag.analysis import Options, Reading, StepRecord, diagnose, diagnose_all
 from htmu_diag.errors import InputError
 from htmu_diag.spectrum import Kind, Source, Spectrum
 from htmu_diag.storage import Store, load_run
@@ -41,11 +42,11 @@ def no_fits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the spectra that a reader fits after all."""
     fitted: list[str] = []
 
-    def noted(one: Spectrum, options: Options | None = None):
-        fitted.append(one.source.name)
-        return diagnose(one, options)
+    def noted(spectra: Sequence[Spectrum], options: Options | None = None):
+        fitted.extend(one.source.name for one in spectra)
+        return diagnose_all(spectra, options)
 
-    monkeypatch.setattr(stored_numbers, "diagnose", noted)
+    monkeypatch.setattr(stored_numbers, "diagnose_all", noted)
     return fitted
 
 
