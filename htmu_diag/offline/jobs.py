@@ -3,7 +3,8 @@
 Each process opens the checkpoint itself and reads only what it measures: nothing but names and results goes between
 them. The dearest matrices go first, so that all end at about the same time; which process measures a matrix changes no
 bit of it, since what is decomposed together is decided before. A process that is ended (by the kernel, for its memory)
-costs the matrix that it was at: from then on they are measured one at a time, so that it is known which one that is.
+costs the matrix that it was at: from then on one process measures, and the group that ends it again goes one by one, so
+that it is known which one that is.
 
 Processes are spawned, and import torch first: a fork would inherit the locks of threads that it does not have. A
 command's own process is forked in place of that: it has no threads but those of its bar and of OpenBLAS, which sees to
@@ -38,6 +39,7 @@ _START = "spawn"
 _SAFE = "PYTHONSAFEPATH"
 _FITS = 0.015  # seconds a matrix
 _WORTH, _WORTH_A_FORK = 4.0, 0.5  # seconds of work: a spawned process takes about two to start
+_TURNS, _MOST = 4, 16  # groups that each process takes, or more; matrices of a group, or fewer
 _CHEAP = 0.3  # seconds of decomposing: beside more of it, tables cost little
 
 
@@ -56,7 +58,8 @@ def in_processes(
     inventory: Inventory, listing: Listing, choices: Choices, jobs: int, places: Sequence[int]
 ) -> Iterator[tuple[int, Layer]]:
     """(place, layer) of each of these matrices, as they are done. listing: gives the inventory again, elsewhere."""
-    groups = groups_of(inventory, places, batched=not choices.vectors)
+    most = max(min(len(places) // (_TURNS * jobs), _MOST), 1)
+    groups = groups_of(inventory, places, batched=not choices.vectors, most=most)
     waiting = [group for group in groups if group[0] in places]
     waiting.sort(key=lambda group: -sum(inventory.matrices[place].cost for place in group))
     start = _start(choices)
@@ -69,7 +72,11 @@ def in_processes(
                 yield from zip(group, layers, strict=True)
         except BrokenProcessPool:
             if jobs == 1 and waiting:
-                yield from _lost(inventory, waiting.pop(0))
+                first, *others = waiting.pop(0)
+                if others:
+                    waiting[:0] = [[place] for place in (first, *others)]
+                else:
+                    yield _lost(inventory, first)
             jobs, start = 1, _START  # by now there are threads of the first pool
 
 
@@ -125,11 +132,10 @@ def _end(pool: ProcessPoolExecutor, before: set[BaseProcess]) -> None:
         process.terminate()
 
 
-def _lost(inventory: Inventory, places: Sequence[int]) -> Iterator[tuple[int, Layer]]:
+def _lost(inventory: Inventory, place: int) -> tuple[int, Layer]:
     reason = "the process that measured it was ended, which is how a system that is out of memory does it"
-    for place in places:
-        matrix = inventory.matrices[place]
-        yield place, Layer(matrix.name, matrix.shape, matrix.role, None, reason)
+    matrix = inventory.matrices[place]
+    return place, Layer(matrix.name, matrix.shape, matrix.role, None, reason)
 
 
 @dataclass(frozen=True)

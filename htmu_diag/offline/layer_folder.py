@@ -17,7 +17,7 @@ from typing import Any, cast
 from htmu_diag.analysis import Diagnosis, Options, Reading
 from htmu_diag.matrices import Inventory
 from htmu_diag.offline.asked import asked, files_of, require_same
-from htmu_diag.offline.measure import Choices, groups_of
+from htmu_diag.offline.measure import Choices, runs_of
 from htmu_diag.report.analysis import Layer
 from htmu_diag.spectrum import Spectrum
 from htmu_diag.storage.record import DamagedRecord
@@ -95,9 +95,9 @@ def resumed(
     matrices = inventory.matrices
     empty = {place: Layer(matrices[place].name, matrices[place].shape, matrices[place].role, None) for place in mine}
     before = {place: layer for place in mine if (layer := kept.found(place, empty[place])) is not None}
-    for group in groups_of(inventory, mine, batched=not choices.vectors):
-        if any(place not in before for place in group):
-            for place in group:
+    for run in runs_of(inventory, mine, batched=not choices.vectors):
+        if any(place not in before for place in run):
+            for place in run:
                 before.pop(place, None)
     yield from before.items()
     rest = [place for place in mine if place not in before]

@@ -1,18 +1,21 @@
 """From an inventory to layers: each matrix read, decomposed and diagnosed, one in memory at a time.
 
-Runs of small matrices of one shape (heads, experts) are decomposed together: at a side of 64 that saves a quarter to a
-third of the time, above 128 nothing. A matrix that cannot be had is a layer without a diagnosis; the others go on.
+Neighbours are measured in groups: their spectra are diagnosed together, which makes the fits of small ones some times
+cheaper. Runs of small matrices of one shape (heads, experts) are decomposed together, too: at a side of 64 that saves a
+quarter to a third of the time, above 128 nothing. A matrix that cannot be had is a layer without a diagnosis; the
+others go on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+import contextlib
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
-from htmu_diag.analysis import Options, diagnose
+from htmu_diag.analysis import Diagnosis, Options, diagnose_each
 from htmu_diag.errors import HTMUError, InputError
 from htmu_diag.matrices import Inventory, Matrix
 from htmu_diag.report.analysis import Layer
@@ -24,8 +27,8 @@ from htmu_diag.spectrum import Kind, Source, Spectrum
 __all__ = ["Choices", "groups_of", "layers_of", "measured"]
 
 _SMALL_SIDE = 128
-_TOGETHER = 4 * 1024 * 1024  # entries held at once for one batch: 16 MB in float32
-_MOST_TOGETHER = 32  # matrices: processes that share them take whole batches
+_TOGETHER = 4 * 1024 * 1024  # entries of one run, or group: of a run 16 MB in float32 are held at once
+_MOST_ALIKE, _MOST_TOGETHER = 32, 16  # matrices: processes that share them take whole groups
 # RuntimeError: what torch raises for all that goes wrong, an allocation that is refused included
 _FAILURES = (HTMUError, np.linalg.LinAlgError, MemoryError, RuntimeError, ArithmeticError)
 _MOST_THREADS = 1024
@@ -65,7 +68,8 @@ def measured(
 
     read_all: also read the others and drop them: reading a sharded parameter is done by all ranks together.
     """
-    for group in groups_of(inventory, set(mine), batched=not (choices.vectors or read_all)):
+    alone = choices.vectors or read_all
+    for group in groups_of(inventory, set(mine), batched=not alone, most=1 if alone else _MOST_TOGETHER):
         matrices = [inventory.matrices[place] for place in group]
         if group[0] in mine:
             yield from zip(group, layers_of(matrices, choices), strict=True)
@@ -73,59 +77,85 @@ def measured(
             matrices[0].read()
 
 
-def groups_of(inventory: Inventory, mine: Collection[int], *, batched: bool) -> list[list[int]]:
-    """Places that are measured together: neighbours of one small shape, and of one owner."""
-    return list(_groups(inventory, mine, batched))
+def groups_of(
+    inventory: Inventory, mine: Collection[int], *, batched: bool, most: int = _MOST_TOGETHER
+) -> list[list[int]]:
+    """Places that are diagnosed together: runs that follow one another, of ``most`` matrices, none of them large."""
+    groups: list[list[int]] = []
+    sizes = [matrix.shape[0] * matrix.shape[1] for matrix in inventory]
+    for run in runs_of(inventory, mine, batched=batched):
+        last = groups[-1] if groups else []
+        follows = bool(last) and last[-1] in mine and run[0] in mine and len(last) + len(run) <= most
+        if follows and sum(sizes[place] for place in (*last, *run)) <= _TOGETHER:
+            last += run
+        else:
+            groups.append(list(run))
+    return groups
 
 
-def _groups(inventory: Inventory, mine: Collection[int], batched: bool) -> Iterator[list[int]]:
-    group: list[int] = []
+def runs_of(inventory: Inventory, mine: Collection[int], *, batched: bool) -> list[list[int]]:
+    """Places that are decomposed together: neighbours of one small shape, and of one owner."""
+    return list(_runs(inventory, mine, batched))
+
+
+def _runs(inventory: Inventory, mine: Collection[int], batched: bool) -> Iterator[list[int]]:
+    run: list[int] = []
     for place, matrix in enumerate(inventory):
-        if group and not (batched and place in mine and _joins(matrix, [inventory.matrices[i] for i in group])):
-            yield group
-            group = []
-        group.append(place)
+        if run and not (batched and place in mine and _joins(matrix, [inventory.matrices[i] for i in run])):
+            yield run
+            run = []
+        run.append(place)
         if place not in mine:
-            yield group
-            group = []
-    if group:
-        yield group
+            yield run
+            run = []
+    if run:
+        yield run
 
 
 def _joins(matrix: Matrix, others: Sequence[Matrix]) -> bool:
     count = len(others) + 1
     entries = count * matrix.shape[0] * matrix.shape[1]
     alike = matrix.shape == others[0].shape and matrix.factors is None and others[0].factors is None
-    return alike and min(matrix.shape) <= _SMALL_SIDE and entries <= _TOGETHER and count <= _MOST_TOGETHER
+    return alike and min(matrix.shape) <= _SMALL_SIDE and entries <= _TOGETHER and count <= _MOST_ALIKE
 
 
 def layers_of(matrices: Sequence[Matrix], choices: Choices) -> list[Layer]:
     """Each matrix of one group with what was found."""
+    alike = Inventory(tuple(matrices), ())
+    runs = runs_of(alike, range(len(matrices)), batched=not choices.vectors)
+    found = [one for run in runs for one in _spectra([matrices[place] for place in run], choices)]
+    spectra = [one for one in found if isinstance(one, Spectrum)]
+    with blas_threads(choices.threads):  # two, on cores that are busy, make the fits three times as dear
+        diagnosed = iter(diagnose_each(spectra, choices.options))
+    outcomes = [next(diagnosed) if isinstance(one, Spectrum) else one for one in found]
+    return [_layer(matrix, outcome) for matrix, outcome in zip(matrices, outcomes, strict=True)]
+
+
+def _spectra(matrices: list[Matrix], choices: Choices) -> list[Spectrum | Exception]:
+    """Of each, or why it has none."""
     if len(matrices) > 1:
-        try:
+        with contextlib.suppress(*_FAILURES):  # one of them is unusable: one by one, it fails alone
             tensors = [_moved(matrix.read(), choices) for matrix in matrices]
-            spectra = exact_spectra(tensors, [_source(m, choices) for m in matrices], threads=choices.threads)
-            return [_diagnosed(m, lambda s=s: s, choices) for m, s in zip(matrices, spectra, strict=True)]  # type: ignore[misc]
-        except _FAILURES:
-            pass  # one of them is unusable: one by one, it fails alone
-    return [_diagnosed(matrix, lambda matrix=matrix: _spectrum(matrix, choices), choices) for matrix in matrices]  # type: ignore[misc]
+            return [*exact_spectra(tensors, [_source(m, choices) for m in matrices], threads=choices.threads)]
+    return [_spectrum(matrix, choices) for matrix in matrices]
 
 
-def _diagnosed(matrix: Matrix, spectrum: Callable[[], Spectrum], choices: Choices) -> Layer:
-    layer = Layer(matrix.name, matrix.shape, matrix.role, None)
+def _spectrum(matrix: Matrix, choices: Choices) -> Spectrum | Exception:
     try:
-        measured = spectrum()
-        with blas_threads(choices.threads):  # two, on cores that are busy, make the fits three times as dear
-            found = diagnose(measured, choices.options)
-        return replace(layer, shape=found.source.shape, diagnosis=found)  # a low-rank product is judged on its rank
+        return matrix_spectrum(
+            matrix, step=choices.step, vectors=choices.vectors, threads=choices.threads, device=choices.device
+        )
     except _FAILURES as error:
-        return replace(layer, reason=one_line(str(error).partition("\n")[0]) or type(error).__name__)
+        return error
 
 
-def _spectrum(matrix: Matrix, choices: Choices) -> Spectrum:
-    return matrix_spectrum(
-        matrix, step=choices.step, vectors=choices.vectors, threads=choices.threads, device=choices.device
-    )
+def _layer(matrix: Matrix, found: Diagnosis | Exception) -> Layer:
+    if isinstance(found, Diagnosis):  # a low-rank product is judged on its rank
+        return Layer(matrix.name, found.source.shape, matrix.role, found)
+    if not isinstance(found, _FAILURES):
+        raise found
+    reason = one_line(str(found).partition("\n")[0]) or type(found).__name__
+    return Layer(matrix.name, matrix.shape, matrix.role, None, reason)
 
 
 def _source(matrix: Matrix, choices: Choices) -> Source:

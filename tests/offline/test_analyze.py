@@ -3,6 +3,7 @@
 import math
 import random
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import htmu_diag
-from htmu_diag.analysis import Diagnosis, Options, diagnose
+from htmu_diag.analysis import Diagnosis, Options, diagnose, diagnose_each
 from htmu_diag.errors import HTMUError, InputError
 from htmu_diag.matrices import matrices
 from htmu_diag.offline import Progress, analyze
@@ -271,11 +272,11 @@ def blas_counts() -> set[int]:
 def test_fits_are_made_with_the_threads_that_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[set[int]] = []
 
-    def counted(spectrum: Spectrum, options: Options) -> Diagnosis:
+    def counted(spectra: Sequence[Spectrum], options: Options) -> list[Diagnosis | Exception]:
         seen.append(blas_counts())
-        return diagnose(spectrum, options)
+        return diagnose_each(spectra, options)
 
-    monkeypatch.setattr("htmu_diag.offline.measure.diagnose", counted)
+    monkeypatch.setattr("htmu_diag.offline.measure.diagnose_each", counted)
     with threadpool_limits(2, user_api="blas"):
         for threads in (1, None):
             analyze(torch.nn.Linear(6, 5), threads=threads, options=Options(tail_only=True))

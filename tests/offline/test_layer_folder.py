@@ -28,7 +28,8 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def decomposed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The matrices whose spectra are computed, in order."""
+    """The matrices whose spectra are computed, in order; each is a group of its own, diagnosed alone."""
+    monkeypatch.setattr(measure, "_MOST_TOGETHER", 1)
     names: list[str] = []
     whole = measure._spectrum
 
@@ -63,6 +64,19 @@ def test_a_killed_analysis_goes_on_and_says_the_same(model: Path, tmp_path: Path
     assert (again.step, again.diagnoses[0].source.step, again.diagnoses[0].spectrum.source.step) == (500, 500, 500)
     assert again.unusable == fresh.unusable
     assert again.diagnoses[0].tail == fresh.diagnoses[0].tail
+
+
+def test_a_group_that_was_interrupted_is_measured_again_and_nothing_else(
+    model: Path, tmp_path: Path, decomposed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure, "_MOST_TOGETHER", 2)
+    with pytest.raises(Killed):
+        analyze(model, options=QUICK, parts=tmp_path / "out", progress=kill_after(3))  # type: ignore[arg-type]
+    before = list(decomposed)
+    again = analyze(model, options=QUICK, parts=tmp_path / "out")
+    assert before == NAMES
+    assert decomposed == [*NAMES, NAMES[3]]
+    assert json_text(again.rows()) == json_text(analyze(model, options=QUICK).rows())
 
 
 def test_a_damaged_part_is_made_again(model: Path, tmp_path: Path, decomposed: list[str]) -> None:
