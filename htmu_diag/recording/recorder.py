@@ -21,6 +21,7 @@ from htmu_diag.probes.copies import Copy
 from htmu_diag.ranks.team import Found, Part, Team
 from htmu_diag.recording.backlog import Backlog, Held
 from htmu_diag.recording.complaints import Complaints
+from htmu_diag.recording.sentences import put_off, undeclared
 from htmu_diag.sinks import Sink
 from htmu_diag.spectrum import Spectrum
 from htmu_diag.storage import Store
@@ -136,7 +137,7 @@ class Recorder:
         self._backlog.close()
         self._diagnose.close()
         if self._left:
-            warn(f"htmu_diag: {_put_off(self._left, self._store)}")
+            warn(f"htmu_diag: {put_off(self._left, self._store)}")
             self._left = []
         for sink in self._sinks:
             with self._complaints.containing(f"sink {type(sink).__name__}", []):
@@ -200,7 +201,7 @@ class Recorder:
         names = {(f.probe, name) for f in found for name in f.spectrum.scalars if name not in QUANTITIES}
         new, self._told = sorted(names - self._told), self._told | names
         return [
-            self._complaints.add(f"{probe} number {name}", InputError(_undeclared(probe, name))) for probe, name in new
+            self._complaints.add(f"{probe} number {name}", InputError(undeclared(probe, name))) for probe, name in new
         ]
 
     def _keep_numbers(self, measured: Measured, diagnoses: Sequence[Diagnosis], events: list[str]) -> None:
@@ -228,24 +229,10 @@ class Recorder:
                 sink.write(record)
 
 
-def _put_off(steps: Sequence[int], store: Store | None) -> str:
-    which = f"step {steps[0]}" if len(steps) == 1 else f"{len(steps)} steps ({steps[0]} to {steps[-1]})"
-    if store is None:
-        return f"{which} could be neither stored nor diagnosed before the end; free the disk, or measure less often"
-    look = f"htmu show {store.directory} --step {steps[-1]}"
-    later = f"{look} or htmu_diag.load_run diagnoses them when you look"
-    return f"{which}: the spectra are stored and not diagnosed yet, for which there was no time at the end; {later}"
-
-
 def _by_probe(found: Sequence[Found]) -> Iterator[tuple[str, Sequence[Spectrum]]]:
     """Spectra of one probe that are diagnosed at once, in their order."""
     for probe, group in groupby(found, key=lambda one: one.probe):
         yield from ((probe, batch) for batch in batches([one.spectrum for one in group]))
-
-
-def _undeclared(probe: str, name: str) -> str:
-    brought = f"the probe {probe!r} brings the number {name!r}, which no table knows"
-    return f"{brought}: add its Quantity to the probe's quantities"
 
 
 def _number(value: Any) -> float:
