@@ -2,10 +2,11 @@
 
     python benchmarks/small_matrices.py [--before CHECKOUT] [--sizes 32 64 128 256 384 768 gpt] [--rounds 3]
 
-CPU milliseconds of `diagnose` of an n x 4n matrix (noise, noise with n/8 spikes, heavy-tailed rows; three seeds each),
-the median over the nine, tables of the shape filled; "gpt": all 39 matrices of a GPT of 6 blocks of width 128, summed.
-Each round is a process of its own with one BLAS thread, the two checkouts take turns, and the smallest of the rounds
-counts. Linear algebra: the Gram matrix in float32, its eigenvalues in float64.
+CPU milliseconds a matrix of n x 4n (noise, noise with n/8 spikes, heavy-tailed rows; eight seeds each), tables of the
+shape filled: alone, `diagnose` of one after the other, the median; together, `diagnose_all` of the 24, as live
+snapshots and `analyze` do it (a checkout without it: one after the other). "gpt": all 39 matrices of a GPT of 6 blocks
+of width 128, summed. Each round is a process of its own with one BLAS thread, the two checkouts take turns, and the
+smallest of the rounds counts. Linear algebra: the Gram matrix in float32, its eigenvalues in float64.
 """
 
 from __future__ import annotations
@@ -37,7 +38,14 @@ def timed(work):
     work()
     return 1e3 * (time.process_time() - began)
 
-def measured(matrices):  # milliseconds of linear algebra, and of the diagnosis, of each matrix
+try:
+    from htmu_diag.analysis import diagnose_all
+except ImportError:
+    def diagnose_all(spectra):
+        for spectrum in spectra:
+            diagnose(spectrum)
+
+def measured(matrices):  # milliseconds of linear algebra and of the diagnosis of each, and of all diagnoses together
     single = [m.astype(np.float32) for m in matrices]
     algebra = [timed(lambda: np.linalg.eigvalsh((m @ m.T).astype(np.float64))) for m in single]
     spectra = [
@@ -46,21 +54,24 @@ def measured(matrices):  # milliseconds of linear algebra, and of the diagnosis,
     ]
     for spectrum in spectra:
         diagnose(spectrum)
-    return algebra, [timed(lambda: diagnose(spectrum)) for spectrum in spectra]
+    diagnose_all(spectra)
+    together = min(timed(lambda: diagnose_all(spectra)) for _ in range(3))
+    return algebra, [timed(lambda: diagnose(spectrum)) for spectrum in spectra], together
 
 GPT = [(128, 128)] * 24 + [(128, 512)] * 12 + [(65, 128)] * 2 + [(64, 128)]
 found = {}
 for size in sys.argv[1:]:
-    if size == "gpt":
-        found[size] = [sum(each) for each in measured([matrix(n, i, N) for i, (n, N) in enumerate(GPT)])]
-    else:
-        found[size] = [statistics.median(each) for each in measured([matrix(int(size), seed) for seed in range(9)])]
+    gpt = size == "gpt"
+    shapes = GPT if gpt else [(int(size), 4 * int(size))] * 24
+    algebra, alone, together = measured([matrix(n, i, N) for i, (n, N) in enumerate(shapes)])
+    of = sum if gpt else statistics.median
+    found[size] = [of(algebra), of(alone), together if gpt else together / len(shapes)]
 print(json.dumps(found))
 """
 
 
 def measured(package: Path, sizes: list[str]) -> dict[str, list[float]]:
-    """(linear algebra, diagnosis) in milliseconds by size."""
+    """Milliseconds by size: of the linear algebra, alone, together."""
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     environment = {**os.environ, **one_thread, "PYTHONPATH": str(package)}
     command = [sys.executable, "-c", MEASURE, *sizes]
@@ -76,15 +87,16 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", default=["32", "64", "128", "256", "384", "768", "gpt"])
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
-    places = [given.before.resolve()] if given.before else []
-    places.append(Path(__file__).resolve().parents[1])
-    rounds = [[measured(place, given.sizes) for place in places] for _ in range(given.rounds)]
-    print("| n | linear algebra, ms | " + " | ".join(["before, ms"] * len(places[1:]) + ["now, ms"]) + " | share |")
-    print("|---" * (len(places) + 3) + "|")
+    places = {"before": given.before.resolve()} if given.before else {}
+    places["now"] = Path(__file__).resolve().parents[1]
+    rounds = [[measured(place, given.sizes) for place in places.values()] for _ in range(given.rounds)]
+    columns = [f"{how}, {when}" for when in places for how in ("alone", "together")]
+    print("| n | linear algebra, ms | " + " | ".join(columns) + " | together over linear algebra |")
+    print("|---" * (len(columns) + 3) + "|")
     for n in given.sizes:
         algebra = min(run[n][0] for one in rounds for run in one)
-        costs = [min(one[i][n][1] for one in rounds) for i in range(len(places))]
-        print(f"| {n} | {algebra:.2f} | " + " | ".join(f"{c:.1f}" for c in costs) + f" | {costs[-1] / algebra:.0%} |")
+        costs = [min(one[i][n][way] for one in rounds) for i in range(len(places)) for way in (1, 2)]
+        print(f"| {n} | {algebra:.2f} | " + " | ".join(f"{c:.2f}" for c in costs) + f" | {costs[-1] / algebra:.2f} |")
 
 
 if __name__ == "__main__":
