@@ -18,9 +18,10 @@ import numpy as np
 from scipy.special import ndtri
 
 from benchmarks.null_cells import drawn, pareto_quantiles, shared_shape, smoothed
+from htmu_diag.fits.bulk import bulk_levels
 from htmu_diag.fits.bulk_null import edge_score, ks_score
+from htmu_diag.fits.bulk_rounds import Asked, fitted_bulk
 from htmu_diag.fits.distance import ks_of_levels
-from htmu_diag.fits.spiked import bulk_beside, scale_of
 from htmu_diag.laws.ensembles import wishart
 from htmu_diag.spectrum import Floats
 
@@ -43,12 +44,12 @@ def cell(key: Cell) -> Floats:
     n, gamma = key
     rng, count = np.random.default_rng([1, n, round(1000 * gamma)]), draws(n)
     columns = max(round(n / gamma), n)
-    bulk, ones = bulk_beside(np.empty(0), np.empty(0), n, n / columns, 0.0), np.ones(n)
     out = np.empty((2, count))
     for i in range(count):
-        values = wishart(n, columns, rng=rng)
-        values /= scale_of(values, ones, bulk)
-        out[:, i] = ks_score(ks_of_levels(bulk.levels(values)), n), edge_score(values[-1], n, n / columns)
+        asked = Asked(wishart(n, columns, rng=rng), n / columns)
+        bulk = fitted_bulk(asked, n, 0.0)
+        largest = edge_score(asked.values[-1] / bulk.scale, n, n / columns)
+        out[:, i] = ks_score(ks_of_levels(bulk_levels([asked], [bulk])[0]), n), largest
     return out
 
 

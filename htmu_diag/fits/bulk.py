@@ -13,41 +13,29 @@ still. Where more than half of the values would be spikes there is no bulk, and 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 
 import numpy as np
 
 from htmu_diag.arguments import RATIO, checked, real
-from htmu_diag.fits.bulk_null import edge_quantile
+from htmu_diag.fits.bulk_null import LEAST_P, bulk_p_value, edge_p_value, edge_quantile
+from htmu_diag.fits.bulk_rounds import SPIKE_LEVEL, Asked, Parts, separated
 from htmu_diag.fits.distance import ks_of_levels
 from htmu_diag.fits.results import BulkFit, Status
-from htmu_diag.fits.spiked import Bulk, bulk_beside, central_sum
+from htmu_diag.fits.spiked import excess, shares_below, turn
 from htmu_diag.laws import MarchenkoPastur
 from htmu_diag.spectrum import Floats
 
-__all__ = ["SPIKE_LEVEL", "failed_bulk", "fit_bulk", "spike_threshold"]
-
-# One noise matrix in a thousand shows a spike: a model of 100 matrices, one in ten at initialisation
-SPIKE_LEVEL = 1e-3
-FURTHER_LEVEL = 0.05  # the same beside a spike: a false one more costs less than a true one left in the bulk
-_MAX_ROUNDS = 50
-_SCALE_ROUNDS = 3  # the strengths of the spikes depend on the scale and move it by O(k/n**2)
+__all__ = ["SPIKE_LEVEL", "bulk_levels", "failed_bulk", "fit_bulks", "spike_threshold"]
 
 
-def fit_bulk(values: Floats, masses: Floats, gamma: float) -> BulkFit:
-    """Scale, edges and spikes of ascending values whose masses sum to the dimension."""
-    parts = _separate(values, masses, gamma)
-    if not parts.scale > 0:
-        message = "most of the eigenvalues are zero: no bulk to fit; look at the rank, or drop the zeros"
-        return failed_bulk(gamma, values.size, Status("degenerate", message))
-    bulk, scale, count = parts.bulk, parts.scale, parts.count
-    law = MarchenkoPastur(bulk.gamma, scale * bulk.shrinkage)
-    ks = ks_of_levels(bulk.levels(values[:count] / scale), masses[:count])
-    spikes = values[count:].copy()
-    status = _status(spikes.size, values.size)
-    return BulkFit(
-        gamma, scale, *law.edges, parts.threshold, spikes, values.size, ks_distance=ks, law=law, status=status
-    )
+def fit_bulks(asked: Sequence[Asked]) -> list[BulkFit]:
+    """Scale, edges, spikes and p-values of each; no p-values beside masses, which sum to the dimension."""
+    parts = separated(asked) if asked else []
+    sound = [i for i, each in enumerate(parts) if each.scale > 0]
+    distances = dict(zip(sound, _distances([asked[i] for i in sound], [parts[i] for i in sound]), strict=True))
+    return [_fit(each, parts[i], distances.get(i)) for i, each in enumerate(asked)]
 
 
 def failed_bulk(gamma: float, n: int, status: Status) -> BulkFit:
@@ -62,31 +50,46 @@ def spike_threshold(n: float, gamma: float, scale: float = 1.0, level: float = S
     return scale * edge_quantile(level, n, gamma)
 
 
-@dataclass(frozen=True)
-class _Parts:
-    """The first ``count`` values are the bulk."""
+def _fit(asked: Asked, parts: Parts, ks: float | None) -> BulkFit:
+    values, gamma = asked.values, asked.gamma
+    if ks is None:
+        message = "most of the eigenvalues are zero: no bulk to fit; look at the rank, or drop the zeros"
+        return failed_bulk(gamma, values.size, Status("degenerate", message))
+    law = MarchenkoPastur(parts.gamma, parts.scale * parts.shrinkage)
+    spikes = values[parts.count :].copy()
+    status = _status(spikes.size, values.size)
+    p = edge_p = math.nan
+    if asked.masses is None:
+        p = edge_p = LEAST_P
+        if status.ok:
+            p = bulk_p_value(ks, float(parts.count), parts.gamma)
+            edge_p = edge_p_value(float(values[-1]) / parts.scale, float(values.size), gamma)
+    return BulkFit(gamma, parts.scale, *law.edges, parts.threshold, spikes, values.size, ks, p, law, status, edge_p)
 
-    count: int
-    bulk: Bulk
-    scale: float
-    threshold: float
+
+def _distances(asked: Sequence[Asked], parts: Sequence[Parts]) -> list[float]:
+    """KS distances of the values below the threshold to the law of their bulk, each."""
+    levels = bulk_levels(asked, parts) if asked else []
+    masses = [
+        None if each.masses is None else each.masses[: part.count] for each, part in zip(asked, parts, strict=True)
+    ]
+    return list(map(ks_of_levels, levels, masses))
 
 
-def _separate(values: Floats, masses: Floats, gamma: float) -> _Parts:
-    count, scale = values.size, 0.0
-    total = max(float(masses.sum()), 1.0)
-    for _ in range(_MAX_ROUNDS):
-        central = central_sum(values[:count], masses[:count])
-        for _ in range(_SCALE_ROUNDS if count < values.size else 1):
-            bulk = bulk_beside(values[count:], masses[count:], total, gamma, scale)
-            scale = central / float(bulk.central_quantiles().sum())
-        level = SPIKE_LEVEL if count == values.size else FURTHER_LEVEL
-        threshold = scale * bulk.shrinkage * edge_quantile(level, bulk.n, bulk.gamma)
-        inside = int(np.searchsorted(values[:count], threshold, side="right"))
-        if inside == count or inside < values.size / 2:
-            return _Parts(inside, bulk, scale, threshold)
-        count = inside
-    return _Parts(count, bulk, scale, threshold)
+def bulk_levels(asked: Sequence[Asked], parts: Sequence[Parts]) -> list[Floats]:
+    """The expected share of each bulk below each of its values, (count,)."""
+    counts = [part.count for part in parts]
+    scale, shrinkage, gamma = (
+        np.repeat([getattr(part, name) for part in parts], counts) for name in ("scale", "shrinkage", "gamma")
+    )
+    below = np.concatenate([each.values[: part.count] for each, part in zip(asked, parts, strict=True)])
+    levels, sine, cosine = shares_below(below / scale / shrinkage, gamma)
+    ends = list(accumulate(counts, initial=0))
+    for part, first, last in zip(parts, ends, ends[1:], strict=False):
+        if part.shown is not None:
+            places = turn(sine[None, first:last], cosine[None, first:last])
+            levels[first:last] += excess(*part.shown, places).sum(axis=0) / part.n
+    return [levels[first:last] for first, last in pairwise(ends)]
 
 
 def _status(spikes: int, n: int) -> Status:

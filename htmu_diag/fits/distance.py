@@ -29,7 +29,8 @@ def ks_of_levels(levels: Floats, masses: Floats | None = None, below: float = 0.
     masses: (n,) of the atoms, equal ones without; below: mass known only to lie below the first value.
     """
     if masses is None:
-        masses = np.ones(levels.size)
+        after = (below + np.arange(1.0, levels.size + 1)) / (levels.size + below)
+        return float(max((after - levels).max(), (levels - (after - 1 / (levels.size + below))).max()))
     total = masses.sum() + below
     after = (below + np.cumsum(masses)) / total
     before = after - masses / total

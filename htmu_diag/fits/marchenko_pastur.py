@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from htmu_diag.arguments import GENERATOR, checked, optional
-from htmu_diag.fits.bulk import failed_bulk, fit_bulk
-from htmu_diag.fits.bulk_null import LEAST_P, bulk_p_value, edge_p_value
+from htmu_diag.fits.bulk import failed_bulk, fit_bulks
+from htmu_diag.fits.bulk_rounds import Asked
 from htmu_diag.fits.checked_sample import check_gamma, checked_masses, checked_sample
 from htmu_diag.fits.results import BulkFit
 
-__all__ = ["fit_marchenko_pastur"]
+__all__ = ["fit_marchenko_pastur", "fit_marchenko_pasturs"]
 
 
 @checked(rng=optional(GENERATOR))
@@ -35,16 +35,25 @@ def fit_marchenko_pastur(
     if bootstrap is not None or rng is not None:
         message = "fit_marchenko_pastur: bootstrap and rng have no effect, p-values come from a table; leave them out"
         warnings.warn(message, DeprecationWarning, stacklevel=3)
+    if weights is None:
+        return fit_marchenko_pasturs([(values, gamma)])[0]
     check_gamma(gamma)
     masses = checked_masses(values, weights)
     sample = checked_sample(values, positive=False)
     if not sample.status.ok:
         return failed_bulk(gamma, sample.values.size, sample.status)
-    fit = fit_bulk(sample.values, masses, gamma)
-    if fit.law is None or weights is not None:
-        return fit
-    if not fit.status.ok:
-        return replace(fit, p_value=LEAST_P, edge_p_value=LEAST_P)
-    left, ratio = fit.n - fit.n_spikes, fit.bulk_gamma
-    largest = edge_p_value(float(sample.values[-1]) / fit.scale, fit.n, gamma)
-    return replace(fit, p_value=bulk_p_value(fit.ks_distance, left, ratio), edge_p_value=largest)
+    return fit_bulks([Asked(sample.values, gamma, masses)])[0]
+
+
+def fit_marchenko_pasturs(samples: Sequence[tuple[npt.ArrayLike, float]]) -> list[BulkFit]:
+    """`fit_marchenko_pastur` of many (values, gamma) at once: to each the same as alone."""
+    found: list[BulkFit | None] = []
+    asked = []
+    for values, gamma in samples:
+        check_gamma(gamma)
+        sample = checked_sample(values, positive=False)
+        found.append(None if sample.status.ok else failed_bulk(gamma, sample.values.size, sample.status))
+        if sample.status.ok:
+            asked.append(Asked(sample.values, gamma))
+    fits = iter(fit_bulks(asked))
+    return [next(fits) if each is None else each for each in found]

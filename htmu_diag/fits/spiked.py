@@ -10,108 +10,106 @@ spike at infinity by
 the first variation of log det in the population (ours; it follows from Silverstein's equation, Silverstein & Bai
 1995, and is the same for spiked covariances and for noise plus a matrix of low rank). An eigenvalue of the noise stays
 within O(log n / n) of its place, so without this term nine spikes would make a bulk of noise look like something else.
+
+In the angle of ``laws.marchenko_pastur``, m = -1/(1 - r exp(-i theta)), and the excess is
+
+    (1/pi) arg(1 + t exp(i theta)),    t = r/(l - 1) = exp(-phi),    spike = 1 + gamma + 2 r cosh(phi),
+
+of a spike in units of the bulk's mean. Arguments add up where factors are multiplied: four spikes, whose arguments lie
+below pi/2 each, cost one arctangent.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
+import numpy.typing as npt
 
-from htmu_diag.laws.marchenko_pastur import central_quantiles, share_below
+from htmu_diag.laws.central_angles import mass_below
 from htmu_diag.spectrum import Floats
 
-__all__ = ["Bulk", "bulk_beside", "central_sum", "scale_of"]
+__all__ = ["Groups", "Shown", "Spikes", "excess", "shares_below", "strengths_above", "turn"]
 
-_CENTRAL = np.linspace(0.25, 0.75, 65)
+_TINY = np.finfo(np.float64).tiny
+_TOGETHER = 4
+Complexes = npt.NDArray[np.complex128]
+Spikes = tuple[Floats, Floats | None]  # (k,) and how many each stands for, one without
+Shown = tuple[Floats, Floats | None]  # (4, g) t of each spike, and (g, 1) how many those of each group stand for
 
-_TINY = np.finfo(np.float64).tiny  # a square matrix may have an eigenvalue of zero
 
+class Groups:
+    """Spikes of several bulks of ratio gamma (b,), one at least beside each, whose factors are multiplied in groups.
 
-@dataclass(frozen=True)
-class Bulk:
-    """The eigenvalues of noise beside spikes, in units of the variance of its entries.
-
-    n: how many; gamma: their aspect ratio, (n - k)/(N - k); shrinkage: their mean, (N - k)/N.
-    strengths: (k,) population eigenvalues of the spikes (1 for noise), masses: (k,) how many each stands for.
+    Spikes that stand for other numbers than one are groups of their own.
+    starts: (b + 1,) where the groups of each bulk begin; of_group: (g,) the bulk of each.
     """
 
-    n: float
-    gamma: float
-    shrinkage: float
-    strengths: Floats
-    masses: Floats
+    def __init__(self, spikes: Sequence[Spikes], gamma: Floats) -> None:
+        counts = [len(v) if masses is not None else -(-len(v) // _TOGETHER) for v, masses in spikes]
+        self.starts = starts = list(accumulate(counts, initial=0))
+        values = np.full((starts[-1], _TOGETHER), math.inf)
+        self.masses = np.ones((starts[-1], 1)) if any(masses is not None for _, masses in spikes) else None
+        for first, last, (these, masses) in zip(starts, starts[1:], spikes, strict=False):
+            if masses is None or self.masses is None:
+                values[first:last].reshape(-1)[: len(these)] = these
+            else:
+                values[first:last, 0], self.masses[first:last, 0] = these, masses
+        root = np.sqrt(gamma)
+        self.of_group, self._values, self._half_over_root = np.arange(len(counts)).repeat(counts), values.T, 0.5 / root
+        self._edge = ((1 + gamma) * self._half_over_root + 1)[self.of_group]
 
-    def levels(self, x: Floats) -> Floats:
-        """(m,) expected share of the bulk's eigenvalues below x, in units of the noise."""
-        y = x / self.shrinkage
-        share = share_below(y, self.gamma)
-        return share + self._excess(_Places.of(y, self.gamma)) / self.n if self.strengths.size else share
+    def shown(self, mean: Floats) -> Floats:
+        """(4, g) t of each spike beside bulks of this mean (b,)."""
+        return _shown(self._values * (self._half_over_root / mean)[self.of_group] - self._edge)
 
-    def central_quantiles(self) -> Floats:
-        """(65,) quantiles 25 to 75 %."""
-        places = _central(self.gamma)
-        if not self.strengths.size:
-            return places.y * self.shrinkage
-        shares = _CENTRAL - self._excess(places) / self.n
-        return central_quantiles(np.minimum(np.maximum(shares, 0.01), 0.99), self.gamma) * self.shrinkage
+    def excess(self, shown: Floats, turns: Complexes) -> Floats:
+        """(b, m) eigenvalues of each bulk below the places of its groups' turns, (g, m)."""
+        return np.asarray(np.add.reduceat(excess(shown, self.masses, turns), self.starts[:-1], axis=0))
 
-    def _excess(self, at: _Places) -> Floats:
-        """Eigenvalues below y over what strong spikes would leave there; nothing outside the bulk."""
-        beside = at.doubled * (1 / self.strengths)
-        beside += at.real
-        return np.asarray((at.argument * self.masses.sum() - np.arctan2(at.root, beside) @ self.masses) / math.pi)
-
-
-@dataclass(frozen=True)
-class _Places:
-    """y: (m,). Of the companion transform there, 2 y m = real + i root, (m, 1) each: the argument, (m,).
-
-    doubled: (m, 1) 2 y.
-    """
-
-    y: Floats
-    doubled: Floats
-    real: Floats
-    root: Floats
-    argument: Floats
-
-    @classmethod
-    def of(cls, y: Floats, gamma: float) -> _Places:
-        real = gamma - 1 - y
-        root = np.sqrt(np.maximum(4 * y - real * real, 0.0))
-        doubled = 2 * np.maximum(y, _TINY)
-        return cls(y, doubled[:, None], real[:, None], root[:, None], np.arctan2(root, real))
+    def part(self, i: int, shown: Floats) -> Shown:
+        """Of the i-th bulk."""
+        groups = slice(self.starts[i], self.starts[i + 1])
+        return shown[:, groups], None if self.masses is None else self.masses[groups]
 
 
-def bulk_beside(spikes: Floats, masses: Floats, total: float, gamma: float, scale: float) -> Bulk:
-    """The bulk of ``total`` eigenvalues of aspect ratio gamma beside spikes (k,), noise of variance ``scale``.
-
-    scale: 0 where it is not known yet; spikes then count as infinitely strong.
-    """
-    k, columns = float(masses.sum()), total / gamma
-    ratio, shrinkage = (total - k) / (columns - k), (columns - k) / columns
-    if not scale > 0 or not spikes.size:
-        return Bulk(total - k, ratio, shrinkage, np.empty(0), np.empty(0))
-    half = (spikes / (scale * shrinkage) - 1 - ratio) / 2
-    edge = math.sqrt(ratio)
-    strengths = 1 + half + np.sqrt(np.maximum(half - edge, 0.0)) * np.sqrt(np.maximum(half + edge, 0.0))
-    return Bulk(total - k, ratio, shrinkage, np.maximum(strengths, 1 + edge), masses)
+def turn(sine: Floats, cosine: Floats) -> Complexes:
+    """exp(i theta), its imaginary part above zero."""
+    out = np.empty(sine.shape, complex)
+    out.real, out.imag = cosine, np.maximum(sine, _TINY)
+    return out
 
 
-def scale_of(values: Floats, masses: Floats, bulk: Bulk) -> float:
-    """Variance of the noise whose central eigenvalues these are; values: (m,) ascending, the bulk alone."""
-    return central_sum(values, masses) / float(bulk.central_quantiles().sum())
+def excess(shown: Floats, masses: Floats | None, turns: Complexes) -> Floats:
+    """(g, m) eigenvalues of a bulk below places over what strong spikes would leave there, from t of each group of
+    spikes, (4, g); nothing outside the bulk. turns: exp(i theta), (g, m) or (1, m)."""
+    factors = shown[:, :, None] * turns
+    factors += 1
+    product = np.multiply.reduce(factors, axis=0, initial=-1)  # arguments of a group from -pi to pi
+    each = np.arctan2(product.imag, product.real) * (1 / math.pi) + 1
+    return np.asarray(each if masses is None else each * masses)
 
 
-def central_sum(values: Floats, masses: Floats) -> float:
-    """Of the values' quantiles from 25 to 75 %; over that of the law's own it is the scale."""
-    middle = (np.cumsum(masses) - masses / 2) / masses.sum()
-    return float(np.interp(_CENTRAL, middle, values).sum())
+def strengths_above(spikes: Floats, gamma: float) -> Floats:
+    """Population eigenvalues less 1 of spikes in units of the bulk's mean, beside a bulk of ratio gamma; sqrt(gamma)
+    for those that show least."""
+    root = math.sqrt(gamma)
+    return np.asarray(root / _shown((spikes - (1 + gamma)) / (2 * root) - 1))
 
 
-@lru_cache(maxsize=1024)
-def _central(gamma: float) -> _Places:
-    return _Places.of(central_quantiles(_CENTRAL, gamma), gamma)
+def _shown(beyond: Floats) -> Floats:
+    """t = exp(-phi) from cosh(phi) - 1."""
+    beyond = np.maximum(beyond, 0.0)
+    return np.asarray(1 / (np.sqrt((beyond + 2) * beyond) + beyond + 1))
+
+
+def shares_below(y: Floats, gamma: Floats) -> tuple[Floats, Floats, Floats]:
+    """The distribution function of laws of mean 1 and ratio gamma at places y, (n,) each; sine and cosine of theta."""
+    r = np.sqrt(gamma)
+    low, high = (1 - r) * (1 - r), (1 + r) * (1 + r)
+    lower, upper = (np.minimum(np.maximum(part / (high - low), 0.0), 1.0) for part in (y - low, high - y))
+    theta = 2 * np.arctan2(np.sqrt(lower), np.sqrt(upper))
+    sine, cosine = np.sin(theta), np.cos(theta)
+    return mass_below(theta, sine, cosine, r), sine, cosine

@@ -6,9 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from htmu_diag.fits import fit_marchenko_pastur
+from htmu_diag.fits.bulk import bulk_levels, fit_bulks
+from htmu_diag.fits.bulk_rounds import Asked, fitted_bulk
 from htmu_diag.fits.distance import ks_of_levels
-from htmu_diag.fits.spiked import _CENTRAL, bulk_beside, scale_of
+from htmu_diag.fits.marchenko_pastur import fit_marchenko_pasturs
 from htmu_diag.laws import HTMP, MarchenkoPastur
+from htmu_diag.laws.central_angles import CENTRAL
 from htmu_diag.laws.ensembles import beta_laguerre, wishart
 from htmu_diag.laws.marchenko_pastur import central_quantiles
 from htmu_diag.laws.roots import quantile_root
@@ -69,15 +72,14 @@ def test_the_bulk_beside_spikes_keeps_its_null_law(strengths):
 def test_weak_spikes_shift_the_bulk_by_what_the_first_variation_says():
     """n times the KS distance of the bulk beside 25 known spikes, 1.6 times the BBP threshold each, is that of noise;
     were they infinitely strong it would be half as large again."""
-    rng, ones, spikes = np.random.default_rng(0), np.ones(231), np.ones(25)
+    rng = np.random.default_rng(0)
     finite, infinite, noise = [], [], []
     for _ in range(8):
         left, right = np.linalg.qr(rng.standard_normal((256, 25)))[0], np.linalg.qr(rng.standard_normal((512, 25)))[0]
         values = np.sort(gram(rng.standard_normal((256, 512)) + np.sqrt(1.6 * np.sqrt(0.5) * 512) * left @ right.T))
-        strong = bulk_beside(values[231:], spikes, 256, 0.5, 0.0)
-        weak = bulk_beside(values[231:], spikes, 256, 0.5, 1.0)
-        for bulk, out in ((weak, finite), (strong, infinite)):
-            out.append(231 * ks_of_levels(bulk.levels(values[:231] / scale_of(values[:231], ones, bulk))))
+        for scale, out in ((1.0, finite), (0.0, infinite)):
+            asked = Asked(values, 0.5)
+            out.append(231 * ks_of_levels(bulk_levels([asked], [fitted_bulk(asked, 231, scale)])[0]))
         noise.append(256 * fit_marchenko_pastur(gram(rng.standard_normal((256, 512))), 0.5).ks_distance)
     assert np.mean(finite) == pytest.approx(np.mean(noise), abs=0.4)
     assert np.mean(infinite) > np.mean(finite) + 1
@@ -137,6 +139,28 @@ def test_mostly_zero_eigenvalues_are_a_status():
 @pytest.mark.parametrize("gamma", [1.0, 0.999, 0.5, 0.05, 0.005])
 @pytest.mark.parametrize("shift", [-0.24, -0.01, 0.003, 0.1, 0.24])
 def test_quantiles_found_in_the_angle_are_those_of_the_law(gamma: float, shift: float) -> None:
-    law, levels = MarchenkoPastur(gamma), np.clip(_CENTRAL - shift * np.linspace(0, 1, 65), 0.01, 0.99)
+    law, levels = MarchenkoPastur(gamma), np.clip(CENTRAL - shift * np.linspace(0, 1, 65), 0.01, 0.99)
     by_search = quantile_root(law, np.log(levels), np.log1p(-levels))
     np.testing.assert_allclose(central_quantiles(levels, gamma), by_search, rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_spectrum_among_others_is_fitted_as_alone(seed: int) -> None:
+    """To the last bit, whatever else is asked: noise, spikes, masses, zeros, no bulk."""
+    rng = np.random.default_rng(seed)
+    asked = [Asked(np.sort(rng.gamma(1, size=n) ** p), g) for n, p, g in [(40, 3, 0.2), (90, 4, 1.0), (33, 2, 0.004)]]
+    asked += [Asked(np.sort(spiked(n, 2 * n, [20.0] * k, rng)), 0.5) for n, k in [(30, 0), (64, 1), (64, 9), (120, 30)]]
+    asked += [Asked(np.sort(rng.gamma(0.5, size=50)), 0.3, rng.random(50)), Asked(np.repeat([0.0, 1.0], [80, 20]), 0.5)]
+    shuffled = [asked[i] for i in rng.permutation(len(asked))]
+    for each, fit in zip(shuffled, fit_bulks(shuffled), strict=True):
+        alone = fit_bulks([each])[0]
+        assert repr(fit) == repr(alone)
+        assert fit.spikes.tobytes() == alone.spikes.tobytes()
+
+
+def test_a_fit_of_many_says_what_each_fit_says() -> None:
+    """Those that cannot be fitted too."""
+    rng = np.random.default_rng(0)
+    samples = [(wishart(30, 60, rng=rng), 0.5), (np.array([1.0, np.nan]), 0.5), (rng.gamma(0.3, size=70), 0.9)]
+    for (values, gamma), fit in zip(samples, fit_marchenko_pasturs(samples), strict=True):
+        assert repr(fit) == repr(fit_marchenko_pastur(values, gamma))

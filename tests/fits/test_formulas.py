@@ -19,7 +19,7 @@ from htmu_diag.fits.law_search import Sample
 from htmu_diag.fits.maximum import maximise
 from htmu_diag.fits.null_table import place
 from htmu_diag.fits.repulsion import GAMMAS, KAPPAS, of_the_matrix, spread_factors
-from htmu_diag.fits.spiked import bulk_beside
+from htmu_diag.fits.spiked import strengths_above
 from htmu_diag.fits.tail_end import _ended, _gain, _tops
 from htmu_diag.laws import HTMP
 from htmu_diag.laws.ensembles import beta_laguerre
@@ -157,10 +157,8 @@ def test_repulsion_makes_errors_smaller_and_the_more_so_the_larger_kappa() -> No
 @pytest.mark.parametrize("gamma", [0.01, 0.1, 0.6])
 def test_spikes_beside_a_bulk_have_the_strengths_that_made_them(gamma: float) -> None:
     theta = np.array([1.2, 3.0, 20.0]) * math.sqrt(gamma)
-    n = 1e9  # so that three rows and columns more change nothing
     spikes = np.array([sample_spike(each, gamma) for each in theta])
-    found = bulk_beside(spikes, np.ones(3), n, gamma, 1.0)
-    np.testing.assert_allclose(found.strengths, 1 + theta, rtol=1e-5)
+    np.testing.assert_allclose(strengths_above(spikes, gamma), theta, rtol=1e-12)
 
 
 def test_replicates_of_a_tail_from_a_given_start_follow_its_power_law() -> None:

@@ -144,7 +144,7 @@ def of_helpers() -> dict[str, Any]:
         "noise_gap": [log_gap.marchenko_pastur_log_gap(g) for g in (0.01, 0.5, 1.0)],
         "of_gap": [log_gap.repulsion_of_log_gap(gap, 0.6) for gap in (0.5, 1.5, 4.0)],
         "running": series.running_median(np.sin(np.arange(60.0))),
-        "quantiles": spiked.bulk_beside(np.array([5.0, 3.0]), np.full(2, 0.02), 1.0, 0.5, 1.0),
+        "strengths": spiked.strengths_above(np.array([5.0, 3.0]), 0.5),
         "taus": (rank_correlation.tau(columns[0], y), rank_correlation.tau(columns[0], y, groups)),
     }
 
