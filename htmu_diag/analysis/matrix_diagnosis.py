@@ -23,17 +23,17 @@ from htmu_diag.fits import (
     fit_htmp,
     fit_htmp_bulk,
     fit_inverse_gamma,
-    fit_marchenko_pastur,
     fit_power_law,
     gap_ratio,
 )
 from htmu_diag.fits.law_ranking import rank_laws
+from htmu_diag.fits.marchenko_pastur import fit_marchenko_pasturs
 from htmu_diag.kinds import Orientation
 from htmu_diag.spectrum import Floats, Spectrum
 from htmu_diag.theory import PhaseReading, classify
 from htmu_diag.theory.near_zero import near_zero_share
 from htmu_diag.theory.phases import COLLAPSED
-from htmu_diag.theory.predictions import noise_exponent, predict, scanned_noise_exponent
+from htmu_diag.theory.predictions import noise_exponent, predictions, scanned_noise_exponent
 
 __all__ = ["MatrixSpectrum", "diagnose_matrices"]
 
@@ -84,13 +84,14 @@ def diagnose_matrices(given: Sequence[MatrixSpectrum], options: Options) -> list
     kernels = [one.orientation == "inverse" for one in given]
     htmps = [part.foretold or fit_htmp(one.positive, part.gamma, orientation=one.orientation) for one, part in pairs]
     others = [fit_htmp(part.values, part.gamma, orientation=one.other) for one, part in pairs]
-    bulks = [fit_marchenko_pastur(part.rounded, part.gamma) for part in parts]
+    bulks = fit_marchenko_pasturs([(part.rounded, part.gamma) for part in parts])
     of_bulks = [
         None if kernel else fit_htmp_bulk(part.values, part.gamma, bulk)
         for kernel, part, bulk in zip(kernels, parts, bulks, strict=True)
     ]
     laws = [rank_laws(one.positive, part.gamma) for one, part in pairs]
     gaps = [gap_ratio(one.positive) for one in given]
+    predicted = predictions(htmps, tails)
     found = []
     for i, (one, part) in enumerate(pairs):
         noise = scanned_noise_exponent(one.positive.size, part.gamma)
@@ -112,7 +113,7 @@ def diagnose_matrices(given: Sequence[MatrixSpectrum], options: Options) -> list
             gaps=gaps[i],
             repulsion=repulsion,
             alpha_noise=noise_exponent(tails[i], part.gamma),
-            prediction=predict(htmps[i], tails[i]),
+            prediction=predicted[i],
             phase=_with_ties(part.living.within(with_cause(phase, repulsion), part.near_zero, part.size), one.positive),
             near_zero=part.near_zero,
         )

@@ -41,9 +41,11 @@ def _share(row: Floats, distance: float) -> float:
 
 def prediction_scores(n: float, gamma: float, kappa: float, *, inverse: bool) -> Interval:
     """2.5 and 97.5 % quantiles of log[(alpha - 1)/(predicted - 1)] over its standard error for independent values."""
-    row = _null().row("inverse" if inverse else "direct", n, gamma, kappa)
-    low, high = np.interp([0.025, 0.975], _null().levels, row)
-    return float(low), float(high)
+    bands = _bands("inverse" if inverse else "direct", n, gamma)
+    place = _null().share("direct", n, kappa) * (len(bands) - 1)
+    i = min(int(place), len(bands) - 2)
+    low, high = (a + (place - i) * (b - a) for a, b in zip(bands[i], bands[i + 1], strict=True))
+    return low, high
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,13 @@ class _Null:
 
     def row(self, name: str, n: float, gamma: float, kappa: float) -> Floats:
         """Quantiles at one place, linear in gamma, log n and the share of log kappa between the first and the last."""
-        first, last = n * self.joint if name == "ks_joint" else (self.least, max(n, 2 * self.least))
-        share = min(max(math.log(max(kappa, first) / first) / math.log(last / first), 0.0), 1.0)
         table = _of_shape(name, n, gamma)
-        return _along(table, _even(len(table)), share)
+        return _along(table, _even(len(table)), self.share(name, n, kappa))
+
+    def share(self, name: str, n: float, kappa: float) -> float:
+        """How far log kappa lies from the first to the last."""
+        first, last = n * self.joint if name == "ks_joint" else (self.least, max(n, 2 * self.least))
+        return min(max(math.log(max(kappa, first) / first) / math.log(last / first), 0.0), 1.0)
 
 
 @lru_cache(maxsize=8)
@@ -83,6 +88,12 @@ def _of_shape(name: str, n: float, gamma: float) -> Floats:
     """(places, levels) at one size and aspect ratio."""
     null = _null()
     return _along(_along(null.tables[name], null.gammas, gamma), null.log_sizes, math.log(n))
+
+
+@lru_cache(maxsize=512)
+def _bands(name: str, n: float, gamma: float) -> list[list[float]]:
+    """(places, 2) of `prediction_scores` at one size and aspect ratio."""
+    return [np.interp([0.025, 0.975], _null().levels, row).tolist() for row in _of_shape(name, n, gamma)]
 
 
 @lru_cache(maxsize=1)

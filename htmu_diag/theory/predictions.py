@@ -8,6 +8,7 @@ seldom reaches it.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,11 +19,13 @@ from htmu_diag.fits.htmp_null import prediction_scores
 from htmu_diag.fits.repulsion import matrix_kappa
 from htmu_diag.fits.results import UNKNOWN, Interval
 from htmu_diag.laws import InverseHTMP, MarchenkoPastur
+from htmu_diag.laws.base import exp_or_inf
+from htmu_diag.laws.htmp_rows import RowLaw, row_law
 from htmu_diag.spectrum import Floats
 from htmu_diag.theory.exponents import estimated_exponent
-from htmu_diag.theory.tail_prediction import exponent_above
+from htmu_diag.theory.tail_prediction import TailPrediction, exponent_above, exponents_above
 
-__all__ = ["Prediction", "noise_exponent", "predict", "scanned_noise_exponent"]
+__all__ = ["Prediction", "noise_exponent", "predict", "predictions", "scanned_noise_exponent"]
 
 _MOST_QUANTILES = 2000  # quantiles of a law, not data: alpha has converged to three digits long before
 
@@ -40,10 +43,43 @@ class Prediction:
 
 def predict(fit: LawFit, tail: TailFit) -> Prediction:
     """From an HTMP fit and the tail fitted to the same values; NaN where either failed."""
-    if fit.law is None or not fit.n:
-        return Prediction()
-    largest = float(fit.law.isf(-math.expm1(-math.log(2) / fit.n)))
-    found = exponent_above(fit.law, tail.xmin, tail.n_tail)
+    return predictions([fit], [tail])[0]
+
+
+def predictions(fits: Sequence[LawFit], tails: Sequence[TailFit]) -> list[Prediction]:
+    """`predict` of many, to each the same as alone."""
+    found = [Prediction() if fit.law is None or not fit.n else None for fit in fits]
+    rows = {i: law for i, fit in enumerate(fits) if found[i] is None and (law := row_law(fit.law)) is not None}
+    if rows:
+        for i, one in zip(
+            rows, _of_rows(list(rows.values()), [fits[i] for i in rows], [tails[i] for i in rows]), strict=True
+        ):
+            found[i] = one
+    return [_alone(fit, tail) if one is None else one for one, fit, tail in zip(found, fits, tails, strict=True)]
+
+
+def _of_rows(laws: list[RowLaw], fits: list[LawFit], tails: list[TailFit]) -> list[Prediction | None]:
+    """None where a quantile lies beyond the rows."""
+    largest = [law.upper_quantile(math.log(_above_largest(fit.n))) for law, fit in zip(laws, fits, strict=True)]
+    exponents = exponents_above(laws, [tail.xmin for tail in tails], [tail.n_tail for tail in tails])
+    return [
+        None if found is None or math.isnan(place) else _prediction(fit, found, exp_or_inf(place))
+        for place, fit, found in zip(largest, fits, exponents, strict=True)
+    ]
+
+
+def _above_largest(n: int) -> float:
+    """Share of a law above the median of the largest of n values."""
+    return -math.expm1(-math.log(2) / n)
+
+
+def _alone(fit: LawFit, tail: TailFit) -> Prediction:
+    assert fit.law is not None
+    largest = float(fit.law.isf(_above_largest(fit.n)))
+    return _prediction(fit, exponent_above(fit.law, tail.xmin, tail.n_tail), largest)
+
+
+def _prediction(fit: LawFit, found: TailPrediction, largest: float) -> Prediction:
     if not found.alpha > 1:
         return Prediction(lambda_max=largest)
     gamma, kappa = (float(getattr(fit.law, name, math.nan)) for name in ("gamma", "kappa"))

@@ -13,16 +13,20 @@ spread, by factors that ``benchmarks/htmp_null_table.py`` measures on draws of t
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from htmu_diag.laws.base import Law
+from htmu_diag.laws.htmp_rows import RowLaw, log_survivals
+from htmu_diag.spectrum import Floats
 
-__all__ = ["TailPrediction", "exponent_above"]
+__all__ = ["TailPrediction", "exponent_above", "exponents_above"]
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(48)
 _LONGEST = 600.0  # in log x: beyond it values leave the floats
+_LEAST = 1e-290  # share of a law that is more than none
 _NEGLIGIBLE = 1e-10  # of the tail's mass; what lies beyond changes m by less than a millionth of itself
 
 
@@ -34,16 +38,49 @@ class TailPrediction:
     log_stderr: float
 
 
+_NONE = TailPrediction(math.nan, math.nan)
+
+
 def exponent_above(law: Law, xmin: float, n_tail: int) -> TailPrediction:
     """The exponent that the estimator gives on n_tail values of a law from xmin on; NaN where the law ends below it."""
     share = float(law.sf(xmin)) if n_tail > 1 and xmin > 0 else 0.0
-    if not share > 1e-290:
-        return TailPrediction(math.nan, math.nan)
+    if not share > _LEAST:
+        return _NONE
     length = math.log(float(law.isf(share * _NEGLIGIBLE))) - math.log(xmin)
     if not 0 < length < _LONGEST:
-        return TailPrediction(math.nan, math.nan)
+        return _NONE
     t = length * (_NODES + 1) / 2
-    survival = law.sf(xmin * np.exp(t)) / share * _WEIGHTS * length / 2
-    mean, square = float(survival.sum()), 2 * float(survival @ t)
+    return _of_survival(law.sf(xmin * np.exp(t)), t, share, length, n_tail)
+
+
+def exponents_above(
+    laws: Sequence[RowLaw], xmins: Sequence[float], n_tails: Sequence[int]
+) -> list[TailPrediction | None]:
+    """`exponent_above` of many laws; None where a quantile lies beyond the rows."""
+    found: list[TailPrediction | None] = [_NONE] * len(laws)
+    chosen = []
+    for i, (law, xmin, n_tail) in enumerate(zip(laws, xmins, n_tails, strict=True)):
+        share = math.exp(law.log_survival(xmin)) if n_tail > 1 and xmin > 0 else 0.0
+        if share > _LEAST:
+            length = law.upper_quantile(math.log(share * _NEGLIGIBLE)) - math.log(xmin)
+            if math.isnan(length):
+                found[i] = None
+            elif 0 < length < _LONGEST:
+                chosen.append((i, xmin, share, length))
+    if not chosen:
+        return found
+    order, starts, shares, lengths = zip(*chosen, strict=True)
+    t = np.array(lengths)[:, None] * (_NODES + 1) / 2
+    points = np.log(np.array(starts)[:, None] * np.exp(t)).ravel()
+    survival = np.exp(log_survivals([laws[i] for i in order], [_NODES.size] * len(order), points)).reshape(t.shape)
+    for i, share, length, at, place in zip(order, shares, lengths, survival, t, strict=True):
+        found[i] = _of_survival(at, place, share, length, n_tails[i])
+    return found
+
+
+def _of_survival(survival: Floats, t: Floats, share: float, length: float, n_tail: int) -> TailPrediction:
+    """survival: at xmin exp(t), of which the law has this share beyond xmin."""
+    parts = survival / share * _WEIGHTS * length / 2
+    mean, square = float(parts.sum()), 2 * float(parts @ t)
     spread = math.sqrt(max(square - mean**2, 0.0) / (n_tail - 1)) / mean
     return TailPrediction(1 + n_tail / (n_tail - 1) / mean, spread)

@@ -1,5 +1,6 @@
 """Measured and predicted alpha on the same part of the spectrum."""
 
+import math
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import pytest
 from htmu_diag.fits import fit_htmp, fit_power_law
 from htmu_diag.laws import HTMP, InverseHTMP, MarchenkoPastur, PowerLaw
 from htmu_diag.laws.ensembles import beta_laguerre, wishart
-from htmu_diag.theory.predictions import noise_exponent, predict
+from htmu_diag.theory.predictions import noise_exponent, predict, predictions
 from htmu_diag.theory.tail_prediction import exponent_above
 
 
@@ -76,3 +77,18 @@ def test_the_largest_value_is_predicted_to_its_spread():
     assert abs(np.median(ratio)) < 0.08
     noise = wishart(200, 400, rng=rng)
     assert predict(fit_htmp(noise, 0.5), fit_power_law(noise)).lambda_max == pytest.approx(noise[-1], rel=0.05)
+
+
+def test_predictions_of_many_are_those_of_each() -> None:
+    """From the rows of the fits, to rounding also those of the laws themselves; where there is no fit or tail too."""
+    rng = np.random.default_rng(0)
+    samples = [(rng.gamma(0.4, size=60), 1.0), (wishart(40, 80, rng=rng), 0.5), (rng.pareto(1.0, 50) + 0.1, 0.3)]
+    fits = [fit_htmp(values, gamma, orientation=way) for values, gamma in samples for way in ("direct", "inverse")]
+    fits.append(fit_htmp([1.0], 0.5))
+    tails = [fit_power_law(values) for values, _ in samples for _ in range(2)] + [fit_power_law([1.0])]
+    many = predictions(fits, tails)
+    assert repr(many) == repr([predict(fit, tail) for fit, tail in zip(fits, tails, strict=True)])
+    for fit, tail, found in zip(fits[:-1], tails, many, strict=False):
+        above = exponent_above(fit.law, tail.xmin, tail.n_tail)
+        assert found.alpha == pytest.approx(above.alpha, rel=1e-12, nan_ok=True)
+    assert math.isnan(many[-1].lambda_max)
