@@ -18,18 +18,19 @@ import numpy as np
 import numpy.typing as npt
 
 from htmu_diag.laws.hermite import hermite
+from htmu_diag.laws.htmp_stored import stored_row
 from htmu_diag.laws.htmp_table import Table, ends, table
 from htmu_diag.laws.riccati import Panels
 from htmu_diag.laws.riccati_all import solve_all
 from htmu_diag.spectrum import Floats
 
-__all__ = ["STEP", "Lattice", "Row", "grid_row", "lattice", "row_at"]
+__all__ = ["FIRST", "LAST", "STEP", "Lattice", "Row", "grid_row", "lattice", "row_at"]
 
 Indices = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
 STEP = 0.25  # of the grid in log kappa
-_FIRST, _LAST = -30, 37  # on the grid: solved at once, kappa from 5e-4 to 1e4
+FIRST, LAST = -30, 37  # on the grid: solved at once, kappa from 5e-4 to 1e4
 _POINTS = 6  # rows behind one between them
 _LOW, _HIGH = -740.0, 16.0  # in t: every positive float over its mean, and 10**7 times the mean
 _WIDEST, _GROWTH = 0.03, 0.06  # of the node distance: at most, per distance from an edge
@@ -187,19 +188,21 @@ def _march(start: float, end: float, edges: list[float], finest: float) -> list[
 
 @lru_cache(maxsize=768)
 def grid_row(gamma: float, index: int) -> Row:
-    """The row at log kappa = index * STEP; 40 kB. The first of a ratio solves the equation for all, in 0.1 s."""
-    kappa = math.exp(index * STEP)
+    """The row at log kappa = index * STEP; 40 kB. Of most ratios a file has it (``htmp_stored``); of the others, the
+    first one solves the equation for all, in 0.1 s."""
+    kappa, where, on_the_grid = math.exp(index * STEP), lattice(gamma), FIRST <= index <= LAST
+    stored = stored_row(gamma, kappa, index - FIRST, where.nodes) if on_the_grid else None
+    if stored is not None:
+        return Row(where, stored)
     a, c = _parameters(gamma, kappa)
-    own = Table.build(a, c, _solved(gamma)[index - _FIRST]) if _FIRST <= index <= _LAST else table(a, c)
-    where = lattice(gamma)
-    t = where.nodes + math.log(kappa / (2.0 * gamma))
-    return Row(where, own.slopes_and_tails(t))
+    own = Table.build(a, c, _solved(gamma)[index - FIRST]) if on_the_grid else table(a, c)
+    return Row(where, own.slopes_and_tails(where.nodes + math.log(kappa / (2.0 * gamma))))
 
 
 @lru_cache(maxsize=16)
 def _solved(gamma: float) -> list[Panels]:
-    """The equation's solutions at the grid's kappas from _FIRST to _LAST; 0.8 MB."""
-    a, c = np.array([_parameters(gamma, math.exp(k * STEP)) for k in range(_FIRST, _LAST + 1)]).T
+    """The equation's solutions at the grid's kappas from FIRST to LAST; 0.8 MB."""
+    a, c = np.array([_parameters(gamma, math.exp(k * STEP)) for k in range(FIRST, LAST + 1)]).T
     return solve_all(a, c, *ends(a, c))
 
 
