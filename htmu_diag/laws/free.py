@@ -16,7 +16,7 @@ import numpy as np
 
 from htmu_diag.laws.base import ContinuousLaw, numbers_only, require
 from htmu_diag.laws.chebyshev import NODES, TO_COEFFICIENTS, series
-from htmu_diag.laws.silverstein import Population, solve
+from htmu_diag.laws.silverstein import Population, log_density, solve
 from htmu_diag.spectrum import Floats
 
 __all__ = ["LEAST_SIGMA", "MOST_SIGMA", "FreeLognormal", "log_density_at"]
@@ -93,7 +93,7 @@ class FreeLognormal(ContinuousLaw):
 
 def log_density_at(t: Floats, gamma: float, sigma: float) -> Floats:
     """Log of the density of log x at t = log(x/mean), (n,), straight from the equation."""
-    return solve(np.exp(t), gamma, Population.lognormal(sigma)).log_density + t
+    return log_density(np.exp(t), gamma, Population.lognormal(sigma)) + t
 
 
 @dataclass(frozen=True)

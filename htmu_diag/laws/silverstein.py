@@ -26,7 +26,7 @@ import numpy.typing as npt
 from htmu_diag.errors import HTMUError
 from htmu_diag.spectrum import Floats
 
-__all__ = ["Population", "Resolvent", "solve"]
+__all__ = ["Population", "Resolvent", "log_density", "solve"]
 
 Complexes = npt.NDArray[np.complexfloating]
 
@@ -35,7 +35,8 @@ _ANGLE, _DEVIATIONS = 1.4, 2.5  # of the move, at most, in log t and in standard
 _FINE = 0.28  # trapezoidal step for a pole at unit distance: exp(-2 pi/0.28 * 1.4) is below rounding
 _HEIGHTS = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.0)  # Im z/x on the way to the real axis
 _NEWTON_STEPS = 60
-_ON_THE_WAY = 1e-3  # of a step at a height that is only passed: Newton's error is then its square
+_ON_THE_WAY = 0.03  # of a step at a height that is only passed: Newton's error is then its square
+_FEWER = 0.8  # where this share of the points goes on, the others are left out
 _FLAT = 0.02
 _TINY = 1e-5  # of Im m/|m|: below it the residue, whose error is its square
 
@@ -73,18 +74,37 @@ class Resolvent:
 
 def solve(x: Floats, gamma: float, population: Population) -> Resolvent:
     """The spectrum of mean 1 at positive x (n,). Raises HTMUError where the equation finds no root."""
-    m = _marchenko_pastur(x * (1 + _HEIGHTS[0] * 1j), gamma)
-    for height in _HEIGHTS:
-        m = _newton(m, x * (1 + height * 1j), gamma, population, _ON_THE_WAY if height else 1e-12)
+    log_density, m = _at(x, gamma, population)
+    log_terms = np.log1p(m[:, None] * population.t) @ population.weights
+    psi = -np.log(m) + gamma * log_terms - x * m
+    mass = (-psi.imag / math.pi - (1 - gamma)) / gamma
+    return Resolvent(log_density, np.clip(mass, 0.0, 1.0))
+
+
+def log_density(x: Floats, gamma: float, population: Population) -> Floats:
+    """The same without the mass, which takes a logarithm at each node."""
+    return _at(x, gamma, population)[0]
+
+
+def _at(x: Floats, gamma: float, population: Population) -> tuple[Floats, Complexes]:
+    """The log density, and m."""
+    m = _root(x, gamma, population)
     log_density = np.log(np.maximum(m.imag, 1e-300) / (math.pi * gamma))
     tiny = m.imag < _TINY * np.abs(m)
     tiny[tiny] = _steep(_real(m[tiny]), x[tiny], gamma, population)
     if tiny.any():
         log_density[tiny], m[tiny] = _residue(_real(m[tiny]), x[tiny], gamma, population)
-    log_terms = np.log1p(m[:, None] * population.t) @ population.weights
-    psi = -np.log(m) + gamma * log_terms - x * m
-    mass = (-psi.imag / math.pi - (1 - gamma)) / gamma
-    return Resolvent(log_density, np.clip(mass, 0.0, 1.0))
+    return log_density, m
+
+
+def _root(x: Floats, gamma: float, population: Population) -> Complexes:
+    """From far above the real axis down to it; each height starts along the tangent of the one before."""
+    z = x * (1 + _HEIGHTS[0] * 1j)
+    m, rate = _marchenko_pastur(z, gamma), np.zeros(x.size, complex)
+    for height in _HEIGHTS:
+        above, z = z, x * (1 + height * 1j)
+        m, rate = _newton(_moved(m, rate * (z - above)), z, gamma, population, _ON_THE_WAY if height else 1e-12)
+    return m
 
 
 def _marchenko_pastur(z: Complexes, gamma: float) -> Complexes:
@@ -98,21 +118,35 @@ def _marchenko_pastur(z: Complexes, gamma: float) -> Complexes:
     return np.asarray(np.where(np.abs(z) < 0.1 * (1 - math.sqrt(gamma)) ** 2, -(1 - gamma) / z, root))
 
 
-def _newton(m: Complexes, z: Complexes, gamma: float, population: Population, within: float) -> Complexes:
-    """Newton's method in log m, steps of one half at most, until one is shorter than ``within``."""
+def _newton(
+    m: Complexes, z: Complexes, gamma: float, population: Population, within: float
+) -> tuple[Complexes, Complexes]:
+    """Newton's method in log m, steps of one half at most, until one is shorter than ``within``; and d(log m)/dz."""
+    found, rates, going = m, np.zeros_like(m), np.arange(m.size)
     for _ in range(_NEWTON_STEPS):
         value, slope = _equation(m, z, gamma, population)
-        step = -value / (slope * m)
-        size = np.abs(step)
-        m = m * np.exp(step * np.minimum(1.0, 0.5 / np.maximum(size, 1e-300)))
-        if size.max() < within:
-            return m
+        rate = 1 / (slope * m)
+        step = -value * rate
+        m, size = _moved(m, step), np.abs(step)
+        more = size >= within
+        left = int(np.count_nonzero(more))
+        if left < _FEWER * m.size:
+            found[going], rates[going] = m, rate
+            m, z, size, going = m[more], z[more], size[more], going[more]
+        if left == 0:
+            return found, rates
+    found[going], rates[going] = m, rate
     if size.max() < 1e-9:
-        return m
+        return found, rates
     raise HTMUError(
         f"Silverstein's equation: no root at x = {z[np.argmax(size)].real:.4g} (gamma = {gamma:g}, "
         f"sigma = {population.sigma:g}); report these parameters"
     )
+
+
+def _moved(m: Complexes, step: Complexes) -> Complexes:
+    """By a step in log m, of which one half at most is taken."""
+    return np.asarray(m * np.exp(step * np.minimum(1.0, 0.5 / np.maximum(np.abs(step), 1e-300))))
 
 
 def _equation(m: Complexes, z: Complexes, gamma: float, population: Population) -> tuple[Complexes, Complexes]:
