@@ -120,7 +120,7 @@ def test_arguments_are_checked_by_place_and_by_name_and_defaults_are_not() -> No
 @pytest.mark.parametrize(
     "choice",
     [
-        {"rng": 5},
+        {"rng": "a"},
         {"bootstrap": 1.5},
         {"bootstrap": -1},
         {"bootstrap": True},

@@ -3,37 +3,51 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from htmu_diag.arguments import FLAG, GENERATOR, XMIN, checked, one_of, optional, whole
+from htmu_diag.arguments import FLAG, GENERATOR, XMIN, checked, either, one_of, optional, whole
 from htmu_diag.fits.checked_sample import Sample, checked_sample
 from htmu_diag.fits.cross_check import powerlaw_difference
 from htmu_diag.fits.intervals import normal_interval
 from htmu_diag.fits.results import Status
 from htmu_diag.fits.scan import ScanResult, scan, tail_at
-from htmu_diag.fits.tail_bootstrap import bootstrap_tail
+from htmu_diag.fits.tail_bootstrap import Resampled, bootstrap_tails
 from htmu_diag.fits.tail_end import end_statistic
 from htmu_diag.fits.tail_fit import TailFit
 from htmu_diag.fits.tail_judgement import ruled_out_by_end, whole_numbers, with_bootstrap
 from htmu_diag.fits.tail_rival import exponential_rival
 from htmu_diag.spectrum import Floats
 
-__all__ = ["fit_power_law"]
+__all__ = ["RANDOM", "AskedTail", "fit_power_law", "fit_power_laws"]
 
 Tail = Literal["upper", "lower"]
 _MIN_TAIL = 5
 _SEED = 20250603
+RANDOM = optional(either(GENERATOR, whole(0)))
+
+
+@dataclass(frozen=True)
+class AskedTail:
+    """What `fit_power_law` is asked for, argument by argument."""
+
+    values: npt.ArrayLike
+    xmin: float | None = None
+    tail: Tail = "upper"
+    bootstrap: int = 0
+    rng: np.random.Generator | int | None = None
+    cross_check: bool = False
 
 
 @checked(
     xmin=optional(XMIN),
     tail=one_of("upper", "lower"),
     bootstrap=whole(0, 10**6),
-    rng=optional(GENERATOR),
+    rng=RANDOM,
     cross_check=FLAG,
 )
 def fit_power_law(
@@ -42,7 +56,7 @@ def fit_power_law(
     xmin: float | None = None,
     tail: Tail = "upper",
     bootstrap: int = 0,
-    rng: np.random.Generator | None = None,
+    rng: np.random.Generator | int | None = None,
     cross_check: bool = False,
 ) -> TailFit:
     """Fit a density proportional to x**-alpha above xmin; see ``TailFit`` for what comes back.
@@ -51,8 +65,8 @@ def fit_power_law(
     smallest KS distance. tail: "lower" fits the upper tail of 1/values, and xmin is one of them (``exponent`` is that
     of the density at zero).
     bootstrap: replicates for the p-value; from 30 on they also give stderr and interval, with xmin searched for in
-    each. rng: draws them; a fixed seed by default. cross_check: refit with the powerlaw package and report the
-    difference.
+    each. rng: a seed, whose random numbers are kept, or a generator that draws new ones; a fixed seed by default.
+    cross_check: refit with the powerlaw package and report the difference.
 
     The status is not_a_power_law where a tail with a finite end is far likelier (``tail_end``), where an exponential
     tail is likelier by a log ratio of 1 or more (``tail_rival``), or where the p-value is below 0.1 and the KS distance
@@ -61,19 +75,47 @@ def fit_power_law(
     are good for. Whole numbers from a low xmin on are told in the message of an ok status. Raises InputError for
     anything but a flat array of real numbers and an xmin > 0.
     """
-    sample = checked_sample(values) if tail == "upper" else _reciprocal(checked_sample(values))
+    return fit_power_laws([AskedTail(values, xmin, tail, bootstrap, rng, cross_check)])[0]
+
+
+def fit_power_laws(asked: Sequence[AskedTail]) -> list[TailFit]:
+    """The fits to many samples, each as `fit_power_law` gives it alone."""
+    samples = [_sample(each) for each in asked]
+    found = [_tail(one, each.xmin) for each, one in zip(asked, samples, strict=True)]
+    fits = [_fit(*each) for each in zip(asked, samples, found, strict=True)]
+    tails = [(k, tail) for k, tail in enumerate(found) if tail is not None and fits[k].n_tail]
+    tested = [(k, _resampled(asked[k], samples[k].values, tail)) for k, tail in tails if asked[k].bootstrap > 0]
+    for (k, each), replicates in zip(tested, bootstrap_tails([each for _, each in tested]), strict=True):
+        fits[k] = with_bootstrap(fits[k], replicates, each.values)
+    for k, tail in tails:
+        if asked[k].cross_check:
+            fits[k] = replace(fits[k], cross_check=powerlaw_difference(samples[k].values, tail, asked[k].xmin))
+    return fits
+
+
+def _sample(asked: AskedTail) -> Sample:
+    sample = checked_sample(asked.values)
+    return _reciprocal(sample) if asked.tail == "lower" else sample
+
+
+def _tail(sample: Sample, xmin: float | None) -> ScanResult | None:
     if not sample.status.ok:
-        return _failed(sample.values.size, tail, sample.status)
-    data = sample.values
-    found = scan(data) if xmin is None else tail_at(data, xmin)
+        return None
+    return scan(sample.values) if xmin is None else tail_at(sample.values, xmin)
+
+
+def _fit(asked: AskedTail, sample: Sample, found: ScanResult | None) -> TailFit:
+    """Without a bootstrap; a tail of no values where there is none."""
+    if not sample.status.ok:
+        return _failed(sample.values.size, asked.tail, sample.status)
     if found is None or found.n_tail < _MIN_TAIL:
-        return _failed(data.size, tail, _short_tail(found, xmin))
-    fit = _estimate(data, found, tail, xmin)
-    if bootstrap > 0:
-        generator = np.random.default_rng(_SEED) if rng is None else rng
-        replicates = bootstrap_tail(data, found, bootstrap, generator, fixed_xmin=xmin is not None)
-        fit = with_bootstrap(fit, replicates, data)
-    return replace(fit, cross_check=powerlaw_difference(data, found, xmin)) if cross_check else fit
+        return _failed(sample.values.size, asked.tail, _short_tail(found, asked.xmin))
+    return _estimate(sample.values, found, asked.tail, asked.xmin)
+
+
+def _resampled(asked: AskedTail, values: Floats, found: ScanResult) -> Resampled:
+    rng = _SEED if asked.rng is None else asked.rng
+    return Resampled(values, found, asked.bootstrap, rng, fixed_xmin=asked.xmin is not None)
 
 
 def _reciprocal(sample: Sample) -> Sample:

@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from htmu_diag.arguments import GENERATOR, checked, optional, whole
+from htmu_diag.arguments import checked, whole
 from htmu_diag.fits.checked_sample import as_values
-from htmu_diag.fits.power_law import fit_power_law
+from htmu_diag.fits.power_law import RANDOM, fit_power_law
 from htmu_diag.fits.results import Interval
 from htmu_diag.fits.tail_fit import TailFit
 from htmu_diag.spectrum import Floats
@@ -46,9 +46,9 @@ class SeriesFit:
     drift: float
 
 
-@checked(window=whole(1), bootstrap=whole(0, 10**6), rng=optional(GENERATOR))
+@checked(window=whole(1), bootstrap=whole(0, 10**6), rng=RANDOM)
 def fit_series(
-    values: npt.ArrayLike, *, window: int = WINDOW, bootstrap: int = 0, rng: np.random.Generator | None = None
+    values: npt.ArrayLike, *, window: int = WINDOW, bootstrap: int = 0, rng: np.random.Generator | int | None = None
 ) -> SeriesFit:
     """Detrend values (n,), the oldest first, and fit both tails; values of zero (no step was made) are left out.
 

@@ -5,26 +5,33 @@ otherwise; xmin is searched for again in every replicate. The share of replicate
 p-value, and the spread of their exponents includes the uncertainty of xmin, which (alpha - 1)/sqrt(n_tail) leaves out.
 
 Each value of a replicate comes from one uniform number, by its quantile: the same numbers give nearly the same
-replicates for nearly the same values, so that a generator with a fixed seed makes p and error move with the data only.
+replicates for nearly the same values, so that p and error move with the data only. The numbers are those of a seed
+(``replicates``), whatever the sample: spectra that are diagnosed with one seed share them, so that the errors of their
+p-values, a few hundredths, are not independent.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from htmu_diag.fits.quantiles import quantile_of_sorted
-from htmu_diag.fits.scan import ScanResult, scan, tail_at
-from htmu_diag.fits.scan_rows import scan_rows
+from htmu_diag.fits.replicate_bodies import Body, improve
+from htmu_diag.fits.replicate_numbers import Numbers, numbers_of_seed
+from htmu_diag.fits.replicate_tails import at_known_start
+from htmu_diag.fits.replicates import Singles, drawn, seeded
+from htmu_diag.fits.scan import ScanResult
 from htmu_diag.spectrum import Floats
 
-__all__ = ["TailBootstrap", "bootstrap_tail"]
+__all__ = ["Resampled", "TailBootstrap", "bootstrap_tails"]
 
-_AT_ONCE = 16384  # values of all samples that are refitted together: what a cache holds
+_AT_ONCE = 40_000  # values of replicates of one sample that are refitted together: what a cache holds
+_TOGETHER = 100_000  # the same of all samples
+_KEPT = 2**17  # values of all replicates of a sample whose random numbers are kept
 _WINSORISED = 1.0968  # of a normal law: its deviation over that of its values cut at the 5 and 95 % quantiles
-_FEW = 4  # as many are faster one by one: they are large then
 
 
 @dataclass(frozen=True)
@@ -51,42 +58,88 @@ class TailBootstrap:
         return float(_WINSORISED * np.minimum(np.maximum(logs, low), high).std(ddof=1))
 
 
-def bootstrap_tail(
-    values: Floats, found: ScanResult, replicates: int, rng: np.random.Generator, *, fixed_xmin: bool
-) -> TailBootstrap:
-    """Refit ``replicates`` synthetic samples like ascending ``values``; with ``fixed_xmin`` at the same xmin."""
-    at_once = max(_AT_ONCE // values.size, 1)
-    refit = _refit_tails if fixed_xmin else _refit
-    fits = [refit(values, found, min(at_once, replicates - k), rng) for k in range(0, replicates, at_once)]
-    alphas, distances = np.concatenate(fits, axis=1)
+@dataclass(frozen=True)
+class Resampled:
+    """A sample to refit: ascending values and their tail, how many replicates, and whether they keep its xmin.
+
+    rng: a seed, whose random numbers are kept, or a generator that draws new ones.
+    """
+
+    values: Floats
+    found: ScanResult
+    replicates: int
+    rng: np.random.Generator | int
+    fixed_xmin: bool = False
+
+
+@dataclass
+class _Refit:
+    """Some replicates of a sample: KS distances and slopes, over alpha - 1, of their tails; and the values below xmin,
+    until they have been searched."""
+
+    best: Singles
+    rates: Floats
+    body: Body | None = None
+
+
+def bootstrap_tails(asked: Sequence[Resampled]) -> list[TailBootstrap]:
+    """Refit synthetic samples like each of those asked for; what one gives does not depend on the others."""
+    fits: list[list[_Refit]] = [[] for _ in asked]
+    waiting: list[_Refit] = []
+    at_hand = 0
+    for k in sorted(range(len(asked)), key=lambda k: asked[k].values.size):  # like sizes share arrays
+        for refit in _refits(asked[k]):
+            fits[k].append(refit)
+            waiting.append(refit)
+            at_hand += refit.best.size * asked[k].values.size
+            if at_hand >= _TOGETHER:
+                _search(waiting)
+                waiting, at_hand = [], 0
+    _search(waiting)
+    return [_summary(*each) for each in zip(asked, fits, strict=True)]
+
+
+def _refits(asked: Resampled) -> Iterator[_Refit]:
+    n, replicates = asked.values.size, asked.replicates
+    if isinstance(asked.rng, int) and replicates * n <= _KEPT:
+        yield from _parts(asked, numbers_of_seed(asked.rng, replicates, n))
+        return
+    source = seeded(asked.rng) if isinstance(asked.rng, int) else drawn(asked.rng)
+    step = max(_AT_ONCE // n, 1)
+    for done in range(0, replicates, step):
+        yield from _parts(asked, Numbers(source(min(step, replicates - done), n)))
+
+
+def _parts(asked: Resampled, numbers: Numbers) -> Iterator[_Refit]:
+    found, n = asked.found, asked.values.size
+    if asked.fixed_xmin:
+        yield _Refit(*at_known_start(numbers.ordered, found.n_tail))
+        return
+    cells, tails, step = numbers.cells[n], numbers.own[n, found.n_tail], max(_AT_ONCE // n, 1)
+    for first in range(0, tails.best.size, step):
+        some = slice(first, first + step)
+        own = tails.rows(some)
+        body = Body(asked.values, found.start, found.alpha - 1, own, cells.rows(some)) if found.start else None
+        yield _Refit(own.best, own.rates, body)
+
+
+def _search(waiting: list[_Refit]) -> None:
+    """The values below xmin of some replicates, all at once."""
+    some = [(one, one.body) for one in waiting if one.body is not None]
+    if not some:
+        return
+    best, rates = (np.concatenate(each) for each in zip(*((one.best, one.rates) for one, _ in some), strict=True))
+    improve([body for _, body in some], best, rates)
+    first = 0
+    for one, _ in some:
+        rows = slice(first, first + one.best.size)
+        one.best, one.rates, one.body, first = best[rows], rates[rows], None, rows.stop
+
+
+def _summary(asked: Resampled, fits: list[_Refit]) -> TailBootstrap:
+    distances, rates = (np.concatenate(each) for each in zip(*((one.best, one.rates) for one in fits), strict=True))
     kept = np.isfinite(distances)
-    p_value = (1 + np.count_nonzero(distances[kept] >= found.ks_distance)) / (1 + replicates)
-    usual = quantile_of_sorted(np.sort(distances[kept]), 0.9) if kept.any() else math.inf
-    return TailBootstrap(alphas[kept], float(p_value), found.ks_distance - usual)
-
-
-def _refit(values: Floats, found: ScanResult, count: int, rng: np.random.Generator) -> Floats:
-    """(2, count): exponents and KS distances of new samples, NaN where one has no tail."""
-    levels = 1 - rng.random((count, values.size))  # in (0, 1], the largest values first
-    share = found.n_tail / values.size
-    below = np.maximum((levels - share) / max(1 - share, np.finfo(np.float64).eps), 0.0)
-    body = np.log(values)[np.maximum(np.ceil(below * found.start).astype(np.intp) - 1, 0)] - math.log(found.xmin)
-    logs = np.sort(np.where(levels <= share, _logs(found, levels / share), body), axis=1)
-    return np.stack(scan_rows(logs)) if count > _FEW else _numbers([scan(found.xmin * np.exp(row)) for row in logs])
-
-
-def _refit_tails(values: Floats, found: ScanResult, count: int, rng: np.random.Generator) -> Floats:
-    """As `_refit`, at the same xmin: of tails alone."""
-    tails = found.xmin * np.exp(np.sort(_logs(found, 1 - rng.random((count, found.n_tail))), axis=1))
-    return _numbers([tail_at(tail, found.xmin) for tail in tails])
-
-
-def _numbers(fits: list[ScanResult | None]) -> Floats:
-    return np.array([(fit.alpha, fit.ks_distance) if fit else (np.nan, np.nan) for fit in fits]).T
-
-
-def _logs(found: ScanResult, levels: Floats) -> Floats:
-    """Logarithms, over xmin, of the values that a share ``levels`` of the fitted tail exceeds; 0 for levels of one and
-    more."""
-    # an exponent near one has values beyond every float; they are cut where logarithms still work
-    return np.minimum(-np.log(np.minimum(levels, 1.0)) / (found.alpha - 1), min(709.0 - math.log(found.xmin), 700.0))
+    distances, alphas = distances[kept], 1 + (asked.found.alpha - 1) * rates[kept]
+    p_value = (1 + np.count_nonzero(distances >= asked.found.ks_distance)) / (1 + asked.replicates)
+    usual = quantile_of_sorted(np.sort(distances), 0.9) if distances.size else math.inf
+    return TailBootstrap(alphas, float(p_value), asked.found.ks_distance - usual)
