@@ -9,21 +9,19 @@ leaves idle; its numbers are the same. It starts once diagnosing has taken half 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 from htmu_diag.analysis.density import density
 from htmu_diag.analysis.diagnose import diagnose_each
 from htmu_diag.analysis.diagnosis import Diagnosis
 from htmu_diag.analysis.options import Options
+from htmu_diag.beside import answers_to, ended, killing, started
 from htmu_diag.errors import MeasurementError
 from htmu_diag.spectrum import Spectrum
 
@@ -33,17 +31,6 @@ PATIENCE = 0.5  # CPU seconds of diagnosing on the caller's thread; what a proce
 PRIORITY = 10  # of 19: a tenth of a core where a training keeps all of them busy
 ANSWERS_WITHIN = 60.0  # seconds; the slowest of 13 adversarial spectra of 8,192 values took 0.7 of CPU
 ENDS_WITHIN = 15.0  # seconds, once the monitor is being closed
-ORPHANED_EVERY = 5.0  # seconds between looks for the parent
-# The package is loaded from where this process has it, and nothing from the current folder, which may be anybody's.
-_CODE = """
-import importlib.util, json, sys
-root, sys.path[:] = json.loads(sys.argv[1])
-found = importlib.util.spec_from_file_location("htmu_diag", root + "/__init__.py", submodule_search_locations=[root])
-package = sys.modules["htmu_diag"] = importlib.util.module_from_spec(found)
-found.loader.exec_module(package)
-from htmu_diag.analysis.diagnoser import serve
-serve(int(sys.argv[2]))
-"""
 
 
 class Diagnoser:
@@ -101,39 +88,24 @@ class Diagnoser:
         process, running = self._process, self._deadline
         if process is not None and running is not None and running.is_alive():
             running.cancel()
-            self._deadline = _killing(process, ENDS_WITHIN)
+            self._deadline = killing(process, ENDS_WITHIN)
 
     def close(self) -> None:
         """End the process; harmless when called twice."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()  # the end of its input would not do (a forked data loader may hold the pipe open as well), nor
-        process.wait()  # would a gentler signal where it is stopped; it holds nothing that could be lost
-        for pipe in (process.stdin, process.stdout):
-            with contextlib.suppress(OSError):  # what was not sent yet
-                if pipe is not None:
-                    pipe.close()
+        if process is not None:
+            ended(process)
 
     def _start(self) -> None:
-        one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         try:
-            with _interrupts_blocked():
-                self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-c", _CODE, json.dumps(_places()), str(os.getpid())],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL,
-                    env={**os.environ, **one_thread},
-                    start_new_session=True,  # Ctrl-C is for the training
-                )
+            self._process = started(__name__, PRIORITY)
         except OSError as error:
             self._give_up(error)
 
     def _answer(self, process: subprocess.Popen[bytes], spectra: Sequence[Spectrum]) -> list[Diagnosis | Exception]:
         assert process.stdin is not None
         assert process.stdout is not None
-        self._deadline = _killing(process, self._limit)
+        self._deadline = killing(process, self._limit)
         try:
             process.stdin.write(pickle.dumps((list(spectra), self._options, self._drawn)))
             process.stdin.flush()
@@ -149,41 +121,9 @@ class Diagnoser:
         self._on_end(MeasurementError(f"{reason}; the rest is diagnosed beside the training, which slows it a little"))
 
 
-@contextlib.contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Of this thread, so of what it starts: Ctrl-C may come before that has a session of its own."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _killing(process: subprocess.Popen[bytes], seconds: float) -> threading.Timer:
-    """A stopped or hanging process ends then, and whoever waits for its answer gets none."""
-    timer = threading.Timer(seconds, process.kill)
-    timer.daemon = True
-    timer.start()
-    return timer
-
-
-def _places() -> tuple[str, list[str]]:
-    """The folder of this package, and where others are imported from, without the current folder."""
-    here = os.path.realpath(os.curdir)
-    others = [os.path.abspath(place) for place in sys.path if place and os.path.realpath(place) != here]
-    return str(Path(__file__).resolve().parents[1]), others
-
-
 def serve(parent: int) -> None:
     """The process: (spectra, options, drawn) come in, their diagnoses go out, until the parent closes or ends."""
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    if hasattr(os, "nice"):
-        os.nice(PRIORITY)
-    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever prints does not print into the answers
+    requests, answers = sys.stdin.buffer, os.fdopen(answers_to(parent), "wb")
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
             answers.write(pickle.dumps(_complete(*pickle.load(requests))))
@@ -199,9 +139,3 @@ def _complete(spectra: Sequence[Spectrum], options: Options | None, drawn: bool)
             if drawn:
                 density(diagnosis)
     return found
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(ORPHANED_EVERY)
-    os._exit(0)

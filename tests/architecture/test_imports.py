@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parents[2] / "htmu_diag"
 # room -> the rooms it may import from; every room may import errors, spectrum, _version and itself
 GROUND = {
     "arguments",
+    "beside",
     "cores",
     "errors",
     "extras",
@@ -42,6 +43,7 @@ MEASURE = {"model", "ranks", "matrices", "operators", "solvers", "probes"}
 MIDDLE = {"storage", "report", "sinks", "recording", "monitor", "offline", "config", "training"}
 MAY_IMPORT: dict[str, set[str]] = {
     "arguments": set(),
+    "beside": set(),
     "cores": set(),
     "errors": set(),
     "extras": set(),

@@ -1,0 +1,103 @@
+"""A process beside this one for work that would take Python's lock from it: without torch, of lower priority.
+
+It is given the package from where this process has it, and nothing from the current folder, which may be anybody's. It
+ends with this process, and takes no interrupt, which is for the training.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["answers_to", "ended", "killing", "started"]
+
+ORPHANED_EVERY = 5.0  # seconds between looks for the parent
+# The priority comes first: imports take half a second of a core, which a training may want.
+_CODE = """
+import importlib.util, json, os, sys
+root, sys.path[:] = json.loads(sys.argv[1])
+if hasattr(os, "nice"):
+    os.nice(int(sys.argv[4]))
+found = importlib.util.spec_from_file_location("htmu_diag", root + "/__init__.py", submodule_search_locations=[root])
+package = sys.modules["htmu_diag"] = importlib.util.module_from_spec(found)
+found.loader.exec_module(package)
+importlib.import_module(sys.argv[3]).serve(int(sys.argv[2]))
+"""
+
+
+def started(module: str, priority: int) -> subprocess.Popen[bytes]:
+    """A process that runs ``serve(this process's id)`` of a module, with pipes to and from it. Raises OSError.
+
+    priority: what is added to its niceness, 0 to 19.
+    """
+    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    with _interrupts_blocked():
+        return subprocess.Popen(
+            [sys.executable, "-I", "-c", _CODE, json.dumps(_places()), str(os.getpid()), module, str(priority)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **one_thread},
+            start_new_session=True,  # Ctrl-C is for the training
+        )
+
+
+def ended(process: subprocess.Popen[bytes]) -> None:
+    """End it; harmless for one that has ended."""
+    process.kill()  # the end of its input would not do (a forked data loader may hold the pipe open as well), nor
+    process.wait()  # would a gentler signal where it is stopped; it holds nothing that could be lost
+    for pipe in (process.stdin, process.stdout):
+        with contextlib.suppress(OSError):  # what was not sent yet
+            if pipe is not None:
+                pipe.close()
+
+
+def killing(process: subprocess.Popen[bytes], seconds: float) -> threading.Timer:
+    """A stopped or hanging process ends then, and whoever waits for its answer gets none."""
+    timer = threading.Timer(seconds, process.kill)
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+def answers_to(parent: int) -> int:
+    """For ``serve``: this process ends with its parent from now on. The descriptor that answers go to: whatever prints
+    does not print into them."""
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    return answers
+
+
+@contextlib.contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Of this thread, so of what it starts: Ctrl-C may come before that has a session of its own."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _places() -> tuple[str, list[str]]:
+    """The folder of this package, and where others are imported from, without the current folder."""
+    here = os.path.realpath(os.curdir)
+    others = [os.path.abspath(place) for place in sys.path if place and os.path.realpath(place) != here]
+    return str(Path(__file__).resolve().parent), others
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(ORPHANED_EVERY)
+    os._exit(0)
