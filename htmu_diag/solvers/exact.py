@@ -13,14 +13,13 @@ many are unresolved. What ran is written in ``Spectrum.estimator.routine``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 import torch
 
-from htmu_diag.arguments import FLAG, checked, one_of, optional, several, whole
+from htmu_diag.arguments import FLAG, checked, one_of, optional, whole
 from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.model.arguments import DTYPE, SOURCE, TENSOR
 from htmu_diag.solvers.entropy import entropy_deficit
@@ -30,11 +29,24 @@ from htmu_diag.solvers.singular import core, singular_values
 from htmu_diag.solvers.threads import blas_threads
 from htmu_diag.spectrum import Floats, Source, Spectrum
 
-__all__ = ["UNIT", "Routine", "exact_spectra", "exact_spectrum", "on_rank", "product_spectrum"]
+__all__ = [
+    "CHEAP_SIDE",
+    "UNIT",
+    "Routine",
+    "arithmetic",
+    "exact_spectrum",
+    "gram_routine",
+    "of_values",
+    "on_rank",
+    "product_spectrum",
+    "refuse_non_finite",
+    "unresolved",
+    "whole_matrix",
+]
 
 UNIT = "eigenvalues of W W^T / max(shape)"
 Routine = Literal["auto", "gram", "svdvals"]
-_CHEAP_SIDE = 1024  # svdvals of 1024 x 1024 takes 0.2 s on one thread, twice the Gram route
+CHEAP_SIDE = 1024  # svdvals of 1024 x 1024 takes 0.2 s on one thread, twice the Gram route
 
 
 @checked(
@@ -70,60 +82,23 @@ def exact_spectrum(
 
     Raises MeasurementError for NaN or infinite entries, InputError for a tensor that is not a non-empty matrix.
     """
-    matrix = _checked(matrix, source)
-    dtype = _arithmetic(matrix, dtype)
+    matrix = whole_matrix(matrix, source)
+    dtype = arithmetic(matrix, dtype)
     with torch.no_grad(), blas_threads(threads if matrix.device.type == "cpu" else None):
         if routine == "svdvals":
             return _by_svdvals(matrix, source, dtype, vectors, values_on_host)
         product = gram(matrix, dtype)
         product = product.cpu() if values_on_host else product
-        _refuse_non_finite(product.diagonal(), matrix, source)
+        refuse_non_finite(product.diagonal(), matrix, source)
         if vectors:
             values, basis = torch.linalg.eigh(product)
-            scalars = _entropy(basis[:, _unresolved(values, dtype) :])
+            scalars = _entropy(basis[:, unresolved(values, dtype) :])
         else:
             values, scalars = eigenvalues(product), {}
-        if routine == "auto" and not vectors and len(values) <= _CHEAP_SIDE and _unresolved(values, dtype):
+        if routine == "auto" and not vectors and len(values) <= CHEAP_SIDE and unresolved(values, dtype):
             return _by_svdvals(matrix, source, dtype, False, values_on_host)
-        ran = _gram_routine(values, dtype, "eigh" if vectors else "eigvalsh")
-        return _spectrum(values, matrix, source, ran, scalars)
-
-
-@checked(
-    matrices=several("a list of tensors", "shape", "detach"),
-    sources=several("a list of sources", "kind", "shape"),
-    dtype=DTYPE,
-    threads=optional(whole(1, 4096)),
-)
-def exact_spectra(
-    matrices: Sequence[torch.Tensor],
-    sources: Sequence[Source],
-    *,
-    dtype: torch.dtype = torch.float64,
-    threads: int | None = 1,
-) -> list[Spectrum]:
-    """Spectra of matrices of one shape by one batched eigenvalue call, each equal to `exact_spectrum` to rounding.
-
-    Worth it for many small matrices (experts, heads), where a call costs more than its arithmetic.
-    """
-    if not matrices or len(matrices) != len(sources):
-        raise InputError(f"{len(matrices)} matrices and {len(sources)} sources; pass one source for each, at least one")
-    matrices = [_checked(matrix, source) for matrix, source in zip(matrices, sources, strict=True)]
-    if len({matrix.shape for matrix in matrices}) > 1:
-        raise InputError("exact_spectra takes matrices of one shape; group them first")
-    kinds = [_arithmetic(matrix, dtype) for matrix in matrices]
-    common = next((kind for kind in kinds if kind.is_complex), kinds[0])  # a real Gram matrix is a complex one too
-    with torch.no_grad(), blas_threads(threads if matrices[0].device.type == "cpu" else None):
-        products = [gram(matrix, kind).to(common) for matrix, kind in zip(matrices, kinds, strict=True)]
-        for product, matrix, source in zip(products, matrices, sources, strict=True):
-            _refuse_non_finite(product.diagonal(), matrix, source)
-        values = eigenvalues(torch.stack(products))
-    return [
-        exact_spectrum(matrix, source, dtype=dtype, threads=threads)
-        if len(own) <= _CHEAP_SIDE and _unresolved(own, kind)
-        else _spectrum(own, matrix, source, _gram_routine(own, kind, "eigvalsh"), {})
-        for own, matrix, source, kind in zip(values, matrices, sources, kinds, strict=True)
-    ]
+        ran = gram_routine(values, dtype, "eigh" if vectors else "eigvalsh")
+        return of_values(values, matrix, source, ran, scalars)
 
 
 @checked(left=TENSOR, right=TENSOR, source=SOURCE, threads=optional(whole(1, 4096)))
@@ -134,12 +109,12 @@ def product_spectrum(left: torch.Tensor, right: torch.Tensor, source: Source, *,
     is Q times the r x m matrix R right (of the other side, where that is larger), so its r eigenvalues are all that it
     has, and ``source.shape`` says r in place of the smaller side. Zeros would say of every adapter that it collapsed.
     """
-    left, right = _checked(left, source).double(), _checked(right, source).double()
+    left, right = whole_matrix(left, source).double(), whole_matrix(right, source).double()
     if left.shape[1] != right.shape[0] or (left.shape[0], right.shape[1]) != tuple(source.shape):
         shapes = f"{tuple(left.shape)} and {tuple(right.shape)}"
         raise InputError(f"{source.label()}: factors {shapes} do not make a matrix of {tuple(source.shape)}")
     for factor in (left, right):
-        _refuse_non_finite(factor.sum(), factor, source)
+        refuse_non_finite(factor.sum(), factor, source)
     with torch.no_grad(), blas_threads(threads if left.device.type == "cpu" else None):
         upper = torch.linalg.qr(left, mode="r").R
         other = torch.linalg.qr(right.mT, mode="r").R
@@ -158,7 +133,7 @@ def on_rank(source: Source, rank: int) -> Source:
 def _by_svdvals(matrix: torch.Tensor, source: Source, dtype: torch.dtype, vectors: bool, on_host: bool) -> Spectrum:
     reduced = core(matrix, dtype)  # (k, m), m the smaller side
     reduced = reduced.cpu() if on_host else reduced
-    _refuse_non_finite(reduced.sum(), matrix, source)
+    refuse_non_finite(reduced.sum(), matrix, source)
     if vectors:
         _, singular, basis = torch.linalg.svd(reduced, full_matrices=False)
         known = int((singular > torch.finfo(dtype).eps * max(reduced.shape) * singular[0]).sum())
@@ -166,10 +141,10 @@ def _by_svdvals(matrix: torch.Tensor, source: Source, dtype: torch.dtype, vector
     else:
         singular, scalars = singular_values(reduced), {}
     routine = f"svd{'' if vectors else 'vals'} {_short(dtype)}"
-    return _spectrum(singular**2 / max(matrix.shape), matrix, source, routine, scalars)
+    return of_values(singular**2 / max(matrix.shape), matrix, source, routine, scalars)
 
 
-def _spectrum(
+def of_values(
     values: torch.Tensor, matrix: torch.Tensor, source: Source, routine: str, scalars: dict[str, float]
 ) -> Spectrum:
     """Eigenvalues of a Gram matrix are not negative: what lies below zero is rounding and becomes zero."""
@@ -182,13 +157,13 @@ def _numpy(values: torch.Tensor) -> Floats:
     return array
 
 
-def _unresolved(values: torch.Tensor, dtype: torch.dtype) -> int:
+def unresolved(values: torch.Tensor, dtype: torch.dtype) -> int:
     """How many ascending eigenvalues are below what the Gram route knows: eps N lambda_max."""
     return int((values <= torch.finfo(dtype).eps * len(values) * values[-1]).sum())
 
 
-def _gram_routine(values: torch.Tensor, dtype: torch.dtype, solver: str) -> str:
-    lost = _unresolved(values, dtype)
+def gram_routine(values: torch.Tensor, dtype: torch.dtype, solver: str) -> str:
+    lost = unresolved(values, dtype)
     return f"gram_{solver} {_short(dtype)}" + (f", {lost} unresolved" if lost else "")
 
 
@@ -197,7 +172,7 @@ def _entropy(resolved: torch.Tensor) -> dict[str, float]:
     return {"entropy_deficit": entropy_deficit(resolved)} if resolved.shape[1] else {}
 
 
-def _arithmetic(matrix: torch.Tensor, dtype: torch.dtype) -> torch.dtype:
+def arithmetic(matrix: torch.Tensor, dtype: torch.dtype) -> torch.dtype:
     """The dtype asked for, complex for a complex matrix, float32 on a device without float64, and not TF32."""
     wanted = torch.float32 if matrix.device.type == "mps" else dtype
     if matrix.device.type == "cuda" and wanted == torch.float32 and not products_are_full():
@@ -209,13 +184,13 @@ def _short(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def _checked(matrix: torch.Tensor, source: Source) -> torch.Tensor:
+def whole_matrix(matrix: torch.Tensor, source: Source) -> torch.Tensor:
     if matrix.ndim != 2 or 0 in matrix.shape:
         raise InputError(f"{source.label()}: a non-empty matrix is needed, not shape {tuple(matrix.shape)}")
     return matrix.detach()
 
 
-def _refuse_non_finite(summary: torch.Tensor, matrix: torch.Tensor, source: Source) -> None:
+def refuse_non_finite(summary: torch.Tensor, matrix: torch.Tensor, source: Source) -> None:
     """Counts bad entries only where a cheap summary is not finite: a sum, or the diagonal of the Gram matrix."""
     if bool(torch.isfinite(summary).all()):
         return

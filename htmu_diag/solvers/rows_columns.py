@@ -8,18 +8,16 @@ the same number; what is the same to rounding is then compared entry by entry.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from htmu_diag.spectrum import Floats
+from htmu_diag.stacked import random, rounding
 
 __all__ = ["zero_and_copied"]
 
 _BLOCK = 8 * 1024 * 1024  # entries of a block
-_SAME = 100  # units in the last place, relative to a product, up to which products count as the same
 Array = npt.NDArray[np.generic]
 
 
@@ -44,8 +42,8 @@ def _products(tall: torch.Tensor) -> tuple[Floats, Floats]:
     step = max(_BLOCK // smaller, 1)
     for start in range(0, larger, step):
         block = _single(tall[start : start + step])
-        of_rows.append(_times(block, _random(smaller)))
-        of_columns += _times(block.mT, _random(larger)[start : start + step])
+        of_rows.append(_times(block, random(smaller)))
+        of_columns += _times(block.mT, random(larger)[start : start + step])
     return np.concatenate(of_rows), of_columns
 
 
@@ -54,12 +52,6 @@ def _times(block: torch.Tensor, numbers: Floats) -> Floats:
         array = block.numpy()
         return _mixed(array @ numbers.astype(array.dtype))
     return _mixed((block @ torch.from_numpy(numbers).to(block)).cpu().numpy())
-
-
-@lru_cache(maxsize=32)
-def _random(size: int) -> Floats:
-    """So small that no product exceeds the largest entry; by a power of two, which rounds nothing."""
-    return np.random.default_rng(size).standard_normal(size) / 2.0 ** (size.bit_length() + 3)
 
 
 def _mixed(products: Array) -> Floats:
@@ -71,11 +63,10 @@ def _copied(lines: torch.Tensor, products: Floats) -> int:
     wide = lines.dtype in (torch.float64, torch.complex128)
     order = np.argsort(products, kind="stable")
     ranked = products[order]
-    near = np.diff(ranked) <= _SAME * np.finfo(np.float64 if wide else np.float32).eps * np.abs(ranked[1:])
-    near &= ranked[1:] != 0
-    if not near.any():
+    same = (np.diff(ranked) <= rounding(np.abs(ranked[1:]), wide)) & (ranked[1:] != 0)
+    if not same.any():
         return 0
-    alike = np.append(near, False) | np.append(False, near)
+    alike = np.append(same, False) | np.append(False, same)
     seen = {hash((_on_host(lines[int(i)]) + 0).tobytes()) for i in order[alike]}  # + 0: zero without a sign
     return int(alike.sum()) - len(seen)
 
