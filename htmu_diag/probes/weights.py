@@ -7,9 +7,9 @@ same; sharded weights are gathered one at a time, by every rank in the same orde
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -21,8 +21,9 @@ from htmu_diag.model.shards import Lost
 from htmu_diag.model.wrappers import is_sharded
 from htmu_diag.nearest import nearest
 from htmu_diag.probes.base import Need, Pending, StepContext
-from htmu_diag.probes.copies import Copy, Room, copy_of
+from htmu_diag.probes.copies import Room, copy_of
 from htmu_diag.probes.declaration import Runs
+from htmu_diag.probes.decomposition import Decomposition, Failure
 from htmu_diag.probes.frozen import Frozen, frozen_names
 from htmu_diag.probes.listing import Listing
 from htmu_diag.probes.placement import Placement
@@ -30,9 +31,7 @@ from htmu_diag.probes.price import price_sentence
 from htmu_diag.probes.schedule import ScheduleLike, schedule
 from htmu_diag.probes.starts import Starts
 from htmu_diag.ranks.share import shares
-from htmu_diag.solvers import matrix_spectrum
-from htmu_diag.solvers.threads import numpy_on_one_thread
-from htmu_diag.solvers.vectors import TopVectors, vector_scalars
+from htmu_diag.solvers.vectors import TopVectors
 from htmu_diag.spectrum import Kind, Spectrum
 from htmu_diag.warned import warn
 
@@ -100,19 +99,19 @@ class WeightsProbe:
                 if mine:
                     yield Pending(matrix.name, order, work)
 
-    def _captured(self, matrix: Matrix, step: int, room: Room) -> _Decomposition | _Failure:
+    def _captured(self, matrix: Matrix, step: int, room: Room) -> Decomposition | Failure:
         """A weight that cannot be read fails alone, when its turn comes."""
         try:
             stored = (matrix.stored(),) if matrix.factors is None else matrix.low_rank()
             wanted = self.turns if self.vectors is not None and schedule(self.vectors)(step) else None
             copies = tuple(copy_of(tensor, room) for tensor in stored)
-            return _Decomposition(matrix, copies, step, self.places, self.starts, wanted)
+            return Decomposition(matrix, copies, step, self.places, self.starts, wanted)
         except Lost:  # once for all matrices
             raise
         except HTMUError as error:
-            return _Failure(error)
+            return Failure(error)
         except (torch.OutOfMemoryError, MemoryError) as error:
-            return _Failure(MeasurementError(f"{matrix.name}: no memory for a copy ({_first_line(error)})"))
+            return Failure(MeasurementError(f"{matrix.name}: no memory for a copy ({_first_line(error)})"))
 
     def _say_unmatched(self, inventory: Inventory, context: StepContext) -> None:
         if sentence := inventory.unmatched((*(self.include or context.include), *self.exclude)):
@@ -134,59 +133,11 @@ def _on_host(model: torch.nn.Module) -> bool:
     return all(parameter.device.type == "cpu" for parameter in model.parameters())
 
 
-@dataclass(frozen=True)
-class _Decomposition:
-    """The route of an offline analysis, from copies of the matrix, or of its two factors."""
-
-    matrix: Matrix
-    copies: tuple[Copy, ...]
-    step: int
-    places: Placement
-    starts: Starts
-    turns: TopVectors | None
-
-    def __call__(self) -> Spectrum:
-        with ExitStack() as inside:
-            tensors = tuple(inside.enter_context(copy.usable()) for copy in self.copies)
-            inside.enter_context(numpy_on_one_thread())
-            matrix = replace(self.matrix, load=lambda: tensors[0], factors=_pair(tensors))
-            found = self._spectrum(matrix, tensors[0].device)
-            return replace(found, scalars={**found.scalars, **self._companions(tensors)})
-
-    def _spectrum(self, matrix: Matrix, device: torch.device) -> Spectrum:
-        if device.type != "cuda":
-            return matrix_spectrum(matrix, step=self.step, threads=None)
-        with self.places.choosing((device, matrix.shape)) as place:
-            return matrix_spectrum(matrix, step=self.step, threads=None, values_on_host=place == "host")
-
-    def _companions(self, tensors: tuple[torch.Tensor, ...]) -> dict[str, float]:
-        """How far the matrix has come from its start, and its vectors; neither of a product of two factors."""
-        if len(tensors) > 1:
-            return {}
-        found = self.starts.distance(self.matrix.name, tensors[0], self.step)
-        return found | ({} if self.turns is None else vector_scalars(tensors[0], self.matrix.name, self.turns))
-
-
 def _readable(still: Iterable[Matrix]) -> Iterator[tuple[str, torch.Tensor]]:
     """Names and tensors; a weight that cannot be read says so when it is captured."""
     for matrix in still:
         with suppress(HTMUError):
             yield matrix.name, matrix.stored()
-
-
-def _pair(tensors: tuple[torch.Tensor, ...]) -> Callable[[], tuple[torch.Tensor, torch.Tensor]] | None:
-    if len(tensors) == 1:
-        return None
-    left, right = tensors
-    return lambda: (left, right)
-
-
-@dataclass(frozen=True)
-class _Failure:
-    error: HTMUError
-
-    def __call__(self) -> Spectrum:
-        raise self.error
 
 
 def _first_line(error: BaseException) -> str:

@@ -9,11 +9,11 @@ import torch
 from torch._subclasses import FakeTensorMode
 
 from htmu_diag.matrices import Matrix
-from htmu_diag.probes import weights
+from htmu_diag.probes import decomposition
 from htmu_diag.probes.copies import Copy
+from htmu_diag.probes.decomposition import Decomposition
 from htmu_diag.probes.placement import Placement
 from htmu_diag.probes.starts import Starts
-from htmu_diag.probes.weights import _Decomposition
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
 
@@ -71,11 +71,11 @@ def test_a_matrix_of_a_device_is_decomposed_where_it_is_told(monkeypatch: pytest
         def usable(self) -> object:  # type: ignore[override]
             return contextlib.nullcontext(self.tensor)
 
-    monkeypatch.setattr(weights, "matrix_spectrum", decomposed)
+    monkeypatch.setattr(decomposition, "matrix_spectrum", decomposed)
     places = Placement()
     with FakeTensorMode():
         tensor = torch.empty(4, 2, device="cuda:0")
-        work = _Decomposition(
+        work = Decomposition(
             Matrix("fc", (4, 2), "linear", "fc", lambda: tensor), (Here(tensor),), 3, places, Starts(), None
         )
         work()
