@@ -15,14 +15,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from htmu_diag.beside import answers_to
 
-__all__ = ["MOST", "Stacked", "asked", "decomposed", "random", "rounding", "serve"]
+__all__ = ["MOST", "Stacked", "asked", "decomposed", "joined", "random", "rounding", "serve"]
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -51,12 +51,16 @@ class Stacked:
 def decomposed(matrices: Sequence[Array]) -> Stacked:
     """matrices: all of one shape (n, m) and one type, float32 or float64, each C-contiguous."""
     step = max(_TOGETHER // max(matrices[0].size, 1), 1)
-    parts = [_decomposed(np.stack(matrices[start : start + step])) for start in range(0, len(matrices), step)]
-    values, found, plain = zip(*parts, strict=True)
+    return joined([_decomposed(np.stack(matrices[start : start + step])) for start in range(0, len(matrices), step)])
+
+
+def joined(parts: Sequence[Stacked]) -> Stacked:
+    """One behind the other."""
+    values, found, plain = zip(*((part.values, part.found, part.plain) for part in parts), strict=True)
     return Stacked(np.concatenate(values), np.concatenate(found), np.concatenate(plain))
 
 
-def _decomposed(stack: Array) -> tuple[Floats, Flags, Flags]:
+def _decomposed(stack: Array) -> Stacked:
     with np.errstate(all="ignore"):  # what overflows is reported by name where it is asked for alone
         wide = stack.astype(np.float64, copy=False)
         tall = wide if wide.shape[1] > wide.shape[2] else wide.swapaxes(1, 2)
@@ -67,9 +71,9 @@ def _decomposed(stack: Array) -> tuple[Floats, Flags, Flags]:
         plain = _plain(stack)
     try:
         values = np.asarray(np.linalg.eigvalsh(products), dtype=np.float64)
-        return values, found, plain
+        return Stacked(values, found, plain)
     except np.linalg.LinAlgError:
-        return np.zeros(products.shape[:2]), np.zeros_like(found), plain
+        return Stacked(np.zeros(products.shape[:2]), np.zeros_like(found), plain)
 
 
 def _plain(stack: Array) -> Flags:
@@ -96,7 +100,7 @@ def random(size: int) -> Floats:
     return np.random.default_rng(size).standard_normal(size) / 2.0 ** (size.bit_length() + 3)
 
 
-def asked(matrices: Sequence[Array], requests: BinaryIO, answers: BinaryIO) -> Stacked:
+def asked(matrices: Sequence[Array], requests: IO[bytes], answers: IO[bytes]) -> Stacked:
     """`decomposed` by the process at the other end of two pipes. Raises OSError or EOFError where it ended."""
     count, (rows, columns) = len(matrices), matrices[0].shape
     head = _HEAD.pack(count, rows, columns, matrices[0].itemsize)
@@ -120,7 +124,7 @@ def serve(parent: int) -> None:
             answers.flush()
 
 
-def _send(pipe: BinaryIO, parts: list[memoryview]) -> None:
+def _send(pipe: IO[bytes], parts: list[memoryview]) -> None:
     """By few calls, each of which takes Python's lock again when it ends."""
     if not hasattr(os, "writev"):
         pipe.write(b"".join(parts))
@@ -134,7 +138,7 @@ def _send(pipe: BinaryIO, parts: list[memoryview]) -> None:
             parts[0] = parts[0][sent:]
 
 
-def _read(pipe: BinaryIO, size: int) -> bytearray:
+def _read(pipe: IO[bytes], size: int) -> bytearray:
     found = bytearray(size)
     rest = memoryview(found)
     while rest:

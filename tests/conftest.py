@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from htmu_diag.analysis import diagnoser
-from htmu_diag.recording import recorder
+from htmu_diag.recording import decomposer, recorder
 from htmu_diag.voice import notices
 from tests import warm
 
@@ -75,3 +75,4 @@ def _fits_have_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     that it changes no bit is a test of its own (analysis/test_diagnoser.py)."""
     monkeypatch.setattr(diagnoser, "PATIENCE", float("inf"))
     monkeypatch.setattr(recorder, "LONG_QUEUE", float("inf"))
+    monkeypatch.setattr(decomposer, "LONG", float("inf"))

@@ -6,7 +6,7 @@ step 1000), and how it runs (see `declaration`). It yields spectra; it never fit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -16,9 +16,10 @@ from htmu_diag.model.loss_modules import loss_modules
 from htmu_diag.operators.batches import Reduction
 from htmu_diag.operators.sample_function import Output, pick_output
 from htmu_diag.ranks.share import Share
+from htmu_diag.solvers.together import Decompose
 from htmu_diag.spectrum import Spectrum
 
-__all__ = ["LossFn", "Need", "ObservingProbe", "Pending", "Probe", "Share", "SharedProbe", "StepContext"]
+__all__ = ["Alike", "LossFn", "Need", "ObservingProbe", "Pending", "Probe", "Share", "SharedProbe", "StepContext"]
 
 Need = Literal["model", "batch", "loss_fn", "optimizer"]
 LossFn = Callable[[Any, Any], torch.Tensor]
@@ -67,17 +68,35 @@ class StepContext:
         return replace(self, step=step)
 
 
+class Alike(Protocol):
+    """How several pending spectra are computed together."""
+
+    @property
+    def seconds(self) -> float:
+        """CPU seconds that one of them takes, roughly."""
+        ...
+
+    def spectra(self, computes: Sequence[Callable[[], Spectrum]], decompose: Decompose) -> list[Spectrum]:
+        """What each ``compute`` gives, to the last bit; raises, with nothing done, where one of them cannot be had.
+
+        decompose: takes the place of `htmu_diag.stacked.decomposed`.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Pending:
     """A spectrum still to be computed, from copies alone: it may run on another thread while the training goes on.
 
     order: its place among the spectra of this probe and step, the same on every rank.
     compute: raises MeasurementError or InputError where this one spectrum cannot be had; the others are not affected.
+    alike: equal for those that a few calls compute together; None for what is computed alone.
     """
 
     name: str
     order: int
     compute: Callable[[], Spectrum]
+    alike: Alike | None = None
 
 
 @runtime_checkable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -13,12 +13,15 @@ from htmu_diag.matrices import Matrix
 from htmu_diag.probes.copies import Copy
 from htmu_diag.probes.placement import Placement
 from htmu_diag.probes.starts import Starts
-from htmu_diag.solvers import matrix_spectrum
+from htmu_diag.solvers import UNIT, matrix_spectrum
 from htmu_diag.solvers.threads import numpy_on_one_thread
+from htmu_diag.solvers.together import Decompose, stackable, stacked_spectra
 from htmu_diag.solvers.vectors import TopVectors, vector_scalars
-from htmu_diag.spectrum import Spectrum
+from htmu_diag.spectrum import Kind, Source, Spectrum
 
-__all__ = ["Decomposition", "Failure"]
+__all__ = ["Decomposition", "Equal", "Failure"]
+
+SPEED = 16e9  # multiplications a second, as `Matrix.cost` counts them, of small matrices on one core
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,20 @@ class Decomposition:
             tensors = tuple(inside.enter_context(copy.usable()) for copy in self.copies)
             inside.enter_context(numpy_on_one_thread())
             matrix = replace(self.matrix, load=lambda: tensors[0], factors=_pair(tensors))
-            found = self._spectrum(matrix, tensors[0].device)
-            return replace(found, scalars={**found.scalars, **self._companions(tensors)})
+            return self.completed(self._spectrum(matrix, tensors[0].device), tensors)
+
+    @property
+    def alike(self) -> Equal | None:
+        """Which others it may be decomposed with."""
+        tensor = self.copies[0].tensor
+        alone = len(self.copies) > 1 or self.turns is not None or not stackable(tensor)
+        rows, columns = self.matrix.shape
+        return None if alone or tensor.shape != (rows, columns) else Equal((rows, columns), tensor.dtype)
+
+    def completed(self, found: Spectrum, tensors: tuple[torch.Tensor, ...] = ()) -> Spectrum:
+        """With what else is measured of the matrix. tensors: the copies, where they are not usable as they are."""
+        more = self._companions(tensors or tuple(copy.tensor for copy in self.copies))
+        return replace(found, scalars={**found.scalars, **more}) if more else found
 
     def _spectrum(self, matrix: Matrix, device: torch.device) -> Spectrum:
         if device.type != "cuda":
@@ -54,6 +69,27 @@ class Decomposition:
         return found | ({} if self.turns is None else vector_scalars(tensors[0], self.matrix.name, self.turns))
 
 
+@dataclass(frozen=True)
+class Equal:
+    """Those of one shape and one type, on the host: decomposed together, see `htmu_diag.stacked`."""
+
+    shape: tuple[int, int]
+    dtype: torch.dtype
+
+    @property
+    def seconds(self) -> float:
+        small, large = sorted(self.shape)
+        return float(small) ** 2 * (large + 4.0 * small) / SPEED
+
+    def spectra(self, computes: Sequence[Callable[[], Spectrum]], decompose: Decompose) -> list[Spectrum]:
+        works = [compute for compute in computes if isinstance(compute, Decomposition)]
+        tensors = [work.copies[0].tensor for work in works]
+        sources = [Source(Kind.WEIGHTS, work.matrix.name, self.shape, work.step, UNIT) for work in works]
+        with numpy_on_one_thread():
+            found = stacked_spectra(tensors, sources, threads=None, decompose=decompose)
+            return [work.completed(spectrum) for work, spectrum in zip(works, found, strict=True)]
+
+
 def _pair(tensors: tuple[torch.Tensor, ...]) -> Callable[[], tuple[torch.Tensor, torch.Tensor]] | None:
     if len(tensors) == 1:
         return None
@@ -64,6 +100,7 @@ def _pair(tensors: tuple[torch.Tensor, ...]) -> Callable[[], tuple[torch.Tensor,
 @dataclass(frozen=True)
 class Failure:
     error: HTMUError
+    alike = None
 
     def __call__(self) -> Spectrum:
         raise self.error

@@ -97,7 +97,7 @@ class WeightsProbe:
             if mine or everyone_reads:
                 work = self._captured(matrix, context.step, room)
                 if mine:
-                    yield Pending(matrix.name, order, work)
+                    yield Pending(matrix.name, order, work, work.alike)
 
     def _captured(self, matrix: Matrix, step: int, room: Room) -> Decomposition | Failure:
         """A weight that cannot be read fails alone, when its turn comes."""

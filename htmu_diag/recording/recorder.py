@@ -9,18 +9,20 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 from typing import Any
 
 from htmu_diag.analysis import QUANTITIES, Diagnoser, Diagnosis, Options, Reading, StepRecord, batches
 from htmu_diag.errors import InputError
-from htmu_diag.probes import Budget, Pending
+from htmu_diag.probes import Budget
 from htmu_diag.probes.copies import Copy
 from htmu_diag.ranks.team import Found, Part, Team
 from htmu_diag.recording.backlog import Backlog, Held
 from htmu_diag.recording.complaints import Complaints
+from htmu_diag.recording.computing import Computing
+from htmu_diag.recording.decomposer import Decomposer
+from htmu_diag.recording.measured import Measured
 from htmu_diag.recording.sentences import put_off, undeclared
 from htmu_diag.sinks import Sink
 from htmu_diag.spectrum import Spectrum
@@ -31,23 +33,6 @@ __all__ = ["Measured", "Recorder"]
 
 KEPT_RECORDS = 8  # a record holds its spectra: the store keeps them all, memory only the newest
 LONG_QUEUE = 8  # spectra that wait: with the first use of laws at their shapes half a second, `diagnoser.PATIENCE`
-
-
-@dataclass
-class Measured:
-    """A snapshot as the training thread leaves it.
-
-    items: (probe, order, spectrum or the work that gives it). seconds: what each probe took so far. scalars: numbers of
-    the training that belong to the snapshot.
-    """
-
-    step: int
-    wall_time: float
-    probes: tuple[str, ...]
-    items: list[tuple[str, int, Spectrum | Pending]] = field(default_factory=list)
-    events: list[str] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
-    scalars: dict[str, float] = field(default_factory=dict)
 
 
 class Recorder:
@@ -69,6 +54,8 @@ class Recorder:
         self._options = options or Options()
         self._diagnose = Diagnoser(options, on_end=partial(complaints.add, "diagnosis"), drawn=bool(sinks))
         self._team, self._complaints, self._budget = team, complaints, budget
+        self._decompose = Decomposer(partial(complaints.add, "decomposing"))
+        self._compute = Computing(complaints, self._decompose)
         self._backlog = Backlog(partial(complaints.add, "diagnosis"))
         self._left: list[int] = []  # steps whose spectra are stored, for which there was no time at the end
         self._told: set[tuple[str, str]] = set()  # (probe, number) that no table knows
@@ -87,9 +74,7 @@ class Recorder:
     def record(self, measured: Measured) -> float:
         """Compute and store a snapshot; it is diagnosed when its turn comes. CPU seconds that computing took."""
         began, before, cpu = time.perf_counter(), sum(measured.seconds.values()), time.thread_time()
-        found = []
-        while measured.items:  # each copy is freed as soon as it is used
-            found += self._computed(*measured.items.pop(0), measured)
+        found = self._compute(measured)
         cpu = time.thread_time() - cpu
         parts = self._team.collect(measured.step, Part(tuple(found), tuple(measured.events)))
         if parts:
@@ -129,11 +114,13 @@ class Recorder:
 
     def hurry(self) -> None:
         """From any thread: the run is being closed, so nothing may hang."""
+        self._decompose.hurry()
         self._diagnose.hurry()
         self._team.hurry()
 
     def close(self) -> None:
         """Diagnose what waits, within a limit; what is left then is told, and stays in the store."""
+        self._decompose.close()
         self._backlog.close()
         self._diagnose.close()
         if self._left:
@@ -144,16 +131,6 @@ class Recorder:
                 sink.close()
         if self._store:
             self._store.close()
-
-    def _computed(self, probe: str, order: int, item: Spectrum | Pending, measured: Measured) -> list[Found]:
-        if isinstance(item, Spectrum):
-            return [Found(probe, order, item)]
-        began = time.perf_counter()
-        found = []
-        with self._complaints.containing(f"{probe} {item.name}", measured.events):
-            found.append(Found(probe, order, item.compute()))
-        _add(measured.seconds, probe, time.perf_counter() - began)
-        return found
 
     def _store_and_queue(self, measured: Measured, parts: Sequence[Part]) -> None:
         places = {probe: place for place, probe in enumerate(measured.probes)}
@@ -220,7 +197,7 @@ class Recorder:
                 if isinstance(found, Exception):
                     raise found
                 diagnoses.append(found)
-        _add(measured.seconds, probe, time.perf_counter() - began)
+        measured.spent(probe, time.perf_counter() - began)
         return diagnoses
 
     def _emit(self, record: StepRecord) -> None:
@@ -240,7 +217,3 @@ def _number(value: Any) -> float:
         return float(value)
     with value.usable() as tensor:
         return float(tensor)
-
-
-def _add(seconds: dict[str, float], probe: str, more: float) -> None:
-    seconds[probe] = seconds.get(probe, 0.0) + more

@@ -21,7 +21,7 @@ from htmu_diag.analysis import Options, diagnoser
 from htmu_diag.errors import InputError
 from htmu_diag.integrations.distributed import all_ranks, alone
 from htmu_diag.probes import CurvatureProbe, Need, Pending, StepContext
-from htmu_diag.recording import recorder
+from htmu_diag.recording import decomposer, recorder
 from htmu_diag.spectrum import Spectrum
 from htmu_diag.voice import notices
 from tests.forked import start
@@ -49,7 +49,7 @@ def _free_port() -> int:
 def _enter(rank: int, job: Job, folder: Path, port: int, world: int) -> None:
     torch.set_num_threads(1)
     notices.LONG_WAIT = float("inf")  # a busy machine is not what these jobs are about
-    diagnoser.PATIENCE = recorder.LONG_QUEUE = float("inf")  # nor are processes for fits
+    diagnoser.PATIENCE = recorder.LONG_QUEUE = decomposer.LONG = float("inf")  # nor are processes for fits
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     limit = timedelta(seconds=30)
     rendezvous = f"tcp://127.0.0.1:{port}"  # its store, which rank 0 serves, is the one that real jobs have
