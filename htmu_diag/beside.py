@@ -20,12 +20,15 @@ from pathlib import Path
 __all__ = ["answers_to", "ended", "killing", "started"]
 
 ORPHANED_EVERY = 5.0  # seconds between looks for the parent
-# The priority comes first: imports take half a second of a core, which a training may want.
+# The priority comes first: imports take half a second of a core, which a training may want. Where Linux schedules by
+# sessions (autogroup, its default), niceness counts inside a session only, and the session has one of its own.
 _CODE = """
-import importlib.util, json, os, sys
+import contextlib, importlib.util, json, os, sys
 root, sys.path[:] = json.loads(sys.argv[1])
 if hasattr(os, "nice"):
     os.nice(int(sys.argv[4]))
+with contextlib.suppress(OSError), open("/proc/self/autogroup", "r+") as group:
+    group.write(sys.argv[4])
 found = importlib.util.spec_from_file_location("htmu_diag", root + "/__init__.py", submodule_search_locations=[root])
 package = sys.modules["htmu_diag"] = importlib.util.module_from_spec(found)
 found.loader.exec_module(package)

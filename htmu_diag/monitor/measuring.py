@@ -125,7 +125,7 @@ class Measuring:
             if self._ended():  # by a handler of the user's that ran inside a measurement
                 return
             if_it_fails.pop_all()
-            self._worker.submit_reserved(partial(self._recorder.record, measured))
+            self._worker.submit_reserved(partial(self._recorder.record, measured), measured.expected)
 
     def _agreed(self, step: int, wanted: dict[str, Probe]) -> list[Probe]:
         agreed: list[Probe] = []

@@ -30,8 +30,7 @@ class Computing:
 
     def __call__(self, measured: Measured) -> list[Found]:
         """All spectra that could be had; the events say what could not."""
-        alike = [item.alike for _, _, item in measured.items if isinstance(item, Pending) and item.alike]
-        self._decompose.expect(sum(each.seconds for each in alike))
+        self._decompose.expect(measured.expected)
         found: list[Found] = []
         while measured.items:
             probe, order, item = measured.items.pop(0)

@@ -26,6 +26,12 @@ class Measured:
     seconds: dict[str, float] = field(default_factory=dict)
     scalars: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def expected(self) -> float:
+        """CPU seconds that decomposing its small matrices takes, wherever it is done."""
+        waiting = [item.alike for _, _, item in self.items if isinstance(item, Pending)]
+        return sum(alike.seconds for alike in waiting if alike)
+
     def spent(self, probe: str, seconds: float) -> None:
         """A probe took so many more."""
         self.seconds[probe] = self.seconds.get(probe, 0.0) + seconds

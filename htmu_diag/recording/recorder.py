@@ -74,8 +74,9 @@ class Recorder:
     def record(self, measured: Measured) -> float:
         """Compute and store a snapshot; it is diagnosed when its turn comes. CPU seconds that computing took."""
         began, before, cpu = time.perf_counter(), sum(measured.seconds.values()), time.thread_time()
+        beside = measured.expected
         found = self._compute(measured)
-        cpu = time.thread_time() - cpu
+        cpu = time.thread_time() - cpu + (beside if self._decompose.beside else 0.0)
         parts = self._team.collect(measured.step, Part(tuple(found), tuple(measured.events)))
         if parts:
             self._store_and_queue(measured, parts)

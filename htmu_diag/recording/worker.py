@@ -35,6 +35,7 @@ class Worker:
         self._usual, self._most = usual, max(usual, most)
         self._taken = 0
         self._fastest = float("inf")
+        self._expected = 0.0  # until the first one has been computed
         self._free = threading.Condition()
 
     def reserve(self, seconds: float) -> bool:
@@ -51,11 +52,12 @@ class Worker:
             self._taken -= 1
             self._free.notify_all()
 
-    def submit_reserved(self, call: Callable[[], float]) -> Future[Any]:
+    def submit_reserved(self, call: Callable[[], float], expected: float = 0.0) -> Future[Any]:
         """Run a call behind all earlier ones; its place becomes free when it ends, however it ends.
 
-        call: gives the CPU seconds that it took to compute.
+        call: gives the CPU seconds that it took to compute. expected: how many are known of beforehand.
         """
+        self._expected = max(self._expected, expected)
         future = self.submit(lambda: self._keep_fastest(call()))
         future.add_done_callback(lambda _: self.release())
         return future
@@ -74,9 +76,8 @@ class Worker:
 
     @property
     def _places(self) -> int:
-        if self._fastest < SHORT or self._fastest == float("inf"):
-            return self._usual
-        return max(self._usual, min(self._most, int(LOST / self._fastest)))
+        seconds = self._expected if self._fastest == float("inf") else self._fastest
+        return self._usual if seconds < SHORT else max(self._usual, min(self._most, int(LOST / seconds)))
 
     def _keep_fastest(self, seconds: float) -> None:
         """The fastest snapshot counts: the first one loads libraries, and others may be in the way."""

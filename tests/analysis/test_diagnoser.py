@@ -46,6 +46,8 @@ def test_a_process_gives_the_same_numbers_to_the_last_bit(beside: Diagnoser, tol
         np.testing.assert_equal(beside(spectrum(seed)).numbers, diagnose(spectrum(seed), OPTIONS).numbers)
     assert beside._process is not None
     assert beside._process.poll() is None
+    group = Path(f"/proc/{beside._process.pid}/autogroup")  # what counts between sessions, where Linux has it
+    assert not group.exists() or group.read_text().endswith(f"nice {diagnoser_module.PRIORITY}\n")
     assert not told
 
 

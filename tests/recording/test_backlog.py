@@ -107,3 +107,13 @@ def test_more_than_two_snapshots_wait_only_where_computing_is_long(seconds: floa
     one.wait()
     assert [one.reserve(0.0) for _ in range(room + 1)] == [True] * room + [False]
     one.close()
+
+
+@pytest.mark.parametrize(("expected", "room"), [(SHORT / 2, 2), (2 * SHORT, 5), (2 * LOST, 2)])
+def test_what_computing_takes_is_known_before_the_first_snapshot_is_computed(expected: float, room: int) -> None:
+    one, free = Worker(on_error=print, most=5), threading.Event()
+    one.reserve(1)
+    one.submit_reserved(lambda: float(free.wait(30)), expected)
+    assert [one.reserve(0.0) for _ in range(room)] == [True] * (room - 1) + [False]
+    free.set()
+    one.close()
