@@ -57,8 +57,9 @@ class HTMP(ContinuousLaw):
     @classmethod
     def from_row(cls, gamma: float, kappa: float, scale: float, row: Row) -> HTMP:
         """The same law, evaluated from a row of ``htmp_lattice`` (log f to 1e-5 instead of 1e-12)."""
-        law = cls(gamma, kappa, scale)
-        law.__dict__.update(_table=row, _shift=-math.log(scale))
+        _check("HTMP", gamma, kappa, scale)
+        law = cls.__new__(cls)  # the parameters are numbers
+        law.__dict__.update(gamma=gamma, kappa=kappa, scale=scale, _table=row, _shift=-math.log(scale))
         return law
 
     def __getstate__(self) -> dict[str, float]:
@@ -138,8 +139,9 @@ class InverseHTMP(ContinuousLaw):
     @classmethod
     def from_row(cls, gamma: float, kappa: float, scale: float, row: Row) -> InverseHTMP:
         """The same law, evaluated from a row of ``htmp_lattice`` (log f to 1e-5 instead of 1e-12)."""
-        law = cls(gamma, kappa, scale)
-        law.__dict__.update(_table=row, _shift=math.log(scale))
+        _check("InverseHTMP", gamma, kappa, scale)
+        law = cls.__new__(cls)  # the parameters are numbers
+        law.__dict__.update(gamma=gamma, kappa=kappa, scale=scale, _table=row, _shift=math.log(scale))
         return law
 
     def __getstate__(self) -> dict[str, float]:
@@ -223,6 +225,8 @@ def _log_unit(gamma: float, kappa: float) -> float:
 
 
 def _check(law: str, gamma: float, kappa: float, scale: float) -> None:
+    if _LEAST_GAMMA <= gamma <= 1.0 and kappa >= _LEAST_KAPPA and 0.0 < scale < math.inf:
+        return
     require(0.0 < gamma <= 1.0, law, f"gamma = {gamma} is not in (0, 1]", "pass the smaller side over the larger one")
     require(
         gamma >= _LEAST_GAMMA, law, f"gamma = {gamma} is not at least {_LEAST_GAMMA:g}", "use MarchenkoPastur there"

@@ -24,14 +24,14 @@ from htmu_diag.laws.riccati import Panels
 from htmu_diag.laws.riccati_all import solve_all
 from htmu_diag.spectrum import Floats
 
-__all__ = ["FIRST", "LAST", "STEP", "Lattice", "Row", "grid_row", "lattice", "row_at"]
+__all__ = ["FIRST", "LAST", "POINTS", "STEP", "Lattice", "Row", "grid_row", "lattice", "row_at"]
 
 Indices = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
 STEP = 0.25  # of the grid in log kappa
 FIRST, LAST = -30, 37  # on the grid: solved at once, kappa from 5e-4 to 1e4
-_POINTS = 6  # rows behind one between them
+POINTS = 6  # rows behind one between them
 _LOW, _HIGH = -740.0, 16.0  # in t: every positive float over its mean, and 10**7 times the mean
 _WIDEST, _GROWTH = 0.03, 0.06  # of the node distance: at most, per distance from an edge
 _FINEST = 8e-4  # at an edge, times the width of the law
@@ -216,11 +216,11 @@ def row_at(gamma: float, kappa: float) -> Row:
     place = math.log(kappa) / STEP
     if abs(place - round(place)) < 1e-12:
         return grid_row(gamma, round(place))
-    first = math.floor(place) - _POINTS // 2 + 1
+    first = math.floor(place) - POINTS // 2 + 1
     data = sum(w * grid_row(gamma, first + i).data for i, w in enumerate(_lagrange(place - first)))
     return Row(lattice(gamma), np.asarray(data))
 
 
 def _lagrange(x: float) -> list[float]:
     """Weights of the values at 0, 1, ..., 5 in the polynomial through them, at x."""
-    return [math.prod((x - j) / (i - j) for j in range(_POINTS) if j != i) for i in range(_POINTS)]
+    return [math.prod((x - j) / (i - j) for j in range(POINTS) if j != i) for i in range(POINTS)]
