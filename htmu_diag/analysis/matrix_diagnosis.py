@@ -19,13 +19,15 @@ from htmu_diag.analysis.repulsion import read_repulsion, with_cause
 from htmu_diag.analysis.shape import SpectrumShape, numerical_zero
 from htmu_diag.analysis.tied import tied_words
 from htmu_diag.fits import (
+    BulkFit,
     LawFit,
     fit_htmp,
-    fit_htmp_bulk,
     fit_inverse_gamma,
     fit_power_law,
     gap_ratio,
 )
+from htmu_diag.fits.htmp import Asked
+from htmu_diag.fits.htmp_bulk import AskedBulk, fit_htmps_and_bulks
 from htmu_diag.fits.law_ranking import rank_laws
 from htmu_diag.fits.marchenko_pastur import fit_marchenko_pasturs
 from htmu_diag.kinds import Orientation
@@ -82,13 +84,8 @@ def diagnose_matrices(given: Sequence[MatrixSpectrum], options: Options) -> list
     parts = [_fitted(one) for one in given]
     pairs = list(zip(given, parts, strict=True))
     kernels = [one.orientation == "inverse" for one in given]
-    htmps = [part.foretold or fit_htmp(one.positive, part.gamma, orientation=one.orientation) for one, part in pairs]
-    others = [fit_htmp(part.values, part.gamma, orientation=one.other) for one, part in pairs]
     bulks = fit_marchenko_pasturs([(part.rounded, part.gamma) for part in parts])
-    of_bulks = [
-        None if kernel else fit_htmp_bulk(part.values, part.gamma, bulk)
-        for kernel, part, bulk in zip(kernels, parts, bulks, strict=True)
-    ]
+    htmps, others, of_bulks = _htmps(pairs, bulks)
     laws = [rank_laws(one.positive, part.gamma) for one, part in pairs]
     gaps = [gap_ratio(one.positive) for one in given]
     predicted = predictions(htmps, tails)
@@ -119,6 +116,26 @@ def diagnose_matrices(given: Sequence[MatrixSpectrum], options: Options) -> list
         )
         found.append(diagnosis)
     return found
+
+
+def _htmps(
+    pairs: Sequence[tuple[MatrixSpectrum, _Fitted]], bulks: Sequence[BulkFit]
+) -> tuple[list[LawFit], list[LawFit], list[LawFit | None]]:
+    """The fits of each in its own orientation and in the other, and those of the bulks of weights, all at once."""
+    first = [Asked(one.positive, part.gamma, one.orientation) for one, part in pairs if part.foretold is None]
+    second = [Asked(part.values, part.gamma, one.other) for one, part in pairs]
+    weights = [
+        AskedBulk(part.values, part.gamma, bulk)
+        for (one, part), bulk in zip(pairs, bulks, strict=True)
+        if one.orientation == "direct"
+    ]
+    fits, beside = fit_htmps_and_bulks([*first, *second], weights)
+    own, bulk_fits = iter(fits[: len(first)]), iter(beside)
+    return (
+        [part.foretold or next(own) for _, part in pairs],
+        fits[len(first) :],
+        [next(bulk_fits) if one.orientation == "direct" else None for one, _ in pairs],
+    )
 
 
 def _fitted(one: MatrixSpectrum) -> _Fitted:

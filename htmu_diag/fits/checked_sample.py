@@ -19,6 +19,7 @@ __all__ = [
     "as_values",
     "check_gamma",
     "check_xmin",
+    "checked_ascending",
     "checked_masses",
     "checked_sample",
 ]
@@ -50,7 +51,11 @@ def as_values(values: npt.ArrayLike) -> Floats:
 
 def checked_sample(values: npt.ArrayLike, *, positive: bool = True, minimum: int = MIN_VALUES) -> Sample:
     """The values in ascending order, with the first reason why they cannot be fitted."""
-    array = np.sort(as_values(values))
+    return checked_ascending(np.sort(as_values(values)), positive=positive, minimum=minimum)
+
+
+def checked_ascending(array: Floats, *, positive: bool = True, minimum: int = MIN_VALUES) -> Sample:
+    """The same of values that are in ascending order, NaN at the end."""
     return Sample(array, _outcome(array, positive, minimum))
 
 

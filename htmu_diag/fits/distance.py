@@ -17,10 +17,10 @@ from htmu_diag.fits.checked_sample import as_values, checked_masses
 from htmu_diag.laws.base import Law
 from htmu_diag.spectrum import Floats
 
-__all__ = ["ad_distance", "ad_of_levels", "ks_distance", "ks_of_levels"]
+__all__ = ["LOG_TINY", "ad_distance", "ad_of_levels", "ks_distance", "ks_of_levels"]
 
 _TINY = 1e-300
-_LOG_TINY = math.log(_TINY)
+LOG_TINY = math.log(_TINY)
 
 
 def ks_of_levels(levels: Floats, masses: Floats | None = None, below: float = 0.0) -> float:
@@ -63,5 +63,5 @@ def _some(values: npt.ArrayLike) -> Floats:
 def ad_of_levels(low: Floats, high: Floats) -> float:
     """The same from log F and log(1 - F) at the ascending values, (n,) each."""
     n = low.size
-    both = np.maximum(low, _LOG_TINY) + np.maximum(high, _LOG_TINY)[::-1]
+    both = np.maximum(low, LOG_TINY) + np.maximum(high, LOG_TINY)[::-1]
     return float(-n - np.mean((2 * np.arange(1, n + 1) - 1) * both))

@@ -11,13 +11,15 @@ values: the cut leaves the null law of the KS distance nearly alone.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from htmu_diag.arguments import RATIO, checked, instance
-from htmu_diag.fits.htmp import fit_htmp
+from htmu_diag.fits.htmp import Asked, fit_htmps
 from htmu_diag.fits.htmp_problem import noise_status
 from htmu_diag.fits.joint_repulsion import FEWEST, MOST, joint_repulsion
 from htmu_diag.fits.near_noise import least_of_noise
@@ -25,7 +27,7 @@ from htmu_diag.fits.results import BulkFit, LawFit, Status
 from htmu_diag.laws import HTMP
 from htmu_diag.spectrum import Floats
 
-__all__ = ["fit_htmp_bulk"]
+__all__ = ["AskedBulk", "fit_htmp_bulk", "fit_htmp_bulks", "fit_htmps_and_bulks"]
 
 _KEEPS_NOISE = 0.01  # p-value of the Marchenko-Pastur bulk from which on its kappa is that of noise, as its phase is
 _MANY = 0.01  # share of spikes from which on the bulk's aspect ratio differs visibly
@@ -34,16 +36,46 @@ _MANY = 0.01  # share of spikes from which on the bulk's aspect ratio differs vi
 @checked(gamma=RATIO, bulk=instance("what fit_marchenko_pastur gave", BulkFit))
 def fit_htmp_bulk(values: npt.ArrayLike, gamma: float, bulk: BulkFit) -> LawFit:
     """Fit HTMP to the values (n,) up to the threshold of their `fit_marchenko_pastur`; a status where it has none."""
+    return fit_htmp_bulks([AskedBulk(values, gamma, bulk)])[0]
+
+
+class AskedBulk(NamedTuple):
+    """One bulk of many, as `fit_htmp_bulk` takes it."""
+
+    values: npt.ArrayLike
+    gamma: float
+    bulk: BulkFit
+
+
+def fit_htmp_bulks(asked: Sequence[AskedBulk]) -> list[LawFit]:
+    """What `fit_htmp_bulk` gives for each, in their order, to the last bit."""
+    return fit_htmps_and_bulks([], asked)[1]
+
+
+def fit_htmps_and_bulks(asked: Sequence[Asked], bulks: Sequence[AskedBulk]) -> tuple[list[LawFit], list[LawFit]]:
+    """`fit_htmps` and `fit_htmp_bulks` of the same spectra, at less than the price of both."""
+    known = [_without_a_fit(one) for one in bulks]
+    further = [
+        Asked(one.values, one.gamma, below=one.bulk.threshold) for one, fit in zip(bulks, known, strict=True) if not fit
+    ]
+    fits = fit_htmps([*asked, *further])
+    rest = iter(fits[len(asked) :])
+    return fits[: len(asked)], [
+        fit or replace(next(rest), n=int(np.count_nonzero(np.asarray(one.values) <= one.bulk.threshold)))
+        for one, fit in zip(bulks, known, strict=True)
+    ]
+
+
+def _without_a_fit(asked: AskedBulk) -> LawFit | None:
+    """What is said where there is no bulk, and where it is that of noise beside spikes."""
+    bulk = asked.bulk
     if not bulk.status.ok:
         return LawFit("HTMP", None, {}, n=bulk.n, status=Status(bulk.status.code, bulk.status.message))
-    left = bulk.n - bulk.n_spikes
-    array = np.sort(np.asarray(values, dtype=np.float64))
     many = bulk.n_spikes > _MANY * bulk.n
-    least = _least_of_noise(array, bulk) if many and bulk.p_value >= _KEEPS_NOISE else None
-    if least is not None:
-        return _of_noise(bulk, left, least)
-    fit = fit_htmp(values, gamma, below=bulk.threshold)
-    return replace(fit, n=int(np.count_nonzero(np.asarray(values) <= bulk.threshold)))
+    if not many or not bulk.p_value >= _KEEPS_NOISE:
+        return None
+    least = _least_of_noise(np.sort(np.asarray(asked.values, dtype=np.float64)), bulk)
+    return None if least is None else _of_noise(bulk, bulk.n - bulk.n_spikes, least)
 
 
 def _of_noise(bulk: BulkFit, n: int, least: float) -> LawFit:

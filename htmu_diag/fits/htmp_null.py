@@ -11,8 +11,10 @@ to reciprocals.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import scipy
@@ -21,22 +23,33 @@ from htmu_diag.fits.null_table import load_table, place
 from htmu_diag.fits.results import Interval
 from htmu_diag.spectrum import Floats
 
-__all__ = ["htmp_p_value", "htmp_p_value_given_repulsion", "prediction_scores"]
+__all__ = ["Null", "htmp_p_values", "prediction_scores"]
 
 
-def htmp_p_value(distance: float, n: float, gamma: float, kappa: float) -> float:
-    """Share of spectra of n eigenvalues, this kappa found in them (as `matrix_kappa` has it), whose KS distance to
-    their own fit is at least this one; 1e-4 at least."""
-    return _share(_null().row("ks", n, gamma, kappa), math.sqrt(n) * distance)
+class Null(NamedTuple):
+    """What a p-value is asked for. name: "ks": kappa was found in the spectrum (as `matrix_kappa` has it); "ks_joint":
+    kappa is n times the `joint_repulsion` of it, whatever the fitted one."""
+
+    name: str
+    distance: float
+    n: float
+    gamma: float
+    kappa: float
 
 
-def htmp_p_value_given_repulsion(distance: float, n: float, gamma: float, repulsion: float) -> float:
-    """The same of those whose `joint_repulsion` is this one, whatever their kappa."""
-    return _share(_null().row("ks_joint", n, gamma, repulsion * n), math.sqrt(n) * distance)
-
-
-def _share(row: Floats, distance: float) -> float:
-    return float(scipy.special.ndtr(-np.interp(distance, row, _null().scores)))
+def htmp_p_values(asked: Sequence[Null]) -> list[float]:
+    """Shares of spectra of n eigenvalues whose KS distance to their own fit is at least this one; 1e-4 at least."""
+    if not asked:
+        return []
+    null = _null()
+    rows = np.array([null.row(*(one.name, one.n, one.gamma, one.kappa)) for one in asked])
+    x = np.array([math.sqrt(one.n) * one.distance for one in asked])
+    at = np.minimum(np.maximum((rows <= x[:, None]).sum(axis=1) - 1, 0), rows.shape[1] - 2)
+    k = np.arange(x.size)
+    low, high = rows[k, at], rows[k, at + 1]
+    share = np.minimum(np.maximum((x - low) / (high - low), 0.0), 1.0)
+    scores = null.scores[at] + (null.scores[at + 1] - null.scores[at]) * share
+    return [float(p) for p in scipy.special.ndtr(-scores)]
 
 
 def prediction_scores(n: float, gamma: float, kappa: float, *, inverse: bool) -> Interval:

@@ -9,14 +9,15 @@ sufficient for kappa (``joint_repulsion``): the p-value is then uniform whatever
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-from htmu_diag.fits.htmp_null import htmp_p_value, htmp_p_value_given_repulsion
+from htmu_diag.fits.htmp_null import Null, htmp_p_values
 from htmu_diag.fits.htmp_problem import Problem
 from htmu_diag.fits.joint_repulsion import FEWEST, MOST, joint_repulsion
 from htmu_diag.fits.repulsion import matrix_kappa
 from htmu_diag.spectrum import Floats
 
-__all__ = ["repulsion_near_noise", "tabulated_p"]
+__all__ = ["repulsion_near_noise", "tabulated_ps"]
 
 _FAR = 1 / 20  # kappa over their number up to which the fit knows kappa
 
@@ -32,10 +33,18 @@ def repulsion_near_noise(problem: Problem, data: Floats, kappa: float) -> float 
     return joint_repulsion(data, problem.matrix_gamma, problem.unseen)
 
 
-def tabulated_p(problem: Problem, distance: float, kappa: float, repulsion: float | None) -> float:
-    """Share of spectra of the law's matrix model that lie at least this KS distance from their own fits."""
-    if not problem.tested:
-        return math.nan
+def tabulated_ps(
+    problems: Sequence[Problem], distances: Sequence[float], kappas: Sequence[float], repulsions: Sequence[float | None]
+) -> list[float]:
+    """Share of spectra of each law's matrix model that lie at least this KS distance from their own fits; NaN where
+    there is no null law."""
+    tested = [k for k, problem in enumerate(problems) if problem.tested]
+    asked = [_asked(problems[k], distances[k], kappas[k], repulsions[k]) for k in tested]
+    found = dict(zip(tested, htmp_p_values(asked), strict=True))
+    return [found.get(k, math.nan) for k in range(len(problems))]
+
+
+def _asked(problem: Problem, distance: float, kappa: float, repulsion: float | None) -> Null:
     if repulsion is None:
-        return htmp_p_value(distance, problem.total, problem.gamma, matrix_kappa(kappa, problem.total))
-    return htmp_p_value_given_repulsion(distance, problem.total, problem.gamma, repulsion)
+        return Null("ks", distance, problem.total, problem.gamma, matrix_kappa(kappa, problem.total))
+    return Null("ks_joint", distance, problem.total, problem.gamma, repulsion * problem.total)

@@ -38,6 +38,11 @@ class Problem:
         """Eigenvalues in all."""
         return float(self.masses.sum()) + self.unseen
 
+    @cached_property
+    def alike(self) -> bool:
+        """Whether each value stands for one eigenvalue."""
+        return not self.weighted or bool((self.masses == 1.0).all())
+
     @property
     def matrix_gamma(self) -> float:
         """Aspect ratio of a matrix of these eigenvalues alone, the spikes and a column for each left out."""

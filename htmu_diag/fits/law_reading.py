@@ -11,7 +11,7 @@ import numpy as np
 from htmu_diag.fits.null_table import LEAST_P, is_least
 from htmu_diag.spectrum import Floats
 
-__all__ = ["DESCRIBES_LEVEL", "LawReading", "Place", "where_it_misses"]
+__all__ = ["DESCRIBES_LEVEL", "LawReading", "Place", "place_of", "where_it_misses"]
 
 # One fit in a hundred to the law's own matrices is called wrong
 DESCRIBES_LEVEL = 0.01
@@ -57,5 +57,9 @@ def where_it_misses(levels: Floats, masses: Floats, below: float = 0.0) -> Place
     total = masses.sum() + below
     middle = (below + np.cumsum(masses) - masses / 2) / total
     off = np.abs(middle - levels) / np.sqrt(middle * (1 - middle) + 1 / total)
-    at = float(middle[np.argmax(off)])
-    return next(name for limit, name in _PLACES if at <= limit)
+    return place_of(float(middle[np.argmax(off)]))
+
+
+def place_of(share: float) -> Place:
+    """The part of a spectrum in which the value with this share of the others below it lies."""
+    return next(name for limit, name in _PLACES if share <= limit)

@@ -23,7 +23,22 @@ import math
 from bisect import bisect
 from functools import lru_cache
 
-__all__ = ["GAMMAS", "KAPPAS", "SHARES", "matrix_kappa", "of_the_matrix", "skewness", "spread_factors"]
+import numpy as np
+import numpy.typing as npt
+
+from htmu_diag.spectrum import Floats
+
+__all__ = [
+    "GAMMAS",
+    "KAPPAS",
+    "SHARES",
+    "log_kappa_factors",
+    "matrix_kappa",
+    "of_the_matrix",
+    "skewness",
+    "skewnesses",
+    "spread_factors",
+]
 
 GAMMAS = (0.1, 0.25, 0.5, 0.75, 1.0)
 KAPPAS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
@@ -72,6 +87,29 @@ def spread_factors(gamma: float, kappa: float, n: float = math.inf) -> tuple[flo
     share = kappa / n
     alike = _SIZE * share if share > 0.25 else min(kappa, 0.25 * _SIZE)
     return _between(_LOG_KAPPA, gamma, alike), _between(_LOG_SCALE, gamma, alike)
+
+
+def log_kappa_factors(gammas: Floats, kappas: Floats, n: Floats) -> Floats:
+    """The first of the two for many: gammas and n (k,), kappas (k, rows)."""
+    share = kappas / n[:, None]
+    alike = np.where(share > 0.25, _SIZE * share, np.minimum(kappas, 0.25 * _SIZE))
+    i, s = _places(GAMMAS, gammas[:, None])
+    j, t = _places(_LOG_KAPPAS, np.log(alike))
+    table = np.array(_LOG_KAPPA)
+    low, high = ((1 - t) * table[k, j] + t * table[k, j + 1] for k in (i, i + 1))
+    return np.asarray((1 - s) * low + s * high)
+
+
+def skewnesses(kappas: Floats, n: Floats) -> Floats:
+    """`skewness` of many: kappas (k, rows), n (k,)."""
+    return np.interp(np.log(kappas / n[:, None]), _LOG_SHARES, _SKEWNESS)
+
+
+def _places(grid: tuple[float, ...], x: Floats) -> tuple[npt.NDArray[np.intp], Floats]:
+    """`_place` of many."""
+    ends = np.array(grid)
+    i = np.minimum(np.maximum(ends.searchsorted(x, "right") - 1, 0), ends.size - 2)
+    return i, np.minimum(np.maximum((x - ends[i]) / (ends[i + 1] - ends[i]), 0.0), 1.0)
 
 
 def _between(table: tuple[tuple[float, ...], ...], gamma: float, kappa: float) -> float:

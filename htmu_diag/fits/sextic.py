@@ -6,15 +6,21 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from htmu_diag.spectrum import Floats
 
-__all__ = ["SIDE", "Sextic", "vertex"]
+__all__ = ["SIDE", "Sextic", "tops", "vertex"]
+
+Indices = npt.NDArray[np.intp]
 
 SIDE = 3  # points on each side of the middle one
 _TO_POWERS = np.linalg.inv(np.vander(np.arange(-SIDE, SIDE + 1.0), increasing=True))
 _FINE = np.linspace(-1.0, 1.0, 401)
 _ORDERS = np.arange(2 * SIDE + 1.0)
+_NEAR, _NEWTON_STEPS = 0.1, 3  # of the coarse places, and Newton's method from the highest of them
+_PLACES = np.clip(np.arange(-SIDE, SIDE + 1)[:, None] + np.linspace(-1.0, 1.0, 21), -SIDE, SIDE)
+_POWERS = _PLACES[:, :, None] ** _ORDERS
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,33 @@ class Sextic:
     @cached_property
     def _derivative(self) -> Floats:
         return self.coefficients[1:] * _ORDERS[1:]
+
+
+def tops(heights: Floats, beside: Floats, near: Indices) -> tuple[Floats, Floats, Floats, Floats]:
+    """Of many at once, (k, 7) heights: the place of the top within one of near, and the bend there; of the polynomials
+    through ``beside`` (k, 7): value and slope there."""
+    curves = (np.stack([heights, beside])[:, :, None, :] * _TO_POWERS).sum(axis=3)
+    orders = np.zeros((3, *curves.shape))  # of the value, the slope, the second derivative
+    orders[0] = curves
+    for lower, higher in ((0, 1), (1, 2)):
+        np.multiply(orders[lower, :, :, 1:], _ORDERS[1:], out=orders[higher, :, :, :-1])
+    of_height, each = orders[:, 0], np.arange(near.size)
+    best = (_POWERS[near + SIDE] * of_height[0][:, None, :]).sum(axis=2).argmax(axis=1)
+    x = _PLACES[near + SIDE][each, best]
+    low, high = np.maximum(near - 1, -SIDE), np.minimum(near + 1, SIDE)
+    for _ in range(_NEWTON_STEPS):
+        slope, bend = (of_height[1:] * _powers(x)).sum(axis=2)
+        step = np.where(bend < 0, -slope / np.minimum(bend, -1e-300), 0.0)
+        x = np.minimum(np.maximum(x + np.minimum(np.maximum(step, -_NEAR), _NEAR), low), high)
+    powers = _powers(x)
+    return x, (of_height[2] * powers).sum(axis=1), *(orders[:2, 1] * powers).sum(axis=2)
+
+
+def _powers(x: Floats) -> Floats:
+    """(k, 7): 1, x, x**2 and so on."""
+    found = np.empty((x.size, 2 * SIDE + 1))
+    found[:, 0], found[:, 1:] = 1.0, x[:, None]
+    return np.multiply.accumulate(found, axis=1, out=found)
 
 
 def vertex(left: float, top: float, right: float) -> tuple[float, float]:

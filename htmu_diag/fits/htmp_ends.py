@@ -1,0 +1,100 @@
+"""The 95 % intervals of log kappa of many HTMP fits: what `Likelihood.interval` finds of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from htmu_diag.fits.htmp_lanes import Lanes
+from htmu_diag.fits.htmp_peaks import Peaks
+from htmu_diag.fits.htmp_profiles import profiles
+from htmu_diag.fits.htmp_search import Found
+from htmu_diag.laws.htmp_lattice import STEP, Indices
+from htmu_diag.laws.htmp_windows import STARTS, WIDTH, WINDOWS
+from htmu_diag.spectrum import Floats
+
+__all__ = ["ends"]
+
+Mask = npt.NDArray[np.bool_]
+Levels = Callable[[Indices, Floats], Floats]
+
+_MOST_ROUNDS = 12
+_HIGHER = 1e-6  # of a row beyond, above the peak
+_ON_A_ROW = 1e-12
+_OUTWARDS = np.array([np.arange(WIDTH)[::-1], np.arange(WIDTH)])
+
+
+def ends(lanes: Lanes, found: Found, peaks: Peaks, levels: Callable[[Indices, Floats], Floats]) -> tuple[Floats, Mask]:
+    """(2, k): both ends of log kappa, infinite where the profile does not fall so far; and whether they were found.
+
+    levels: of lanes (k,) at log kappas (k, rows), (2, k, rows): the root of twice the fall of the profile at which an
+    interval ends, below and above.
+    """
+    at_peak = levels(found.lanes, peaks.u[:, None])[:, :, 0]
+    half = at_peak * peaks.u_stderr
+    low_high = np.stack([peaks.u - half[0], peaks.u + half[1]])
+    lost = ~peaks.settled
+    k, side = np.nonzero((((half[1] >= 2 * STEP) | peaks.edge) & peaks.settled)[:, None] & np.ones(2, np.bool_))
+    found = found[k]
+    for _ in range(_MOST_ROUNDS):
+        if not k.size:
+            break
+        look = _looked(found, peaks, k, side, levels)
+        known = ~np.isnan(look.end) & ~look.higher
+        low_high[side[known], k[known]] = look.end[known]
+        lost[k[look.higher]] = True
+        going = ~known & ~look.higher
+        k, side, found, ask, move = k[going], side[going], found[going], look.ask[going], look.move[going]
+        if not k.size:
+            break
+        numbers = np.where(move, found.numbers + np.where(side == 1, 1, -1), found.numbers)
+        found = replace(found, numbers=numbers, v=np.where(move, np.nan, found.v))
+        found.slopes[:, :, move] = np.nan
+        found = found.seen(ask[None], lanes.slopes(found.lanes, numbers, ask)[:, None])
+    lost[k] = True
+    return low_high, ~lost
+
+
+@dataclass(frozen=True)
+class _Look:
+    """(k,) each. end: of log kappa, NaN while it is not found; ask: v to look at next, in the next window where move;
+    higher: whether a row beyond is higher than the peak."""
+
+    end: Floats
+    ask: Floats
+    move: Mask
+    higher: Mask
+
+
+def _looked(found: Found, peaks: Peaks, k: Indices, side: Indices, levels: Levels) -> _Look:
+    """Rows in their order outwards: the first that lies below the level, and the one before it."""
+    known, each = profiles(found.v, found.slopes), np.arange(k.size)
+    places = STARTS[found.numbers][:, None] + np.arange(WIDTH)
+    level = levels(found.lanes, np.asarray(places * STEP))[side, each]
+    outwards = each[:, None], _OUTWARDS[side]
+    places, level, settled = places[outwards], level[outwards], known.settled[outwards]
+    heights, v = known.heights[outwards], known.v[outwards]
+    u, top = peaks.u[k, None] / STEP, peaks.heights[k, None]
+    sign = np.where(side == 1, 1, -1)
+    beyond = places * sign[:, None] > np.where(np.abs(u - np.round(u)) < _ON_A_ROW, np.round(u), u) * sign[:, None]
+    fall = np.sqrt(2 * np.maximum(top - heights, 0.0)) / level
+    hit = beyond & (fall >= 1)
+    some = hit.any(axis=1)
+    end = np.where(some, hit.argmax(axis=1), WIDTH - 1)
+    before = np.maximum(end - 1, 0)
+    inside = beyond[each, before] & (end > 0)
+    near, far = np.where(inside, fall[each, before], 0.0), fall[each, end]
+    from_u = np.where(inside, places[each, before], u[:, 0])
+    sure = settled[each, end] & (~inside | settled[each, before] | ~some)
+    last = found.numbers == np.where(side == 1, WINDOWS - 1, 0)
+    apart = np.where(some, far - near, 1.0)
+    crossing = np.where(some, (from_u + (places[each, end] - from_u) * (1 - near) / apart) * STEP, sign * np.inf)
+    return _Look(
+        np.where(sure & (some | last), crossing, np.nan),
+        np.where(settled[each, end] & some, v[each, before], v[each, end]),
+        np.asarray(~some & ~last),
+        ((heights > top + _HIGHER) & settled & beyond).any(axis=1),
+    )
