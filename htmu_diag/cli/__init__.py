@@ -17,7 +17,7 @@ from htmu_diag._version import __version__
 from htmu_diag.errors import HTMUError
 from htmu_diag.extras import missing
 from htmu_diag.nearest import did_you_mean
-from htmu_diag.own_process import own_process
+from htmu_diag.own_process import importing, own_process
 from htmu_diag.plugins import loaded, names
 from htmu_diag.safe_text import one_line
 
@@ -135,7 +135,8 @@ def _write_any_name() -> None:
 def _command(name: str) -> Callable[[Sequence[str]], int]:
     if name not in COMMANDS:
         return loaded("commands", name)
-    module = importlib.import_module(f"htmu_diag.cli.{COMMANDS[name][0]}")
+    with importing():
+        module = importlib.import_module(f"htmu_diag.cli.{COMMANDS[name][0]}")
     return cast(Callable[[Sequence[str]], int], module.run)
 
 

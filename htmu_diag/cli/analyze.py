@@ -15,8 +15,8 @@ from htmu_diag.analysis import Options
 from htmu_diag.cli.arguments import Arguments
 from htmu_diag.errors import HTMUError, InputError, StorageError
 from htmu_diag.missing_path import missing_path
+from htmu_diag.own_process import importing
 from htmu_diag.storage.shared_store import SERIES, goes_on
-from htmu_diag.undisturbed import uncollected
 
 __all__ = ["parser", "run"]
 
@@ -51,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _analyse(given: argparse.Namespace, out: Path | None, rank: int, world: int) -> int:
-    with uncollected():
+    with importing():
         from htmu_diag.offline.session import Form, Request, run_analysis  # imports torch: arguments are checked
 
     if world > 1:

@@ -14,6 +14,7 @@ from pathlib import Path
 from htmu_diag.cli.arguments import Arguments
 from htmu_diag.config import TrainConfig, bundled, config_parser, joined, keys, load_config, set_in_vain, to_yaml
 from htmu_diag.errors import ConfigError, StorageError
+from htmu_diag.own_process import importing
 
 __all__ = ["parser", "run"]
 
@@ -42,7 +43,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _train(config: TrainConfig, out: Path, resume: bool) -> int:
-    from htmu_diag.training.session import run_session  # imports torch: only after the arguments are known to be right
+    with importing():
+        from htmu_diag.training.session import run_session  # imports torch: arguments are known to be right
 
     return run_session(config, out, resume=resume)
 

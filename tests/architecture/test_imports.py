@@ -51,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "kinds": set(),
     "missing_path": set(),
     "nearest": set(),
-    "own_process": set(),
+    "own_process": {"undisturbed"},
     "plugins": set(),
     "skipped": set(),
     "spectrum": set(),
