@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -31,11 +32,13 @@ __all__ = ["Population", "Resolvent", "log_density", "solve"]
 Complexes = npt.NDArray[np.complexfloating]
 
 _REACH = 8.8  # standard deviations: exp(-_REACH**2/2) = 1e-17
+_ROUGH_REACH = 6.0  # exp(-_ROUGH_REACH**2/2) = 1e-8
 _ANGLE, _DEVIATIONS = 1.4, 2.5  # of the move, at most, in log t and in standard deviations (it multiplies rounding)
 _FINE = 0.28  # trapezoidal step for a pole at unit distance: exp(-2 pi/0.28 * 1.4) is below rounding
 _HEIGHTS = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.0)  # Im z/x on the way to the real axis
 _NEWTON_STEPS = 60
 _ON_THE_WAY = 0.03  # of a step at a height that is only passed: Newton's error is then its square
+_EXACT = 1e-12  # and of the last one
 _FEWER = 0.8  # where this share of the points goes on, the others are left out
 _FLAT = 0.02
 _TINY = 1e-5  # of Im m/|m|: below it the residue, whose error is its square
@@ -50,13 +53,19 @@ class Population:
     weights: Complexes
 
     @classmethod
-    def lognormal(cls, sigma: float) -> Population:
+    def lognormal(cls, sigma: float, reach: float = _REACH, coarse: float = 1.0) -> Population:
+        """coarse: times the step."""
         shift = min(_ANGLE / sigma, _DEVIATIONS)
-        step = min(0.45, _FINE / sigma)
-        rho = np.arange(-math.ceil(_REACH / step), math.ceil(_REACH / step) + 1) * step
+        step = coarse * min(0.45, _FINE / sigma)
+        rho = np.arange(-math.ceil(reach / step), math.ceil(reach / step) + 1) * step
         zeta = rho - 1j * shift
         weights = np.exp(-(zeta**2) / 2) * (step / math.sqrt(2 * math.pi))
         return cls(sigma, np.exp(sigma * zeta - sigma**2 / 2), weights)
+
+    @cached_property
+    def roughly(self) -> Population:
+        """A third of the nodes, for 1e-6."""
+        return Population.lognormal(self.sigma, _ROUGH_REACH, 2.0)
 
     def log_density(self, log_t: Floats) -> Floats:
         """Of log t."""
@@ -103,7 +112,8 @@ def _root(x: Floats, gamma: float, population: Population) -> Complexes:
     m, rate = _marchenko_pastur(z, gamma), np.zeros(x.size, complex)
     for height in _HEIGHTS:
         above, z = z, x * (1 + height * 1j)
-        m, rate = _newton(_moved(m, rate * (z - above)), z, gamma, population, _ON_THE_WAY if height else 1e-12)
+        at, within = (population.roughly, _ON_THE_WAY) if height else (population, _EXACT)
+        m, rate = _newton(_moved(m, rate * (z - above)), z, gamma, at, within)
     return m
 
 
