@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["answers_to", "ended", "killing", "started"]
+__all__ = ["answers_to", "between_sessions", "ended", "killing", "started"]
 
 ORPHANED_EVERY = 5.0  # seconds between looks for the parent
 # The priority comes first: imports take half a second of a core, which a training may want. Where Linux schedules by
@@ -51,6 +51,12 @@ def started(module: str, priority: int) -> subprocess.Popen[bytes]:
             env={**os.environ, **one_thread},
             start_new_session=True,  # Ctrl-C is for the training
         )
+
+
+def between_sessions(process: subprocess.Popen[bytes], niceness: int) -> None:
+    """Where Linux schedules by sessions: that of its session. It may be lowered again, unlike a process's own."""
+    with contextlib.suppress(OSError), open(f"/proc/{process.pid}/autogroup", "r+") as group:
+        group.write(str(niceness))
 
 
 def ended(process: subprocess.Popen[bytes]) -> None:

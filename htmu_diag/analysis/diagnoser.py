@@ -21,7 +21,7 @@ from htmu_diag.analysis.density import density
 from htmu_diag.analysis.diagnose import diagnose_each
 from htmu_diag.analysis.diagnosis import Diagnosis
 from htmu_diag.analysis.options import Options
-from htmu_diag.beside import answers_to, ended, killing, started
+from htmu_diag.beside import answers_to, between_sessions, ended, killing, started
 from htmu_diag.errors import MeasurementError
 from htmu_diag.spectrum import Spectrum
 
@@ -82,10 +82,17 @@ class Diagnoser:
         """From any thread: there is a queue, so the process is worth its start now."""
         self._patience = 0.0
 
+    def awaited(self, yes: bool) -> None:
+        """From any thread: whether somebody stands still for its answers, which is no time to be modest."""
+        process = self._process
+        if process is not None:
+            between_sessions(process, 0 if yes else PRIORITY)
+
     def hurry(self) -> None:
         """From any thread: the end is waited for, so a process that does not answer now is ended soon."""
         self._limit = ENDS_WITHIN
         process, running = self._process, self._deadline
+        self.awaited(True)
         if process is not None and running is not None and running.is_alive():
             running.cancel()
             self._deadline = killing(process, ENDS_WITHIN)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from htmu_diag.beside import ended, killing, started
+from htmu_diag.beside import between_sessions, ended, killing, started
 from htmu_diag.errors import MeasurementError
 from htmu_diag.stacked import MOST, Stacked, asked, decomposed, joined
 
@@ -61,6 +61,8 @@ class Decomposer:
         """From any thread: the end is waited for, so a process that does not answer now is ended soon."""
         self._limit = ENDS_WITHIN
         process, running = self._process, self._deadline
+        if process is not None:
+            between_sessions(process, 0)
         if process is not None and running is not None and running.is_alive():
             running.cancel()
             self._deadline = killing(process, ENDS_WITHIN)

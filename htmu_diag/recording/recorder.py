@@ -93,7 +93,12 @@ class Recorder:
 
     def wait(self) -> None:
         """Until everything stored so far is diagnosed and shown."""
+        late = self._backlog.steps > 0
+        if late:
+            self._diagnose.awaited(True)
         self._backlog.wait()
+        if late:
+            self._diagnose.awaited(False)
 
     def log(self, step: int, scalars: Mapping[str, Any], wall_time: float) -> None:
         """Numbers of the training, between snapshots; a value that is none costs itself."""

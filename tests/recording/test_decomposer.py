@@ -63,6 +63,8 @@ def test_the_process_gives_the_same_numbers_to_the_last_bit(
         assert os.getpriority(os.PRIO_PROCESS, process.pid) == min(os.nice(0) + module.PRIORITY, 19)
     group = Path(f"/proc/{process.pid}/autogroup")  # where sessions are scheduled, niceness counts inside one only
     assert not group.exists() or group.read_text().endswith(f"nice {module.PRIORITY}\n")
+    beside.hurry()
+    assert not group.exists() or group.read_text().endswith("nice 0\n")
     beside.close()
     beside.close()
     assert process.returncode is not None
