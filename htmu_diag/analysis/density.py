@@ -26,6 +26,7 @@ from htmu_diag.spectrum import Floats, Kind, Spectrum
 
 __all__ = [
     "DECADES",
+    "KEPT",
     "PER_DECADE",
     "Density",
     "coded",
@@ -36,13 +37,15 @@ __all__ = [
     "law_share",
     "rows_of",
     "unpacked",
+    "zero_of",
 ]
 
 PER_DECADE = 24  # bins of a decade: a tenth of a decade holds two, a plot of 60 bars merges whole ones
-_KEPT = "_density"
+KEPT = "_density"
 Floats32 = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 DECADES = 6  # below the largest value; what lies lower is rounding or says nothing about the tail
+_TINY = float(np.finfo(np.float64).tiny)
 _NONE = 65535  # among coded masses: no value
 _LEVELS = 65534.0  # of a coded mass: 1 is the last
 _PLACE = 32768  # added to a coded place
@@ -108,9 +111,9 @@ def density(diagnosis: Diagnosis) -> Density | None:
     A diagnosis keeps it once it was asked for, as it does its numbers, and takes it along when it is pickled.
     """
     kept = vars(diagnosis)
-    if _KEPT not in kept:
-        kept[_KEPT] = _of_diagnosis(diagnosis)
-    found: Density | None = kept[_KEPT]
+    if KEPT not in kept:
+        kept[KEPT] = _of_diagnosis(diagnosis)
+    found: Density | None = kept[KEPT]
     return found
 
 
@@ -145,7 +148,7 @@ def density_of(spectrum: Spectrum, law: Law | None = None, floor: float = 0.0) -
 def law_share(spectrum: Spectrum, law: Law, floor: float, shown: float) -> float:
     """What a density of a law is multiplied by beside the values that differ from zero, a share ``shown`` of all: a law
     that has values where rounding hides them was fitted with them as zeros."""
-    hidden = float(law.cdf(max(_zero(spectrum) - floor, 0.0)))
+    hidden = float(law.cdf(max(zero_of(spectrum) - floor, 0.0)))
     return shown / (1 - hidden) if hidden < 1 else 0.0
 
 
@@ -157,8 +160,7 @@ def is_drawn(status: str) -> bool:
 def _shown(spectrum: Spectrum, signed: bool) -> Mask:
     """(n,) which values are no zeros; negative ones only where they are a part of it."""
     magnitude = np.abs(spectrum.values)
-    zero = max(_zero(spectrum), np.finfo(np.float64).tiny)
-    return np.asarray((magnitude > zero) & (signed | (spectrum.values > 0)))
+    return np.asarray((magnitude > zero_of(spectrum)) & (signed | (spectrum.values > 0)))
 
 
 def _outliers(spectrum: Spectrum, shown: Mask, place: npt.NDArray[np.int_], count: int) -> Floats | None:
@@ -169,8 +171,10 @@ def _outliers(spectrum: Spectrum, shown: Mask, place: npt.NDArray[np.int_], coun
     return np.stack([_in_bins(place, masses * side, count) for side in (positive, ~positive)])
 
 
-def _zero(spectrum: Spectrum) -> float:
-    return numerical_zero(spectrum.dimension, np.abs(spectrum.values).max(initial=0.0))
+def zero_of(spectrum: Spectrum) -> float:
+    """Up to it a value of that spectrum is shown as none."""
+    largest = max(-spectrum.values[0], spectrum.values[-1], 0.0) if spectrum.values.size else 0.0
+    return max(numerical_zero(spectrum.dimension, largest), _TINY)
 
 
 def _in_bins(place: npt.NDArray[np.int_], masses: Floats, count: int) -> Floats:

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from htmu_diag.analysis.density import density
+from htmu_diag.analysis.densities import densities
 from htmu_diag.analysis.diagnose import diagnose_each
 from htmu_diag.analysis.diagnosis import Diagnosis
 from htmu_diag.analysis.options import Options
@@ -140,9 +140,9 @@ def serve(parent: int) -> None:
 def _complete(spectra: Sequence[Spectrum], options: Options | None, drawn: bool) -> list[Diagnosis | Exception]:
     """Diagnoses that have at hand whatever those who receive them would compute beside the training."""
     found = diagnose_each(spectra, options)
-    for diagnosis in found:
-        if isinstance(diagnosis, Diagnosis):
-            _ = diagnosis.computed  # it keeps them
-            if drawn:
-                density(diagnosis)
+    known = [each for each in found if isinstance(each, Diagnosis)]
+    for diagnosis in known:
+        _ = diagnosis.computed  # it keeps them
+    if drawn:
+        densities(known)
     return found

@@ -19,7 +19,7 @@ from htmu_diag.laws.htmp import HTMP, InverseHTMP
 from htmu_diag.laws.htmp_lattice import Row
 from htmu_diag.spectrum import Floats
 
-__all__ = ["RowLaw", "log_survivals", "row_law"]
+__all__ = ["RowLaw", "log_survivals", "row_law", "shares_below"]
 
 _MOST = 300.0  # of a logarithm before its exponential
 _STEPS = 4
@@ -68,6 +68,19 @@ def row_law(law: Law | None) -> RowLaw | None:
 
 def log_survivals(laws: Sequence[RowLaw], counts: Sequence[int], log_x: Floats) -> Floats:
     """(n,) log P(X > x) at so many points of each law, those of a law behind one another."""
+    return _log_tails(laws, counts, log_x, above=True)
+
+
+def shares_below(laws: Sequence[RowLaw], counts: Sequence[int], x: Floats) -> Floats:
+    """(n,) P(X <= x) at such points, from zero on."""
+    shares = np.zeros(x.size)
+    beyond = x > 0
+    many = [int(np.count_nonzero(beyond[a:b])) for a, b in pairwise(accumulate(counts, initial=0))]
+    shares[beyond] = np.exp(_log_tails(laws, many, np.log(x[beyond]), above=False))
+    return shares
+
+
+def _log_tails(laws: Sequence[RowLaw], counts: Sequence[int], log_x: Floats, *, above: bool) -> Floats:
     shift, sign, middle = (
         np.repeat(each, counts) for each in zip(*((law.shift, law.sign, law.row._middle) for law in laws), strict=True)
     )
@@ -78,7 +91,7 @@ def log_survivals(laws: Sequence[RowLaw], counts: Sequence[int], log_x: Floats) 
     slopes = np.where(lower, 1.0, -1.0) * np.exp(np.minimum(ends[0] - tails, _MOST))
     small = np.minimum(hermite(tails, slopes, 0, width, s), 0.0)
     with np.errstate(divide="ignore"):
-        return np.asarray(np.where(lower == (sign < 0), small, np.log(-np.expm1(small))))
+        return np.asarray(np.where((lower == (sign < 0)) == above, small, np.log(-np.expm1(small))))
 
 
 def _cells(laws: Sequence[RowLaw], counts: Sequence[int], t: Floats) -> tuple[Floats, Floats, Floats]:

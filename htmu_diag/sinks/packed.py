@@ -19,7 +19,7 @@ import numpy.typing as npt
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from htmu_diag.analysis import Diagnosis
-from htmu_diag.analysis.density import density
+from htmu_diag.analysis.densities import densities
 from htmu_diag.analysis.packed import PLUGIN, Columns, about_density, about_table, table, table_id
 from htmu_diag.sinks.summaries import array_tensor, plugin_metadata
 
@@ -51,9 +51,8 @@ class Packer:
 
     def _add_densities(self, summary: Summary, kind: str, members: Sequence[Diagnosis]) -> None:
         order = self._order.setdefault(kind, {})
-        for diagnosis in members:
+        for diagnosis, found in zip(members, densities(members), strict=True):
             place = order.setdefault(diagnosis.source.name, len(order))
-            found = density(diagnosis)
             if found is not None:
                 nodes = diagnosis.spectrum.estimator.method == "quadrature"
                 about = about_density(diagnosis.source, place, quadrature=nodes)

@@ -1,5 +1,7 @@
 """The density on the one grid: its mass is the spectrum's, its law's mass the law's, its edges those of every run."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -8,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import integrate
 
 from htmu_diag.analysis import Options, diagnose
+from htmu_diag.analysis.densities import densities
 from htmu_diag.analysis.density import DECADES, PER_DECADE, Density, coded, density, unpacked
 from htmu_diag.analysis.shape import numerical_zero
 from htmu_diag.laws.ensembles import beta_laguerre
@@ -151,3 +154,21 @@ def test_any_values_give_finite_bins_with_at_most_their_mass(values: np.ndarray)
         assert np.isfinite(result.packed()).all()
         assert 0 < result.mass.sum() + result.other.sum() <= 1 + 1e-6
         assert result.mass.size <= DECADES * PER_DECADE
+
+
+def test_densities_of_many_are_those_of_each() -> None:
+    """To the last bit: with a law, a floor, zeros, without a law, signed, empty."""
+    rng = np.random.default_rng(0)
+    zeros = np.append(np.zeros(30), wishart(1).values[30:])
+    spectra = [wishart(0), Spectrum.exact(zeros, WEIGHTS), Spectrum.exact(np.zeros(4), WEIGHTS), wishart(2, 1e-6)]
+    spectra += [Spectrum.exact(rng.normal(size=50), HESSIAN), Spectrum.exact(rng.gamma(0.3, size=80), WEIGHTS)]
+    known = [diagnose(spectrum, QUICK) for spectrum in spectra]
+    alone = [density(replace(diagnosis)) for diagnosis in known]
+    for one, many in zip(alone, densities(known), strict=True):
+        if one is None or many is None:
+            assert one is many
+        else:
+            assert one.first == many.first
+            np.testing.assert_array_equal(one.mass, many.mass)
+            np.testing.assert_array_equal(one.other, many.other)
+    assert [density(diagnosis) for diagnosis in known] == densities(known)  # those at hand
