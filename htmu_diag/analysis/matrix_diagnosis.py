@@ -24,8 +24,8 @@ from htmu_diag.fits import (
     fit_htmp,
     fit_inverse_gamma,
     fit_power_law,
-    gap_ratio,
 )
+from htmu_diag.fits.gaps import gap_ratios
 from htmu_diag.fits.htmp import Asked
 from htmu_diag.fits.htmp_bulk import AskedBulk, fit_htmps_and_bulks
 from htmu_diag.fits.law_ranking import rank_laws
@@ -87,7 +87,7 @@ def diagnose_matrices(given: Sequence[MatrixSpectrum], options: Options) -> list
     bulks = fit_marchenko_pasturs([(part.rounded, part.gamma) for part in parts])
     htmps, others, of_bulks = _htmps(pairs, bulks)
     laws = [rank_laws(one.positive, part.gamma) for one, part in pairs]
-    gaps = [gap_ratio(one.positive) for one in given]
+    gaps = gap_ratios([one.positive for one in given])
     predicted = predictions(htmps, tails)
     found = []
     for i, (one, part) in enumerate(pairs):
