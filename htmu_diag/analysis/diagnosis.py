@@ -156,7 +156,9 @@ class Diagnosis:
 
     def row(self) -> dict[str, Any]:
         """One row of a table: where it comes from, every number, the verdict with its reason, how it was computed."""
-        source = self.source
+        source, tail = self.source, self.tail.verdict
+        htmp = self.htmp.reading if self.htmp else None
+        stands = htmp is None or self.htmp is None or self.htmp.law is None or htmp.stands
         return {
             "name": source.name,
             "kind": source.kind.value,
@@ -166,23 +168,16 @@ class Diagnosis:
             **self.numbers,
             "verdict": self.verdict,
             "reason": self.phase.reason,
-            "tail": self.tail.verdict.label,
-            "tail_reason": self.tail.verdict.reason,
+            "tail": tail.label,
+            "tail_reason": tail.reason,
             "tail_status": self.tail.status.code,
             **({"lower": self.lower.verdict.label} if self.lower else {}),
-            "htmp_status": _status(self.htmp),
-            "htmp": self.htmp.reading.word if self.htmp else "",
-            "htmp_reason": self.htmp.reading.reason if self.htmp else "",
-            "prediction": "" if self.prediction_stands else "law does not describe",
+            "htmp_status": "" if self.htmp is None else self.htmp.status.code if stands else "does_not_describe",
+            "htmp": htmp.word if htmp else "",
+            "htmp_reason": htmp.reason if htmp else "",
+            "prediction": "" if stands else "law does not describe",
             "law": self.laws.best.label if self.laws and self.laws.best else "",
             "law_reason": self.laws.sentence if self.laws else "",
             "repulsion": self.repulsion.sentence if self.repulsion else "",
             "routine": self.spectrum.estimator.routine,
         }
-
-
-def _status(fit: LawFit | None) -> str:
-    """The code of a fit's outcome; "does_not_describe" where it succeeded and its law is wrong."""
-    if fit is None:
-        return ""
-    return fit.status.code if fit.law is None or fit.reading.stands else "does_not_describe"

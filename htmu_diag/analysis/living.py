@@ -35,6 +35,8 @@ class LivingPart:
 
         near_zero, dimension: of the whole, as in `Evidence`.
         """
+        if not self.zeros and not self.copies:
+            return phase
         whole = classify(Evidence(dimension, near_zero))
         if self.zeros and whole.phase is Phase.RANK_COLLAPSE is not phase.phase:
             known = "" if phase.phase is Phase.UNDETERMINED else f", is {phase.phase.value}"

@@ -36,9 +36,14 @@ class Reading:
     @classmethod
     def of(cls, diagnosis: Diagnosis) -> Reading:
         """The reading of a diagnosis."""
-        said = {name: value for name, value in diagnosis.row().items() if name not in _IDENTITY}
-        numbers = {name: float(value) for name, value in said.items() if isinstance(value, (int, float))}
-        texts = {name: str(value) for name, value in said.items() if name not in numbers and value is not None}
+        numbers, texts = {}, {}
+        for name, value in diagnosis.row().items():
+            if name in _IDENTITY:
+                continue
+            if isinstance(value, (float, int)):
+                numbers[name] = float(value)
+            elif value is not None:
+                texts[name] = str(value)
         return cls(diagnosis.source, numbers, texts)
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
-from htmu_diag.spectrum import Spectrum
+from htmu_diag.spectrum import Floats, Spectrum
 
 __all__ = ["SpectrumShape", "numerical_zero", "shape_of"]
 
@@ -47,7 +47,8 @@ def shape_of(spectrum: Spectrum) -> SpectrumShape:
     values, masses = spectrum.values, spectrum.masses
     if values.size == 0:
         return SpectrumShape(float(spectrum.dimension), spectrum.source.gamma, *[math.nan] * 8)
-    magnitude, largest = np.abs(values), float(np.abs(values).max())
+    magnitude = np.abs(values)
+    largest, total = float(magnitude.max()), spectrum.dimension * float(masses @ magnitude)
     zero = magnitude <= numerical_zero(spectrum.dimension, largest)
     return SpectrumShape(
         dimension=float(spectrum.dimension),
@@ -56,18 +57,13 @@ def shape_of(spectrum: Spectrum) -> SpectrumShape:
         lambda_min=float(values[0]),
         trace=spectrum.trace(),
         log_norm=math.log10(values[-1]) if values[-1] > 0 else math.nan,
-        stable_rank=float(spectrum.dimension * (masses @ magnitude) / largest) if largest > 0 else math.nan,
-        effective_rank=_effective_rank(spectrum),
+        stable_rank=total / largest if largest > 0 else math.nan,
+        effective_rank=_effective_rank(spectrum, magnitude / total) if total > 0 else math.nan,
         zero_fraction=float(masses[zero].sum()),
         negative_mass=float(masses[(values < 0) & ~zero].sum()),
     )
 
 
-def _effective_rank(spectrum: Spectrum) -> float:
+def _effective_rank(spectrum: Spectrum, share: Floats) -> float:
     """exp(-sum p log p) with p = |lambda| / sum |lambda| (Roy & Vetterli 2007)."""
-    magnitude = np.abs(spectrum.values)
-    total = spectrum.dimension * float(spectrum.masses @ magnitude)
-    if not total > 0:
-        return math.nan
-    share = magnitude / total
     return float(np.exp(-spectrum.dimension * (spectrum.masses @ scipy.special.xlogy(share, share))))

@@ -22,9 +22,11 @@ def tied_words(values: Floats) -> str:
     >>> tied_words(np.repeat([1.0, 2.0, 5.0], 2)).partition(",")[0]
     '6 of 6 eigenvalues are equal to a neighbour'
     """
-    same = np.diff(values) <= _SAME * values[1:]
+    same = values[1:] - values[:-1] <= _SAME * values[1:]
+    if not same.any():
+        return ""
     tied = int((np.append(same, False) | np.append(False, same)).sum())
-    if not tied or tied < _MANY * values.size:
+    if tied < _MANY * values.size:
         return ""
     which = "as in circulant, antisymmetric and repeated matrices and never in noise"
     return f"{tied} of {values.size} eigenvalues are equal to a neighbour, {which}"

@@ -52,9 +52,12 @@ def htmp_log_gap(kappa: float, gamma: float) -> float:
     if gamma == 1:
         return math.inf
     upper = kappa / (2 * gamma)
-    return math.log(upper) - (2 / kappa) * float(
-        scipy.special.gammaln(upper) - scipy.special.gammaln(upper - kappa / 2)
-    )
+    return math.log(upper) - (2 / kappa) * (_log_gamma(upper) - _log_gamma(upper - kappa / 2))
+
+
+def _log_gamma(x: float) -> float:
+    """A tenth of the price of scipy's for one number, where it exceeds no float."""
+    return math.lgamma(x) if 0 < x < 1e300 else float(scipy.special.gammaln(x))
 
 
 def marchenko_pastur_log_gap(gamma: float) -> float:
