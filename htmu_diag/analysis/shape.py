@@ -47,7 +47,7 @@ def shape_of(spectrum: Spectrum) -> SpectrumShape:
     values, masses = spectrum.values, spectrum.masses
     if values.size == 0:
         return SpectrumShape(float(spectrum.dimension), spectrum.source.gamma, *[math.nan] * 8)
-    magnitude = np.abs(values)
+    magnitude = values if values[0] >= 0 else np.abs(values)
     largest, total = float(magnitude.max()), spectrum.dimension * float(masses @ magnitude)
     zero = magnitude <= numerical_zero(spectrum.dimension, largest)
     return SpectrumShape(

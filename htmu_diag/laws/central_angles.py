@@ -25,7 +25,7 @@ _LOWEST, _HIGHEST = 0.17, 0.75  # levels of the series
 _PER_LEVEL = 2 / (_HIGHEST - _LOWEST)
 _LEAST = 0.01
 _IN_R, _IN_LEVEL = 44, 32  # its terms
-_ORDERS = np.arange(float(max(_IN_R, _IN_LEVEL)))
+_ORDERS = np.arange(float(_IN_R))
 _BEND = 0.5  # the second derivative changes no step by more: far away it says little
 _SETTLED = 1e-5  # in the angle; errors are cubed, so that the step after would be below rounding
 _MOST_STEPS = 30
@@ -40,7 +40,7 @@ class CentralQuantiles:
 
     def __init__(self, r: Floats) -> None:
         self._r = r
-        self._in_r = np.cos(np.arccos(2 * r - 1)[:, None] * _ORDERS[:_IN_R])[:, None, :]
+        self._in_r = np.cos(np.arccos(2 * r - 1)[:, None] * _ORDERS)[:, None, :]
         self.angles: Floats = (self._in_r @ nodes().angles)[:, 0]
 
     def sums(self) -> Floats:
@@ -49,15 +49,24 @@ class CentralQuantiles:
 
     @cached_property
     def _in_level(self) -> Floats:
-        """(n, 32, 1) coefficients in the level."""
-        return np.asarray((self._in_r @ nodes().quantiles)[:, 0, :, None])
+        """(n, 8, 4) coefficients of powers of the level's place; those of eight powers lower are a column before."""
+        return np.asarray((self._in_r @ nodes().quantiles).reshape(-1, 4, 8).swapaxes(1, 2), order="C")
+
+    def _at(self, x: Floats) -> Floats:
+        """(n, 12) quantiles at places in [-1, 1]: eight powers together, then those of x**8."""
+        powers = np.ones((*x.shape, 8))
+        powers[:, :, 1:] = x[:, :, None]
+        np.multiply.accumulate(powers, axis=2, out=powers)
+        parts, eighth = powers @ self._in_level, powers[:, :, 7] * x
+        return np.asarray(
+            ((parts[:, :, 3] * eighth + parts[:, :, 2]) * eighth + parts[:, :, 1]) * eighth + parts[:, :, 0]
+        )
 
     def sums_below(self, moved: Floats) -> Floats:
         """(n,) the same with levels at the nodes that are lower by so much, (n, 12), 1 % at least."""
         place = nodes().places - moved * _PER_LEVEL
         near = np.minimum(np.maximum(place, -1.0), 1.0)
-        quantiles = (np.cos(np.arccos(near)[:, :, None] * _ORDERS[:_IN_LEVEL]) @ self._in_level)[:, :, 0]
-        sums = np.asarray((quantiles * nodes().weights).sum(axis=1))
+        sums = np.asarray((self._at(near) * nodes().weights).sum(axis=1))
         if place.min() < -1:
             self._take_lower(sums, moved, np.asarray((place < -1).any(axis=1)))
         return sums
@@ -119,7 +128,7 @@ def _by_series(theta: Floats, sine: Floats, cosine: Floats, r: Floats) -> Floats
 class Nodes:
     """levels, weights: (12,) of the sum over `CENTRAL`; places: of the levels in [-1, 1] of the series.
 
-    Chebyshev coefficients in 2 r - 1: angles, (44, 12), of the levels; quantiles, (44, 32), in the level too.
+    Chebyshev coefficients in 2 r - 1: angles, (44, 12), of the levels; quantiles, (44, 32), of the powers of a place.
     """
 
     levels: Floats
@@ -141,7 +150,17 @@ def nodes() -> Nodes:
     angles = angles_at(every, np.full(r.shape, 0.5 * math.pi), r)
     y = (1 + r * r - 2 * r * np.cos(angles))[:, _NODES:]
     places = (levels - 0.5 * (_HIGHEST + _LOWEST)) * _PER_LEVEL
-    return Nodes(levels, weights * CENTRAL.size, places, in_r @ angles[:, :_NODES], in_r @ y @ in_level.T)
+    quantiles = in_r @ y @ in_level.T @ _powers_of_chebyshev(_IN_LEVEL)
+    return Nodes(levels, weights * CENTRAL.size, places, in_r @ angles[:, :_NODES], quantiles)
+
+
+def _powers_of_chebyshev(terms: int) -> Floats:
+    """(terms, terms) coefficients of each Chebyshev polynomial. They grow like 2.41**k; coefficients of a series that
+    fall like 2.8**-k, as those in the level do, lose nothing."""
+    out = np.eye(terms)
+    for k in range(2, terms):
+        out[k] = 2 * np.roll(out[k - 1], 1) - out[k - 2]
+    return out
 
 
 def _chebyshev(terms: int) -> tuple[Floats, Floats]:
