@@ -165,7 +165,7 @@ class Spectrum:
 
     def moment(self, order: int) -> float:
         """The integral of x**order against the measure (the normalised trace of the operator's power)."""
-        return float(self.masses @ self.values**order)
+        return float(self.masses @ (self.values if order == 1 else self.values**order))
 
     def trace(self) -> float:
         """Sum of the eigenvalues, dimension * moment(1); of the known ones only where the spectrum is censored."""

@@ -156,9 +156,7 @@ class Diagnosis:
 
     def row(self) -> dict[str, Any]:
         """One row of a table: where it comes from, every number, the verdict with its reason, how it was computed."""
-        source, tail = self.source, self.tail.verdict
-        htmp = self.htmp.reading if self.htmp else None
-        stands = htmp is None or self.htmp is None or self.htmp.law is None or htmp.stands
+        source = self.source
         return {
             "name": source.name,
             "kind": source.kind.value,
@@ -166,6 +164,15 @@ class Diagnosis:
             "columns": source.shape[1],
             "step": source.step,
             **self.numbers,
+            **self.words(),
+        }
+
+    def words(self) -> dict[str, str]:
+        """The verdict with its reason, what is said of each fit, how the spectrum was computed."""
+        tail = self.tail.verdict
+        htmp = self.htmp.reading if self.htmp else None
+        stands = htmp is None or self.htmp is None or self.htmp.law is None or htmp.stands
+        return {
             "verdict": self.verdict,
             "reason": self.phase.reason,
             "tail": tail.label,

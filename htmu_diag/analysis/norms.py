@@ -24,10 +24,11 @@ def weight_norms(spectrum: Spectrum, alpha: float) -> dict[str, float]:
     spectral = math.log10(values[-1]) + math.log10(max(source.shape))
     with np.errstate(over="ignore"):
         relative = values / values[-1]  # no power of these overflows
+    powers = (relative if values[0] >= 0 else np.maximum(relative, 0.0)) ** alpha
     return {
         "log_frobenius_norm": spectral + _log10(float(relative.sum())),
         "log_spectral_norm": spectral,
-        "log_alpha_norm": alpha * spectral + float(np.log10((np.maximum(relative, 0.0) ** alpha).sum())),
+        "log_alpha_norm": alpha * spectral + float(np.log10(powers.sum())),
         "alpha_weighted": alpha * spectral,
     }
 

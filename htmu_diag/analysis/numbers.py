@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from htmu_diag.fits import BulkFit, LawFit, TailFit
@@ -42,7 +44,7 @@ def htmp_numbers(fit: LawFit) -> dict[str, float]:
     kappa, of_law = _finite(fit.kappa), _finite(getattr(fit.law, "kappa", np.nan))
     return {
         "kappa": kappa,
-        "log_kappa": float(np.log10(kappa)),
+        "log_kappa": math.log10(kappa) if kappa > 0 else math.nan,
         "kappa_stderr": fit.kappa_stderr,
         "kappa_low": low,
         "kappa_high": high,
@@ -56,7 +58,7 @@ def htmp_numbers(fit: LawFit) -> dict[str, float]:
 
 
 def _finite(kappa: float) -> float:
-    return LARGEST_KAPPA if kappa == np.inf else kappa
+    return LARGEST_KAPPA if kappa == math.inf else kappa
 
 
 def bulk_numbers(fit: BulkFit) -> dict[str, float]:

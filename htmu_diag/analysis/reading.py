@@ -1,7 +1,7 @@
 """What a diagnosis says, without the fits behind it: names, numbers, words. It is what is stored, sent and tabulated.
 
-A `Diagnosis` holds laws and arrays; a `Reading` is the row that a person sees. It is made from that row, so a number
-or a word that a diagnosis learns to give is kept without a change here.
+A `Diagnosis` holds laws and arrays; a `Reading` is the row that a person sees. It is made of all numbers and words of
+it, so one that a diagnosis learns to give is kept without a change here.
 """
 
 from __future__ import annotations
@@ -36,15 +36,8 @@ class Reading:
     @classmethod
     def of(cls, diagnosis: Diagnosis) -> Reading:
         """The reading of a diagnosis."""
-        numbers, texts = {}, {}
-        for name, value in diagnosis.row().items():
-            if name in _IDENTITY:
-                continue
-            if isinstance(value, (float, int)):
-                numbers[name] = float(value)
-            elif value is not None:
-                texts[name] = str(value)
-        return cls(diagnosis.source, numbers, texts)
+        numbers = {name: float(value) for name, value in diagnosis.numbers.items()}
+        return cls(diagnosis.source, numbers, diagnosis.words())
 
     @property
     def verdict(self) -> str:

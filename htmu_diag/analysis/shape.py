@@ -49,7 +49,8 @@ def shape_of(spectrum: Spectrum) -> SpectrumShape:
         return SpectrumShape(float(spectrum.dimension), spectrum.source.gamma, *[math.nan] * 8)
     magnitude = values if values[0] >= 0 else np.abs(values)
     largest, total = float(magnitude.max()), spectrum.dimension * float(masses @ magnitude)
-    zero = magnitude <= numerical_zero(spectrum.dimension, largest)
+    nothing = numerical_zero(spectrum.dimension, largest)
+    zero = magnitude <= nothing if values[0] <= nothing else None  # all are positive
     return SpectrumShape(
         dimension=float(spectrum.dimension),
         gamma=spectrum.source.gamma,
@@ -59,8 +60,8 @@ def shape_of(spectrum: Spectrum) -> SpectrumShape:
         log_norm=math.log10(values[-1]) if values[-1] > 0 else math.nan,
         stable_rank=total / largest if largest > 0 else math.nan,
         effective_rank=_effective_rank(spectrum, magnitude / total) if total > 0 else math.nan,
-        zero_fraction=float(masses[zero].sum()),
-        negative_mass=float(masses[(values < 0) & ~zero].sum()),
+        zero_fraction=0.0 if zero is None else float(masses[zero].sum()),
+        negative_mass=0.0 if zero is None else float(masses[(values < 0) & ~zero].sum()),
     )
 
 
