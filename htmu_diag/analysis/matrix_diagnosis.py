@@ -15,7 +15,7 @@ from htmu_diag.analysis.diagnosis import Diagnosis
 from htmu_diag.analysis.evidence import allowed_by_shape, phase_evidence, tail_within
 from htmu_diag.analysis.living import LivingPart, living_part
 from htmu_diag.analysis.options import Options
-from htmu_diag.analysis.repulsion import read_repulsion, with_cause
+from htmu_diag.analysis.repulsion import Repelling, read_repulsions, with_cause
 from htmu_diag.analysis.shape import SpectrumShape, numerical_zero
 from htmu_diag.analysis.tied import tied_words
 from htmu_diag.fits import (
@@ -88,11 +88,13 @@ def diagnose_matrices(given: Sequence[MatrixSpectrum], options: Options) -> list
     htmps, others, of_bulks = _htmps(pairs, bulks)
     laws = [rank_laws(one.positive, part.gamma) for one, part in pairs]
     gaps = gap_ratios([one.positive for one in given])
+    repulsions = read_repulsions(
+        [Repelling(one.positive, part.gamma, htmps[i], gaps[i], kernels[i]) for i, (one, part) in enumerate(pairs)]
+    )
     predicted = predictions(htmps, tails)
     found = []
     for i, (one, part) in enumerate(pairs):
         noise = scanned_noise_exponent(one.positive.size, part.gamma)
-        repulsion = read_repulsion(one.positive, part.gamma, htmps[i], gaps[i], inverse=kernels[i])
         evidence = phase_evidence(part.allowed, part.lost, tails[i].as_of_signal(), bulks[i], part.gamma, noise)
         phase = classify(evidence)
         lower = one.spectrum.source.kind.lower_tail
@@ -108,10 +110,12 @@ def diagnose_matrices(given: Sequence[MatrixSpectrum], options: Options) -> list
             htmp_bulk=of_bulks[i],
             laws=laws[i],
             gaps=gaps[i],
-            repulsion=repulsion,
+            repulsion=repulsions[i],
             alpha_noise=noise_exponent(tails[i], part.gamma),
             prediction=predicted[i],
-            phase=_with_ties(part.living.within(with_cause(phase, repulsion), part.near_zero, part.size), one.positive),
+            phase=_with_ties(
+                part.living.within(with_cause(phase, repulsions[i]), part.near_zero, part.size), one.positive
+            ),
             near_zero=part.near_zero,
         )
         found.append(diagnosis)

@@ -8,16 +8,18 @@ neighbours keep apart as in any random matrix: 0.531. So the pair (kappa, gap ra
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from htmu_diag.fits import GapRatio, LawFit
 from htmu_diag.fits.gaps import GOE, gap_ratio_at
-from htmu_diag.laws.log_gap import log_gap, repulsion_of_log_gap
+from htmu_diag.laws.log_gap import log_gaps, repulsion_of_log_gap
 from htmu_diag.spectrum import Floats
 from htmu_diag.theory import Phase, PhaseReading
 from htmu_diag.theory.free_energy import least_free_energy_of
 
-__all__ = ["RepulsionReading", "read_repulsion", "with_cause"]
+__all__ = ["Repelling", "RepulsionReading", "read_repulsion", "read_repulsions", "with_cause"]
 
 POPULATION = "population spread (correlation or spikes), not reduced repulsion"
 REDUCED = "reduced repulsion or blocks"
@@ -53,13 +55,36 @@ class RepulsionReading:
         }
 
 
+class Repelling(NamedTuple):
+    """values: (n,) positive eigenvalues, gamma their aspect ratio; fit: HTMP of them, inverse: whether it is
+    of the inverse law; gaps: their gap ratio."""
+
+    values: Floats
+    gamma: float
+    fit: LawFit
+    gaps: GapRatio
+    inverse: bool
+
+
 def read_repulsion(values: Floats, gamma: float, fit: LawFit, gaps: GapRatio, *, inverse: bool) -> RepulsionReading:
-    """values: (n,) positive eigenvalues, gamma their aspect ratio, fit: HTMP of them in the orientation given."""
+    """Of one spectrum, as in `Repelling`."""
+    return read_repulsions([Repelling(values, gamma, fit, gaps, inverse)])[0]
+
+
+def read_repulsions(spectra: Sequence[Repelling]) -> list[RepulsionReading]:
+    """Of each."""
+    some = [i for i, each in enumerate(spectra) if each.values.size]
+    scaled = [each.values.min() / each.values if each.inverse else each.values for each in (spectra[i] for i in some)]
+    known = dict(zip(some, log_gaps(scaled) if some else [], strict=True))  # of any unit
+    return [_reading(each, known.get(i, math.nan)) for i, each in enumerate(spectra)]
+
+
+def _reading(of: Repelling, gap: float) -> RepulsionReading:
+    fit, gaps = of.fit, of.gaps
     known = fit.n and not math.isnan(fit.kappa)
     predicted = gap_ratio_at(fit.matrix_kappa / fit.n) if known else math.nan
     z, z_goe = ((gaps.mean - level) / _stderr(gaps) for level in (predicted, GOE))
-    gap = log_gap(values.min() / values if inverse else values) if values.size else math.nan  # of any unit
-    moment = min(repulsion_of_log_gap(gap, gamma), float(fit.n)) if math.isfinite(gap) else math.nan
+    moment = min(repulsion_of_log_gap(gap, of.gamma), float(fit.n)) if math.isfinite(gap) else math.nan
     return RepulsionReading(predicted, z, z_goe, gap, moment, _sentence(predicted, z, z_goe))
 
 

@@ -9,7 +9,7 @@ estimate of kappa from two averages: no fit, microseconds.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -18,8 +18,9 @@ import scipy
 
 from htmu_diag.arguments import real_array
 from htmu_diag.errors import InputError
+from htmu_diag.spectrum import Floats
 
-__all__ = ["htmp_log_gap", "log_gap", "marchenko_pastur_log_gap", "repulsion_of_log_gap"]
+__all__ = ["htmp_log_gap", "log_gap", "log_gaps", "marchenko_pastur_log_gap", "repulsion_of_log_gap"]
 
 _SECANTS, _WITHIN = 60, 1e-12  # steps at most; in log kappa
 LARGEST, SMALLEST = 1e8, 1e-8  # kappa beyond which its J is that of noise, or that of no repulsion, to rounding
@@ -33,10 +34,19 @@ def log_gap(values: npt.ArrayLike) -> float:
     array = real_array(values)
     if not array.size or not np.isfinite(array).all() or array.min() < 0:
         raise InputError("J = log(mean) - mean(log) needs finite values from 0 on, at least one")
-    if array.min() == 0:
-        return math.inf
-    largest = array.max()  # whatever the unit, no sum overflows
-    return float(np.log((array / largest).mean()) + np.log(largest) - np.log(array).mean())
+    return log_gaps([array.ravel()])[0]
+
+
+def log_gaps(spectra: Sequence[Floats]) -> list[float]:
+    """`log_gap` of each, of which none is empty; values that it refuses are not looked for."""
+    sizes = np.array([values.size for values in spectra])
+    flat, starts = np.concatenate(spectra), np.cumsum(sizes) - sizes
+    largest = np.maximum.reduceat(flat, starts)  # whatever the unit, no sum overflows
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = np.add.reduceat(flat / np.repeat(largest, sizes), starts) / sizes
+        gaps = np.log(means) + np.log(largest) - np.add.reduceat(np.log(flat), starts) / sizes
+    found: list[float] = np.where(np.minimum.reduceat(flat, starts) == 0, math.inf, gaps).tolist()
+    return found
 
 
 def htmp_log_gap(kappa: float, gamma: float) -> float:

@@ -9,7 +9,7 @@ from scipy.integrate import quad
 from htmu_diag.errors import InputError
 from htmu_diag.laws import HTMP, MarchenkoPastur
 from htmu_diag.laws.ensembles import beta_laguerre
-from htmu_diag.laws.log_gap import htmp_log_gap, log_gap, marchenko_pastur_log_gap, repulsion_of_log_gap
+from htmu_diag.laws.log_gap import htmp_log_gap, log_gap, log_gaps, marchenko_pastur_log_gap, repulsion_of_log_gap
 
 
 @pytest.mark.parametrize("gamma", [0.2, 0.5, 0.8])
@@ -71,3 +71,18 @@ def test_the_ends_of_the_ratios_are_taken_and_what_lies_beyond_is_refused(gamma:
 def test_it_has_no_unit(unit: float) -> None:
     values = np.array([1.0, 2.0, 4.0, 8.0, 9.0])
     assert log_gap(unit * values) == pytest.approx(log_gap(values), abs=1e-5 if unit < 1e-307 else 1e-12)
+
+
+def test_gaps_of_many_are_those_of_each() -> None:
+    rng = np.random.default_rng(0)
+    spectra = [
+        rng.gamma(0.5, size=30),
+        1e-308 * rng.random(7),
+        np.array([2.0]),
+        np.append(0.0, rng.random(5)),
+        np.zeros(3),
+    ]
+    assert log_gaps(spectra) == [log_gap(values) for values in spectra]
+    for values in spectra[:3]:
+        assert log_gap(values) == pytest.approx(np.log(values.mean()) - np.log(values).mean(), abs=1e-12)
+    assert log_gaps(spectra)[3:] == [np.inf, np.inf]
