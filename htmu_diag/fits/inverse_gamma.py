@@ -9,35 +9,41 @@ spectrum (fraction = 1) has no threshold and the plain Gamma law of 1/x.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-import scipy
 
 from htmu_diag.arguments import GENERATOR, checked, optional, real, whole
 from htmu_diag.errors import InputError
 from htmu_diag.fits.checked_sample import MIN_DISTINCT, MIN_VALUES, checked_sample
-from htmu_diag.fits.distance import ks_of_levels
-from htmu_diag.fits.gamma_maxima import maxima
+from htmu_diag.fits.gamma_cut import draws, levels_about, survival
+from htmu_diag.fits.gamma_maxima import law_at, maxima
 from htmu_diag.fits.intervals import log_interval
-from htmu_diag.fits.maximum import Maximum, maximise, maximum_at
+from htmu_diag.fits.maximum import Maximum, maximise
 from htmu_diag.fits.results import LawFit, Status
 from htmu_diag.laws import InverseGamma
 from htmu_diag.spectrum import Floats
 
-__all__ = ["fit_inverse_gamma"]
+__all__ = ["fit_inverse_gamma", "fit_inverse_gammas"]
 
 _SEED = 20250603
+_FRACTION = 0.2
 _WIDEST = 650.0  # of log(largest/smallest): 280 orders of magnitude
-_LEVELS = 60  # of the continued fraction, at x beyond 500: far more than double precision needs
 _EDGE = 1e-3  # of the box, in these logarithms
 _BOUNDS = (-6.0, 9.0)  # of log shape and log b: beyond, the law cannot be told from a power or a point
+_CLOSE = 1e-9  # distances of replicates as near to that of the data are computed exactly
+_LEAST, _MOST = (float(x) for x in np.exp(_BOUNDS))
 
 
 @checked(fraction=real(0, 1, above=True), bootstrap=whole(0, 10**6), rng=optional(GENERATOR))
 def fit_inverse_gamma(
-    values: npt.ArrayLike, fraction: float = 0.2, *, bootstrap: int = 0, rng: np.random.Generator | None = None
+    values: npt.ArrayLike,
+    fraction: float = _FRACTION,
+    *,
+    bootstrap: int = 0,
+    rng: np.random.Generator | None = None,
 ) -> LawFit:
     """Fit shape and scale to the lowest ``fraction`` of positive values (n,), by conditional maximum likelihood.
 
@@ -48,6 +54,43 @@ def fit_inverse_gamma(
     """
     if not 0 < fraction <= 1:
         raise InputError(f"fraction = {fraction} is not in (0, 1]; pass the share of the spectrum to fit")
+    part = _lowest(values, fraction)
+    if isinstance(part, LawFit):
+        return part
+    (fit,) = _fits([part])
+    if bootstrap <= 0 or not fit.status.ok:
+        return fit
+    return replace(fit, p_value=_p_value(part, fit, bootstrap, rng or np.random.default_rng(_SEED)))
+
+
+def fit_inverse_gammas(samples: Sequence[npt.ArrayLike]) -> list[LawFit]:
+    """`fit_inverse_gamma` of the lowest fifth of each, with the same bits whatever the others are."""
+    parts = [_lowest(values, _FRACTION) for values in samples]
+    found = iter(_fits([part for part in parts if isinstance(part, _Part)]))
+    return [part if isinstance(part, LawFit) else next(found) for part in parts]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """y = unit/x ascending, (n,); cut: whether y < 1 is excluded; the means of log y and of y."""
+
+    y: Floats
+    cut: bool
+    unit: float
+    mean_log: float
+    mean: float
+
+    @property
+    def size(self) -> int:
+        return self.y.size
+
+    def log_likelihood(self, shape: float, b: float) -> float:
+        mass = float(law_at(np.array([shape]), np.array([b]), self.cut)[0, 0])
+        return self.size * ((shape - 1) * self.mean_log - b * self.mean - mass)
+
+
+def _lowest(values: npt.ArrayLike, fraction: float) -> _Part | LawFit:
+    """The part to be fitted, or a fit that says why there is none."""
     sample = checked_sample(values)
     count = math.ceil(fraction * sample.values.size)
     status = sample.status if not sample.status.ok else _enough(sample.values, count)
@@ -55,76 +98,114 @@ def fit_inverse_gamma(
         return LawFit("InverseGamma", None, {}, n=count, status=status)
     threshold = float(sample.values[count]) if count < sample.values.size else math.inf
     unit = threshold if math.isfinite(threshold) else float(np.median(sample.values))
-    part = _Part(unit / sample.values[:count][::-1], math.isfinite(threshold))
-    fit = _result(part, _maximise(part), unit)
-    if bootstrap <= 0 or not fit.status.ok:
-        return fit
-    return replace(fit, p_value=_p_value(part, fit, unit, bootstrap, rng or np.random.default_rng(_SEED)))
+    return _part(unit / sample.values[:count][::-1], math.isfinite(threshold), unit)
+
+
+def _part(y: Floats, cut: bool, unit: float = 1.0) -> _Part:
+    return _Part(y, cut, unit, float(np.log(y).mean()), float(y.mean()))
 
 
 def _enough(values: Floats, count: int) -> Status:
     low = values[:count]
     if count < MIN_VALUES:
         return Status("too_few_values", f"the part holds {count} values where {MIN_VALUES} are needed; raise fraction")
-    if np.unique(low).size < MIN_DISTINCT:
+    if np.count_nonzero(low[1:] > low[:-1]) + 1 < MIN_DISTINCT:
         return Status("degenerate", f"{count} values with fewer than {MIN_DISTINCT} distinct ones; raise fraction")
     if math.log(values[-1]) - math.log(low[0]) > _WIDEST:
         return Status("bad_values", "values spread over more than 300 orders of magnitude; drop the numerical zeros")
     return Status()
 
 
-@dataclass(frozen=True)
-class _Part:
-    """y = unit/x ascending, (n,); cut: whether y < 1 is excluded."""
-
-    y: Floats
-    cut: bool
-
-    def log_likelihood(self, shape: float, b: float) -> float:
-        mass = float(log_upper_gamma(shape, np.array([b]))[0]) if self.cut else 0.0
-        sums = (shape - 1) * float(np.log(self.y).mean()) - b * float(self.y.mean())
-        return self.y.size * (sums + shape * math.log(b) - float(scipy.special.gammaln(shape)) - mass)
-
-    def levels(self, shape: float, b: float) -> Floats:
-        """P(Y > y), ascending in x = unit/y."""
-        mass = float(log_upper_gamma(shape, np.array([b]))[0]) if self.cut else 0.0
-        return np.exp(log_upper_gamma(shape, b * self.y[::-1]) - mass)
-
-    def draw(self, shape: float, b: float, rng: np.random.Generator, count: int) -> Floats:
-        """``count`` samples of as many values of the law, each ascending: (count, n)."""
-        top = float(scipy.special.gammaincc(shape, b)) if self.cut else 1.0
-        y = scipy.special.gammainccinv(shape, top * (1 - rng.random((count, self.y.size)))) / b
-        return np.sort(np.asarray(y, dtype=np.float64), axis=1)
+def _fits(parts: Sequence[_Part]) -> list[LawFit]:
+    """The fit of each part; those of whole spectra and of lowest parts have likelihoods of their own."""
+    if not parts:
+        return []
+    if len({part.cut for part in parts}) > 1:
+        found = {cut: iter(_fits([part for part in parts if part.cut is cut])) for cut in (True, False)}
+        return [next(found[part.cut]) for part in parts]
+    best = _maximised(parts)
+    shapes, bs = np.exp([one.point for one in best]).T
+    sizes = np.array([part.size for part in parts])
+    y = np.concatenate([part.y[::-1] for part in parts])  # ascending in x = unit/y
+    levels = survival(np.repeat(shapes, sizes), np.repeat(bs, sizes), y, parts[0].cut)
+    distances = _ks_of_levels(levels, sizes)
+    return [
+        _result(part, one, float(shape), float(b), float(distance))
+        for part, one, shape, b, distance in zip(parts, best, shapes, bs, distances, strict=True)
+    ]
 
 
-def _maximise(part: _Part) -> Maximum:
+def _maximised(parts: Sequence[_Part]) -> list[Maximum]:
     """In log shape and log b: Newton's maximum, quasi-Newton steps from there where it ends on an edge of the box."""
+    cut = parts[0].cut
+    logs, means = np.array([part.mean_log for part in parts]), np.array([part.mean for part in parts])
+    shapes, bs, found = maxima(logs, means, cut, _LEAST)
+    known = found & _inside(bs) & (_inside(shapes) | (shapes == _LEAST))
+    sizes = np.array([part.size for part in parts])
+    likelihoods, errors = _at_maxima(shapes, bs, logs, means, sizes, cut)
+    return [
+        Maximum(
+            np.log([shapes[i], bs[i]]), errors[:, i], float(likelihoods[i]), bool(shapes[i] == _LEAST), converged=True
+        )
+        if known[i]
+        else _searched(part, (math.log(shapes[i]), math.log(bs[i])))
+        for i, part in enumerate(parts)
+    ]
+
+
+def _inside(numbers: Floats) -> npt.NDArray[np.bool_]:
+    logs = np.log(numbers)
+    inside: npt.NDArray[np.bool_] = (_BOUNDS[0] + _EDGE < logs) & (logs < _BOUNDS[1] - _EDGE)
+    return inside
+
+
+def _at_maxima(
+    shapes: Floats, bs: Floats, logs: Floats, means: Floats, sizes: npt.NDArray[np.intp], cut: bool
+) -> tuple[Floats, Floats]:
+    """Log likelihoods (r,) and standard errors of log shape and log b, (2, r); infinite where they are flat."""
+    mass, first, second, v11, v12, v22 = law_at(shapes, bs, cut)
+    across = shapes * shapes * v11 - shapes * (logs - first)
+    mixed, up = shapes * bs * v12, bs * bs * v22 - bs * (second - means)
+    det = across * up - mixed * mixed
+    curved = (across > 0) & (det > 0)
+    errors = np.sqrt(np.where(curved, np.stack([up, across]) / np.where(curved, det, 1.0), np.inf) / sizes)
+    return sizes * ((shapes - 1) * logs - bs * means - mass), errors
+
+
+def _searched(part: _Part, start: tuple[float, float]) -> Maximum:
+    """From where Newton's steps ended, or from an exponential law where that is likelier."""
 
     def log_likelihood(p: Floats) -> float:
         return part.log_likelihood(math.exp(p[0]), math.exp(p[1]))
 
-    logs, means = np.log(part.y).mean(keepdims=True), part.y.mean(keepdims=True)
-    shape, b, found = maxima(logs, means, part.cut, float(np.exp(_BOUNDS[0])))
-    start = (math.log(shape[0]), math.log(b[0])) if found[0] else (0.0, -math.log(float(means[0])))
-    if found[0] and all(_BOUNDS[0] + _EDGE < p < _BOUNDS[1] - _EDGE for p in start):
-        return maximum_at(log_likelihood, part.y.size, start)
-    return maximise(log_likelihood, part.y.size, start, (_BOUNDS, _BOUNDS))
+    ended = np.clip(start, *_BOUNDS)
+    plain = np.clip((0.0, -math.log(part.mean)), *_BOUNDS)
+    best = ended if log_likelihood(ended) >= log_likelihood(plain) else plain
+    return maximise(log_likelihood, part.size, list(best), (_BOUNDS, _BOUNDS))
 
 
-def _result(part: _Part, best: Maximum, unit: float) -> LawFit:
-    shape, b = map(float, np.exp(best.point))
-    estimates = {"shape": shape, "scale": b * unit}
+def _ks_of_levels(levels: Floats, sizes: npt.NDArray[np.intp]) -> Floats:
+    """`ks_of_levels` of several samples, one after the other in ``levels``."""
+    starts = np.cumsum(sizes) - sizes
+    own = np.repeat(sizes, sizes)
+    after = (np.arange(levels.size) - np.repeat(starts, sizes) + 1.0) / own
+    off = np.maximum(after - levels, levels - (after - 1.0 / own))
+    return np.asarray(np.maximum.reduceat(off, starts))
+
+
+def _result(part: _Part, best: Maximum, shape: float, b: float, distance: float) -> LawFit:
+    estimates = {"shape": shape, "scale": b * part.unit}
     errors = dict(zip(estimates, map(float, best.stderr), strict=True))
-    jacobian = float(2 * np.log(part.y).sum()) - part.y.size * math.log(unit)  # from y back to x
+    jacobian = part.size * (2 * part.mean_log - math.log(part.unit))  # from y back to x
     return LawFit(
         "InverseGamma",
-        InverseGamma(shape, b * unit),
+        InverseGamma(shape, b * part.unit),
         estimates,
         {name: value * errors[name] for name, value in estimates.items()},
         {name: log_interval(value, errors[name]) for name, value in estimates.items()},
-        n=part.y.size,
-        until=unit if part.cut else math.inf,
-        ks_distance=ks_of_levels(part.levels(shape, b)),
+        n=part.size,
+        until=part.unit if part.cut else math.inf,
+        ks_distance=distance,
         log_likelihood=best.log_likelihood + jacobian,
         status=_status(best),
     )
@@ -139,30 +220,18 @@ def _status(best: Maximum) -> Status:
     return Status()
 
 
-def _p_value(part: _Part, fit: LawFit, unit: float, draws: int, rng: np.random.Generator) -> float:
+def _p_value(part: _Part, fit: LawFit, count: int, rng: np.random.Generator) -> float:
     """Share of samples of the fitted law that lie as far from their own fit; all of them are refitted at once."""
-    shape, b = fit.parameters["shape"], fit.parameters["scale"] / unit
-    box = np.exp(_BOUNDS)
-    drawn = part.draw(shape, b, rng, draws)  # (draws, n) ascending
-    shapes, bs, found = maxima(np.log(drawn).mean(axis=1), drawn.mean(axis=1), part.cut, box[0], (shape, b))
-    found &= (shapes < box[1]) & (bs > box[0]) & (bs < box[1])
+    shape, b = fit.parameters["shape"], fit.parameters["scale"] / part.unit
+    drawn = draws(shape, b, part.cut, rng, (count, part.size))
+    shapes, bs, found = maxima(np.log(drawn).mean(axis=1), drawn.mean(axis=1), part.cut, _LEAST, (shape, b))
+    found &= (shapes < _MOST) & (bs > _LEAST) & (bs < _MOST)
     for row in np.flatnonzero(~found):  # on another edge of the box, where there is no maximum to converge to
-        shapes[row], bs[row] = np.exp(_maximise(_Part(drawn[row], part.cut)).point)
-    levels = log_upper_gamma(shapes[:, None], bs[:, None] * drawn[:, ::-1])
-    if part.cut:
-        levels -= log_upper_gamma(shapes, bs)[:, None]
-    return (1 + sum(ks_of_levels(row) >= fit.ks_distance for row in np.exp(levels))) / (1 + draws)
-
-
-def log_upper_gamma(shape: float | Floats, x: Floats) -> Floats:
-    """log of Gamma(shape, x)/Gamma(shape), by Legendre's continued fraction where it underflows; both broadcast."""
-    plain = scipy.special.gammaincc(shape, x)
-    with np.errstate(divide="ignore"):
-        result = np.log(plain)
-    deep = plain < 1e-250
-    if deep.any():
-        fraction, z, a = np.zeros(int(deep.sum())), x[deep], np.broadcast_to(shape, plain.shape)[deep]
-        for k in range(_LEVELS, 0, -1):
-            fraction = k * (a - k) / (z + 2 * k + 1 - a + fraction)
-        result[deep] = a * np.log(z) - z - scipy.special.gammaln(a) - np.log(z + 1 - a + fraction)
-    return np.asarray(result)
+        shapes[row], bs[row] = np.exp(_maximised([_part(drawn[row], part.cut)])[0].point)
+    falling, known = levels_about(shapes, bs, drawn, part.cut)
+    distances = _ks_of_levels(falling[:, ::-1].ravel(), np.full(count, part.size))
+    close = np.flatnonzero(~(known & (np.abs(distances - fit.ks_distance) > _CLOSE)))  # of these to the last bit
+    if close.size:
+        levels = survival(shapes[close, None], bs[close, None], drawn[close, ::-1], part.cut)
+        distances[close] = _ks_of_levels(levels.ravel(), np.full(close.size, part.size))
+    return (1 + int(np.count_nonzero(distances >= fit.ks_distance))) / (1 + count)

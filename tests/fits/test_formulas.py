@@ -10,10 +10,10 @@ from htmu_diag.errors import InputError
 from htmu_diag.fits import fit_htmp, fit_inverse_gamma, fit_power_law
 from htmu_diag.fits.bulk import spike_threshold
 from htmu_diag.fits.bulk_null import edge_score
+from htmu_diag.fits.gamma_cut import log_upper_gamma
 from htmu_diag.fits.gamma_maxima import maxima
 from htmu_diag.fits.gaps import gap_ratio
 from htmu_diag.fits.htmp_likelihood import Likelihood
-from htmu_diag.fits.inverse_gamma import log_upper_gamma
 from htmu_diag.fits.law_rows import FAMILIES
 from htmu_diag.fits.law_search import Sample
 from htmu_diag.fits.maximum import maximise

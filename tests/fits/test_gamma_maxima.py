@@ -1,12 +1,13 @@
 """Newton's maxima of many samples at once: the gradient vanishes there, and no other search finds a higher one."""
 
+import mpmath
 import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.optimize import minimize
 from scipy.special import gammaln
 
-from htmu_diag.fits.gamma_maxima import _moments, maxima
+from htmu_diag.fits.gamma_maxima import law_at, maxima
 
 LEAST = float(np.exp(-6.0))
 
@@ -29,10 +30,25 @@ def test_moments_of_the_cut_law_are_those_of_independent_quadrature(shape: float
 
     mass = of(lambda y: 1.0)
     first, second = of(np.log) / mass, of(lambda y: y) / mass
-    found = [float(m[0]) for m in _moments(np.array([shape]), np.array([b]), True)]
+    found = law_at(np.array([shape]), np.array([b]), True)[1:, 0]
     assert found[0] == pytest.approx(first, rel=1e-8)
     assert found[1] == pytest.approx(second, rel=1e-8)
     assert found[4] == pytest.approx(of(lambda y: (y - second) ** 2) / mass, rel=1e-7)
+
+
+@pytest.mark.parametrize("shape", [LEAST, 1.0, 1129.0, 8100.0])
+@pytest.mark.parametrize("b", [LEAST, 1.0, 2755.0, 8100.0])
+def test_the_whole_box_has_the_moments_of_y_in_closed_form(shape: float, b: float) -> None:
+    """By parts: of a Gamma law cut at 1 E[y] = (s + h)/b, E[y y] = ((s + 1) E[y] + h)/b, h = e**-b/its mass."""
+    with mpmath.workdps(60):  # type: ignore[no-untyped-call]
+        s, rate = mpmath.mpf(shape), mpmath.mpf(b)
+        mass = mpmath.gammainc(s, rate) * rate**-s
+        edge = mpmath.exp(-rate) / mass
+        first = (s + edge) / rate
+        expected = [float(mpmath.log(mass)), float(first), float(((s + 1) * first + edge) / rate - first**2)]
+    found = law_at(np.array([shape]), np.array([b]), True)[:, 0]
+    assert found[0] == pytest.approx(expected[0], rel=1e-12, abs=1e-12)
+    assert [found[2], found[5]] == pytest.approx(expected[1:], rel=1e-11)
 
 
 @pytest.mark.parametrize("cut", [True, False])
@@ -41,7 +57,7 @@ def test_the_law_at_the_maximum_has_the_means_of_the_sample(shape: float, cut: b
     drawn = samples(shape, 200, cut)
     logs, means = np.array([np.log(y).mean() for y in drawn]), np.array([y.mean() for y in drawn])
     shapes, bs, found = maxima(logs, means, cut, LEAST)
-    first, second, *_ = _moments(shapes, bs, cut)
+    _, first, second, *_ = law_at(shapes, bs, cut)
     inside = found & (shapes > LEAST)
     assert inside.sum() >= 4
     assert np.allclose(first[inside], logs[inside], atol=1e-9)
@@ -54,16 +70,33 @@ def test_a_sample_without_a_maximum_inside_is_maximised_along_the_edge() -> None
     (shape,), (b,), (found,) = maxima(np.array([np.log(y).mean()]), np.array([y.mean()]), True, LEAST)
     assert found
     assert shape == LEAST
-    _, second, *_ = _moments(np.array([shape]), np.array([b]), True)
+    _, _, second, *_ = law_at(np.array([shape]), np.array([b]), True)
     assert second[0] == pytest.approx(y.mean(), rel=1e-9)
 
 
-def test_samples_do_not_see_each_other() -> None:
-    drawn = samples(3.0, 50, True)
+@pytest.mark.parametrize("cut", [True, False])
+def test_samples_do_not_see_each_other(cut: bool) -> None:
+    drawn = [y for shape in (0.3, 3.0, 200.0) for y in samples(shape, 50, cut)]
     logs, means = np.array([np.log(y).mean() for y in drawn]), np.array([y.mean() for y in drawn])
-    together = maxima(logs, means, True, LEAST)
-    alone = [maxima(logs[i : i + 1], means[i : i + 1], True, LEAST) for i in range(len(drawn))]
-    assert np.allclose(together[0], [one[0][0] for one in alone], rtol=1e-12)
+    together = maxima(logs, means, cut, LEAST)
+    alone = [maxima(logs[i : i + 1], means[i : i + 1], cut, LEAST) for i in range(len(drawn))]
+    for all_of_them, one_by_one in zip(together, zip(*alone, strict=True), strict=True):
+        assert (all_of_them == np.concatenate(one_by_one)).all()
+
+
+@pytest.mark.parametrize("n", [200, 1000])
+def test_a_maximum_is_found_from_the_edge_and_from_far_away(n: int) -> None:
+    """Of a law whose shape is close to the least one, samples end on either side, wherever the search begins."""
+    drawn = samples(0.05, n, True, count=8)
+    logs, means = np.array([np.log(y).mean() for y in drawn]), np.array([y.mean() for y in drawn])
+    first = maxima(logs, means, True, LEAST)
+    for start in ((LEAST, 5.0), (40.0, 0.1), (2.0, 300.0)):
+        again = maxima(logs, means, True, LEAST, start)
+        assert again[2].all()
+        assert first[2].all()
+        np.testing.assert_allclose(again[:2], first[:2], rtol=1e-7)
+    assert (first[0] > LEAST).any()
+    assert (first[0] == LEAST).any()
 
 
 def test_a_general_search_finds_nothing_higher() -> None:
@@ -79,6 +112,6 @@ def test_a_maximum_inside_is_not_taken_for_one_on_the_edge() -> None:
     drawn = samples(0.3, 400, True, count=6)
     logs, means = np.array([np.log(y).mean() for y in drawn]), np.array([y.mean() for y in drawn])
     shapes, bs, found = maxima(logs, means, True, LEAST)
-    first, *_ = _moments(shapes, bs, True)
+    _, first, *_ = law_at(shapes, bs, True)
     on_edge = found & (shapes == LEAST)
     assert (first[on_edge] >= logs[on_edge]).all()

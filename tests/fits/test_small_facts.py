@@ -8,9 +8,9 @@ import pytest
 
 from htmu_diag.fits import fit_power_law, repulsion
 from htmu_diag.fits.checked_sample import checked_sample
+from htmu_diag.fits.gamma_cut import log_upper_gamma
 from htmu_diag.fits.hill import hill
 from htmu_diag.fits.intervals import normal_interval
-from htmu_diag.fits.inverse_gamma import log_upper_gamma
 from htmu_diag.fits.repulsion import GAMMAS, KAPPAS
 
 
