@@ -22,12 +22,12 @@ from htmu_diag.fits import (
     BulkFit,
     LawFit,
     fit_htmp,
-    fit_inverse_gamma,
     fit_power_law,
 )
 from htmu_diag.fits.gaps import gap_ratios
 from htmu_diag.fits.htmp import Asked
 from htmu_diag.fits.htmp_bulk import AskedBulk, fit_htmps_and_bulks
+from htmu_diag.fits.inverse_gamma import fit_inverse_gammas
 from htmu_diag.fits.law_ranking import rank_laws
 from htmu_diag.fits.marchenko_pastur import fit_marchenko_pasturs
 from htmu_diag.kinds import Orientation
@@ -88,6 +88,7 @@ def diagnose_matrices(given: Sequence[MatrixSpectrum], options: Options) -> list
     htmps, others, of_bulks = _htmps(pairs, bulks)
     laws = [rank_laws(one.positive, part.gamma) for one, part in pairs]
     gaps = gap_ratios([one.positive for one in given])
+    lowest = iter(fit_inverse_gammas([one.positive for one, kernel in zip(given, kernels, strict=True) if kernel]))
     repulsions = read_repulsions(
         [Repelling(one.positive, part.gamma, htmps[i], gaps[i], kernels[i]) for i, (one, part) in enumerate(pairs)]
     )
@@ -106,7 +107,7 @@ def diagnose_matrices(given: Sequence[MatrixSpectrum], options: Options) -> list
             bulk=bulks[i],
             htmp=htmps[i],
             htmp_other=others[i],
-            inverse_gamma=fit_inverse_gamma(one.positive) if kernels[i] else None,
+            inverse_gamma=next(lowest) if kernels[i] else None,
             htmp_bulk=of_bulks[i],
             laws=laws[i],
             gaps=gaps[i],
