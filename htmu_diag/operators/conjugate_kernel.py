@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
@@ -142,12 +143,13 @@ class _Held:
         return sum(row.numel() * row.element_size() for row in self.rows)
 
     def put(self, name: str, start: int, activation: Tensor, axis: int) -> None:
-        bad = (~torch.isfinite(activation.flatten(1))).any(1).nonzero().flatten()
-        if len(bad):
-            raise MeasurementError(f"{name}: activations of sample {start + int(bad[0])} are NaN or infinite")
         self.rows.append(activation.flatten(1))
         channels = activation.movedim(axis, -1).flatten(0, -2).double()
-        total, second = channels.sum(0), channels.T @ channels
+        total, second = channels.sum(0), _second_moments(channels)
+        if not torch.isfinite(second.diagonal()).all():
+            bad = (~torch.isfinite(self.rows[-1])).any(1).nonzero().flatten()
+            if len(bad):
+                raise MeasurementError(f"{name}: activations of sample {start + int(bad[0])} are NaN or infinite")
         self.total = total if self.total is None else self.total + total
         self.second = second if self.second is None else self.second + second
         self.count += len(channels)
@@ -157,6 +159,15 @@ class _Held:
         assert self.second is not None
         mean = self.total / self.count
         return Features(name, torch.cat(self.rows), self.second / self.count - torch.outer(mean, mean), self.count)
+
+
+def _second_moments(channels: Tensor) -> Tensor:
+    """X^T X; on a CPU numpy sees that half of it is enough."""
+    if channels.device.type != "cpu":
+        return channels.T @ channels
+    array = channels.numpy()
+    with np.errstate(all="ignore"):  # NaN and infinite activations are reported by the caller, by name
+        return torch.from_numpy(array.T @ array)
 
 
 def _refuse_too_much(held: Mapping[str, _Held], memory: int) -> None:

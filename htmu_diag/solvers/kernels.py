@@ -14,6 +14,7 @@ from htmu_diag.arguments import checked, having, optional, whole
 from htmu_diag.errors import InputError
 from htmu_diag.operators import Features, InputJacobian, Kernel
 from htmu_diag.solvers.exact import exact_spectrum
+from htmu_diag.solvers.gram import eigenvalues
 from htmu_diag.solvers.threads import blas_threads
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
@@ -109,7 +110,7 @@ def symmetric_spectrum(
 ) -> Spectrum:
     """All eigenvalues of a positive semi-definite matrix times ``scale``, rounding set to zero."""
     with torch.no_grad(), blas_threads(1 if matrix.device.type == "cpu" else None):
-        values = torch.linalg.eigvalsh(matrix.double()) * scale
+        values = eigenvalues(matrix.double()) * scale
     floor = 2 * torch.finfo(matrix.dtype).eps * values[-1]
     values = torch.where(values.abs() <= floor, torch.zeros_like(values), values)
     routine = f"eigvalsh float64 of a {str(matrix.dtype).removeprefix('torch.')} kernel"

@@ -8,16 +8,21 @@ the same number; what is the same to rounding is then compared entry by entry.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from htmu_diag.spectrum import Floats
-from htmu_diag.stacked import random, rounding
+from htmu_diag.stacked import random
 
 __all__ = ["zero_and_copied"]
 
 _BLOCK = 8 * 1024 * 1024  # entries of a block
+# relative to a product, up to which products count as the same: far above the rounding of sums in double precision, and
+# so small that of 30,000 different lines hardly two are compared; a device may have single precision alone
+_SAME, _SAME_IN_SINGLE = 1e-9, 1e-5
 Array = npt.NDArray[np.generic]
 
 
@@ -41,7 +46,8 @@ def _products(tall: torch.Tensor) -> tuple[Floats, Floats]:
     of_rows, of_columns = [], np.zeros(smaller)
     step = max(_BLOCK // smaller, 1)
     for start in range(0, larger, step):
-        block = _single(tall[start : start + step])
+        block = tall[start : start + step]
+        block = _double(block) if block.device.type == "cpu" else _single(block)
         of_rows.append(_times(block, random(smaller)))
         of_columns += _times(block.mT, random(larger)[start : start + step])
     return np.concatenate(of_rows), of_columns
@@ -49,8 +55,7 @@ def _products(tall: torch.Tensor) -> tuple[Floats, Floats]:
 
 def _times(block: torch.Tensor, numbers: Floats) -> Floats:
     if block.device.type == "cpu":
-        array = block.numpy()
-        return _mixed(array @ numbers.astype(array.dtype))
+        return _mixed(block.numpy() @ numbers)
     return _mixed((block @ torch.from_numpy(numbers).to(block)).cpu().numpy())
 
 
@@ -60,19 +65,37 @@ def _mixed(products: Array) -> Floats:
 
 def _copied(lines: torch.Tensor, products: Floats) -> int:
     """lines: (n, m), products: (n,). Those that were met before, zeros left out."""
-    wide = lines.dtype in (torch.float64, torch.complex128)
-    order = np.argsort(products, kind="stable")
-    ranked = products[order]
-    same = (np.diff(ranked) <= rounding(np.abs(ranked[1:]), wide)) & (ranked[1:] != 0)
-    if not same.any():
+    wide = lines.device.type == "cpu" or lines.dtype in (torch.float64, torch.complex128)
+    same = _SAME if wide else _SAME_IN_SINGLE
+    if not _near(np.sort(products), same).any():
         return 0
-    alike = np.append(same, False) | np.append(False, same)
-    seen = {hash((_on_host(lines[int(i)]) + 0).tobytes()) for i in order[alike]}  # + 0: zero without a sign
-    return int(alike.sum()) - len(seen)
+    order = np.argsort(products)
+    near = _near(products[order], same)
+    alike = order[np.append(near, False) | np.append(False, near)]
+    return int(alike.size) - len({line for part in _parts(lines, alike) for line in part})
+
+
+def _near(ranked: Floats, same: float) -> npt.NDArray[np.bool_]:
+    """Of ascending products (n,) which are the same as the next one, (n - 1,), and not zero."""
+    near: npt.NDArray[np.bool_] = (np.diff(ranked) <= same * np.abs(ranked[1:])) & (ranked[1:] != 0)
+    return near
+
+
+def _parts(lines: torch.Tensor, places: npt.NDArray[np.intp]) -> Iterator[Iterator[int]]:
+    """Hashes of what these lines hold, a block of them at a time."""
+    step = max(_BLOCK // lines.shape[1], 1)
+    for start in range(0, places.size, step):
+        some = torch.from_numpy(places[start : start + step]).to(lines.device)
+        block = np.ascontiguousarray(_on_host(lines[some]) + 0)  # + 0: zero without a sign
+        yield (hash(line.tobytes()) for line in block)
 
 
 def _on_host(part: torch.Tensor) -> Array:
     return np.asarray(_single(part).cpu().numpy())
+
+
+def _double(part: torch.Tensor) -> torch.Tensor:
+    return part.to(torch.complex128 if part.is_complex() else torch.float64)
 
 
 def _single(part: torch.Tensor) -> torch.Tensor:
