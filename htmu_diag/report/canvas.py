@@ -10,6 +10,8 @@ import io
 import math
 import struct
 import zlib
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -51,8 +53,9 @@ class _Renderer(RendererAgg):
         if ismath or angle not in (0, 90) or not gc.get_antialiased():
             super().draw_text(gc, x, y, s, prop, angle, ismath, mtext)  # type: ignore[no-untyped-call]
             return
-        ink, right, below = self._line(s, prop)
-        across, down = (below - ink.shape[0], -right) if angle else (right, below)
+        line = _line(findfont(prop), prop.get_size_in_points(), self.dpi, s)
+        ink, below = line.ink, line.descent + 1  # a margin included
+        across, down = (below - ink.shape[0], -line.right) if angle else (line.right, below)
         ink = np.rot90(ink) if angle else ink
         if ink.size:
             coloured = np.empty((*ink.shape, 4), np.uint8)
@@ -63,22 +66,31 @@ class _Renderer(RendererAgg):
     def get_text_width_height_descent(self, s: str, prop: Any, ismath: Any) -> tuple[float, float, float]:
         if ismath:
             return super().get_text_width_height_descent(s, prop, ismath)  # type: ignore[no-any-return, no-untyped-call]
-        font = self._set(s, prop)
-        width, height = font.get_width_height()
-        return width / 64, height / 64, font.get_descent() / 64
+        line = _line(findfont(prop), prop.get_size_in_points(), self.dpi, s)
+        return line.width, line.height, line.descent
 
-    def _line(self, text: str, prop: Any) -> tuple[Pixels, float, float]:
-        """How much of each pixel is ink; how far it begins right of its place, and ends below, a margin included."""
-        font = self._set(text, prop)
-        font.draw_glyphs_to_bitmap(antialiased=True)
-        return np.array(font.get_image()), font.get_bitmap_offset()[0] / 64, font.get_descent() / 64 + 1
 
-    def _set(self, text: str, prop: Any) -> Any:
-        """The font with the glyphs of a line in their places."""
-        font = get_font(findfont(prop))
-        font.set_size(prop.get_size_in_points(), self.dpi)
-        font.set_text(text, 0.0, flags=_AS_THEY_ARE)
-        return font
+@dataclass(frozen=True)
+class _Line:
+    """A line of text: how much of each pixel is ink, and in pixels its size, how far it begins right of its place and
+    ends below."""
+
+    ink: Pixels
+    width: float
+    height: float
+    descent: float
+    right: float
+
+
+@lru_cache(maxsize=512)  # most words of a picture are those of the one before
+def _line(path: str, size: float, dpi: float, text: str) -> _Line:
+    font = get_font(path)
+    font.set_size(size, dpi)
+    font.set_text(text, 0.0, flags=_AS_THEY_ARE)
+    width, height = font.get_width_height()
+    descent = font.get_descent() / 64
+    font.draw_glyphs_to_bitmap(antialiased=True)
+    return _Line(np.array(font.get_image()), width / 64, height / 64, descent, font.get_bitmap_offset()[0] / 64)
 
 
 def packed(pixels: Pixels, dpi: float) -> bytes:
