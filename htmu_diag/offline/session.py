@@ -22,6 +22,7 @@ from htmu_diag.offline.folders import CheckpointSeries, find_series
 from htmu_diag.own_process import is_own_process
 from htmu_diag.report.analysis import Names
 from htmu_diag.report.content import Content, StepsContent, content_of
+from htmu_diag.report.figures import import_matplotlib
 from htmu_diag.report.terminal import progress_bar, say
 from htmu_diag.report.writers import write_data, write_folder, write_terminal
 from htmu_diag.solvers.threads import numpy_on_one_thread
@@ -79,8 +80,19 @@ def _one(request: Request, stderr: Console) -> Content:
     if request.out is not None and request.writes:
         _refuse_foreign(request.out)
     with _bar(stderr, "matrices") as report:
-        analysis = analyze(request.path, progress=report, parts=request.out, **request.choices)
+        progress = _drawing_soon(report) if request.out is not None and request.writes else report
+        analysis = analyze(request.path, progress=progress, parts=request.out, **request.choices)
     return content_of(analysis, request.names)
+
+
+def _drawing_soon(report: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """The same report; after the first matrix, while other processes measure the rest, this one imports matplotlib."""
+
+    def reported(progress: Progress) -> None:
+        report(progress)
+        import_matplotlib()
+
+    return reported
 
 
 def _refuse_foreign(out: Path) -> None:

@@ -5,6 +5,7 @@ Figures are drawn with matplotlib's object interface on the Agg canvas: no windo
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 from collections.abc import Sequence
@@ -15,11 +16,12 @@ import numpy as np
 from htmu_diag.analysis import Diagnosis
 from htmu_diag.arguments import checked, either, having, several, whole
 from htmu_diag.report.panel import draw_esd, positive
+from htmu_diag.undisturbed import uncollected
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Pictures", "esd_figure", "png"]
+__all__ = ["Pictures", "esd_figure", "import_matplotlib", "png"]
 
 # inches: one panel of a single figure or of many, and what surrounds it (below: the legend)
 _SINGLE, _ONE_OF_MANY = (6.4, 3.8), (4.2, 2.7)
@@ -55,6 +57,19 @@ def esd_figure(diagnoses: Diagnosis | Sequence[Diagnosis], *, title: str = "", c
     if title:
         figure.suptitle(title, fontsize=12, parse_math=False, y=1 - 0.12 / figure.get_figheight())
     return figure
+
+
+@functools.cache
+def import_matplotlib() -> None:
+    """What takes more than a third of a second when the first picture is drawn: the package and its fonts."""
+    with uncollected():
+        from matplotlib.figure import Figure
+
+        from htmu_diag.report.canvas import Canvas
+
+        figure = Figure()
+        figure.subplots()
+        Canvas(figure).draw()  # type: ignore[no-untyped-call]
 
 
 class Pictures:
