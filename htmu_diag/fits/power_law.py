@@ -15,7 +15,8 @@ from htmu_diag.fits.checked_sample import Sample, checked_sample
 from htmu_diag.fits.cross_check import powerlaw_difference
 from htmu_diag.fits.intervals import normal_interval
 from htmu_diag.fits.results import Status
-from htmu_diag.fits.scan import ScanResult, scan, tail_at
+from htmu_diag.fits.scan import ScanResult, tail_at
+from htmu_diag.fits.scans import scans
 from htmu_diag.fits.tail_bootstrap import Resampled, bootstrap_tails
 from htmu_diag.fits.tail_end import end_statistic
 from htmu_diag.fits.tail_fit import TailFit
@@ -81,7 +82,7 @@ def fit_power_law(
 def fit_power_laws(asked: Sequence[AskedTail]) -> list[TailFit]:
     """The fits to many samples, each as `fit_power_law` gives it alone."""
     samples = [_sample(each) for each in asked]
-    found = [_tail(one, each.xmin) for each, one in zip(asked, samples, strict=True)]
+    found = _tails(asked, samples)
     fits = [_fit(*each) for each in zip(asked, samples, found, strict=True)]
     tails = [(k, tail) for k, tail in enumerate(found) if tail is not None and fits[k].n_tail]
     tested = [(k, _resampled(asked[k], samples[k].values, tail)) for k, tail in tails if asked[k].bootstrap > 0]
@@ -98,10 +99,13 @@ def _sample(asked: AskedTail) -> Sample:
     return _reciprocal(sample) if asked.tail == "lower" else sample
 
 
-def _tail(sample: Sample, xmin: float | None) -> ScanResult | None:
-    if not sample.status.ok:
-        return None
-    return scan(sample.values) if xmin is None else tail_at(sample.values, xmin)
+def _tails(asked: Sequence[AskedTail], samples: Sequence[Sample]) -> list[ScanResult | None]:
+    searched = [k for k, one in enumerate(samples) if one.status.ok and asked[k].xmin is None]
+    found = dict(zip(searched, scans([samples[k].values for k in searched]), strict=True))
+    for k, (each, one) in enumerate(zip(asked, samples, strict=True)):
+        if one.status.ok and each.xmin is not None:
+            found[k] = tail_at(one.values, each.xmin)
+    return [found.get(k) for k in range(len(samples))]
 
 
 def _fit(asked: AskedTail, sample: Sample, found: ScanResult | None) -> TailFit:

@@ -138,7 +138,6 @@ class ReplicateTails:
         seen = (furthest[:, None] + 1).astype(np.float32) * self.shares[:width]
         deviate(off, self.slopes[row, :width], seen)
         np.maximum(bounds, off, out=bounds)
-        off[each, column] = distance
         bounds[each, column] = distance
         self.bounds[row, :width] = np.maximum(self.bounds[row, :width], off, out=off)
         self.bounds[row, column], self.measured[row, column] = distance, True

@@ -55,7 +55,10 @@ class TailBootstrap:
         logs = np.log(self.alphas - 1)
         ordered = np.sort(logs)
         low, high = (quantile_of_sorted(ordered, q) for q in (0.05, 0.95))
-        return float(_WINSORISED * np.minimum(np.maximum(logs, low), high).std(ddof=1))
+        logs = np.minimum(np.maximum(logs, low), high)
+        logs -= np.add.reduce(logs) / logs.size
+        logs *= logs
+        return _WINSORISED * math.sqrt(np.add.reduce(logs) / (logs.size - 1))
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ and 97 to 100 % of pure noise matrices with 100 or more eigenvalues (89 to 98 % 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -90,6 +91,7 @@ def _gain(law: _Ended, n_tail: int) -> float:
     return float((2 * sizes * (power - ended))[distinct].max(initial=-np.inf))
 
 
+@lru_cache(maxsize=1024)
 def _tops(n_tail: int) -> np.ndarray:
     """Sizes from ``n_tail`` down to eight (or the tail alone where it is smaller)."""
     steps = max(int(np.log(_FEWEST / n_tail) / np.log(_STEP)), 0) + 1

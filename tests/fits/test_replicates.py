@@ -5,8 +5,8 @@ import pytest
 
 from htmu_diag.fits.power_law import AskedTail, fit_power_laws
 from htmu_diag.fits.replicate_numbers import Numbers, numbers_of_seed
-from htmu_diag.fits.replicate_tails import ReplicateTails, at_known_start
-from htmu_diag.fits.replicates import Ordered, seeded
+from htmu_diag.fits.replicate_tails import OwnTails, ReplicateTails, at_known_start
+from htmu_diag.fits.replicates import FAR, Ordered, seeded
 from htmu_diag.fits.scan import scan, tail_at
 from htmu_diag.fits.tail_bootstrap import Resampled, bootstrap_tails
 
@@ -48,15 +48,19 @@ def test_replicates_are_searched_as_if_they_were_written_out(name, n, replicates
     assert fit.excess == pytest.approx(found.ks_distance - np.quantile(distances, 0.9), abs=2e-6)
 
 
-def test_a_replicate_without_a_tail_value_begins_none_at_its_two_largest_values():
-    values = np.sort(np.random.default_rng(0).gamma(9, size=40))
+@pytest.mark.parametrize(("n", "replicates"), [(12, 400), (40, 400)])
+def test_a_replicate_without_a_tail_value_begins_none_at_its_two_largest_values(n, replicates):
+    values = np.linspace(1, 2, n) ** 0.2  # furthest from a power law at its end
     found = tail_at(values, values[-3])
-    table = numbers_of_seed(1, 400, 40).ordered
-    fit = bootstrap_tails([Resampled(values, found, 400, 1)])[0]
-    sizes = (np.ceil(40 * table.levels(40)) <= 3).sum(axis=1)
+    table = numbers_of_seed(1, replicates, n).ordered
+    fit = bootstrap_tails([Resampled(values, found, replicates, 1)])[0]
+    sizes = (np.ceil(n * table.levels(n)) <= 3).sum(axis=1)
     assert (np.bincount(sizes)[:3] > 5).all()
-    expected = [scan(written_out(values, found, table, row)).alpha for row in range(400)]
-    assert fit.alphas == pytest.approx(np.array(expected), rel=1e-9)
+    expected = [scan(written_out(values, found, table, row)) for row in range(replicates)]
+    assert fit.alphas == pytest.approx(np.array([one.alpha for one in expected]), rel=1e-9)
+    distances = np.array([one.ks_distance for one in expected])
+    assert fit.p_value == (1 + (distances >= found.ks_distance).sum()) / (1 + replicates)
+    assert fit.excess == pytest.approx(found.ks_distance - np.quantile(distances, 0.9), abs=2e-6)
 
 
 @pytest.mark.parametrize("n", [1, 2, 30])
@@ -84,6 +88,14 @@ def test_what_is_kept_of_tails_does_not_depend_on_the_order_of_questions():
         again = kept.best(each)
         assert np.array_equal(again[0], best)
         assert np.array_equal(again[1], counts)
+
+
+def test_a_replicate_without_a_tail_value_has_no_point_at_xmin():
+    table = ordered(2, 20)
+    sizes = np.array([0, 4])
+    tails = OwnTails.of(table, sizes, *ReplicateTails(table).best(sizes))
+    assert (tails.logs[0] == FAR).all()
+    assert tails.logs[1] == pytest.approx(table.heights[1, 4] - table.heights[1, :4], rel=1e-5)
 
 
 def test_a_known_start_is_fitted_as_a_tail_that_is_written_out():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from htmu_diag.fits.scan import scan
+from htmu_diag.fits.scans import scans
 
 
 def plain_scan(values):
@@ -44,3 +45,14 @@ def test_an_exponent_does_not_depend_on_the_unit_of_the_values():
     values = np.sort(1 + np.random.default_rng(0).pareto(2.0, 300))
     small = scan(values * 1e-200)
     assert small.alpha == pytest.approx(scan(values).alpha, rel=1e-10)
+
+
+@pytest.mark.parametrize("n", [3, 12, 128, 1100])
+def test_scans_of_many_samples_are_those_of_each_to_the_last_bit(n):
+    rng = np.random.default_rng(n)
+    samples = [np.sort(draw(rng, n)[:n]) for draw in SAMPLES.values() for _ in range(3)]
+    samples += [np.sort(10.0 ** rng.uniform(-150, 150, n)), np.full(n, 2.0), np.sort(rng.random(n + 1)), samples[0]]
+    alone = [scan(values) for values in samples]
+    assert scans(samples) == alone
+    assert scans(samples[::-1]) == alone[::-1]
+    assert scans([]) == []
