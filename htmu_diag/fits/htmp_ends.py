@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from htmu_diag.fits.htmp_lanes import Lanes
+from htmu_diag.fits.htmp_likelihood import LOWEST
 from htmu_diag.fits.htmp_peaks import Peaks
-from htmu_diag.fits.htmp_profiles import profiles
+from htmu_diag.fits.htmp_profiles import Profiles, profiles
 from htmu_diag.fits.htmp_search import Found
 from htmu_diag.laws.htmp_lattice import STEP, Indices
 from htmu_diag.laws.htmp_windows import STARTS, WIDTH, WINDOWS
@@ -19,7 +19,6 @@ from htmu_diag.spectrum import Floats
 __all__ = ["ends"]
 
 Mask = npt.NDArray[np.bool_]
-Levels = Callable[[Indices, Floats], Floats]
 
 _MOST_ROUNDS = 12
 _HIGHER = 1e-6  # of a row beyond, above the peak
@@ -27,26 +26,27 @@ _ON_A_ROW = 1e-12
 _OUTWARDS = np.array([np.arange(WIDTH)[::-1], np.arange(WIDTH)])
 
 
-def ends(lanes: Lanes, found: Found, peaks: Peaks, levels: Callable[[Indices, Floats], Floats]) -> tuple[Floats, Mask]:
+def ends(
+    lanes: Lanes, found: Found, known: Profiles, peaks: Peaks, at_peak: Floats, levels: Floats
+) -> tuple[Floats, Mask]:
     """(2, k): both ends of log kappa, infinite where the profile does not fall so far; and whether they were found.
 
-    levels: of lanes (k,) at log kappas (k, rows), (2, k, rows): the root of twice the fall of the profile at which an
-    interval ends, below and above.
+    known: the profiles of the windows. levels: (2, lanes, rows of the grid), the root of twice the fall of the profile
+    at which an interval ends, below and above; at_peak: (2, k), the same at the peaks.
     """
-    at_peak = levels(found.lanes, peaks.u[:, None])[:, :, 0]
     half = at_peak * peaks.u_stderr
     low_high = np.stack([peaks.u - half[0], peaks.u + half[1]])
     lost = ~peaks.settled
     k, side = np.nonzero((((half[1] >= 2 * STEP) | peaks.edge) & peaks.settled)[:, None] & np.ones(2, np.bool_))
-    found = found[k]
+    found, rows = found[k], Profiles(known.heights[k], known.v[k], known.settled[k])
     for _ in range(_MOST_ROUNDS):
         if not k.size:
             break
-        look = _looked(found, peaks, k, side, levels)
-        known = ~np.isnan(look.end) & ~look.higher
-        low_high[side[known], k[known]] = look.end[known]
+        look = _looked(found, rows, peaks, k, side, levels)
+        done = ~np.isnan(look.end) & ~look.higher
+        low_high[side[done], k[done]] = look.end[done]
         lost[k[look.higher]] = True
-        going = ~known & ~look.higher
+        going = ~done & ~look.higher
         k, side, found, ask, move = k[going], side[going], found[going], look.ask[going], look.move[going]
         if not k.size:
             break
@@ -54,6 +54,7 @@ def ends(lanes: Lanes, found: Found, peaks: Peaks, levels: Callable[[Indices, Fl
         found = replace(found, numbers=numbers, v=np.where(move, np.nan, found.v))
         found.slopes[:, :, move] = np.nan
         found = found.seen(ask[None], lanes.slopes(found.lanes, numbers, ask)[:, None])
+        rows = profiles(found.v, found.slopes)
     lost[k] = True
     return low_high, ~lost
 
@@ -69,11 +70,11 @@ class _Look:
     higher: Mask
 
 
-def _looked(found: Found, peaks: Peaks, k: Indices, side: Indices, levels: Levels) -> _Look:
+def _looked(found: Found, known: Profiles, peaks: Peaks, k: Indices, side: Indices, levels: Floats) -> _Look:
     """Rows in their order outwards: the first that lies below the level, and the one before it."""
-    known, each = profiles(found.v, found.slopes), np.arange(k.size)
+    each = np.arange(k.size)
     places = STARTS[found.numbers][:, None] + np.arange(WIDTH)
-    level = levels(found.lanes, np.asarray(places * STEP))[side, each]
+    level = levels[side[:, None], found.lanes[:, None], places - LOWEST]
     outwards = each[:, None], _OUTWARDS[side]
     places, level, settled = places[outwards], level[outwards], known.settled[outwards]
     heights, v = known.heights[outwards], known.v[outwards]

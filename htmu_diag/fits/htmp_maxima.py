@@ -27,6 +27,7 @@ from htmu_diag.spectrum import Floats
 
 __all__ = ["Maximum", "maxima"]
 
+_GRID = STEP * np.arange(LOWEST, HIGHEST + 1)
 _HIGHER, _MOST = 1.0, math.log(8)  # of log kappa where the search begins
 
 
@@ -61,10 +62,11 @@ def _of_sorted(given: Sequence[Lane], independent: Sequence[bool]) -> list[Maxim
     rows = np.minimum(np.maximum(np.rint((np.minimum(starts + _HIGHER, _MOST)) / STEP), LOWEST), HIGHEST)
     found, done = located(lanes, rows.astype(np.intp)), dict[int, Maximum]()
     if found.lanes.size:
-        places = np.asarray((STARTS[found.numbers][:, None] + np.arange(WIDTH)) * STEP)
-        found, known = profiled(lanes, found, levels(found.lanes, places))
+        on_grid = levels(np.arange(len(given)), _GRID + np.zeros((len(given), 1)))
+        places = STARTS[found.numbers][:, None] + np.arange(WIDTH) - LOWEST
+        found, known = profiled(lanes, found, on_grid[:, found.lanes[:, None], places])
         tops = peaks(lanes, found, known)
-        bounds, settled = ends(lanes, found, tops, levels)
+        bounds, settled = ends(lanes, found, known, tops, levels(found.lanes, tops.u[:, None])[:, :, 0], on_grid)
         for k in np.flatnonzero(settled).tolist():
             one = int(found.lanes[k])
             done[one] = Maximum(_peak(given[one], tops, k), (float(bounds[0, k]), float(bounds[1, k])))
