@@ -30,6 +30,7 @@ from htmu_diag.fits.htmp_bulk import AskedBulk, fit_htmps_and_bulks
 from htmu_diag.fits.inverse_gamma import fit_inverse_gammas
 from htmu_diag.fits.law_ranking import rank_laws
 from htmu_diag.fits.marchenko_pastur import fit_marchenko_pasturs
+from htmu_diag.fits.power_law import AskedTail, fit_power_laws
 from htmu_diag.kinds import Orientation
 from htmu_diag.spectrum import Floats, Spectrum
 from htmu_diag.theory import PhaseReading, classify
@@ -89,6 +90,8 @@ def diagnose_matrices(given: Sequence[MatrixSpectrum], options: Options) -> list
     laws = [rank_laws(one.positive, part.gamma) for one, part in pairs]
     gaps = gap_ratios([one.positive for one in given])
     lowest = iter(fit_inverse_gammas([one.positive for one, kernel in zip(given, kernels, strict=True) if kernel]))
+    with_lower = [one.positive for one in given if one.spectrum.source.kind.lower_tail]
+    lowers = iter(fit_power_laws([AskedTail(values, tail="lower") for values in with_lower]))
     repulsions = read_repulsions(
         [Repelling(one.positive, part.gamma, htmps[i], gaps[i], kernels[i]) for i, (one, part) in enumerate(pairs)]
     )
@@ -98,12 +101,11 @@ def diagnose_matrices(given: Sequence[MatrixSpectrum], options: Options) -> list
         noise = scanned_noise_exponent(one.positive.size, part.gamma)
         evidence = phase_evidence(part.allowed, part.lost, tails[i].as_of_signal(), bulks[i], part.gamma, noise)
         phase = classify(evidence)
-        lower = one.spectrum.source.kind.lower_tail
         diagnosis = Diagnosis(
             one.spectrum,
             replace(one.shape, gamma=part.gamma),
             tail_within(tails[i], phase.phase, bulks[i].n_spikes),
-            lower=fit_power_law(one.positive, tail="lower") if lower else None,
+            lower=next(lowers) if one.spectrum.source.kind.lower_tail else None,
             bulk=bulks[i],
             htmp=htmps[i],
             htmp_other=others[i],
