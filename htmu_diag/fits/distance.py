@@ -17,7 +17,7 @@ from htmu_diag.fits.checked_sample import as_values, checked_masses
 from htmu_diag.laws.base import Law
 from htmu_diag.spectrum import Floats
 
-__all__ = ["LOG_TINY", "ad_distance", "ad_of_levels", "ks_distance", "ks_of_levels"]
+__all__ = ["LOG_TINY", "ad_distance", "ad_of_levels", "ks_distance", "ks_of_all", "ks_of_levels"]
 
 _TINY = 1e-300
 LOG_TINY = math.log(_TINY)
@@ -35,6 +35,18 @@ def ks_of_levels(levels: Floats, masses: Floats | None = None, below: float = 0.
     after = (below + np.cumsum(masses)) / total
     before = after - masses / total
     return float(max((after - levels).max(), (levels - before).max()))
+
+
+def ks_of_all(levels: Floats, masses: Floats, starts: npt.NDArray[np.intp]) -> Floats:
+    """(k, samples) KS distances of k laws to samples side by side: levels (k, m), masses (m,) that are whole numbers,
+    and where each sample starts."""
+    counts = np.diff(np.append(starts, masses.size))
+    before = np.cumsum(masses) - masses
+    totals, below = np.repeat(np.add.reduceat(masses, starts), counts), np.repeat(before[starts], counts)
+    after, before = (before + masses - below) / totals, (before - below) / totals
+    gaps = after - levels
+    np.maximum(gaps, levels - before, out=gaps)
+    return np.maximum.reduceat(gaps, starts, axis=1)
 
 
 @checked(law=having("a law, such as HTMP(0.5, 2.0)", "cdf", "sf"))

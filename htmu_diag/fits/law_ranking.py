@@ -11,7 +11,7 @@ AIC is 2 (number of parameters) - 2 log likelihood; a lead of ten is decisive (B
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,18 +19,22 @@ import numpy as np
 import numpy.typing as npt
 
 from htmu_diag.arguments import RATIO, checked
+from htmu_diag.fits.checked_sample import Sample as Checked
 from htmu_diag.fits.checked_sample import check_gamma, checked_sample
-from htmu_diag.fits.distance import ks_of_levels
-from htmu_diag.fits.law_rows import FAMILIES, Family
-from htmu_diag.fits.law_search import Likeliest, Sample, likeliest_of_all
+from htmu_diag.fits.distance import ks_of_all
+from htmu_diag.fits.law_rows import FAMILIES
+from htmu_diag.fits.law_sample import samples_of
+from htmu_diag.fits.law_search import Likeliest, likeliest_of
 from htmu_diag.fits.results import Status
 from htmu_diag.laws.base import Law
+from htmu_diag.spectrum import Floats
 
-__all__ = ["LAWS", "LawRanking", "RankedLaw", "rank_laws"]
+__all__ = ["LAWS", "LawRanking", "RankedLaw", "rank_laws", "rank_laws_of"]
 
 _OK = Status()
 LAWS = tuple(family.name for family in FAMILIES)
 FEWEST = 20  # values
+_TOGETHER = 64  # samples, for their matrices are some 100 kB each
 
 
 @dataclass(frozen=True)
@@ -91,31 +95,55 @@ def rank_laws(values: npt.ArrayLike, gamma: float) -> LawRanking:
 
     The status says so where there are fewer than 20 values, or too few distinct ones.
     """
-    check_gamma(gamma)
+    return rank_laws_of([(values, gamma)])[0]
+
+
+def rank_laws_of(asked: Sequence[tuple[npt.ArrayLike, float]]) -> list[LawRanking]:
+    """`rank_laws` of many (values, gamma): each as if it were alone, to the last bit."""
+    for _, gamma in asked:
+        check_gamma(gamma)
+    samples = [_checked(values) for values, _ in asked]
+    found = [LawRanking((), sample.status) for sample in samples]
+    able = [k for k, sample in enumerate(samples) if sample.status.ok]
+    for begin in range(0, len(able), _TOGETHER):
+        these = able[begin : begin + _TOGETHER]
+        ranked = _ranked([np.log(samples[k].values) for k in these], [asked[k][1] for k in these])
+        for k, ranking in zip(these, ranked, strict=True):
+            found[k] = ranking
+    return found
+
+
+def _checked(values: npt.ArrayLike) -> Checked:
     sample = checked_sample(values)
-    if not sample.status.ok:
-        return LawRanking((), sample.status)
-    if sample.values.size < FEWEST:
+    if sample.status.ok and sample.values.size < FEWEST:
         few = f"{sample.values.size} values, where a choice between laws needs {FEWEST}; use a larger matrix"
-        return LawRanking((), Status("too_few_values", few))
-    upright = Sample.of(np.log(sample.values))
-    mirrored = upright.mirrored
-    samples = [(mirrored if family.mirrored else upright, family) for family in FAMILIES]
-    found = zip(samples, likeliest_of_all(samples, gamma), strict=True)
-    ranked = [_ranked(sample, family, gamma, one) for (sample, family), one in found]
+        return Checked(sample.values, Status("too_few_values", few))
+    return sample
+
+
+def _ranked(logs: Sequence[Floats], gammas: Sequence[float]) -> list[LawRanking]:
+    samples = samples_of(logs)
+    found = likeliest_of(samples, gammas)
+    levels = np.concatenate([one.levels for one in found], axis=1)
+    masses = np.concatenate([sample.masses for sample in samples])
+    ends = np.cumsum([sample.t.size for sample in samples])
+    distances = ks_of_all(levels, masses, np.append(0, ends[:-1]))
+    return [_ranking(one, gamma, line) for one, gamma, line in zip(found, gammas, distances.T.tolist(), strict=True)]
+
+
+def _ranking(found: Likeliest, gamma: float, distances: list[float]) -> LawRanking:
+    ranked = [
+        RankedLaw(
+            family.name,
+            family.label,
+            {**({family.parameter: family.shape(place)} if family.parameter else {}), "scale": math.exp(scale)},
+            height,
+            2 * family.parameters - 2 * height,
+            distance,
+            gamma,
+        )
+        for family, place, scale, height, distance in zip(
+            FAMILIES, found.places, found.scales, found.heights, distances, strict=True
+        )
+    ]
     return LawRanking(tuple(sorted(ranked, key=lambda law: law.aic)))
-
-
-def _ranked(sample: Sample, family: Family, gamma: float, found: Likeliest) -> RankedLaw:
-    return RankedLaw(
-        family.name,
-        family.label,
-        {
-            **({family.parameter: family.shape(found.place)} if family.parameter else {}),
-            "scale": math.exp(-found.scale if family.mirrored else found.scale),
-        },
-        found.height,
-        2 * family.parameters - 2 * found.height,
-        ks_of_levels(np.minimum(np.maximum(found.levels, 0.0), 1.0), sample.masses),
-        gamma,
-    )

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
+from htmu_diag.fits.law_row import Row
 from htmu_diag.laws import HTMP, FreeLognormal, Gamma, InverseHTMP, MarchenkoPastur, Wachter
 from htmu_diag.laws.base import Law
 from htmu_diag.laws.free import LEAST_SIGMA, MOST_SIGMA, log_density_at
@@ -22,13 +23,10 @@ from htmu_diag.laws.hermite import hermite
 from htmu_diag.laws.htmp_lattice import STEP, grid_row, lattice
 from htmu_diag.spectrum import Floats
 
-__all__ = ["FAMILIES", "Family", "Row", "Singles"]
-
-Singles = npt.NDArray[np.float32]
+__all__ = ["FAMILIES", "Family"]
 
 _FAR = 42.0  # in t: from there on every density is below what contamination leaves
 _NEVER = -700.0
-_NOTHING = -60.0  # in single precision less is slow, and nothing beside contamination
 _SPARSE = 130  # points at which Silverstein's equation is solved for a row
 _OVER = 0.05  # that a smooth log density rises above two neighbouring points
 _NARROW = 0.3  # a population of less spread leaves an edge that no spline follows
@@ -36,50 +34,12 @@ _BEND, _MATTERS = 0.4, -12.0  # second difference of the log density that no cub
 
 
 @dataclass(frozen=True)
-class Row:
-    """nodes: (m,) ascending in t; log_g: (m,) log density of t there."""
-
-    nodes: Floats
-    log_g: Floats
-    _even: dict[tuple[float, int], Singles] = field(default_factory=dict, compare=False, repr=False)
-
-    @cached_property
-    def density(self) -> Floats:
-        """(m,) of t at the nodes."""
-        return np.exp(self.log_g)
-
-    @cached_property
-    def quartiles(self) -> tuple[float, float, float]:
-        """In t, the median in the middle."""
-        low, middle, high = np.interp((0.25, 0.5, 0.75), self._mass, self.nodes)
-        return float(low), float(middle), float(high)
-
-    def even(self, step: float, reach: int) -> Singles:
-        """(2 * reach + 1,) density of t on an even grid, its middle the row's median; 16 kB at most, kept."""
-        if (step, reach) not in self._even:
-            places = self.quartiles[1] + step * np.arange(-reach, reach + 1)
-            log_g = np.interp(places, self.nodes, self.log_g, -np.inf, -np.inf)
-            log_g[log_g < _NOTHING] = -np.inf
-            self._even[step, reach] = np.exp(log_g.astype(np.float32))
-        return self._even[step, reach]
-
-    def cdf(self, t: Floats) -> Floats:
-        return np.interp(t, self.nodes, self._mass, 0.0, 1.0)
-
-    @cached_property
-    def _mass(self) -> Floats:
-        steps = np.diff(self.nodes) * (self.density[1:] + self.density[:-1]) / 2
-        inside = np.concatenate([[0.0], np.cumsum(steps)])
-        return np.asarray((inside + max(1 - inside[-1], 0.0)) / max(inside[-1], 1.0))  # what is missing lies below
-
-
-@dataclass(frozen=True)
 class Family:
     """name: of the law's class; label: in tables.
 
-    low, high: ends of the grid, equal where there is no shape. first: the places that are looked at first. shape: of a
-    place on the grid, whole or not. row: (gamma, place) -> `Row`. law: (gamma, shape, scale) -> the law itself.
-    mirrored: the row is that of 1/x.
+    low, high: ends of the grid, at least six apart, or equal where there is no shape (Marchenko-Pastur alone, whose
+    scale is looked for by its formula: ``law_edges``). first: the places that are looked at first. shape: of a place on
+    the grid, whole or not. row: (gamma, place) -> `Row`. law: (gamma, shape, scale) -> the law itself.
     """
 
     name: str
@@ -91,7 +51,6 @@ class Family:
     shape: Callable[[float], float]
     row: Callable[[float, int], Row]
     law: Callable[[float, float, float], Law]
-    mirrored: bool = False
 
     @property
     def parameters(self) -> int:
@@ -127,6 +86,11 @@ def _marchenko_pastur(gamma: float, _: int) -> Row:
 @lru_cache(maxsize=768)
 def _htmp(gamma: float, place: int) -> Row:
     return Row(_near(gamma), grid_row(gamma, place).data[0][np.abs(lattice(gamma).nodes) < _FAR])
+
+
+@lru_cache(maxsize=768)
+def _inverse_htmp(gamma: float, place: int) -> Row:
+    return _htmp(gamma, place).mirrored
 
 
 @lru_cache(maxsize=768)
@@ -198,7 +162,7 @@ FAMILIES = (
         lambda g, _, s: MarchenkoPastur(g, s),
     ),
     Family("HTMP", "HTMP", "kappa", *_KAPPA, _exponential, _htmp, HTMP),
-    Family("InverseHTMP", "inverse HTMP", "kappa", *_KAPPA, _exponential, _htmp, InverseHTMP, mirrored=True),
+    Family("InverseHTMP", "inverse HTMP", "kappa", *_KAPPA, _exponential, _inverse_htmp, InverseHTMP),
     Family("FreeLognormal", "MP x lognormal", "sigma", *_SIGMA, _exponential, _free, FreeLognormal),
     Family("Wachter", "Wachter", "spread", -24, 24, range(-24, 25, 4), _logistic, _wachter, Wachter),
     Family(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from htmu_diag.spectrum import Floats
 
-__all__ = ["SIDE", "Sextic", "tops", "vertex"]
+__all__ = ["SIDE", "Sextic", "highest_of", "through_all", "tops", "values_of", "vertices"]
 
 Indices = npt.NDArray[np.intp]
 
@@ -21,6 +21,7 @@ _ORDERS = np.arange(2 * SIDE + 1.0)
 _NEAR, _NEWTON_STEPS = 0.1, 3  # of the coarse places, and Newton's method from the highest of them
 _PLACES = np.clip(np.arange(-SIDE, SIDE + 1)[:, None] + np.linspace(-1.0, 1.0, 21), -SIDE, SIDE)
 _POWERS = _PLACES[:, :, None] ** _ORDERS
+_FINER = np.linspace(-1.0, 1.0, 41), np.linspace(-0.05, 0.05, 21)  # to the spacing of _FINE in two steps
 
 
 @dataclass(frozen=True)
@@ -82,14 +83,6 @@ def _powers(x: Floats) -> Floats:
     return np.multiply.accumulate(found, axis=1, out=found)
 
 
-def vertex(left: float, top: float, right: float) -> tuple[float, float]:
-    """Place and height of the top of the parabola through values at -1, 0, 1, at most one from the middle; the middle
-    where it opens upward."""
-    bend = left - 2 * top + right
-    move = min(max(0.5 * (left - right) / bend, -1.0), 1.0) if bend < 0 else 0.0
-    return move, top - 0.25 * (left - right) * move
-
-
 @lru_cache(maxsize=2 * SIDE + 1)
 def _fine(near: int) -> tuple[Floats, Floats]:
     """Points about near within the seven, and their powers."""
@@ -102,3 +95,42 @@ def _value(coefficients: list[float], x: float) -> float:
     for coefficient in reversed(coefficients):
         found = found * x + coefficient
     return found
+
+
+def through_all(values: Floats) -> Floats:
+    """(k, 7) coefficients of the polynomials through k times seven values, (k, 7)."""
+    return np.asarray(np.matmul(_TO_POWERS, values[:, :, None])[:, :, 0])
+
+
+def values_of(coefficients: Floats, x: Floats) -> Floats:
+    """Of k polynomials, (k, orders) coefficients, at x, (k,) or (k, m)."""
+    lines = coefficients.T.reshape(coefficients.shape[::-1] + (1,) * (x.ndim - 1))
+    found: Floats = lines[-1] * np.ones(x.shape)
+    for line in lines[-2::-1]:
+        found = found * x + line
+    return found
+
+
+def highest_of(coefficients: Floats, near: Indices) -> Floats:
+    """`Sextic.highest` of k polynomials, (k, 7) coefficients, each near one of (k,)."""
+    low, high, lanes = np.maximum(near - 1.0, -SIDE), np.minimum(near + 1.0, SIDE), np.arange(near.size)
+    best = near.astype(np.float64)
+    for spread in _FINER:
+        x = np.minimum(np.maximum(best[:, None] + spread, low[:, None]), high[:, None])
+        best = x[lanes, values_of(coefficients, x).argmax(axis=1)]
+    derivatives = np.zeros((2, *coefficients[:, 1:].shape))
+    derivatives[0] = coefficients[:, 1:] * _ORDERS[1:]
+    derivatives[1, :, :-1] = derivatives[0, :, 1:] * _ORDERS[1:-1]
+    twice = np.concatenate([best, best])
+    slope, bend = values_of(derivatives.reshape(twice.size, -1), twice).reshape(2, -1)
+    step = np.where(bend < 0, -slope / np.where(bend < 0, bend, 1.0), 0.0)
+    return np.asarray(np.minimum(np.maximum(best + np.minimum(np.maximum(step, -0.01), 0.01), low), high))
+
+
+def vertices(left: Floats, top: Floats, right: Floats) -> tuple[Floats, Floats]:
+    """Places and heights of the tops of parabolas through values at -1, 0, 1, at most one from the middle; the middle
+    where one opens upward."""
+    bend = left - 2 * top + right
+    move = np.where(bend < 0, 0.5 * (left - right) / np.where(bend < 0, bend, 1.0), 0.0)
+    move = np.minimum(np.maximum(move, -1.0), 1.0)
+    return move, top - 0.25 * (left - right) * move

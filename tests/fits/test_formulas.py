@@ -15,7 +15,7 @@ from htmu_diag.fits.gamma_maxima import maxima
 from htmu_diag.fits.gaps import gap_ratio
 from htmu_diag.fits.htmp_likelihood import Likelihood
 from htmu_diag.fits.law_rows import FAMILIES
-from htmu_diag.fits.law_search import Sample
+from htmu_diag.fits.law_sample import samples_of
 from htmu_diag.fits.maximum import maximise
 from htmu_diag.fits.null_table import place
 from htmu_diag.fits.repulsion import GAMMAS, KAPPAS, of_the_matrix, spread_factors
@@ -109,7 +109,7 @@ def test_the_upper_gamma_function_is_that_of_a_whole_shape_beyond_every_float() 
 
 def test_the_middle_of_a_sample_is_its_median() -> None:
     t = np.sort(np.random.default_rng(0).standard_normal(31))
-    assert Sample.of(t).fine.middle == pytest.approx(np.median(t))
+    assert samples_of([t])[0].middle == pytest.approx(np.median(t))
 
 
 def test_the_grid_of_kappa_reaches_from_a_hundredth_to_ten_thousand() -> None:

@@ -1,0 +1,65 @@
+"""The likeliest scales of Marchenko-Pastur: where an edge of the law passes a value the likelihood has a kink, and so
+it has many maxima.
+
+The peaks of all shifts, then of finer sets of scales about the highest of these. With x in units of the scale, the
+density of log x is sqrt((b - x)(x - a)) / (2 pi gamma) between the edges a and b; under the root is a polynomial in x,
+so that of all scales and values it is a product of matrices. Logarithms are in single precision, for the choice alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from htmu_diag.fits.law_row import Singles
+from htmu_diag.fits.law_sample import CONTAMINATION, Sample
+from htmu_diag.spectrum import Floats
+
+__all__ = ["highest_peaks"]
+
+_PEAKS, _FINER = (4, 2), (6, 6)  # peaks kept, and parts of a step about them
+_ONE = np.array(1, np.float32)
+_FAR = 150.0  # of a logarithm: what is further from the median counts as that far, and no square overflows
+
+
+def highest_peaks(samples: Sequence[Sample], gammas: Sequence[float], scales: Floats, heights: Singles) -> Floats:
+    """(samples,) logarithms of scales, from log likelihoods at scales one step apart, (samples, scales) each."""
+    lanes = np.arange(len(samples))[:, None]
+    steps, middles, backgrounds = np.array([(one.step, one.middle, one.background) for one in samples]).T
+    low, high = ((1 + sign * np.sqrt(gammas)) ** 2 for sign in (-1, 1))
+    share = ((1 - CONTAMINATION) / (2 * math.pi * np.array(gammas) * backgrounds)) ** 2
+    values = _powers(samples, middles)
+    for peaks, finer in zip(_PEAKS, _FINER, strict=True):
+        beside = np.full((len(heights), heights.shape[1] + 2), -np.inf, np.float32)
+        beside[:, 1:-1] = heights
+        ranked = np.where((heights >= beside[:, 2:]) & (heights >= beside[:, :-2]), heights, -np.inf)
+        kept = scales[lanes, ranked.argsort(axis=1, kind="stable")[:, -peaks:]]
+        steps = steps / finer
+        scales = kept[:, :, None] + steps[:, None, None] * np.arange(-finer, finer + 1)
+        scales = scales.reshape(len(samples), -1)
+        shrinking = np.exp(np.minimum(np.maximum(middles[:, None] - scales, -_FAR), _FAR))
+        factors = np.empty((*scales.shape, 3))
+        factors[:, :, 0] = (-share * low * high)[:, None]
+        factors[:, :, 1] = (share * (low + high))[:, None] * shrinking
+        factors[:, :, 2] = -share[:, None] * shrinking**2
+        heights = np.empty(scales.shape, np.float32)
+        for sample, each, powers, found in zip(samples, factors, values, heights, strict=True):
+            density = np.maximum(each @ powers, 0.0).astype(np.float32)
+            np.sqrt(density, out=density)
+            density += _ONE
+            np.matmul(np.log(density, out=density), sample.masses.astype(np.float32), out=found)
+    return np.asarray(scales[lanes[:, 0], heights.argmax(axis=1)])
+
+
+def _powers(samples: Sequence[Sample], middles: Floats) -> list[Floats]:
+    """(3, m) one, x, and its square, of the values over the middle."""
+    counts = [sample.t.size for sample in samples]
+    t = np.concatenate([sample.t for sample in samples]) - np.repeat(middles, counts)
+    powers = np.ones((3, t.size))
+    powers[1] = np.exp(np.minimum(np.maximum(t, -_FAR), _FAR))
+    np.square(powers[1], out=powers[2])
+    ends = np.cumsum([0, *counts]).tolist()
+    return [np.ascontiguousarray(powers[:, a:b]) for a, b in pairwise(ends)]

@@ -1,0 +1,173 @@
+"""Where the maxima are: for each lane, a sample and a family, seven shapes by 49 scales about the highest.
+
+A first look at a few shapes and scales goes on uphill where the highest is the last of them; a window about its peak
+moves while the highest of the window is at its border. All lanes take each step together, and what one needs more
+than others is looked at for it alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from htmu_diag.fits.law_heights import WINDOWS, Rows, first_heights, further_heights, window_heights
+from htmu_diag.fits.law_row import Singles
+from htmu_diag.fits.law_rows import FAMILIES
+from htmu_diag.fits.law_sample import FINE_SHIFTS, SHIFTS, STRIDE, Sample
+from htmu_diag.fits.sextic import SIDE
+
+__all__ = ["MANY", "Integers", "Windows", "windows_of"]
+
+Integers = npt.NDArray[np.intp]
+MANY = len(FAMILIES)
+
+_UNSEEN = 0.1  # what a first look may miss of a peak, a value
+_MOST_MOVES = 60
+_SEVEN = 2 * SIDE + 1
+_LOW, _HIGH = (np.array([getattr(family, end) for family in FAMILIES]) for end in ("low", "high"))
+# slots of a first look: the places that it may come to, from the lowest on; some before and after those it begins with
+_STRIDES = np.array([family.first.step for family in FAMILIES])
+_BEGUN = np.array([len(family.first) for family in FAMILIES])
+_BEFORE = (np.array([family.first[0] for family in FAMILIES]) - _LOW) // _STRIDES
+_AFTER = (_HIGH - [family.first[-1] for family in FAMILIES]) // _STRIDES
+_LOWEST = np.array([family.first[0] for family in FAMILIES]) - _BEFORE * _STRIDES
+_SLOTS = int((_BEFORE + _BEGUN + _AFTER).max())
+_OPENING = np.concatenate([k * _SLOTS + _BEFORE[k] + np.arange(_BEGUN[k]) for k in range(MANY)])
+_COUNTS = np.array(WINDOWS)
+
+
+class Windows(NamedTuple):
+    """heights: (all rows, shifts) log likelihoods. Of each lane, places, shifts: the first of its window; begins: its
+    first row, of seven or of the one of a family without shapes; columns, tops: (lanes, 7) the highest of each row,
+    -inf where there is none."""
+
+    heights: Singles
+    places: Integers
+    shifts: Integers
+    begins: Integers
+    columns: Integers
+    tops: Singles
+
+    def chosen(self, these: Integers) -> Windows:
+        """Some of them, and all heights."""
+        return Windows(
+            self.heights,
+            self.places[these],
+            self.shifts[these],
+            self.begins[these],
+            self.columns[these],
+            self.tops[these],
+        )
+
+    def take(self, lanes: Integers, others: Windows) -> Windows:
+        """With these for some lanes."""
+        self.places[lanes], self.shifts[lanes] = others.places, others.shifts
+        self.begins[lanes] = others.begins + len(self.heights)
+        self.columns[lanes], self.tops[lanes] = others.columns, others.tops
+        return self._replace(heights=np.concatenate([self.heights, others.heights]))
+
+
+def windows_of(samples: Sequence[Sample], rows: Sequence[Rows]) -> Windows:
+    """Lanes are the families of the first sample, then those of the second, and so on; rows are for each sample."""
+    windows = _about_peaks(samples, rows, *_peaks(samples, *_first_look(samples, rows)))
+    lanes = np.arange(MANY * len(samples))
+    for _ in range(_MOST_MOVES):
+        lanes, places, shifts = _at_border(windows, lanes)
+        if not lanes.size:
+            break
+        windows = windows.take(lanes, _look(samples, rows, lanes, places, shifts))
+    return windows
+
+
+def _about_peaks(
+    samples: Sequence[Sample], rows: Sequence[Rows], lanes: Integers, places: Integers, shifts: Integers
+) -> Windows:
+    """A window for each lane: about one peak, or the higher of the windows about two that follow each other."""
+    windows = _look(samples, rows, lanes, places, shifts)
+    second = (lanes[1:] == lanes[:-1]).nonzero()[0] + 1
+    first, tops = np.delete(np.arange(lanes.size), second), windows.tops.max(axis=1)
+    first[lanes[second]] += tops[second] > tops[second - 1]
+    return windows.chosen(first)
+
+
+def _has_row(lanes: Integers) -> npt.NDArray[np.bool_]:
+    """(lanes, 7) whether a window has so many rows."""
+    return np.arange(_SEVEN) < _COUNTS[lanes % MANY, None]
+
+
+def _first_look(samples: Sequence[Sample], rows: Sequence[Rows]) -> tuple[Singles, Integers]:
+    """(lanes, slots) highest of each place, -inf where none was looked at, and the column of it."""
+    found, many = first_heights(samples, rows), len(samples)
+    best = found.argmax(axis=2)
+    tops = np.full((many, MANY * _SLOTS), -np.inf, np.float32)
+    columns = np.zeros(tops.shape, np.intp)
+    columns[:, _OPENING] = best
+    tops[:, _OPENING] = found[np.arange(many)[:, None], np.arange(best.shape[1]), best]
+    tops, columns = tops.reshape(-1, _SLOTS), columns.reshape(-1, _SLOTS)
+    low, last = np.concatenate([_BEFORE] * many), np.concatenate([_BEFORE + _BEGUN + _AFTER - 1] * many)
+    high = low + np.concatenate([_BEGUN - 1] * many)
+    while True:
+        top = tops.argmax(axis=1)
+        down = (top == low) & (low > 0)
+        up = (top == high) & (high < last) & ~down
+        further = (down | up).nonzero()[0]
+        if not further.size:
+            return tops, columns
+        low, high = low - down, high + up
+        slots = np.where(down, low, high)[further]
+        for lane, slot in zip(further.tolist(), slots.tolist(), strict=True):
+            sample, family = divmod(lane, MANY)
+            place = int(_LOWEST[family] + slot * _STRIDES[family])
+            line = further_heights(samples[sample], rows[sample], family, place)
+            column = columns[lane, slot] = line.argmax()
+            tops[lane, slot] = line[column]
+
+
+def _peaks(samples: Sequence[Sample], tops: Singles, columns: Integers) -> tuple[Integers, Integers, Integers]:
+    """Lanes, places and shifts of the highest of each lane, and after it of a second that may be higher yet."""
+    beside = np.full((len(tops), _SLOTS + 2), -np.inf, np.float32)
+    beside[:, 1:-1] = tops
+    peaks = np.where((tops >= beside[:, :-2]) & (tops >= beside[:, 2:]), tops, -np.inf)
+    lanes, one = np.arange(len(tops)), peaks.argmax(axis=1)
+    least = peaks[lanes, one] - _UNSEEN * np.array([sample.total for sample in samples]).repeat(MANY)
+    peaks[lanes, one] = -np.inf
+    two = peaks.argmax(axis=1)
+    second = (peaks[lanes, two] >= least).nonzero()[0]
+    lanes = np.concatenate([lanes, second])
+    order = lanes.argsort(kind="stable")
+    lanes, slots = lanes[order], np.concatenate([one, two[second]])[order]
+    families = lanes % MANY
+    return lanes, _LOWEST[families] + slots * _STRIDES[families], columns[lanes, slots] * STRIDE - SHIFTS
+
+
+def _look(
+    samples: Sequence[Sample], rows: Sequence[Rows], lanes: Integers, places: Integers, shifts: Integers
+) -> Windows:
+    """Windows of some lanes, ascending, about these places and shifts, but within the grids."""
+    families = lanes % MANY
+    low, high, half = _LOW[families], _HIGH[families], FINE_SHIFTS // 2
+    places = np.maximum(np.minimum(np.maximum(places, low + SIDE), high - SIDE) - SIDE, low)
+    shifts = np.minimum(np.maximum(shifts - half, -SHIFTS), SHIFTS - 2 * half)
+    asked = list(zip(families.tolist(), places.tolist(), shifts.tolist(), strict=True))
+    ends = (lanes // MANY).searchsorted(np.arange(len(samples) + 1)).tolist()
+    each = zip(samples, rows, ends, ends[1:], strict=False)
+    found = window_heights([(sample, those, asked[a:b]) for sample, those, a, b in each if a < b])
+    best, has = found.argmax(axis=1), _has_row(lanes)
+    columns, tops = np.zeros(has.shape, np.intp), np.full(has.shape, -np.inf, np.float32)
+    columns[has], tops[has] = best, found[np.arange(best.size), best]
+    counts = _COUNTS[families]
+    return Windows(found, places, shifts, counts.cumsum() - counts, columns, tops)
+
+
+def _at_border(windows: Windows, lanes: Integers) -> tuple[Integers, Integers, Integers]:
+    """Those of the lanes whose highest is in a first or last row or column, but where the grid ends there, and the
+    place and shift of it."""
+    row = windows.tops[lanes].argmax(axis=1)
+    column = windows.columns[lanes, row]
+    places, shifts, families = windows.places[lanes] + row, windows.shifts[lanes] + column, lanes % MANY
+    inside = (_LOW[families] < places) & (places < _HIGH[families])
+    moving = (row % (_SEVEN - 1) == 0) & inside | (column % (FINE_SHIFTS - 1) == 0) & (np.abs(shifts) < SHIFTS)
+    return lanes[moving], places[moving], shifts[moving]
