@@ -2,7 +2,7 @@
 
 A step of a small model is hundreds of calls, at each of which Python's lock changes hands: beside a thread that
 decomposed 40 matrices of 128 x 128 a step of 9 ms lasted 15 to 76 ms, beside a process 9. The process has numpy alone
-(0.1 s of CPU, 35 MB) and a lower priority. It starts with the first snapshot that keeps a thread busy for so long that
+(0.15 s of CPU, 44 MB) and a lower priority. It starts with the first snapshot that keeps a thread busy for so long that
 a training feels it, and its numbers are those of a thread, to the last bit.
 """
 
