@@ -28,7 +28,7 @@ from htmu_diag.fits.gaps import gap_ratios
 from htmu_diag.fits.htmp import Asked
 from htmu_diag.fits.htmp_bulk import AskedBulk, fit_htmps_and_bulks
 from htmu_diag.fits.inverse_gamma import fit_inverse_gammas
-from htmu_diag.fits.law_ranking import rank_laws
+from htmu_diag.fits.law_ranking import rank_laws_of
 from htmu_diag.fits.marchenko_pastur import fit_marchenko_pasturs
 from htmu_diag.fits.power_law import AskedTail, fit_power_laws
 from htmu_diag.kinds import Orientation
@@ -87,7 +87,7 @@ def diagnose_matrices(given: Sequence[MatrixSpectrum], options: Options) -> list
     kernels = [one.orientation == "inverse" for one in given]
     bulks = fit_marchenko_pasturs([(part.rounded, part.gamma) for part in parts])
     htmps, others, of_bulks = _htmps(pairs, bulks)
-    laws = [rank_laws(one.positive, part.gamma) for one, part in pairs]
+    laws = rank_laws_of([(one.positive, part.gamma) for one, part in pairs])
     gaps = gap_ratios([one.positive for one in given])
     lowest = iter(fit_inverse_gammas([one.positive for one, kernel in zip(given, kernels, strict=True) if kernel]))
     with_lower = [one.positive for one in given if one.spectrum.source.kind.lower_tail]
