@@ -22,7 +22,6 @@ from htmu_diag.fits import (
     BulkFit,
     LawFit,
     fit_htmp,
-    fit_power_law,
 )
 from htmu_diag.fits.gaps import gap_ratios
 from htmu_diag.fits.htmp import Asked
@@ -79,9 +78,12 @@ class _Fitted:
 
 def diagnose_matrices(given: Sequence[MatrixSpectrum], options: Options) -> list[Diagnosis]:
     """A diagnosis of each, in their order."""
-    tails = [
-        fit_power_law(one.positive, bootstrap=options.bootstrap, rng=options.rng(one.spectrum.source)) for one in given
+    upper = [
+        AskedTail(one.positive, bootstrap=options.bootstrap, rng=options.rng(one.spectrum.source)) for one in given
     ]
+    lower = [AskedTail(one.positive, tail="lower") for one in given if one.spectrum.source.kind.lower_tail]
+    both = fit_power_laws([*upper, *lower])
+    tails, lowers = both[: len(given)], iter(both[len(given) :])
     parts = [_fitted(one) for one in given]
     pairs = list(zip(given, parts, strict=True))
     kernels = [one.orientation == "inverse" for one in given]
@@ -90,8 +92,6 @@ def diagnose_matrices(given: Sequence[MatrixSpectrum], options: Options) -> list
     laws = rank_laws_of([(one.positive, part.gamma) for one, part in pairs])
     gaps = gap_ratios([one.positive for one in given])
     lowest = iter(fit_inverse_gammas([one.positive for one, kernel in zip(given, kernels, strict=True) if kernel]))
-    with_lower = [one.positive for one in given if one.spectrum.source.kind.lower_tail]
-    lowers = iter(fit_power_laws([AskedTail(values, tail="lower") for values in with_lower]))
     repulsions = read_repulsions(
         [Repelling(one.positive, part.gamma, htmps[i], gaps[i], kernels[i]) for i, (one, part) in enumerate(pairs)]
     )
