@@ -21,7 +21,7 @@ class Options:
     """Choices of `diagnose`.
 
     bootstrap: replicates behind each p-value; 0 turns p-values off. 100 resolve p to 0.01 and leave alpha's error an
-        error of 6 to 9 % (50: 10 to 14 %), at 100 fits a layer (30 milliseconds together at n = 1,000); use 1,000 for a
+        error of 6 to 9 % (50: 10 to 14 %), at 100 fits a layer (4 milliseconds together at n = 1,000); use 1,000 for a
         published number.
     seed: of the bootstraps. Their random numbers are one of four streams, by the name of the layer and not by the step:
         a frozen layer has frozen numbers, p and errors move with the values alone, and an offline analysis of a stored

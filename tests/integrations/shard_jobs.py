@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh
 from torch.nn.parallel import DistributedDataParallel
 
@@ -36,6 +37,7 @@ def two_models_on_two_ranks_each(rank: int, folder: Path) -> None:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1 * (1 + pair))
     with caught(folder, rank), watch(model, log_dir=folder / f"run-{pair}", every=2, probes=PROBES):
         train(model, optimizer, rank % 2, 4 + 2 * pair)
+    dist.barrier()  # rank 0 serves the store of all of them
 
 
 def zero_redundancy(rank: int, folder: Path) -> None:

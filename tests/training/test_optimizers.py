@@ -37,6 +37,7 @@ def test_every_group_gets_the_rate(name: str) -> None:
 
 
 def test_muon_takes_the_hidden_matrices_and_adamw_the_rest() -> None:
+    torch.manual_seed(0)
     model = MLP(6, (8, 8), 3, "relu")
     optimizer = build_optimizer(OptimizerConfig(name="muon", lr=0.02, momentum=0.9), model)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
