@@ -19,7 +19,7 @@ from htmu_diag.stacked import random
 
 __all__ = ["zero_and_copied"]
 
-_BLOCK = 2 * 1024 * 1024  # entries of a block: 16 MB in double precision
+_BLOCK = 512 * 1024  # entries of a block: 4 MB in double precision; of 16 and more the allocator keeps some
 # relative to a product, up to which products count as the same: far above the rounding of sums in double precision, and
 # so small that of 30,000 different lines hardly two are compared; a device may have single precision alone
 _SAME, _SAME_IN_SINGLE = 1e-9, 1e-5
