@@ -14,11 +14,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["answers_to", "between_sessions", "ended", "killing", "started"]
+from htmu_diag.errors import MeasurementError
 
+__all__ = ["Beside", "answers_to"]
+
+ANSWERS_WITHIN = 60.0  # seconds; what is asked for at once takes some tenths of a second of CPU
+ENDS_WITHIN = 15.0  # seconds, once the monitor is being closed
 ORPHANED_EVERY = 5.0  # seconds between looks for the parent
 # The priority comes first: imports take half a second of a core, which a training may want. Where Linux schedules by
 # sessions (autogroup, its default), niceness counts inside a session only, and the session has one of its own.
@@ -36,7 +40,79 @@ importlib.import_module(sys.argv[3]).serve(int(sys.argv[2]))
 """
 
 
-def started(module: str, priority: int) -> subprocess.Popen[bytes]:
+class Beside:
+    """One process, for those who ask it and do the work themselves where there is none.
+
+    module: whose ``serve`` it runs. priority: what is added to its niceness, 0 to 19. does, done: its work in words.
+    on_end: told why the process ended, if it did; at most once, for no other is started. Not for use from several
+    threads at once.
+    """
+
+    def __init__(
+        self, module: str, priority: int, does: str, done: str, on_end: Callable[[MeasurementError], object]
+    ) -> None:
+        self._module, self._priority, self._on_end = module, priority, on_end
+        self._does, self._done = does, done
+        self._process: subprocess.Popen[bytes] | None = None
+        self._failed = False
+        self._limit = ANSWERS_WITHIN
+        self._deadline: threading.Timer | None = None
+
+    def awaited(self, yes: bool) -> None:
+        """From any thread: whether somebody stands still for its answers, which is no time to be modest."""
+        process = self._process
+        if process is not None:
+            _between_sessions(process, 0 if yes else self._priority)
+
+    def hurry(self) -> None:
+        """From any thread: the end is waited for, so a process that does not answer now is ended soon."""
+        self._limit = ENDS_WITHIN
+        process, running = self._process, self._deadline
+        self.awaited(True)
+        if process is not None and running is not None and running.is_alive():
+            running.cancel()
+            self._deadline = _killing(process, ENDS_WITHIN)
+
+    def close(self) -> None:
+        """End the process; harmless when called twice."""
+        process, self._process = self._process, None
+        if process is not None:
+            _ended(process)
+
+    def _start(self) -> None:
+        try:
+            self._process = _started(self._module, self._priority)
+        except OSError as error:
+            self._give_up(error)
+
+    @contextlib.contextmanager
+    def _answering(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
+        """A block in which it has to answer; a process that does not is ended."""
+        self._deadline = _killing(process, self._limit)
+        try:
+            yield
+        finally:
+            self._deadline.cancel()
+
+    def _give_up(self, error: BaseException) -> None:
+        self.close()
+        self._failed = True
+        reason = f"the process that {self._does} ended, or did not answer ({type(error).__name__}: {error})"
+        self._on_end(
+            MeasurementError(f"{reason}; the rest is {self._done} beside the training, which slows it a little")
+        )
+
+
+def answers_to(parent: int) -> int:
+    """For ``serve``: this process ends with its parent from now on. The descriptor that answers go to: whatever prints
+    does not print into them."""
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    return answers
+
+
+def _started(module: str, priority: int) -> subprocess.Popen[bytes]:
     """A process that runs ``serve(this process's id)`` of a module, with pipes to and from it. Raises OSError.
 
     priority: what is added to its niceness, 0 to 19.
@@ -53,13 +129,13 @@ def started(module: str, priority: int) -> subprocess.Popen[bytes]:
         )
 
 
-def between_sessions(process: subprocess.Popen[bytes], niceness: int) -> None:
+def _between_sessions(process: subprocess.Popen[bytes], niceness: int) -> None:
     """Where Linux schedules by sessions: that of its session. It may be lowered again, unlike a process's own."""
     with contextlib.suppress(OSError), open(f"/proc/{process.pid}/autogroup", "r+") as group:
         group.write(str(niceness))
 
 
-def ended(process: subprocess.Popen[bytes]) -> None:
+def _ended(process: subprocess.Popen[bytes]) -> None:
     """End it; harmless for one that has ended."""
     process.kill()  # the end of its input would not do (a forked data loader may hold the pipe open as well), nor
     process.wait()  # would a gentler signal where it is stopped; it holds nothing that could be lost
@@ -69,21 +145,12 @@ def ended(process: subprocess.Popen[bytes]) -> None:
                 pipe.close()
 
 
-def killing(process: subprocess.Popen[bytes], seconds: float) -> threading.Timer:
+def _killing(process: subprocess.Popen[bytes], seconds: float) -> threading.Timer:
     """A stopped or hanging process ends then, and whoever waits for its answer gets none."""
     timer = threading.Timer(seconds, process.kill)
     timer.daemon = True
     timer.start()
     return timer
-
-
-def answers_to(parent: int) -> int:
-    """For ``serve``: this process ends with its parent from now on. The descriptor that answers go to: whatever prints
-    does not print into them."""
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    answers = os.dup(1)
-    os.dup2(2, 1)
-    return answers
 
 
 @contextlib.contextmanager

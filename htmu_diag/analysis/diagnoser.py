@@ -13,7 +13,6 @@ import os
 import pickle
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 
@@ -21,7 +20,7 @@ from htmu_diag.analysis.densities import densities
 from htmu_diag.analysis.diagnose import diagnose_each
 from htmu_diag.analysis.diagnosis import Diagnosis
 from htmu_diag.analysis.options import Options
-from htmu_diag.beside import answers_to, between_sessions, ended, killing, started
+from htmu_diag.beside import Beside, answers_to
 from htmu_diag.errors import MeasurementError
 from htmu_diag.spectrum import Spectrum
 
@@ -29,11 +28,9 @@ __all__ = ["Diagnoser", "serve"]
 
 PATIENCE = 0.5  # CPU seconds of diagnosing on the caller's thread; what a process costs to start
 PRIORITY = 10  # of 19: a tenth of a core where a training keeps all of them busy
-ANSWERS_WITHIN = 60.0  # seconds; the slowest of 13 adversarial spectra of 8,192 values took 0.7 of CPU
-ENDS_WITHIN = 15.0  # seconds, once the monitor is being closed
 
 
-class Diagnoser:
+class Diagnoser(Beside):
     """`diagnose` with given options; spectra whose process failed are diagnosed on the caller's thread, as are all
     that follow.
 
@@ -49,12 +46,9 @@ class Diagnoser:
         *,
         drawn: bool = False,
     ) -> None:
-        self._options, self._on_end, self._drawn = options, on_end, drawn
+        super().__init__(__name__, PRIORITY, "diagnoses", "diagnosed", on_end)
+        self._options, self._drawn = options, drawn
         self._patience = PATIENCE if patience is None else patience
-        self._process: subprocess.Popen[bytes] | None = None
-        self._failed = False
-        self._limit = ANSWERS_WITHIN
-        self._deadline: threading.Timer | None = None
 
     def __call__(self, spectrum: Spectrum) -> Diagnosis:
         """Of one. Raises what `diagnose` raises."""
@@ -82,50 +76,14 @@ class Diagnoser:
         """From any thread: there is a queue, so the process is worth its start now."""
         self._patience = 0.0
 
-    def awaited(self, yes: bool) -> None:
-        """From any thread: whether somebody stands still for its answers, which is no time to be modest."""
-        process = self._process
-        if process is not None:
-            between_sessions(process, 0 if yes else PRIORITY)
-
-    def hurry(self) -> None:
-        """From any thread: the end is waited for, so a process that does not answer now is ended soon."""
-        self._limit = ENDS_WITHIN
-        process, running = self._process, self._deadline
-        self.awaited(True)
-        if process is not None and running is not None and running.is_alive():
-            running.cancel()
-            self._deadline = killing(process, ENDS_WITHIN)
-
-    def close(self) -> None:
-        """End the process; harmless when called twice."""
-        process, self._process = self._process, None
-        if process is not None:
-            ended(process)
-
-    def _start(self) -> None:
-        try:
-            self._process = started(__name__, PRIORITY)
-        except OSError as error:
-            self._give_up(error)
-
     def _answer(self, process: subprocess.Popen[bytes], spectra: Sequence[Spectrum]) -> list[Diagnosis | Exception]:
         assert process.stdin is not None
         assert process.stdout is not None
-        self._deadline = killing(process, self._limit)
-        try:
+        with self._answering(process):
             process.stdin.write(pickle.dumps((list(spectra), self._options, self._drawn)))
             process.stdin.flush()
             answer: list[Diagnosis | Exception] = pickle.load(process.stdout)
-        finally:
-            self._deadline.cancel()
         return answer
-
-    def _give_up(self, error: BaseException) -> None:
-        self.close()
-        self._failed = True
-        reason = f"the process that diagnoses ended, or did not answer ({type(error).__name__}: {error})"
-        self._on_end(MeasurementError(f"{reason}; the rest is diagnosed beside the training, which slows it a little"))
 
 
 def serve(parent: int) -> None:

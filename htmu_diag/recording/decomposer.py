@@ -9,13 +9,12 @@ a training feels it, and its numbers are those of a thread, to the last bit.
 from __future__ import annotations
 
 import subprocess
-import threading
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from htmu_diag.beside import between_sessions, ended, killing, started
+from htmu_diag.beside import Beside
 from htmu_diag.errors import MeasurementError
 from htmu_diag.stacked import MOST, Stacked, asked, decomposed, joined
 
@@ -23,30 +22,21 @@ __all__ = ["Decomposer"]
 
 LONG = 0.005  # CPU seconds of a snapshot
 PRIORITY = 5  # of 19: before the process of the fits, which have no copy of the weights to keep
-ANSWERS_WITHIN = 60.0  # seconds; what is asked for at once takes 0.3 of CPU
-ENDS_WITHIN = 15.0  # seconds, once the monitor is being closed
 
 
-class Decomposer:
+class Decomposer(Beside):
     """`htmu_diag.stacked.decomposed`, by a process where that is worth its start; without it on the caller's thread.
 
     on_end: told why the process ended, if it did; at most once. Not for use from several threads at once.
     """
 
     def __init__(self, on_end: Callable[[MeasurementError], object]) -> None:
-        self._on_end = on_end
-        self._process: subprocess.Popen[bytes] | None = None
-        self._failed = False
-        self._limit = ANSWERS_WITHIN
-        self._deadline: threading.Timer | None = None
+        super().__init__("htmu_diag.stacked", PRIORITY, "decomposes", "decomposed", on_end)
 
     def expect(self, seconds: float) -> None:
         """What a snapshot takes: from LONG on the process is worth its start."""
         if seconds > LONG and self._process is None and not self._failed:
-            try:
-                self._process = started("htmu_diag.stacked", PRIORITY)
-            except OSError as error:
-                self._give_up(error)
+            self._start()
 
     @property
     def beside(self) -> bool:
@@ -56,22 +46,6 @@ class Decomposer:
     def __call__(self, matrices: Sequence[npt.NDArray[np.generic]]) -> Stacked:
         step = max(MOST // max(matrices[0].size, 1), 1)
         return joined([self._part(matrices[start : start + step]) for start in range(0, len(matrices), step)])
-
-    def hurry(self) -> None:
-        """From any thread: the end is waited for, so a process that does not answer now is ended soon."""
-        self._limit = ENDS_WITHIN
-        process, running = self._process, self._deadline
-        if process is not None:
-            between_sessions(process, 0)
-        if process is not None and running is not None and running.is_alive():
-            running.cancel()
-            self._deadline = killing(process, ENDS_WITHIN)
-
-    def close(self) -> None:
-        """End the process; harmless when called twice."""
-        process, self._process = self._process, None
-        if process is not None:
-            ended(process)
 
     def _part(self, matrices: Sequence[npt.NDArray[np.generic]]) -> Stacked:
         process = self._process
@@ -85,14 +59,5 @@ class Decomposer:
     def _answer(self, process: subprocess.Popen[bytes], matrices: Sequence[npt.NDArray[np.generic]]) -> Stacked:
         assert process.stdin is not None
         assert process.stdout is not None
-        self._deadline = killing(process, self._limit)
-        try:
+        with self._answering(process):
             return asked(matrices, process.stdin, process.stdout)
-        finally:
-            self._deadline.cancel()
-
-    def _give_up(self, error: BaseException) -> None:
-        self.close()
-        self._failed = True
-        reason = f"the process that decomposes ended, or did not answer ({type(error).__name__}: {error})"
-        self._on_end(MeasurementError(f"{reason}; the rest is decomposed beside the training, which slows it a little"))

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from htmu_diag import beside as beside_module
 from htmu_diag.analysis import QUANTITIES, Diagnoser, Options, diagnose
 from htmu_diag.analysis import density as density_module
 from htmu_diag.analysis import diagnoser as diagnoser_module
@@ -105,7 +106,7 @@ def test_a_process_that_is_stopped_is_ended_and_replaced(
     beside = Diagnoser(OPTIONS, told.append, patience=0.0)
     beside(spectrum())
     if hurried:
-        monkeypatch.setattr(diagnoser_module, "ENDS_WITHIN", 0.5)
+        monkeypatch.setattr(beside_module, "ENDS_WITHIN", 0.5)
     else:
         beside._limit = 0.5
     process = beside._process

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import htmu_diag
+from htmu_diag import beside as beside_module
 from htmu_diag.errors import MeasurementError
 from htmu_diag.probes import Pending, StepContext, WeightsProbe
 from htmu_diag.recording import decomposer as module
@@ -87,7 +88,7 @@ def test_a_process_that_is_stopped_is_ended_and_replaced(
     process = beside._process
     assert process is not None
     if hurried:
-        monkeypatch.setattr(module, "ENDS_WITHIN", 0.3)
+        monkeypatch.setattr(beside_module, "ENDS_WITHIN", 0.3)
         threading.Timer(0.1, beside.hurry).start()
     else:
         beside._limit = 0.3
