@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from htmu_diag.beside import answers_to
 
-__all__ = ["MOST", "Stacked", "asked", "decomposed", "joined", "random", "rounding", "serve"]
+__all__ = ["MOST", "Stacked", "asked", "decomposed", "joined", "random", "serve"]
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -84,12 +84,12 @@ def _plain(stack: Array) -> Flags:
         products = lines @ random(lines.shape[2]).astype(stack.dtype)  # (k, lines)
         ranked = np.sort(products, axis=1).astype(np.float64)
         typical = np.sqrt(np.square(ranked).mean(axis=1, keepdims=True))  # what rounding is relative to
-        same = np.diff(ranked) <= rounding(np.abs(ranked[:, 1:]) + typical, stack.dtype.itemsize > 4)
+        same = np.diff(ranked) <= _rounding(np.abs(ranked[:, 1:]) + typical, stack.dtype.itemsize > 4)
         found &= (ranked != 0).all(axis=1) & ~same.any(axis=1)
     return found
 
 
-def rounding(products: Floats, wide: bool) -> Floats:
+def _rounding(products: Floats, wide: bool) -> Floats:
     """Up to which difference products of that size count as the same. wide: taken in double precision."""
     return np.asarray(_SAME * np.finfo(np.float64 if wide else np.float32).eps * products)
 

@@ -6,12 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from htmu_diag.fits.null_table import LEAST_P, is_least
-from htmu_diag.spectrum import Floats
 
-__all__ = ["DESCRIBES_LEVEL", "LawReading", "Place", "place_of", "where_it_misses"]
+__all__ = ["DESCRIBES_LEVEL", "LawReading", "Place", "place_of"]
 
 # One fit in a hundred to the law's own matrices is called wrong
 DESCRIBES_LEVEL = 0.01
@@ -45,19 +42,6 @@ class LawReading:
         if math.isnan(p):
             return cls("not tested", f"KS {ks:.3f}; no null law for this kind of sample")
         return cls("describes", f"KS {ks:.3f}, p {p:.2g}")
-
-
-def where_it_misses(levels: Floats, masses: Floats, below: float = 0.0) -> Place:
-    """Where the levels u_i = F(x_i), ascending, are furthest from their places, in standard errors.
-
-    masses: (n,) of the values; below: mass known only to lie below the first.
-    """
-    if not levels.size:
-        return ""
-    total = masses.sum() + below
-    middle = (below + np.cumsum(masses) - masses / 2) / total
-    off = np.abs(middle - levels) / np.sqrt(middle * (1 - middle) + 1 / total)
-    return place_of(float(middle[np.argmax(off)]))
 
 
 def place_of(share: float) -> Place:

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from htmu_diag.fits.replicate_tails import OwnTails, deviate
 from htmu_diag.fits.replicates import FAR, Cells, Indices, Singles
 from htmu_diag.fits.scan import log_gaps
+from htmu_diag.fits.scans import lowest
 from htmu_diag.spectrum import Floats
 
 __all__ = ["Body", "improve"]
@@ -125,12 +126,6 @@ class _Flat:
     def take(self, places: Indices) -> _Flat:
         return _Flat(*(each.take(places) for each in vars(self).values()))
 
-    def lowest(self, lengths: Indices) -> Indices:
-        """The first candidate with the lowest bound in each row that has any."""
-        starts = np.cumsum(lengths) - lengths
-        hits = (self.bound == np.repeat(np.minimum.reduceat(self.bound, starts), lengths)).nonzero()[0]
-        return np.asarray(hits[hits.searchsorted(starts)])
-
     def raise_bounds(self, log: Singles, count: Singles) -> None:
         """By a value of each candidate's replicate and how many are as large."""
         log -= self.log
@@ -165,7 +160,7 @@ def improve(bodies: Sequence[Body], best: Singles, rates: Floats) -> None:
     while alive.row.size:
         lengths = np.bincount(alive.row)
         lengths = lengths[lengths > 0]
-        chosen = alive.lowest(lengths)
+        chosen = lowest(alive.bound, lengths)
         tried = alive.take(chosen)
         parts = [tried.take(np.arange(a, min(a + _ROWS, chosen.size))) for a in range(0, chosen.size, _ROWS)]
         distance, log, count = (

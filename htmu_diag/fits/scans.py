@@ -15,7 +15,7 @@ import numpy.typing as npt
 from htmu_diag.fits.scan import ScanResult, log_gaps, scan, tail_at
 from htmu_diag.spectrum import Floats
 
-__all__ = ["scans"]
+__all__ = ["lowest", "scans"]
 
 Indices = npt.NDArray[np.intp]
 _LARGE = 1024  # from there on the work of a scan is more than its calls
@@ -42,6 +42,13 @@ def scans(samples: Sequence[Floats]) -> list[ScanResult | None]:
     return [found[k] for k in range(len(samples))]
 
 
+def lowest(bounds: npt.NDArray[np.floating], lengths: Indices) -> Indices:
+    """Where the first of the lowest bounds lies in each of some parts, of these lengths (none is zero)."""
+    starts = np.cumsum(lengths) - lengths
+    hits = (bounds == np.repeat(np.minimum.reduceat(bounds, starts), lengths)).nonzero()[0]
+    return np.asarray(hits[hits.searchsorted(starts)])
+
+
 def _starts(values: Floats) -> Indices:
     """(samples,): index of the best xmin in each row of distinct ascending values (samples, n)."""
     logs, alive = _candidates(values)
@@ -51,7 +58,7 @@ def _starts(values: Floats) -> Indices:
     while alive.row.size:
         lengths = np.bincount(alive.row, minlength=count)
         lengths = lengths[lengths > 0]
-        chosen = alive.lowest(lengths)
+        chosen = lowest(alive.bound, lengths)
         tried = alive.take(chosen)
         furthest, distance = tried.measured(logs)
         row, index = tried.row, tried.index
@@ -77,12 +84,6 @@ class _Candidates:
 
     def take(self, places: Indices) -> _Candidates:
         return _Candidates(*(each.take(places) for each in vars(self).values()))
-
-    def lowest(self, lengths: Indices) -> Indices:
-        """The first candidate with the lowest bound in each sample that has any."""
-        starts = np.cumsum(lengths) - lengths
-        hits = (self.bound == np.repeat(np.minimum.reduceat(self.bound, starts), lengths)).nonzero()[0]
-        return np.asarray(hits[hits.searchsorted(starts)])
 
     def raise_bounds(self, logs: Floats, probes: Indices) -> None:
         """By what each fit is off by at one value."""

@@ -12,15 +12,14 @@ import contextlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 
 from htmu_diag.analysis import Diagnosis, Options, diagnose_each
-from htmu_diag.errors import HTMUError, InputError
+from htmu_diag.errors import InputError
 from htmu_diag.matrices import Inventory, Matrix
 from htmu_diag.report.analysis import Layer
 from htmu_diag.safe_text import one_line
-from htmu_diag.solvers import UNIT, exact_spectra, matrix_spectrum
+from htmu_diag.solvers import FAILURES, UNIT, exact_spectra, matrix_spectrum
 from htmu_diag.solvers.threads import blas_threads
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
@@ -29,8 +28,6 @@ __all__ = ["Choices", "groups_of", "layers_of", "measured"]
 _SMALL_SIDE = 128
 _TOGETHER = 4 * 1024 * 1024  # entries of one run, or group: of a run 16 MB in float32 are held at once
 _MOST_ALIKE, _MOST_TOGETHER = 32, 16  # matrices: processes that share them take whole groups
-# RuntimeError: what torch raises for all that goes wrong, an allocation that is refused included
-_FAILURES = (HTMUError, np.linalg.LinAlgError, MemoryError, RuntimeError, ArithmeticError)
 _MOST_THREADS = 1024
 
 
@@ -134,7 +131,7 @@ def layers_of(matrices: Sequence[Matrix], choices: Choices) -> list[Layer]:
 def _spectra(matrices: list[Matrix], choices: Choices) -> list[Spectrum | Exception]:
     """Of each, or why it has none."""
     if len(matrices) > 1:
-        with contextlib.suppress(*_FAILURES):  # one of them is unusable: one by one, it fails alone
+        with contextlib.suppress(*FAILURES):  # one of them is unusable: one by one, it fails alone
             tensors = [_moved(matrix.read(), choices) for matrix in matrices]
             return [*exact_spectra(tensors, [_source(m, choices) for m in matrices], threads=choices.threads)]
     return [_spectrum(matrix, choices) for matrix in matrices]
@@ -145,14 +142,14 @@ def _spectrum(matrix: Matrix, choices: Choices) -> Spectrum | Exception:
         return matrix_spectrum(
             matrix, step=choices.step, vectors=choices.vectors, threads=choices.threads, device=choices.device
         )
-    except _FAILURES as error:
+    except FAILURES as error:
         return error
 
 
 def _layer(matrix: Matrix, found: Diagnosis | Exception) -> Layer:
     if isinstance(found, Diagnosis):  # a low-rank product is judged on its rank
         return Layer(matrix.name, found.source.shape, matrix.role, found)
-    if not isinstance(found, _FAILURES):
+    if not isinstance(found, FAILURES):
         raise found
     reason = one_line(str(found).partition("\n")[0]) or type(found).__name__
     return Layer(matrix.name, matrix.shape, matrix.role, None, reason)

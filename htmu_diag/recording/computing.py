@@ -5,20 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-import numpy as np
-
-from htmu_diag.errors import HTMUError
 from htmu_diag.probes import Pending
 from htmu_diag.ranks.team import Found
 from htmu_diag.recording.complaints import Complaints
 from htmu_diag.recording.decomposer import Decomposer
 from htmu_diag.recording.measured import Measured
+from htmu_diag.solvers import FAILURES
 from htmu_diag.spectrum import Spectrum
 
 __all__ = ["Computing"]
 
-# what a decomposition raises, see `htmu_diag.offline.measure`
-_FAILURES = (HTMUError, np.linalg.LinAlgError, MemoryError, RuntimeError, ArithmeticError)
 _Waiting = tuple[str, int, Pending]
 
 
@@ -47,7 +43,7 @@ class Computing:
         if len(waiting) > 1 or (first[2].alike and self._decompose.beside):
             try:
                 return self._together(waiting)
-            except _FAILURES:
+            except FAILURES:
                 pass  # one of them is unusable: one by one, it fails alone
         found: list[Found] = []
         for probe, order, item in waiting:

@@ -2,7 +2,7 @@
 
 from htmu_diag.solvers.dense import dense_matrix, exact_operator_spectrum
 from htmu_diag.solvers.density import spectral_density
-from htmu_diag.solvers.exact import UNIT, exact_spectrum, product_spectrum
+from htmu_diag.solvers.exact import FAILURES, UNIT, exact_spectrum, product_spectrum
 from htmu_diag.solvers.kernels import covariance_spectrum, feature_spectrum, jacobian_spectrum, ntk_spectrum
 from htmu_diag.solvers.lanczos import Tridiagonal, lanczos, start_vector
 from htmu_diag.solvers.matrix import matrix_spectrum
@@ -13,6 +13,7 @@ from htmu_diag.solvers.trace import TraceEstimate, block_traces, trace
 
 __all__ = [
     "Eigenpairs",
+    "FAILURES",
     "NTKCost",
     "TraceEstimate",
     "Tridiagonal",

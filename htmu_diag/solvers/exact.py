@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from htmu_diag.arguments import FLAG, checked, one_of, optional, whole
-from htmu_diag.errors import InputError, MeasurementError
+from htmu_diag.errors import HTMUError, InputError, MeasurementError
 from htmu_diag.model.arguments import DTYPE, SOURCE, TENSOR
 from htmu_diag.solvers.entropy import entropy_deficit
 from htmu_diag.solvers.gram import eigenvalues, gram, products_are_full
@@ -31,6 +31,7 @@ from htmu_diag.spectrum import Floats, Source, Spectrum
 
 __all__ = [
     "CHEAP_SIDE",
+    "FAILURES",
     "UNIT",
     "Routine",
     "arithmetic",
@@ -44,6 +45,8 @@ __all__ = [
     "whole_matrix",
 ]
 
+# what a decomposition raises; RuntimeError is torch's for all that goes wrong, an allocation that is refused included
+FAILURES = (HTMUError, np.linalg.LinAlgError, MemoryError, RuntimeError, ArithmeticError)
 UNIT = "eigenvalues of W W^T / max(shape)"
 Routine = Literal["auto", "gram", "svdvals"]
 CHEAP_SIDE = 1024  # svdvals of 1024 x 1024 takes 0.2 s on one thread, twice the Gram route
