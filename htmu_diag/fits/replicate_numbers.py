@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Hashable
 from functools import lru_cache
@@ -51,8 +52,10 @@ class Numbers:
         return cells, 6 * cells.counts.size
 
     def _own(self, sizes: tuple[int, int]) -> tuple[OwnTails, int]:
-        counts = self.cells[sizes[0]].counts[:, sizes[1]].astype(np.intp)
-        own = OwnTails.of(self.ordered, counts, *self.tails.best(counts))
+        n, n_tail = sizes
+        counts = self.cells[n].counts[:, n_tail].astype(np.intp)
+        starts = self.ordered.heights[:, n] + math.log(n_tail / n)
+        own = OwnTails.of(self.ordered, starts, counts, *self.tails.best(counts))
         return own, 2 * own.logs.size
 
 

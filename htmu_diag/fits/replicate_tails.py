@@ -4,6 +4,8 @@ Above xmin a replicate is a sample of the fitted law, and the largest m of its v
 H_(m-1) - H_(j-1) over alpha - 1 (``replicates``). The fit to them has the slope (alpha - 1) m/(e_1 + ... + e_(m-1)), so
 alpha cancels in its KS distance: that depends on the row of exponential numbers and on m alone, whatever the data, xmin
 and n. Distances that were measured, and bounds of the others, are kept and serve every spectrum with the same seed.
+Over xmin the logarithms of a sample of n are H_n + log(n_tail/n) - H_(j-1): that xmin falls into the gap between the
+last value and the next one says something of the gap, which is longer than another.
 
 As in ``scan``: the candidate with the lowest bound is measured, and the point where it deviates most bounds the others.
 """
@@ -45,19 +47,22 @@ class OwnTails:
     short: Indices
 
     @classmethod
-    def of(cls, ordered: Ordered, sizes: Indices, best: Singles, counts: Indices) -> OwnTails:
-        """best, counts: as of `ReplicateTails.best`."""
+    def of(cls, ordered: Ordered, starts: Floats, sizes: Indices, best: Singles, counts: Indices) -> OwnTails:
+        """starts: (rows,), height of xmin, which is between those of the last value of the tail and of the next one;
+        best, counts: as of `ReplicateTails.best`."""
         longest, each = max(int(sizes.max()), 1), np.arange(sizes.size)
         rates = np.full(sizes.size, np.nan)
         any_ = counts.nonzero()[0]
         rates[any_] = counts[any_] / ordered.sums[any_, counts[any_] - 1]
-        logs = ordered.singles[each, sizes][:, None] - ordered.singles[:, :longest]
-        last = logs[each, np.maximum(sizes, 1) - 1][:, None]
+        logs = starts[:, None].astype(np.float32) - ordered.singles[:, :longest]
+        before = np.maximum(sizes, 1) - 1
+        last = np.maximum(logs[each, before], 0)[:, None]
         last[sizes == 0] = FAR
         np.maximum(logs, last, out=logs)
         singles = sizes[:, None].astype(np.float32)
         ranks = np.minimum(np.arange(1, longest + 1, dtype=np.float32), singles)
-        return cls(sizes, singles, ordered.sums[each, sizes], best, rates, logs, ranks, last, (sizes < 2).nonzero()[0])
+        sums = sizes * np.maximum(starts - ordered.heights[each, before], 0) + ordered.sums[each, before]
+        return cls(sizes, singles, sums, best, rates, logs, ranks, last, (sizes < 2).nonzero()[0])
 
     def rows(self, span: slice) -> OwnTails:
         """Some of the rows, as views."""

@@ -27,10 +27,11 @@ def ordered(rows, size, seed=0):
 def written_out(values, found, table, row):
     """One replicate: which values the row's ordered uniform numbers pick, each by its quantile."""
     n = values.size
-    cell = np.ceil(n * table.levels(n)[row]).astype(int)
+    levels = table.levels(n)[row]
+    cell = np.ceil(n * levels).astype(int)
     size = int((cell <= found.n_tail).sum())
-    logs = (table.heights[row, size] - table.heights[row, :size]) / (found.alpha - 1)
-    return np.sort(np.concatenate([found.xmin * np.exp(logs), values[n - cell[size:]]]))
+    tail = found.xmin * (levels[:size] * n / found.n_tail) ** (-1 / (found.alpha - 1))
+    return np.sort(np.concatenate([tail, values[n - cell[size:]]]))
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -92,10 +93,19 @@ def test_what_is_kept_of_tails_does_not_depend_on_the_order_of_questions():
 
 def test_a_replicate_without_a_tail_value_has_no_point_at_xmin():
     table = ordered(2, 20)
-    sizes = np.array([0, 4])
-    tails = OwnTails.of(table, sizes, *ReplicateTails(table).best(sizes))
+    sizes, starts = np.array([0, 4]), table.heights[:, 4] - 0.01
+    tails = OwnTails.of(table, starts, sizes, *ReplicateTails(table).best(sizes))
     assert (tails.logs[0] == FAR).all()
-    assert tails.logs[1] == pytest.approx(table.heights[1, 4] - table.heights[1, :4], rel=1e-5)
+    assert tails.logs[1] == pytest.approx(starts[1] - table.heights[1, :4], rel=1e-5)
+
+
+def test_logarithms_over_xmin_are_exponential_whatever_their_number():
+    """How many lie above xmin comes from the same random numbers, and must leave the lengths as they are."""
+    own = Numbers(seeded(9)(4000, 60)).own[60, 15]
+    rows = own.sizes > 0
+    smallest, means = own.last[rows, 0] * own.sizes[rows], own.sums[rows] / own.sizes[rows]
+    assert smallest.mean() == pytest.approx(1, abs=4.5 / np.sqrt(rows.sum()))
+    assert ((means - 1) * np.sqrt(own.sizes[rows])).mean() == pytest.approx(0, abs=4.5 / np.sqrt(rows.sum()))
 
 
 def test_a_known_start_is_fitted_as_a_tail_that_is_written_out():
