@@ -7,10 +7,10 @@ which ends before it has taken a third of a second.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 
 from htmu_diag.errors import InputError, MeasurementError
+from htmu_diag.probes.trial import seconds_of_trial
 
 __all__ = ["seconds_by_samples"]
 
@@ -32,15 +32,9 @@ def seconds_by_samples(run: Callable[[int], object], samples: int) -> float:
 
 def _extrapolated(run: Callable[[int], object], samples: int, count: int) -> float:
     power, spent = 1.0, 0.0
-    took = _seconds(run, count)
+    took = seconds_of_trial(run, count)
     while 4 * count <= samples and spent + 3 * took < _ENOUGH:  # the next one takes twice as long at least
         spent, before, count = spent + took, took, 2 * count
-        took = _seconds(run, count)
+        took = seconds_of_trial(run, count)
         power = min(max(math.log2(max(took, 1e-9) / max(before, 1e-9)), 1.0), _MOST_POWER)
     return float(took * max(samples / count, 1.0) ** power)
-
-
-def _seconds(run: Callable[[int], object], count: int) -> float:
-    began = time.perf_counter()
-    run(count)
-    return time.perf_counter() - began

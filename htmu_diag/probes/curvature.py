@@ -8,7 +8,6 @@ without a right second derivative is reported by the module's name.
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -28,6 +27,7 @@ from htmu_diag.probes.base import Need, StepContext
 from htmu_diag.probes.declaration import Runs
 from htmu_diag.probes.probe_batch import evaluating
 from htmu_diag.probes.stability import stability
+from htmu_diag.probes.trial import seconds_of_trial
 from htmu_diag.solvers.density import spectral_density
 from htmu_diag.solvers.top_k import Which, top_k
 from htmu_diag.solvers.trace import block_traces
@@ -172,13 +172,12 @@ class CurvatureProbe:
 def _timed(operator: ModelOperator) -> float:
     """Seconds of a product whose graph is kept, the faster of two; the first one builds it."""
     vector = torch.ones(operator.shape[0], dtype=operator.dtype, device=operator.device)
-    float(operator.matvec(vector)[0])
-    seconds = []
-    for _ in range(2):
-        began = time.perf_counter()
+
+    def product() -> None:
         float(operator.matvec(vector)[0])  # waits for a device
-        seconds.append(time.perf_counter() - began)
-    return min(seconds)
+
+    product()
+    return min(seconds_of_trial(product) for _ in range(2))
 
 
 hessian_probe = functools.partial(CurvatureProbe, "hessian")

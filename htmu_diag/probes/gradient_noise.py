@@ -11,7 +11,6 @@ noise with lognormal scales, sigma 1.5, has an index of 1.2 then).
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -24,6 +23,7 @@ from htmu_diag.operators.batches import cached, rows
 from htmu_diag.operators.hessian import HessianOperator
 from htmu_diag.probes.base import Need, StepContext
 from htmu_diag.probes.probe_batch import evaluating
+from htmu_diag.probes.trial import seconds_of_trial
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
 __all__ = ["GradientNoiseProbe", "stable_tail_index"]
@@ -74,18 +74,15 @@ class GradientNoiseProbe:
         try:
             with evaluating(context) as model:
                 whole, starts, size = self._groups(model, context)
-                _gradient(whole, starts[0], size)
-                began = time.perf_counter()
-                gradient = _gradient(whole, starts[1], size)
-                of_group = time.perf_counter() - began
+                gradient = _gradient(whole, starts[0], size)
+                of_group = seconds_of_trial(_gradient, whole, starts[1], size)
         except (MeasurementError, InputError, RuntimeError):
             return 0.0
         shape = len(starts), min(gradient.numel(), _PART)
         places = torch.arange(shape[0] * shape[1], device=gradient.device, dtype=gradient.dtype)
         part = places.sin().reshape(shape)
-        began = time.perf_counter()
-        stable_tail_index(part)
-        return len(starts) * of_group + (time.perf_counter() - began) * gradient.numel() / shape[1]
+        of_part = seconds_of_trial(stable_tail_index, part)
+        return len(starts) * of_group + of_part * gradient.numel() / shape[1]
 
     def _gradients(self, model: torch.nn.Module, context: StepContext) -> tuple[torch.Tensor, int]:
         whole, starts, size = self._groups(model, context)

@@ -1,5 +1,7 @@
 """A dear probe does not stand between watch() and the first step, and a budget holds for its first run."""
 
+import time
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ import htmu_diag
 from htmu_diag.probes import StepContext, registry
 from htmu_diag.probes.by_samples import seconds_by_samples
 from htmu_diag.probes.curvature import CurvatureProbe
+from htmu_diag.probes.trial import seconds_of_trial
 from htmu_diag.recording.prices import AFTER
 from tests.monitor.helpers import StubProbe, Task, spectrum
 
@@ -79,10 +82,10 @@ def test_a_budget_holds_for_the_first_run(tmp_path) -> None:
 
 def test_the_price_of_a_density_is_that_of_its_products(monkeypatch) -> None:
     """Two products, on a clock that moves by one second each."""
-    task, now = Task(), [0.0]
+    task, now = Task(), {"perf_counter": 0.0, "process_time": 0.0}
     probe = CurvatureProbe(steps=10, probes=3)
-    clock = "htmu_diag.probes.curvature.time.perf_counter"
-    monkeypatch.setattr(clock, lambda: now.__setitem__(0, now[0] + 1.0) or now[0])
+    for clock in now:
+        monkeypatch.setattr(time, clock, lambda clock=clock: now.update({clock: now[clock] + 1.0}) or now[clock])
     context = StepContext(0, task.model, batch=(task.inputs, task.targets), loss_fn=torch.nn.functional.mse_loss)
     assert probe.price(context) == 30.0
     assert not probe.checked
@@ -103,7 +106,8 @@ def test_probes_over_samples_are_priced_by_a_few_of_them(name) -> None:
 def test_a_price_grows_with_the_samples_as_the_trials_do(power, monkeypatch) -> None:
     """A clock that each run moves by n**power ten thousandths of a second."""
     now, runs = [0.0], []
-    monkeypatch.setattr("htmu_diag.probes.by_samples.time.perf_counter", lambda: now[0])
+    for clock in ("perf_counter", "process_time"):
+        monkeypatch.setattr(time, clock, lambda: now[0])
 
     def run(count: int) -> None:
         runs.append(count)
@@ -112,3 +116,10 @@ def test_a_price_grows_with_the_samples_as_the_trials_do(power, monkeypatch) -> 
     assert seconds_by_samples(run, 200) == pytest.approx(200**power / 10_000)
     assert max(runs) <= 100
     assert seconds_by_samples(lambda _: (_ for _ in ()).throw(RuntimeError("no derivative")), 200) == 0.0
+
+
+def test_what_a_trial_waits_for_others_is_not_its_price(monkeypatch) -> None:
+    """A core that is lost for a fifth of a second counts beside a device only, whose work it may be."""
+    for device, seconds in (("cuda", 0.2), ("", 0.0)):
+        monkeypatch.setattr("htmu_diag.probes.trial._has_device", lambda device=device: bool(device))
+        assert seconds_of_trial(time.sleep, 0.2) == pytest.approx(seconds, abs=0.1)
