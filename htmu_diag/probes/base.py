@@ -16,7 +16,7 @@ from htmu_diag.model.loss_modules import loss_modules
 from htmu_diag.operators.batches import Reduction
 from htmu_diag.operators.sample_function import Output, pick_output
 from htmu_diag.ranks.share import Share
-from htmu_diag.solvers.together import Decompose
+from htmu_diag.solvers.stacks import Decompose
 from htmu_diag.spectrum import Spectrum
 
 __all__ = ["Alike", "LossFn", "Need", "ObservingProbe", "Pending", "Probe", "Share", "SharedProbe", "StepContext"]

@@ -14,8 +14,8 @@ from htmu_diag.probes.copies import Copy
 from htmu_diag.probes.placement import Placement
 from htmu_diag.probes.starts import Starts
 from htmu_diag.solvers import UNIT, matrix_spectrum
+from htmu_diag.solvers.stacks import Decompose, stackable, stacked_spectra
 from htmu_diag.solvers.threads import numpy_on_one_thread
-from htmu_diag.solvers.together import Decompose, stackable, stacked_spectra
 from htmu_diag.solvers.vectors import TopVectors, vector_scalars
 from htmu_diag.spectrum import Kind, Source, Spectrum
 

@@ -14,16 +14,27 @@ many are unresolved. What ran is written in ``Spectrum.estimator.routine``.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 import torch
 
 from htmu_diag.arguments import FLAG, checked, one_of, optional, whole
-from htmu_diag.errors import HTMUError, InputError, MeasurementError
+from htmu_diag.errors import InputError
 from htmu_diag.model.arguments import DTYPE, SOURCE, TENSOR
+from htmu_diag.model.torch_values import array_of
 from htmu_diag.solvers.entropy import entropy_deficit
 from htmu_diag.solvers.gram import eigenvalues, gram, products_are_full
+from htmu_diag.solvers.host import (
+    CHEAP_SIDE,
+    FAILURES,
+    UNIT,
+    Routine,
+    Wide,
+    host_spectrum,
+    is_real,
+    refuse_bad,
+    require_matrix,
+)
 from htmu_diag.solvers.rows_columns import zero_and_copied
 from htmu_diag.solvers.singular import core, singular_values
 from htmu_diag.solvers.threads import blas_threads
@@ -45,11 +56,7 @@ __all__ = [
     "whole_matrix",
 ]
 
-# what a decomposition raises; RuntimeError is torch's for all that goes wrong, an allocation that is refused included
-FAILURES = (HTMUError, np.linalg.LinAlgError, MemoryError, RuntimeError, ArithmeticError)
-UNIT = "eigenvalues of W W^T / max(shape)"
-Routine = Literal["auto", "gram", "svdvals"]
-CHEAP_SIDE = 1024  # svdvals of 1024 x 1024 takes 0.2 s on one thread, twice the Gram route
+_HOSTS: dict[torch.dtype, Wide] = {torch.float32: np.float32, torch.float64: np.float64}  # what numpy computes in
 
 
 @checked(
@@ -87,6 +94,9 @@ def exact_spectrum(
     """
     matrix = whole_matrix(matrix, source)
     dtype = arithmetic(matrix, dtype)
+    array = None if vectors or dtype not in _HOSTS else array_of(matrix)
+    if array is not None and is_real(array):
+        return host_spectrum(array, source, routine=routine, dtype=_HOSTS[dtype], threads=threads)
     with torch.no_grad(), blas_threads(threads if matrix.device.type == "cpu" else None):
         if routine == "svdvals":
             return _by_svdvals(matrix, source, dtype, vectors, values_on_host)
@@ -188,16 +198,12 @@ def _short(dtype: torch.dtype) -> str:
 
 
 def whole_matrix(matrix: torch.Tensor, source: Source) -> torch.Tensor:
-    if matrix.ndim != 2 or 0 in matrix.shape:
-        raise InputError(f"{source.label()}: a non-empty matrix is needed, not shape {tuple(matrix.shape)}")
+    require_matrix(matrix.shape, source)
     return matrix.detach()
 
 
 def refuse_non_finite(summary: torch.Tensor, matrix: torch.Tensor, source: Source) -> None:
     """Counts bad entries only where a cheap summary is not finite: a sum, or the diagonal of the Gram matrix."""
-    if bool(torch.isfinite(summary).all()):
-        return
-    widened = matrix.float() if matrix.dtype.itemsize == 1 else matrix  # eighth precision knows no isfinite
-    bad = int((~torch.isfinite(widened)).sum())
-    found = f"{bad} of {matrix.numel()} weights are NaN or infinite" if bad else "the weights overflow when squared"
-    raise MeasurementError(f"{source.label()}: {found}; look for a diverged layer, or leave it out with exclude")
+    if not bool(torch.isfinite(summary).all()):
+        widened = matrix.float() if matrix.dtype.itemsize == 1 else matrix  # eighth precision knows no isfinite
+        refuse_bad(int((~torch.isfinite(widened)).sum()), matrix.numel(), source)

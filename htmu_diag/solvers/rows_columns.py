@@ -9,13 +9,20 @@ the same number; what is the same to rounding is then compared entry by entry.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
+from htmu_diag.model.torch_values import array_of
+from htmu_diag.narrow import Array, widened
 from htmu_diag.spectrum import Floats
 from htmu_diag.stacked import random
+
+if TYPE_CHECKING:
+    import torch
+
+    Values = Array | torch.Tensor
 
 __all__ = ["zero_and_copied"]
 
@@ -23,39 +30,40 @@ _BLOCK = 512 * 1024  # entries of a block: 4 MB in double precision; of 16 and m
 # relative to a product, up to which products count as the same: far above the rounding of sums in double precision, and
 # so small that of 30,000 different lines hardly two are compared; a device may have single precision alone
 _SAME, _SAME_IN_SINGLE = 1e-9, 1e-5
-Array = npt.NDArray[np.generic]
 
 
-def zero_and_copied(matrix: torch.Tensor) -> dict[str, float]:
+def zero_and_copied(matrix: Values) -> dict[str, float]:
     """How many rows and columns of a finite matrix are zero, and how many are copies of an earlier one that is not.
 
     Keys zero_rows, zero_columns, copied_rows, copied_columns; those of which there are none are left out.
     """
-    tall = matrix if matrix.shape[0] > matrix.shape[1] else matrix.mT
+    matrix = _at_hand(matrix)
+    tall = matrix if matrix.shape[0] > matrix.shape[1] else matrix.swapaxes(0, 1)
     names = ("rows", "columns") if tall is matrix else ("columns", "rows")
     found: dict[str, int] = {}
-    for name, lines, products in zip(names, (tall, tall.mT), _products(tall), strict=True):
+    for name, lines, products in zip(names, (tall, tall.swapaxes(0, 1)), _products(tall), strict=True):
         zero = sum(not _on_host(lines[int(i)]).any() for i in np.flatnonzero(products == 0))
         found |= {f"zero_{name}": zero, f"copied_{name}": _copied(lines, products)}
     return {name: float(found[name]) for name in sorted(found, reverse=True) if found[name]}
 
 
-def _products(tall: torch.Tensor) -> tuple[Floats, Floats]:
+def _products(tall: Values) -> tuple[Floats, Floats]:
     """Of each row (larger,) and of each column (smaller,) with random numbers; of complex ones a mix of both parts."""
     larger, smaller = tall.shape
     of_rows, of_columns = [], np.zeros(smaller)
     step = max(_BLOCK // smaller, 1)
     for start in range(0, larger, step):
-        block = tall[start : start + step]
-        block = _double(block) if block.device.type == "cpu" else _single(block)
+        block = _wide(tall[start : start + step])
         of_rows.append(_times(block, random(smaller)))
-        of_columns += _times(block.mT, random(larger)[start : start + step])
+        of_columns += _times(block.swapaxes(0, 1), random(larger)[start : start + step])
     return np.concatenate(of_rows), of_columns
 
 
-def _times(block: torch.Tensor, numbers: Floats) -> Floats:
-    if block.device.type == "cpu":
-        return _mixed(block.numpy() @ numbers)
+def _times(block: Values, numbers: Floats) -> Floats:
+    if isinstance(block, np.ndarray):
+        return _mixed(block @ numbers)
+    import torch
+
     return _mixed((block @ torch.from_numpy(numbers).to(block)).cpu().numpy())
 
 
@@ -63,9 +71,9 @@ def _mixed(products: Array) -> Floats:
     return np.asarray(products.real + products.imag / 3 if np.iscomplexobj(products) else products, dtype=np.float64)
 
 
-def _copied(lines: torch.Tensor, products: Floats) -> int:
+def _copied(lines: Values, products: Floats) -> int:
     """lines: (n, m), products: (n,). Those that were met before, zeros left out."""
-    wide = lines.device.type == "cpu" or lines.dtype in (torch.float64, torch.complex128)
+    wide = isinstance(lines, np.ndarray) or str(lines.dtype) in ("torch.float64", "torch.complex128")
     same = _SAME if wide else _SAME_IN_SINGLE
     if not _near(np.sort(products), same).any():
         return 0
@@ -81,23 +89,29 @@ def _near(ranked: Floats, same: float) -> npt.NDArray[np.bool_]:
     return near
 
 
-def _parts(lines: torch.Tensor, places: npt.NDArray[np.intp]) -> Iterator[Iterator[int]]:
+def _parts(lines: Values, places: npt.NDArray[np.intp]) -> Iterator[Iterator[int]]:
     """Hashes of what these lines hold, a block of them at a time."""
     step = max(_BLOCK // lines.shape[1], 1)
     for start in range(0, places.size, step):
-        some = torch.from_numpy(places[start : start + step]).to(lines.device)
-        block = np.ascontiguousarray(_on_host(lines[some]) + 0)  # + 0: zero without a sign
+        block = np.ascontiguousarray(_on_host(lines[places[start : start + step]]) + 0)  # + 0: zero without a sign
         yield (hash(line.tobytes()) for line in block)
 
 
-def _on_host(part: torch.Tensor) -> Array:
-    return np.asarray(_single(part).cpu().numpy())
+def _at_hand(matrix: Values) -> Values:
+    """The memory of a tensor on the CPU as an array; what lies on a device stays there."""
+    array = matrix if isinstance(matrix, np.ndarray) else array_of(matrix)
+    return matrix if array is None else array
 
 
-def _double(part: torch.Tensor) -> torch.Tensor:
-    return part.to(torch.complex128 if part.is_complex() else torch.float64)
-
-
-def _single(part: torch.Tensor) -> torch.Tensor:
-    """In single precision or better: no narrower number changes by it."""
+def _wide(part: Values) -> Values:
+    """In double precision on the CPU, in single precision or better on a device."""
+    if isinstance(part, np.ndarray):
+        return widened(part, np.complex128 if np.iscomplexobj(part) else np.float64)
     return part.float() if not part.is_complex() and part.dtype.itemsize < 4 else part
+
+
+def _on_host(part: Values) -> Array:
+    """In a type of numpy's of four bytes or more: no narrower number changes by it."""
+    if isinstance(part, np.ndarray):
+        return widened(part) if part.itemsize < 4 else part
+    return np.asarray((part if part.dtype.itemsize >= 4 else part.float()).cpu().numpy())

@@ -1,7 +1,7 @@
 """BLAS threads: chosen for a block of code and restored after it.
 
 Two BLAS threads on two cores that others keep busy made the same eigenvalues eight times slower (their barriers wait
-for the scheduler), so the caller chooses, and the process is left as it was.
+for the scheduler), so the caller chooses, and the process is left as it was. torch is not imported to ask it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import functools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import torch
 from threadpoolctl import ThreadpoolController
 
 __all__ = ["blas_threads", "numpy_on_one_thread"]
@@ -27,13 +27,28 @@ def blas_threads(count: int | None) -> Iterator[None]:
     if count is None:
         yield
         return
+    with _pools().limit(limits=count), _torchs(count):
+        yield
+
+
+@contextlib.contextmanager
+def _torchs(count: int) -> Iterator[None]:
+    torch = _torch()
+    if torch is None:
+        yield
+        return
     before = torch.get_num_threads()
-    with _pools().limit(limits=count):
-        torch.set_num_threads(count)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _torch() -> Any:
+    """None where it is not loaded, or not yet as a whole."""
+    module = sys.modules.get("torch")
+    return module if hasattr(module, "set_num_threads") else None
 
 
 @contextlib.contextmanager
@@ -48,18 +63,18 @@ def numpy_on_one_thread() -> Iterator[None]:
 
 def _numpys_own() -> ThreadpoolController:
     """The OpenBLAS inside the wheels of numpy and scipy; nothing where they use one from elsewhere."""
-    return _found(_SCIPYS in sys.modules)[1]
+    return _found(_SCIPYS in sys.modules, _torch() is not None)[1]
 
 
 def _pools() -> ThreadpoolController:
-    return _found(_SCIPYS in sys.modules)[0]
+    return _found(_SCIPYS in sys.modules, _torch() is not None)[0]
 
 
 @functools.cache
-def _found(with_scipys: bool) -> tuple[ThreadpoolController, ThreadpoolController]:
+def _found(with_scipys: bool, with_torchs: bool) -> tuple[ThreadpoolController, ThreadpoolController]:
     """The libraries loaded by torch, numpy and scipy, and those inside the wheels of the latter two.
 
-    Looked for once, and again when scipy has loaded its own: that takes milliseconds, as long as a small matrix.
+    Looked for once, and again when scipy or torch has loaded its own: it takes milliseconds, as long as a small matrix.
     """
     pools = ThreadpoolController()
     libraries = pools.select(internal_api="openblas").info()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from htmu_diag.arguments import checked, optional, several, whole
@@ -22,20 +20,11 @@ from htmu_diag.solvers.exact import (
     whole_matrix,
 )
 from htmu_diag.solvers.gram import eigenvalues, gram
-from htmu_diag.solvers.rows_columns import zero_and_copied
+from htmu_diag.solvers.stacks import stackable, stacked_spectra
 from htmu_diag.solvers.threads import blas_threads
-from htmu_diag.spectrum import Floats, Source, Spectrum
-from htmu_diag.stacked import MOST, Stacked, decomposed
+from htmu_diag.spectrum import Source, Spectrum
 
-__all__ = ["Decompose", "exact_spectra", "stackable", "stacked_spectra"]
-
-Decompose = Callable[[Sequence[npt.NDArray[np.generic]]], Stacked]
-
-
-def stackable(matrix: torch.Tensor) -> bool:
-    """Whether numpy takes it as it lies in memory, and is no slower for a stack of them."""
-    plain = matrix.device.type == "cpu" and not matrix.is_complex() and matrix.is_floating_point()
-    return plain and matrix.is_contiguous() and 0 < matrix.numel() <= MOST
+__all__ = ["exact_spectra"]
 
 
 @checked(
@@ -76,36 +65,3 @@ def exact_spectra(
         else of_values(own, matrix, source, gram_routine(own, kind, "eigvalsh"), {})
         for own, matrix, source, kind in zip(values, matrices, sources, kinds, strict=True)
     ]
-
-
-def stacked_spectra(
-    matrices: Sequence[torch.Tensor],
-    sources: Sequence[Source],
-    *,
-    threads: int | None = 1,
-    decompose: Decompose = decomposed,
-) -> list[Spectrum]:
-    """Spectra of `stackable` matrices of one shape and one type, each that of `exact_spectrum` to the last bit.
-
-    decompose: does what `htmu_diag.stacked.decomposed` does, wherever it does it. Raises as `exact_spectrum`.
-    """
-    with blas_threads(threads):
-        found = decompose([_array(matrix) for matrix in matrices])
-    resolution = np.finfo(np.float64).eps * found.values.shape[1] * found.values[:, -1:]
-    alone = ~found.found | (found.values <= resolution).any(axis=1)
-    return [
-        exact_spectrum(matrix, source, threads=threads)
-        if alone[place]
-        else _spectrum(found.values[place], matrix, source, plain=bool(found.plain[place]))
-        for place, (matrix, source) in enumerate(zip(matrices, sources, strict=True))
-    ]
-
-
-def _array(matrix: torch.Tensor) -> npt.NDArray[np.generic]:
-    array: npt.NDArray[np.generic] = (matrix if matrix.dtype.itemsize >= 4 else matrix.float()).detach().numpy()
-    return array
-
-
-def _spectrum(values: Floats, matrix: torch.Tensor, source: Source, *, plain: bool) -> Spectrum:
-    scalars = {} if plain else zero_and_copied(matrix)
-    return Spectrum.exact(np.maximum(values, 0.0), source, routine="gram_eigvalsh float64", scalars=scalars)

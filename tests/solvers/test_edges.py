@@ -9,7 +9,7 @@ import torch
 
 from htmu_diag.errors import InputError
 from htmu_diag.operators.base import MatrixOperator
-from htmu_diag.solvers import exact
+from htmu_diag.solvers import exact, host
 from htmu_diag.solvers.dense import exact_operator_spectrum
 from htmu_diag.solvers.singular import singular_values
 from htmu_diag.solvers.trace import block_traces
@@ -51,7 +51,7 @@ def test_the_threads_asked_for_are_those_of_a_matrix_on_the_host(monkeypatch: py
         asked.append(threads)
         yield
 
-    monkeypatch.setattr(exact, "blas_threads", noted)
+    monkeypatch.setattr(host, "blas_threads", noted)
     exact.exact_spectrum(torch.randn(6, 8), source(6, 8), threads=3)
     assert asked == [3]
 

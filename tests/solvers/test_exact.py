@@ -197,7 +197,7 @@ def test_an_ill_conditioned_matrix_is_known_to_the_bounds_of_its_routine(rows: i
 
 @pytest.mark.parametrize("shape", [(500, 40), (40, 500), (81, 40)])
 def test_an_elongated_matrix_is_reduced_block_by_block(shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("htmu_diag.solvers.singular._BLOCK", 40 * 60)
+    monkeypatch.setattr("htmu_diag.solvers.host._BLOCK", 40 * 60)
     matrix = noise(*shape, dtype=torch.float64)
     spectrum = exact_spectrum(matrix, source(*shape), routine="svdvals")
     np.testing.assert_allclose(spectrum.values, reference(matrix), rtol=1e-12)
@@ -212,7 +212,7 @@ def test_single_precision_products_are_summed_in_double_precision() -> None:
 
 def test_a_rank_deficient_matrix_counts_what_it_cannot_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
     matrix = noise(60, 20, dtype=torch.float64) @ noise(20, 50, seed=1, dtype=torch.float64)
-    monkeypatch.setattr("htmu_diag.solvers.exact.CHEAP_SIDE", 10)
+    monkeypatch.setattr("htmu_diag.solvers.host.CHEAP_SIDE", 10)
     assert exact_spectrum(matrix, source(60, 50)).estimator.routine == "gram_eigvalsh float64, 30 unresolved"
     np.testing.assert_allclose(exact_spectrum(matrix, source(60, 50)).values[-20:], reference(matrix)[-20:], rtol=1e-9)
 

@@ -9,7 +9,7 @@ import torch
 from htmu_diag import stacked
 from htmu_diag.errors import MeasurementError
 from htmu_diag.solvers import exact_spectra, exact_spectrum
-from htmu_diag.solvers.together import stackable, stacked_spectra
+from htmu_diag.solvers.stacks import stackable, stacked_spectra
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
 SHAPES = [(1, 7), (5, 1), (6, 15), (64, 64), (65, 128), (128, 128), (128, 300), (300, 40)]
