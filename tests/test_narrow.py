@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from htmu_diag.model.torch_values import array_of, tensor_of
+from htmu_diag.model.torch_values import array_of, as_tensor
 from htmu_diag.narrow import NARROW, narrow_name, widened
 
 
@@ -24,7 +24,7 @@ def test_every_code_is_the_number_that_torch_reads(name: str) -> None:
     np.testing.assert_array_equal(widened(array), tensor.float().numpy())
     assert np.array_equal(np.signbit(widened(array)), np.signbit(tensor.float().numpy())) or name.startswith("float8")
     np.testing.assert_array_equal(widened(array, np.float64), tensor.double().numpy())
-    back = tensor_of(array)
+    back = as_tensor(array)
     assert back.dtype == tensor.dtype
     assert back.data_ptr() == tensor.data_ptr()
 

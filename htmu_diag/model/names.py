@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Sequence
-
-import torch
+from typing import TYPE_CHECKING
 
 from htmu_diag.arguments import checked, instance
-from htmu_diag.model.wrappers import INNER, REPLICATED
+from htmu_diag.model.wrappers import INNER, is_replicated
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["clean_name", "clean_parameters", "clean_paths", "selected"]
 
@@ -41,6 +43,7 @@ def clean_paths(module: torch.nn.Module) -> dict[str, str]:
 def clean_parameters(module: torch.nn.Module) -> dict[str, str]:
     """Name of each parameter (as in ``named_parameters``) -> its name without wrappers, also those further in.
 
+    >>> import torch
     >>> from torch.optim.swa_utils import AveragedModel
     >>> net = torch.nn.ModuleDict({"ema": AveragedModel(torch.nn.Linear(2, 1))})
     >>> list(clean_parameters(net).values())
@@ -54,7 +57,7 @@ def clean_parameters(module: torch.nn.Module) -> dict[str, str]:
 def _only_wraps(module: torch.nn.Module) -> bool:
     """True for DDP and DataParallel, and for an engine that holds nothing but a child called ``module``."""
     alone = [name for name, _ in module.named_children()] == ["module"] and not module._parameters
-    return alone or isinstance(module, REPLICATED)
+    return alone or is_replicated(module)
 
 
 def _without(path: str, wrapped: set[str]) -> str:

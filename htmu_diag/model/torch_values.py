@@ -15,22 +15,28 @@ from htmu_diag.narrow import NARROW, Array, narrow_name, widened
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["array_of", "is_module", "is_tensor", "memory_refused", "tensor_of"]
+    Values = Array | torch.Tensor
+
+__all__ = ["array_of", "as_tensor", "detached", "is_module", "is_of", "is_tensor", "memory_refused", "on_host"]
 
 _WHOLE = {"bool", "uint8", "int8", "int16", "int32", "int64"}
 _NUMPYS = _WHOLE | {"float16", "float32", "float64", "complex64", "complex128"}
 
 
+def is_of(value: object, module: str, name: str) -> bool:
+    """Whether a value is one of the class of that name in a module of torch, which is not imported to ask."""
+    kind = getattr(sys.modules.get(module), name, None)
+    return kind is not None and isinstance(value, kind)
+
+
 def is_tensor(value: object) -> TypeGuard[torch.Tensor]:
     """Whether a value is a tensor of torch."""
-    kind = getattr(sys.modules.get("torch"), "Tensor", None)
-    return kind is not None and isinstance(value, kind)
+    return is_of(value, "torch", "Tensor")
 
 
 def is_module(value: object) -> TypeGuard[torch.nn.Module]:
     """Whether a value is a module of torch."""
-    kind = getattr(sys.modules.get("torch.nn"), "Module", None)
-    return kind is not None and isinstance(value, kind)
+    return is_of(value, "torch.nn", "Module")
 
 
 def memory_refused() -> tuple[type[Exception], ...]:
@@ -53,7 +59,7 @@ def array_of(tensor: torch.Tensor) -> Array | None:
     return tensor.numpy() if name in _NUMPYS else None
 
 
-def tensor_of(values: torch.Tensor | Array) -> torch.Tensor:
+def as_tensor(values: Values) -> torch.Tensor:
     """A tensor over the memory of an array, of the type that its numbers have; a tensor as it is."""
     if not isinstance(values, np.ndarray):
         return values
@@ -64,3 +70,23 @@ def tensor_of(values: torch.Tensor | Array) -> torch.Tensor:
     if not isinstance(kind, torch.dtype):
         return torch.from_numpy(widened(values) if name else values)
     return torch.from_numpy(values.view(np.int16 if values.itemsize == 2 else np.uint8)).view(kind)
+
+
+def on_host(values: Values) -> Array:
+    """Any numbers as an array; those that numpy has no type for as they are in `htmu_diag.narrow`, or widened."""
+    if isinstance(values, np.ndarray):
+        return values
+    tensor = values.detach().cpu()
+    array = array_of(tensor)
+    return tensor.to(_double(tensor)).numpy() if array is None else array
+
+
+def _double(tensor: torch.Tensor) -> torch.dtype:
+    import torch
+
+    return torch.complex128 if tensor.is_complex() else torch.float64
+
+
+def detached(values: Values) -> Values:
+    """Without what torch would need to differentiate."""
+    return values if isinstance(values, np.ndarray) else values.detach()

@@ -6,7 +6,10 @@ twice the time, of the training thread, several times a snapshot.
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["modules_of", "parameters_of"]
 
@@ -14,6 +17,7 @@ __all__ = ["modules_of", "parameters_of"]
 def modules_of(*models: torch.nn.Module) -> list[torch.nn.Module]:
     """What ``modules()`` of these models gives, each once.
 
+    >>> import torch
     >>> [type(module).__name__ for module in modules_of(torch.nn.Sequential(torch.nn.Tanh(), torch.nn.ReLU()))]
     ['Sequential', 'Tanh', 'ReLU']
     """

@@ -10,42 +10,50 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any, cast
 
 from htmu_diag.errors import MeasurementError
+from htmu_diag.model.torch_values import is_module, is_of, is_tensor
 from htmu_diag.model.walk import modules_of, parameters_of
 
-__all__ = ["INNER", "REPLICATED", "is_sharded", "local_part", "require_whole", "unwrap"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["INNER", "is_replicated", "is_sharded", "local_part", "require_whole", "unwrap"]
 
 INNER = frozenset({"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module"})
-REPLICATED = (torch.nn.parallel.DistributedDataParallel, torch.nn.DataParallel)
+
+
+def is_replicated(module: object) -> bool:
+    """Whether it is DDP or DataParallel."""
+    return any(is_of(module, "torch.nn.parallel", kind) for kind in ("DistributedDataParallel", "DataParallel"))
 
 
 def unwrap(model: torch.nn.Module) -> torch.nn.Module:
     """The module inside all wrappers around it: the same parameters under their own names.
 
+    >>> import torch
     >>> inner = torch.nn.Linear(2, 1)
     >>> unwrap(torch.nn.DataParallel(inner)) is inner
     True
     """
     while True:
         held = model._modules
-        inner = next((held[name] for name in sorted(INNER) if name in held), None)
-        inner = model.module if inner is None and isinstance(model, REPLICATED) else inner
-        if not isinstance(inner, torch.nn.Module):
+        inner: Any = next((held[name] for name in sorted(INNER) if name in held), None)
+        inner = model.module if inner is None and is_replicated(model) else inner
+        if not is_module(inner):
             return model
         model = inner
 
 
 def is_sharded(of: torch.nn.Module | torch.Tensor | Iterable[torch.Tensor]) -> bool:
     """Whether a tensor, or a parameter of a module, is spread over ranks: reading it whole is then a collective."""
-    if isinstance(of, torch.Tensor):
+    if is_tensor(of):
         return _is_dtensor(of)
     if _dtensor() is None:
         return False
-    return any(map(_is_dtensor, parameters_of(modules_of(of)) if isinstance(of, torch.nn.Module) else of))
+    tensors: Iterable[Any] = parameters_of(modules_of(of)) if is_module(of) else cast("Iterable[Any]", of)
+    return any(map(_is_dtensor, tensors))
 
 
 def require_whole(model: torch.nn.Module) -> None:
