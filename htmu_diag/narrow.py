@@ -16,6 +16,7 @@ __all__ = ["NARROW", "Array", "narrow_name", "widened"]
 
 Array = npt.NDArray[Any]
 _CODES = {"bfloat16": "u2", "float8_e4m3fn": "u1", "float8_e5m2": "u1", "float8_e8m0fnu": "u1"}
+_PIECE = 2**16  # entries that are read at a time
 NARROW = {name: np.dtype([(name, code)]) for name, code in _CODES.items()}
 
 
@@ -30,15 +31,24 @@ def widened(array: Array, kind: npt.DTypeLike = np.float32) -> Array:
     A copy has the order in memory that the array has, as torch's have: it decides the last bits of products.
     """
     name = narrow_name(array.dtype)
-    plain = _decoded(array[name], name) if name else array
-    with np.errstate(invalid="ignore"):  # some codes are signalling NaN
-        return plain.astype(kind, copy=False)
+    if not name:
+        return array.astype(kind, copy=False)
+    if array.ndim > 1 and array.strides[0] < array.strides[-1]:
+        return widened(array.T, kind).T
+    codes, found = array[name], np.empty_like(array[name], kind)
+    step = max(_PIECE // max(codes[:1].size, 1), 1) if codes.ndim else 1
+    for start in range(0, len(codes) if codes.ndim else 1, step):
+        part = slice(start, start + step) if codes.ndim else ...
+        with np.errstate(invalid="ignore"):  # some codes are signalling NaN
+            found[part] = _decoded(codes[part], name)
+    return found
 
 
 def _decoded(codes: Array, name: str) -> Array:
-    if name == "bfloat16":  # the upper half of a float32
-        return np.asarray(np.left_shift(codes, 16, dtype=np.uint32)).view(np.float32)
-    return np.take(_table(name), codes, out=np.empty_like(codes, np.float32), mode="clip")
+    """In float32."""
+    if name == "bfloat16":  # the upper half of one
+        return np.left_shift(codes, 16, dtype=np.uint32).view(np.float32)
+    return np.asarray(_table(name)[codes])
 
 
 @cache

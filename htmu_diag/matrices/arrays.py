@@ -1,36 +1,40 @@
-"""Arrays of numpy, and what turns into them (JAX, TensorFlow), as tensors.
+"""Arrays of numpy, and what turns into them (JAX, TensorFlow), as arrays of the types that torch has, or as tensors.
 
 A masked array is refused where something is masked: a matrix with holes has no spectrum.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from htmu_diag.errors import InputError
+from htmu_diag.matrices.stored_type import StoredType, stored_type
+from htmu_diag.model.torch_values import as_tensor, is_tensor
+from htmu_diag.narrow import Array
 
-__all__ = ["dtype_of", "tensor_of"]
+if TYPE_CHECKING:
+    import torch
 
-_NATIVE = {kind: torch.from_numpy(np.zeros(1, kind)).dtype for kind in ("f2", "f4", "f8", "c8", "c16")}
-_NATIVE |= {kind: torch.from_numpy(np.zeros(1, kind)).dtype for kind in ("i1", "i2", "i4", "i8", "u1", "b1")}
-_WIDER = {"u2": torch.int32, "u4": torch.int64, "u8": torch.float64, "f16": torch.float64, "f12": torch.float64}
+__all__ = ["numbers_of", "tensor_of", "type_of"]
+
+_NATIVE = {kind: np.dtype(kind).name for kind in ("f2", "f4", "f8", "c8", "c16", "i1", "i2", "i4", "i8", "u1", "b1")}
+_WIDER = {"u2": "int32", "u4": "int64", "u8": "float64", "f16": "float64", "f12": "float64"}
 
 
-def dtype_of(kind: np.dtype[Any]) -> torch.dtype | None:
-    """The dtype in which values of numpy's are read, None for what is no number (text, objects, records)."""
+def type_of(kind: np.dtype[Any]) -> StoredType | None:
+    """The type in which values of numpy's are read, None for what is no number (text, objects, records)."""
     if kind.name == "bfloat16":  # of ml_dtypes, as JAX has it
-        return torch.bfloat16
+        return stored_type("bfloat16")
     code = f"{kind.kind}{kind.itemsize}"
-    return _NATIVE.get(code, _WIDER.get(code))
+    name = _NATIVE.get(code, _WIDER.get(code))
+    return None if name is None else stored_type(name)
 
 
-def tensor_of(value: Any, name: str) -> torch.Tensor:
-    """A tensor of the values of an array. Raises InputError for what holds no numbers, and for masked entries."""
-    if isinstance(value, torch.Tensor):
-        return value.detach()
+def numbers_of(value: Any, name: str) -> Array:
+    """The values of an array, in memory of their own. Raises InputError for what holds no numbers, and for masked
+    entries."""
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise InputError(
             f"{name}: {int(np.ma.getmaskarray(value).sum())} entries are masked; fill them or cut the array"
@@ -39,10 +43,14 @@ def tensor_of(value: Any, name: str) -> torch.Tensor:
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{name}: a {type(value).__name__} is no array ({error}); pass numbers") from error
-    dtype = dtype_of(array.dtype)
-    if dtype is None:
+    kind = type_of(array.dtype)
+    if kind is None:
         raise InputError(f"{name}: values of type {array.dtype} are no numbers; pass an array of numbers")
-    if dtype is torch.bfloat16:
-        return torch.from_numpy(array.astype(np.float32)).to(dtype)
-    native = torch.empty(0, dtype=dtype, device="cpu").numpy().dtype
-    return torch.from_numpy(np.array(array, dtype=native))  # a copy: never a view that cannot be written
+    if kind.name == "bfloat16":
+        return np.array(array).view(np.uint16).view(kind.numpy)
+    return np.array(array, dtype=kind.numpy)  # a copy: never a view that cannot be written
+
+
+def tensor_of(value: Any, name: str) -> torch.Tensor:
+    """A tensor as it is, without its gradient, or one of the values of an array. Errors as of `numbers_of`."""
+    return value.detach() if is_tensor(value) else as_tensor(numbers_of(value, name))

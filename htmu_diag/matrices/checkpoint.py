@@ -6,9 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from htmu_diag.arguments import PATH, checked, either, having, instance, optional
 from htmu_diag.matrices.arguments import CUT
@@ -21,7 +19,6 @@ from htmu_diag.matrices.layout import Conv, Layout, Splitting
 from htmu_diag.matrices.lora import with_products
 from htmu_diag.matrices.lora_scale import stored_scale
 from htmu_diag.matrices.matrix import Inventory
-from htmu_diag.matrices.module import module_entries
 from htmu_diag.matrices.name_layout import by_dtype, guess_layout
 from htmu_diag.matrices.not_weights import codes_by_module, holds_two_values, part_of_codes
 from htmu_diag.matrices.stored import StoredTensor
@@ -29,6 +26,9 @@ from htmu_diag.matrices.stored_weights import with_effective_weights
 from htmu_diag.matrices.ties import with_ties
 from htmu_diag.model.arguments import MODULE
 from htmu_diag.model.names import clean_name
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["checkpoint_matrices"]
 
@@ -67,11 +67,17 @@ def checkpoint_matrices(
     """
     place = None if is_given(path) else Path(path)  # type: ignore[arg-type]
     tensors = _by_name(given_tensors(path) if place is None else with_ties(stored_tensors(place)))
-    layouts = {} if like is None else {entry.name: entry.layout for entry in module_entries(like, heads)}
+    layouts = {} if like is None else _layouts(like, heads)
     beside = Heads() if place is None else heads_beside(place)
     known = beside if isinstance(heads, bool) else Heads(heads, experts=beside.experts)
     entries = with_products(_entries(tensors, layouts, known), stored_scale(place, tensors))
     return inventory(entries, Splitting(conv, heads, fused), Filter(include, exclude, min_side))
+
+
+def _layouts(like: torch.nn.Module, heads: bool | int) -> dict[str, Layout]:
+    from htmu_diag.matrices.module import module_entries  # with torch
+
+    return {entry.name: entry.layout for entry in module_entries(like, heads)}
 
 
 def _by_name(tensors: Sequence[StoredTensor]) -> dict[str, StoredTensor]:

@@ -77,7 +77,7 @@ def _scaled(owner: torch.nn.Module) -> Iterator[Effective]:
     own = {**owner._parameters, **owner._buffers}
     codes = own.get("weight")
     scale = next((name for name in SCALES if own.get(name) is not None), "")
-    if scale and codes is not None and codes.dtype in CODES:
+    if scale and codes is not None and str(codes.dtype) in CODES:
         yield Effective("weight", partial(_scaled_weight, codes, own[scale]), frozenset({"weight", scale}))  # type: ignore[arg-type]
 
 

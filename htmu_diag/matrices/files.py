@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-
-import torch
+from typing import cast
 
 from htmu_diag.errors import InputError
-from htmu_diag.matrices.distributed_folder import distributed_tensors
 from htmu_diag.matrices.installed import installed_endings, installed_reader
-from htmu_diag.matrices.kinds import SUFFIXES, TORCH_SUFFIXES, Kind, kind_of, saved_model, surely_weights
-from htmu_diag.matrices.numpy_files import numpy_tensors
-from htmu_diag.matrices.safetensors_files import safetensors_tensors
-from htmu_diag.matrices.shard_metadata import METADATA
+from htmu_diag.matrices.kinds import METADATA, SUFFIXES, TORCH_SUFFIXES, Kind, kind_of, saved_model, surely_weights
 from htmu_diag.matrices.stored import NoTensors, StoredTensor, no_load, unreadable
-from htmu_diag.matrices.torch_files import torch_tensors
+from htmu_diag.matrices.stored_type import stored_type
 from htmu_diag.missing_path import missing_path
 from htmu_diag.plain_files import lies_inside, read_json
 from htmu_diag.safe_text import safe_text
@@ -29,10 +25,13 @@ _NOT_WEIGHTS = re.compile(
 )
 _INDEX = ".index.json"
 _LARGEST_INDEX = 64 * 1024 * 1024  # bytes: ten times the largest known one
-_READERS: dict[Kind, Callable[[Path], Iterator[StoredTensor]]] = {
-    "safetensors": safetensors_tensors,
-    "torch": torch_tensors,
-    "numpy": numpy_tensors,
+Reader = Callable[[Path], Iterator[StoredTensor]]
+# format -> (module of matrices/, its reader), imported at its first use: not all need torch
+_READERS: dict[Kind | str, tuple[str, str]] = {
+    "safetensors": ("safetensors_files", "safetensors_tensors"),
+    "torch": ("torch_files", "torch_tensors"),
+    "numpy": ("numpy_files", "numpy_tensors"),
+    "distributed": ("distributed_folder", "distributed_tensors"),
 }
 
 
@@ -42,7 +41,7 @@ def stored_tensors(path: str | Path) -> Iterator[StoredTensor]:
     if not os.path.exists(path):  # which raises for no name, unlike Path.exists
         raise InputError(missing_path(path))
     if path.is_dir() and (path / METADATA).exists():
-        yield from distributed_tensors(path)
+        yield from _reader("distributed")(path)
         return
     index = _index(path)
     if index is None:
@@ -125,7 +124,7 @@ def _without_twins(path: Path, files: Iterable[Path]) -> Iterator[StoredTensor]:
         raise empty[0][1]
     for file, told in empty:
         reason = str(told).removeprefix(f"{file}: ").split("; ")[0]
-        yield StoredTensor(file.name, (), torch.uint8, no_load, refusal=reason)
+        yield StoredTensor(file.name, (), stored_type("uint8"), no_load, refusal=reason)
 
 
 def _indexed(index: Path) -> Iterator[StoredTensor]:
@@ -145,7 +144,12 @@ def _indexed(index: Path) -> Iterator[StoredTensor]:
 
 def _in_file(file: Path) -> Iterator[StoredTensor]:
     read = installed_reader(file)
-    return _READERS[kind_of(file)](file) if read is None else read(file)
+    return _reader(kind_of(file))(file) if read is None else read(file)
+
+
+def _reader(kind: Kind | str) -> Reader:
+    module, name = _READERS[kind]
+    return cast(Reader, getattr(importlib.import_module(f"htmu_diag.matrices.{module}"), name))
 
 
 def _weight_map(index: Path) -> Mapping[str, Path]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from htmu_diag.errors import InputError
 from htmu_diag.matrices.arrays import tensor_of
 from htmu_diag.matrices.state_dict import flat
 from htmu_diag.matrices.stored import StoredTensor
-from htmu_diag.model.tensors import identity_of, read_rows, refusal_of, shape_of, weight_dtype
+from htmu_diag.model.torch_values import is_tensor
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["given_tensors", "is_given"]
 
@@ -21,7 +22,7 @@ _ALONE = "matrix"  # the name of a single array
 
 def is_given(value: object) -> bool:
     """True for a tensor, an array, or a mapping of names."""
-    return isinstance(value, torch.Tensor | Mapping) or hasattr(value, "__array__")
+    return is_tensor(value) or isinstance(value, Mapping) or hasattr(value, "__array__")
 
 
 def given_tensors(value: Any) -> list[StoredTensor]:
@@ -29,6 +30,7 @@ def given_tensors(value: Any) -> list[StoredTensor]:
 
     Raises InputError for a value that is no array, and where there is none.
 
+    >>> import torch
     >>> [(tensor.name, tensor.shape) for tensor in given_tensors({"a": {"kernel": torch.zeros(3, 2)}})]
     [('a.kernel', (3, 2))]
     """
@@ -40,10 +42,12 @@ def given_tensors(value: Any) -> list[StoredTensor]:
 
 def is_array(value: object) -> bool:
     """True for a tensor and for what turns into an array by itself."""
-    return isinstance(value, torch.Tensor) or hasattr(value, "__array__")
+    return is_tensor(value) or hasattr(value, "__array__")
 
 
 def _stored(name: str, tensor: torch.Tensor) -> StoredTensor:
+    from htmu_diag.model.tensors import identity_of, read_rows, refusal_of, shape_of, weight_dtype  # with torch
+
     refusal = refusal_of(tensor)
     identity = None if refusal else identity_of(tensor)
     load = partial(read_rows, tensor)

@@ -6,14 +6,20 @@ import itertools
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-
-import torch
+from typing import TYPE_CHECKING
 
 from htmu_diag.matrices.layout import Layout, Splitting
 from htmu_diag.matrices.matrix import Inventory, Matrix, Skipped
 from htmu_diag.matrices.reshape import Cut, cuts
 from htmu_diag.model.names import selected
+from htmu_diag.model.torch_values import detached
 from htmu_diag.safe_text import safe_text
+
+if TYPE_CHECKING:
+    import torch
+
+    from htmu_diag.matrices.stored_type import NumberType
+    from htmu_diag.model.torch_values import Values
 
 __all__ = ["Entry", "Filter", "inventory"]
 
@@ -32,9 +38,9 @@ class Entry:
 
     name: str
     shape: tuple[int, ...]
-    dtype: torch.dtype
+    dtype: NumberType
     layout: Layout
-    load: Callable[[slice], torch.Tensor]
+    load: Callable[[slice], Values]
     identity: Hashable = None
     refusal: str = ""
     factors: Callable[[], tuple[torch.Tensor, torch.Tensor]] | None = None
@@ -115,11 +121,11 @@ def _shown(name: str) -> str:
 
 @dataclass(frozen=True)
 class _Reader:
-    load: Callable[[slice], torch.Tensor]
+    load: Callable[[slice], Values]
     cut: Cut
 
-    def __call__(self) -> torch.Tensor:
-        return self.cut.view(self.load(self.cut.rows).detach())
+    def __call__(self) -> Values:
+        return self.cut.view(detached(self.load(self.cut.rows)))
 
 
 def _plain_stack(entry: Entry) -> Entry:
@@ -146,11 +152,11 @@ def _unstacked(entry: Entry, count: int) -> Entry:
         shape = (count, rows, columns // count)
         whole = (rows, *shape[::2])
         return replace(
-            entry, shape=shape, load=lambda members: entry.load(slice(None)).reshape(whole).movedim(1, 0)[members]
+            entry, shape=shape, load=lambda members: entry.load(slice(None)).reshape(whole).swapaxes(0, 1)[members]
         )
     rows //= count
 
-    def load(members: slice) -> torch.Tensor:
+    def load(members: slice) -> Values:
         first, stop, _ = members.indices(count)
         return entry.load(slice(first * rows, stop * rows)).reshape(-1, rows, columns)
 

@@ -12,8 +12,9 @@ from typing import Literal
 from htmu_diag.errors import InputError
 from htmu_diag.matrices.stored import opened, unreadable
 
-__all__ = ["SUFFIXES", "TORCH_SUFFIXES", "Kind", "kind_of", "saved_model", "surely_weights"]
+__all__ = ["METADATA", "SUFFIXES", "TORCH_SUFFIXES", "Kind", "kind_of", "saved_model", "surely_weights"]
 
+METADATA = ".metadata"  # in the folder of a distributed checkpoint
 Kind = Literal["safetensors", "torch", "numpy"]
 TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 SUFFIXES: dict[str, Kind] = {".safetensors": "safetensors", ".npz": "numpy", ".npy": "numpy"}

@@ -10,14 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-
-import torch
+from typing import TYPE_CHECKING
 
 from htmu_diag.matrices.inventory import Entry
 from htmu_diag.matrices.layout import Layout
 from htmu_diag.matrices.lora_merged import Holds, base_of, merged, never_held
 from htmu_diag.matrices.lora_scale import Scale, unknown_scale
 from htmu_diag.matrices.projections import is_expert
+from htmu_diag.model.torch_values import as_tensor
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["with_products"]
 
@@ -118,5 +121,5 @@ def _mismatch(place: _Place, a: Entry, b: Entry) -> str:
 
 
 def _matrix(entry: Entry) -> torch.Tensor:
-    tensor = entry.load(slice(None)).detach().flatten(1)
+    tensor = as_tensor(entry.load(slice(None))).detach().flatten(1)
     return tensor.float() if tensor.dtype.itemsize < 4 else tensor

@@ -9,10 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-
-import torch
+from typing import TYPE_CHECKING
 
 from htmu_diag.matrices.inventory import Entry
+from htmu_diag.model.torch_values import as_tensor
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Holds", "base_of", "live_holds", "merged", "never_held"]
 
@@ -50,7 +53,7 @@ def merged(name: str, base: Entry, product: Entry) -> Entry | None:
         return None
 
     def load(part: slice) -> torch.Tensor:
-        weight, change = base.load(part).detach(), product.load(slice(None)).detach()
+        weight, change = (as_tensor(load).detach() for load in (base.load(part), product.load(slice(None))))
         change = change.mT if base.layout.form == "transposed" else change
         weight = weight.float() if weight.dtype.itemsize < 4 else weight
         return weight + change.reshape(base.shape)[part].to(weight)

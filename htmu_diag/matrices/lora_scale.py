@@ -9,15 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
 
 from htmu_diag.errors import InputError
 from htmu_diag.matrices.lora_patterns import Patterns
 from htmu_diag.matrices.stored import StoredTensor
 from htmu_diag.model.names import clean_paths
+from htmu_diag.model.torch_values import on_host
+from htmu_diag.narrow import widened
 from htmu_diag.plain_files import read_json
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Scale", "live_scale", "stored_scale", "unknown_scale"]
 
@@ -50,7 +55,7 @@ def stored_scale(path: Path | None, tensors: Mapping[str, StoredTensor]) -> Scal
     def scale(layer: str, adapter: str, rank: int) -> float | None:
         stored = tensors.get(f"{layer}.alpha")
         if stored is not None and not stored.shape and rank:
-            return float(stored.load(slice(None))) / rank
+            return float(widened(on_host(stored.load(slice(None))), np.float64)) / rank
         special = patterns.found(layer)
         alpha = special if special is not None else config.get("lora_alpha") if patterns.readable else None
         return _over(alpha, math.sqrt(rank) if config.get("use_rslora") else rank)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
-
-import torch
+from typing import TYPE_CHECKING, TypeVar
 
 from htmu_diag.errors import HTMUError, InputError
 from htmu_diag.model.names import selected
+from htmu_diag.model.torch_values import as_tensor, memory_refused
 from htmu_diag.nearest import nearest
 from htmu_diag.skipped import Skipped
+
+if TYPE_CHECKING:
+    import torch
+
+    from htmu_diag.model.torch_values import Values
 
 __all__ = ["Inventory", "Matrix", "Skipped"]
 
@@ -34,7 +38,7 @@ class Matrix:
     shape: tuple[int, int]
     role: str
     parameter: str
-    load: Callable[[], torch.Tensor] = field(repr=False, compare=False)  # as `stored`
+    load: Callable[[], Values] = field(repr=False, compare=False)  # as `values`
     factors: Callable[[], tuple[torch.Tensor, torch.Tensor]] | None = field(default=None, repr=False, compare=False)
 
     def read(self) -> torch.Tensor:
@@ -45,14 +49,21 @@ class Matrix:
     def stored(self) -> torch.Tensor:
         """The matrix in the precision it is stored in: the solvers widen it block by block, which saves a copy.
 
+        Errors as of `values`.
+        """
+        return as_tensor(self.values())
+
+    def values(self) -> Values:
+        """The same as it was read: an array, for which torch need not be there, or a tensor.
+
         Raises InputError where its parts do not fit together, or are not of the shape that was told.
         """
-        tensor = self._read(self.load)
-        if tuple(tensor.shape) != self.shape:
+        values = self._read(self.load)
+        if tuple(values.shape) != self.shape:
             raise InputError(
-                f"{self.name}: {tuple(tensor.shape)} was read for {self.shape}; the file contradicts itself"
+                f"{self.name}: {tuple(values.shape)} was read for {self.shape}; the file contradicts itself"
             )
-        return tensor
+        return values
 
     def low_rank(self) -> tuple[torch.Tensor, torch.Tensor]:
         """B (rows, r) and A (r, columns) of a product, which has ``factors``. Errors as of `stored`."""
@@ -62,9 +73,11 @@ class Matrix:
     def _read(self, load: Callable[[], Read]) -> Read:
         try:
             return load()
-        except (HTMUError, torch.OutOfMemoryError):
+        except HTMUError:
             raise
         except UNREADABLE as error:
+            if isinstance(error, memory_refused()):
+                raise
             text = str(error).strip().splitlines()
             reason = f"{type(error).__name__}: {text[0][:160]}" if text else type(error).__name__
             raise InputError(f"{self.name}: cannot be put together ({reason}); leave it out with exclude") from error

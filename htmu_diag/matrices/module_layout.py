@@ -8,8 +8,9 @@ from typing import Any
 from torch import nn
 
 from htmu_diag.matrices.experts import Neighbours, stacked_experts
-from htmu_diag.matrices.heads import Heads, heads_of
+from htmu_diag.matrices.heads import Heads
 from htmu_diag.matrices.layout import Layout
+from htmu_diag.matrices.module_heads import heads_of
 from htmu_diag.matrices.name_layout import component_of, guess_layout
 from htmu_diag.matrices.projections import gate_parts, is_expert, projection
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-
-import torch
+from typing import TYPE_CHECKING
 
 from htmu_diag.matrices.experts import Neighbours, stacked_experts
 from htmu_diag.matrices.heads import Heads
 from htmu_diag.matrices.layout import Layout
 from htmu_diag.matrices.not_weights import no_weight
 from htmu_diag.matrices.projections import gate_parts, is_expert, projection
+
+if TYPE_CHECKING:
+    from htmu_diag.matrices.stored_type import NumberType
 
 __all__ = ["by_dtype", "component_of", "guess_layout"]
 
@@ -48,7 +50,7 @@ def guess_layout(name: str, shape: Shape, shapes: Mapping[str, Shape], heads: He
     return Layout("conv", "conv") if _is_kernel(name, shape) else _stack(name)
 
 
-def by_dtype(layout: Layout, dtype: torch.dtype, shape: Shape, *, convolution: bool = False) -> Layout:
+def by_dtype(layout: Layout, dtype: NumberType, shape: Shape, *, convolution: bool = False) -> Layout:
     """Complex kernels that no module of torch declares hold a map for each frequency, (in, out, modes...).
 
     convolution: whether a module of torch declares it one.

@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import prod
 
-import torch
+import numpy as np
 
 from htmu_diag.matrices.projections import is_expert
 from htmu_diag.matrices.stored import RELEASE_BYTES, StoredTensor, byte_size
+from htmu_diag.model.torch_values import on_host
+from htmu_diag.narrow import widened
 
 __all__ = ["Codes", "codes_by_module", "holds_two_values", "is_moment", "no_weight", "part_of_codes"]
 
@@ -28,11 +31,7 @@ _MOMENT = re.compile(  # what an optimizer keeps for each parameter
     r"(max_)?exp_avg(_\w+)?|exp_inf|momentum_buf(fer)?|square_avg|grad_avg|acc_delta|prev_grad"
 )
 _SCALE_OF_NORM = frozenset({"scale", "gamma", "g", "beta"})
-_CODES = frozenset(
-    kind
-    for name in ("int8", "uint8", "int16", "uint16", "int32", "uint32")
-    if isinstance(kind := getattr(torch, name, None), torch.dtype)
-)
+_CODES = frozenset(f"torch.{name}" for name in ("int8", "uint8", "int16", "uint16", "int32", "uint32"))
 _NO_CODES = re.compile(r"mask|bias|position|perm|order|count|tracked|token", re.IGNORECASE)
 _INDICES = re.compile(r"ind(ex|ices)?$|idx|ids?$", re.IGNORECASE)  # of a lookup table, or of anything else
 _LOOKED_UP = re.compile(
@@ -93,7 +92,7 @@ def codes_by_module(tensors: Iterable[StoredTensor]) -> dict[str, Codes]:
         told = path or _PACKED.search(last)  # names without a path share no module
         bits = 8 * tensor.dtype.itemsize
         several = len(tensor.shape) > 1 or (bits == 8 and byte_size(tensor.shape, tensor.dtype) >= _LEAST)
-        if told and several and tensor.dtype in _CODES and not tensor.refusal and not _NO_CODES.search(last):
+        if told and several and str(tensor.dtype) in _CODES and not tensor.refusal and not _NO_CODES.search(last):
             codes = Codes(tensor.name, not _INDICES.search(last), bits)
             if path not in found or codes.sure > found[path].sure:
                 found[path] = codes
@@ -119,11 +118,12 @@ def holds_two_values(tensor: StoredTensor) -> bool:
     -a and a are no mask: they are the weights of a binary network.
     """
     small = byte_size(tensor.shape, tensor.dtype) <= RELEASE_BYTES
-    if tensor.refusal or not small or 0 in tensor.shape or byte_size(tensor.shape, torch.uint8) < _LEAST:
+    if tensor.refusal or not small or 0 in tensor.shape or prod(tensor.shape) < _LEAST:
         return False
     for rows in (slice(0, 1), slice(None)):
-        values = tensor.load(rows).flatten()
-        found = torch.unique(torch.view_as_real(values) if values.is_complex() else values.double())
+        values = on_host(tensor.load(rows)).reshape(-1)
+        parts = [values.real, values.imag] if np.iscomplexobj(values) else [widened(values, np.float64)]
+        found = np.unique(np.concatenate(parts), equal_nan=False)
         if len(found) > 2:
             return False
     return len(found) == 2 and bool(found.sum() != 0)

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import torch
 from numpy.lib import format as npy
 
 from htmu_diag.errors import InputError
-from htmu_diag.matrices.arrays import dtype_of, tensor_of
+from htmu_diag.matrices.arrays import numbers_of, type_of
 from htmu_diag.matrices.stored import NoTensors, StoredTensor, first_line, opened, unreadable
+from htmu_diag.matrices.stored_type import stored_type
+from htmu_diag.narrow import Array
 from htmu_diag.safe_text import safe_text
 
 __all__ = ["numpy_tensors"]
@@ -86,9 +87,9 @@ def _described(path: Path, member: zipfile.ZipInfo | None) -> StoredTensor:
     name = _ALONE if member is None else _name(member)
     load = _Load(path, member, name)
     shape, kind = load.header()
-    dtype = dtype_of(kind)
+    dtype = type_of(kind)
     refusal = "" if dtype else f"values of type {kind}, which are no numbers; save them as float32"
-    return StoredTensor(name, shape, dtype or torch.uint8, load, refusal=refusal)
+    return StoredTensor(name, shape, dtype or stored_type("uint8"), load, refusal=refusal)
 
 
 @dataclass(frozen=True)
@@ -109,11 +110,11 @@ class _Load:
                 raise _damaged(self.path, error) from error
         return shape, kind
 
-    def __call__(self, rows: slice) -> torch.Tensor:
+    def __call__(self, rows: slice) -> Array:
         if self.member is None:
             try:
                 values: Any = npy.open_memmap(self.path, mode="r")
-                return tensor_of(values[rows] if values.ndim else values, self.name)
+                return numbers_of(values[rows] if values.ndim else values, self.name)
             except _FAULTS as error:
                 raise _damaged(self.path, error) from error
         with opened(self.path) as file:
@@ -121,7 +122,7 @@ class _Load:
                 whole = npy.read_array(self._stream(file)[0], allow_pickle=False)
             except _FAULTS as error:
                 raise _damaged(self.path, error) from error
-        return tensor_of(whole[rows] if whole.ndim else whole, self.name)
+        return numbers_of(whole[rows] if whole.ndim else whole, self.name)
 
     def _stream(self, file: IO[bytes]) -> tuple[Any, int]:
         if self.member is None:

@@ -2,6 +2,8 @@
 
 A cut asks for no more than its own rows of the leading dimension, so that one expert of a stack, or q of a fused
 projection, is read alone from a file. Convolutions unfold to out x (in * k * k): the matrix that multiplies a patch.
+
+Tensors and arrays are cut alike: what is asked of them here, both have.
 """
 
 from __future__ import annotations
@@ -9,15 +11,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-
-import torch
+from typing import TYPE_CHECKING
 
 from htmu_diag.matrices.layout import Layout, Part, Splitting
+
+if TYPE_CHECKING:
+    from htmu_diag.model.torch_values import Values
 
 __all__ = ["Cut", "cuts"]
 
 Shape = tuple[int, ...]
-View = Callable[[torch.Tensor], torch.Tensor]
+View = Callable[["Values"], "Values"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def _blocks(shape: Shape, layout: Layout, splitting: Splitting) -> Iterator[Cut]
         for suffix, rows in _by_head(part, slice(start, start + part.rows), bool(splitting.heads)):
             size = (rows.stop - rows.start, inputs)
             if transposed:
-                yield Cut(suffix, size, part.role, slice(0, inputs), lambda t, rows=rows: t[:, rows].mT)  # type: ignore[misc]
+                yield Cut(suffix, size, part.role, slice(0, inputs), lambda t, rows=rows: t[:, rows].swapaxes(0, 1))  # type: ignore[misc]
             else:
                 yield Cut(suffix, size, part.role, rows, lambda t: t)
         start += part.rows
@@ -71,7 +75,7 @@ def _interleaved(shape: Shape, layout: Layout, by_head: bool) -> Iterator[Cut]:
         if by_head and part.heads and part.heads % groups == 0:
             yield from _alternating_heads(part, rows, block, groups, shape[1])
         else:
-            view: View = lambda t, rows=rows: t.unflatten(0, (groups, block))[:, rows].flatten(0, 1)  # type: ignore[misc]  # noqa: E731
+            view: View = lambda t, rows=rows: t.reshape(groups, block, -1)[:, rows].reshape(-1, t.shape[1])  # type: ignore[misc]  # noqa: E731
             yield Cut(part.suffix, (part.rows, shape[1]), part.role, slice(0, shape[0]), view)
         offset = rows.stop
 
@@ -113,7 +117,7 @@ def _modes(shape: Shape, layout: Layout) -> Iterator[Cut]:
     inputs, outputs, count = *shape[:2], math.prod(shape[2:])
     width = len(str(count - 1))
     for mode in range(count):
-        view: View = lambda t, mode=mode: t.flatten(2)[:, :, mode].mT  # type: ignore[misc]  # noqa: E731
+        view: View = lambda t, mode=mode: t.reshape(*t.shape[:2], -1)[:, :, mode].swapaxes(0, 1)  # type: ignore[misc]  # noqa: E731
         yield Cut(f".{layout.item}{mode:0{width}d}", (outputs, inputs), layout.role, slice(0, inputs), view)
 
 
@@ -122,12 +126,12 @@ def _conv(shape: Shape, layout: Layout, splitting: Splitting) -> Iterator[Cut]:
     kernel = math.prod(shape[2:])
     outputs, inputs = (groups * shape[1], leading // groups) if transposed else (leading, shape[1])
 
-    def unfold(tensor: torch.Tensor) -> torch.Tensor:  # (leading, second, k...) -> (rows, inputs, kernel)
-        flat = tensor.flatten(2)
+    def unfold(values: Values) -> Values:  # (leading, second, k...) -> (rows, inputs, kernel)
+        flat = values.reshape(*values.shape[:2], -1)
         if not transposed:
             return flat
         blocks = flat.reshape(-1, inputs, *flat.shape[1:])  # (groups read, inputs, out/groups, kernel)
-        return blocks.transpose(1, 2).flatten(0, 1)
+        return blocks.swapaxes(1, 2).reshape(-1, inputs, flat.shape[2])
 
     whole = slice(0, leading)
     if splitting.conv == "positions":
@@ -137,9 +141,9 @@ def _conv(shape: Shape, layout: Layout, splitting: Splitting) -> Iterator[Cut]:
         for g in range(groups):
             rows = slice(g * step, (g + 1) * step)
             size = (outputs // groups, inputs * kernel)
-            yield Cut(f".group{g:0{width}d}", size, layout.role, rows, lambda t: unfold(t).flatten(1))
+            yield Cut(f".group{g:0{width}d}", size, layout.role, rows, lambda t: _flat(unfold(t)))
     else:
-        yield Cut("", (outputs, inputs * kernel), layout.role, whole, lambda t: unfold(t).flatten(1))
+        yield Cut("", (outputs, inputs * kernel), layout.role, whole, lambda t: _flat(unfold(t)))
 
 
 def _conv_last(shape: Shape, layout: Layout, splitting: Splitting) -> Iterator[Cut]:
@@ -147,13 +151,17 @@ def _conv_last(shape: Shape, layout: Layout, splitting: Splitting) -> Iterator[C
     *places, inputs, outputs = shape
     kernel, whole = math.prod(places), slice(0, shape[0])
 
-    def unfold(tensor: torch.Tensor) -> torch.Tensor:  # -> (outputs, inputs, kernel)
-        return tensor.flatten(0, -3).permute(2, 1, 0)
+    def unfold(values: Values) -> Values:  # -> (outputs, inputs, kernel)
+        return values.reshape(-1, *values.shape[-2:]).swapaxes(0, 2)
 
     if splitting.conv == "positions":
         yield from _positions((outputs, inputs, kernel), layout.role, whole, unfold)
     else:
-        yield Cut("", (outputs, inputs * kernel), layout.role, whole, lambda t: unfold(t).flatten(1))
+        yield Cut("", (outputs, inputs * kernel), layout.role, whole, lambda t: _flat(unfold(t)))
+
+
+def _flat(values: Values) -> Values:
+    return values.reshape(values.shape[0], -1)
 
 
 def _positions(sizes: tuple[int, int, int], role: str, whole: slice, unfold: View) -> Iterator[Cut]:

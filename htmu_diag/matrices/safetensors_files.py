@@ -15,10 +15,12 @@ from math import prod
 from pathlib import Path
 from typing import IO, Any
 
-import torch
+import numpy as np
 
 from htmu_diag.errors import InputError
 from htmu_diag.matrices.stored import StoredTensor, byte_size, first_line, opened, unreadable
+from htmu_diag.matrices.stored_type import StoredType, stored_type
+from htmu_diag.narrow import Array
 from htmu_diag.plain_files import loads_json
 from htmu_diag.safe_text import safe_text
 
@@ -60,9 +62,8 @@ class _Described:
     length: int
 
     @property
-    def dtype(self) -> torch.dtype | None:
-        found = getattr(torch, _DTYPES.get(self.kind, ""), None)
-        return found if isinstance(found, torch.dtype) else None
+    def dtype(self) -> StoredType | None:
+        return stored_type(_DTYPES[self.kind]) if self.kind in _DTYPES else None
 
 
 def safetensors_tensors(path: Path) -> Iterator[StoredTensor]:
@@ -119,7 +120,7 @@ def _stored(path: Path, tensor: _Described, file: IO[bytes]) -> StoredTensor:
     dtype = tensor.dtype
     if dtype is None:
         refusal = f"stored as {safe_text(tensor.kind)}, which this torch cannot read; convert it to a wider type"
-        return StoredTensor(tensor.name, tensor.shape, torch.uint8, _Load(path, tensor), refusal=refusal)
+        return StoredTensor(tensor.name, tensor.shape, stored_type("uint8"), _Load(path, tensor), refusal=refusal)
     several = len(tensor.shape) > 1 and 0 not in tensor.shape
     file.seek(tensor.start)
     sample = file.read(min(tensor.length, _SAMPLE)) if several else None
@@ -143,24 +144,21 @@ class _Load:
     path: Path
     tensor: _Described
 
-    def __call__(self, rows: slice) -> torch.Tensor:
-        shape, dtype = self.tensor.shape, self.tensor.dtype or torch.uint8
+    def __call__(self, rows: slice) -> Array:
+        shape, dtype = self.tensor.shape, self.tensor.dtype or stored_type("uint8")
         first, stop, step = rows.indices(shape[0]) if shape else (0, 1, 1)
         row = byte_size(shape[1:], dtype)
         count = max(stop - first, 0)
-        buffer = torch.empty(count * row, dtype=torch.uint8, device="cpu")
+        buffer = np.empty(count * row, np.uint8)
         try:
             with opened(self.path) as file:
                 file.seek(self.tensor.start + first * row)
-                if file.readinto(buffer.numpy().data) != buffer.numel():
+                if file.readinto(buffer.data) != buffer.size:
                     raise EOFError("it ends before its values do")
         except (OSError, EOFError) as error:
             raise _damaged(self.path, error) from error
-        whole = (
-            buffer.view(dtype).reshape(count, *shape[1:])
-            if prod(shape)
-            else torch.empty(shape, dtype=dtype, device="cpu")
-        )
+        numbers = buffer.view(dtype.numpy)
+        whole = numbers.reshape(count, *shape[1:]) if prod(shape) else np.empty(shape, dtype.numpy)
         return whole[::step] if shape else whole.reshape(())
 
 

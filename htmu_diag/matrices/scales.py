@@ -6,11 +6,14 @@ one that divides the side.
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["CODES", "SCALES", "scaled"]
 
-CODES = frozenset({torch.int8, torch.float8_e4m3fn, torch.float8_e5m2})
+CODES = frozenset({"torch.int8", "torch.float8_e4m3fn", "torch.float8_e5m2"})  # types of them
 SCALES = ("weight_scale_inv", "weight_scale")  # both multiply, whatever the first is called
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from htmu_diag.matrices.kinds import METADATA
 from htmu_diag.matrices.plain_pickle import Made, Name, plain_pickle
 from htmu_diag.matrices.stored import byte_size, first_line, unreadable
 from htmu_diag.plain_files import lies_inside, read_bytes
@@ -23,7 +24,6 @@ from htmu_diag.safe_text import safe_text
 
 __all__ = ["METADATA", "Piece", "Sharded", "sharded_tensors"]
 
-METADATA = ".metadata"
 _LARGEST = 128 * 1024 * 1024  # bytes; about 100 for each piece: a million pieces
 _CELLS = 4_000_000  # of the grid in which the pieces of one tensor are counted
 _CLASSES = {

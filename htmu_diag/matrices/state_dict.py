@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from htmu_diag.matrices.not_weights import is_moment
+from htmu_diag.model.torch_values import is_tensor
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Found", "flat", "state_dict_in"]
 
@@ -33,6 +35,7 @@ class Found:
 def state_dict_in(loaded: Any) -> Found:
     """The tensors of a loaded object by name: those under "state_dict", "model" and the like, or else its own.
 
+    >>> import torch
     >>> list(state_dict_in({"epoch": 3, "model": {"fc": {"weight": torch.zeros(2, 2)}}}).tensors)
     ['fc.weight']
     """
@@ -41,7 +44,7 @@ def state_dict_in(loaded: Any) -> Found:
 
 def _found(loaded: Any, depth: int, seen: set[int]) -> Found:
     """seen: dictionaries that were looked into: a file may share one under each of the keys, level by level."""
-    if isinstance(loaded, torch.Tensor):
+    if is_tensor(loaded):
         return Found({"tensor": loaded})
     if not isinstance(loaded, Mapping):
         return Found(reason=f" (it holds a {type(loaded).__name__})")
@@ -60,11 +63,7 @@ def _found(loaded: Any, depth: int, seen: set[int]) -> Found:
     return Found(dict(flat(loaded)))
 
 
-def _is_tensor(value: object) -> bool:
-    return isinstance(value, torch.Tensor)
-
-
-def flat(loaded: Any, is_leaf: Callable[[object], bool] = _is_tensor) -> Iterator[tuple[str, Any]]:
+def flat(loaded: Any, is_leaf: Callable[[object], bool] = is_tensor) -> Iterator[tuple[str, Any]]:
     """Tensors inside dictionaries, lists and tuples, under the path to them; optimizers are left out.
 
     Each container is walked once, under the first path to it: a file may share one a billion times, or hold itself.

@@ -10,12 +10,15 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from htmu_diag.errors import InputError
 from htmu_diag.plain_files import open_plain
 from htmu_diag.safe_text import safe_text
+
+if TYPE_CHECKING:
+    from htmu_diag.matrices.stored_type import NumberType
+    from htmu_diag.model.torch_values import Values
 
 __all__ = [
     "DAMAGE",
@@ -60,20 +63,22 @@ class NoTensors(InputError):
 class StoredTensor:
     """One tensor of a checkpoint, not yet in memory: ``load`` reads a range of its leading dimension.
 
+    load gives a tensor of torch, or an array of numpy where a format needs no torch (bfloat16 and narrower as in
+    `htmu_diag.narrow`); dtype is torch's, or the `stored_type` of that name.
     identity: equal for two names of one tensor, where the format tells. refusal: why it cannot be read, else "".
     sample: cheap to have and equal for equal values (a row, a checksum), where the format cannot tell ties.
     """
 
     name: str
     shape: tuple[int, ...]
-    dtype: torch.dtype
-    load: Callable[[slice], torch.Tensor]
+    dtype: NumberType
+    load: Callable[[slice], Values]
     identity: Hashable = None
     refusal: str = ""
     sample: Hashable = None
 
 
-def no_load(rows: slice) -> torch.Tensor:
+def no_load(rows: slice) -> Values:
     """For tensors that only stand for a reason: there is nothing to read."""
     raise InputError("nothing to read: only a reason is kept under this name; see Inventory.skipped")
 
@@ -100,7 +105,7 @@ def first_line(error: BaseException) -> str:
     return safe_text(text[0].split(". ")[0][:160]) if text else type(error).__name__
 
 
-def byte_size(shape: Iterable[int], dtype: torch.dtype) -> int:
+def byte_size(shape: Iterable[int], dtype: NumberType) -> int:
     """Bytes of a dense tensor."""
     size = dtype.itemsize
     for side in shape:

@@ -10,11 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-
-import torch
+from typing import TYPE_CHECKING
 
 from htmu_diag.matrices.scales import CODES, SCALES, scaled
 from htmu_diag.matrices.stored import StoredTensor
+from htmu_diag.matrices.stored_type import stored_type
+from htmu_diag.model.torch_values import as_tensor
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["with_effective_weights"]
 
@@ -22,7 +26,7 @@ _ALL = slice(None)
 _PARAMETRIZED = re.compile(
     r"(?P<stem>(?P<path>(.+\.)?)parametrizations\.(?P<weight>[^.]+))\.(?P<raw>original\d*|0\._[uv]|\d+\.base)"
 )
-Combine = Callable[..., torch.Tensor]
+Combine = Callable[..., "torch.Tensor"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ def with_effective_weights(tensors: Mapping[str, StoredTensor]) -> Iterator[tupl
 def _recipe(name: str, tensors: Mapping[str, StoredTensor]) -> _Recipe | None:
     """The recipe of which a tensor is a part, None for an ordinary tensor."""
     found = next((r for r in _recipes(name) if name in r.parts and all(part in tensors for part in r.parts)), None)
-    if found and found.combine is scaled and tensors[found.whole].dtype not in CODES:
+    if found and found.combine is scaled and str(tensors[found.whole].dtype) not in CODES:
         return None
     match = _PARAMETRIZED.fullmatch(name)
     if found or match is None or match["raw"].startswith("0._"):
@@ -71,7 +75,7 @@ def _recipes(name: str) -> Iterator[_Recipe]:
         whole = name.removesuffix(ending)
         yield _Recipe(whole, (f"{whole}_v", f"{whole}_g"), _weight_norm)
         yield _Recipe(whole, (f"{whole}_orig", f"{whole}_u", f"{whole}_v"), _spectral_norm)
-        yield _Recipe(whole, (f"{whole}_orig", f"{whole}_mask"), torch.mul)
+        yield _Recipe(whole, (f"{whole}_orig", f"{whole}_mask"), _masked)
     path, _, last = name.rpartition(".")
     for scale in SCALES if last == "weight" or last in SCALES else ():
         codes, scales = (f"{path}.{part}".lstrip(".") for part in ("weight", scale))
@@ -84,17 +88,23 @@ class _Combined:
     parts: list[StoredTensor]
 
     def __call__(self, rows: slice) -> torch.Tensor:
-        return self.combine(*(part.load(_ALL) for part in self.parts))[rows]
+        return self.combine(*(as_tensor(part.load(_ALL)) for part in self.parts))[rows]
 
 
 def _combined(recipe: _Recipe, parts: list[StoredTensor]) -> StoredTensor:
     assert recipe.combine is not None
     refusal = next((part.refusal for part in parts if part.refusal), "")
     load = _Combined(recipe.combine, parts)
-    return replace(parts[0], name=recipe.whole, load=load, dtype=torch.float32, identity=None, refusal=refusal)
+    return replace(parts[0], name=recipe.whole, load=load, dtype=stored_type("float32"), identity=None, refusal=refusal)
+
+
+def _masked(weight: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    return weight * mask
 
 
 def _weight_norm(v: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+    import torch  # both are its tensors
+
     dims = [index for index, side in enumerate(g.shape) if side == 1] if g.ndim == v.ndim else None
     scale: torch.Tensor = g.double() / torch.linalg.vector_norm(
         v, dim=dims, keepdim=dims is not None, dtype=torch.float64

@@ -12,9 +12,10 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable
 from dataclasses import replace
 
-import torch
+import numpy as np
 
 from htmu_diag.matrices.stored import RELEASE_BYTES, StoredTensor, byte_size
+from htmu_diag.model.torch_values import on_host
 
 __all__ = ["with_ties"]
 
@@ -46,9 +47,9 @@ def _digest(tensor: StoredTensor) -> bytes:
     step = max(RELEASE_BYTES // max(byte_size(tensor.shape[1:], tensor.dtype), 1), 1)
     found, value, constant = hashlib.blake2b(), None, True
     for start in range(0, tensor.shape[0], step):
-        part = tensor.load(slice(start, start + step)).contiguous().flatten()
-        codes = part.view(torch.uint8).reshape(part.numel(), -1)  # (entries, bytes of an entry)
-        found.update(codes.numpy().data)
-        value = codes[0].clone() if value is None else value
+        part = np.ascontiguousarray(on_host(tensor.load(slice(start, start + step)))).reshape(-1)
+        codes = part.view(np.uint8).reshape(part.size, -1)  # (entries, bytes of an entry)
+        found.update(codes.data)
+        value = codes[0].copy() if value is None else value
         constant = constant and bool((codes == value).all())
     return b"" if constant else found.digest()

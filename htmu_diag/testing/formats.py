@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from htmu_diag.errors import InputError
 from htmu_diag.matrices.stored import StoredTensor
+from htmu_diag.model.torch_values import as_tensor
 from htmu_diag.testing.demand import attempt, demand
 
 __all__ = ["check_format"]
@@ -31,7 +33,7 @@ def check_format(
     for name, tensor in expected.items():
         stored = found[name]
         demand(tuple(stored.shape) == tuple(tensor.shape), read, f"{name}: shape {stored.shape}")
-        demand(stored.dtype == tensor.dtype, read, f"{name}: {stored.dtype} instead of {tensor.dtype}")
+        demand(str(stored.dtype) == str(tensor.dtype), read, f"{name}: {stored.dtype} instead of {tensor.dtype}")
         demand(_equal(_load(read, stored, slice(None)), tensor), read, f"{name}: other values than were stored")
         if tensor.ndim and tensor.shape[0] > 1:
             rows = slice(1, tensor.shape[0])
@@ -41,11 +43,11 @@ def check_format(
 
 def _load(read: object, stored: StoredTensor, rows: slice) -> torch.Tensor:
     call = f"{stored.name}: load({rows})"
-    with attempt(read, call, "it must give these rows as a tensor"):
+    with attempt(read, call, "it must give these rows as a tensor or an array of numpy"):
         values: object = stored.load(rows)
-    if not isinstance(values, torch.Tensor):
-        raise AssertionError(f"{type(read).__name__}: {call} gives a {type(values).__name__}, no tensor")
-    return values
+    if not isinstance(values, torch.Tensor | np.ndarray):
+        raise AssertionError(f"{type(read).__name__}: {call} gives a {type(values).__name__}, no tensor and no array")
+    return as_tensor(values)
 
 
 def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:

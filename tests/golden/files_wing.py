@@ -16,6 +16,7 @@ from safetensors.torch import save
 from htmu_diag.errors import InputError
 from htmu_diag.matrices.files import is_checkpoint, stored_tensors
 from htmu_diag.matrices.stored import StoredTensor
+from htmu_diag.model.torch_values import as_tensor
 from tests.golden.measurement_wing import sum_in_order, waves
 
 Write = Callable[[Path], object]
@@ -132,7 +133,9 @@ def by_rows(tensor: StoredTensor) -> Any:
     about = (tensor.name, tensor.shape, str(tensor.dtype), tensor.refusal, tensor.sample is not None)
     if tensor.refusal:
         return about
-    parts = [tensor.load(rows) for rows in (slice(None), slice(1, 2), slice(1, 9, 2))] if tensor.shape else []
+    parts = (
+        [as_tensor(tensor.load(rows)) for rows in (slice(None), slice(1, 2), slice(1, 9, 2))] if tensor.shape else []
+    )
     return about, [(tuple(part.shape), sum_in_order(part)) for part in parts]
 
 

@@ -241,7 +241,7 @@ def sum_in_order(matrix: torch.Tensor) -> float:
 
 
 def listed(found: Inventory) -> dict[str, Any]:
-    kept = [(m.name, m.shape, m.role, m.parameter, sum_in_order(m.load())) for m in found.matrices]
+    kept = [(m.name, m.shape, m.role, m.parameter, sum_in_order(m.stored())) for m in found.matrices]
     return {"kept": kept, "skipped": found.skipped}
 
 

@@ -10,11 +10,11 @@ import torch
 from htmu_diag import operators, solvers
 from htmu_diag.solvers.gauss_rules import averaged, jacobi, with_moments
 from htmu_diag.solvers.gram import gram
-from htmu_diag.solvers.lanczos import Tridiagonal
 from htmu_diag.solvers.orthogonality import Overlap, project_out
 from htmu_diag.solvers.outliers import Outliers, believable, converged
 from htmu_diag.solvers.probe_measure import ProbeMeasure
 from htmu_diag.solvers.singular import core
+from htmu_diag.solvers.tridiagonal import Tridiagonal
 from htmu_diag.solvers.vectors import TopVectors, vector_scalars
 from htmu_diag.spectrum import Kind, Source
 from tests.golden.measurement_wing import symmetric, told, waves
