@@ -13,22 +13,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy.typing as npt
-import torch
-import torch.distributed as dist
 
 from htmu_diag.analysis import Options
 from htmu_diag.arguments import FLAG, PATH, checked, globs_of, instance, optional, whole
 from htmu_diag.cores import cores
 from htmu_diag.errors import InputError
-from htmu_diag.matrices import Inventory, checkpoint_matrices, matrices
+from htmu_diag.matrices import Inventory, checkpoint_matrices
 from htmu_diag.matrices.arguments import CUT
 from htmu_diag.matrices.given import is_given
 from htmu_diag.matrices.layout import Conv
 from htmu_diag.missing_path import missing_path
 from htmu_diag.model.arguments import MODULE
+from htmu_diag.model.torch_values import is_module
 from htmu_diag.model.wrappers import is_sharded, unwrap
 from htmu_diag.nearest import answering
 from htmu_diag.offline.folders import refuse_other_folders, step_of
@@ -36,10 +35,13 @@ from htmu_diag.offline.jobs import in_processes, worth
 from htmu_diag.offline.layer_folder import LayerFolder, Measuring, resumed
 from htmu_diag.offline.measure import Choices, measured
 from htmu_diag.offline.order import numbers_in_order
-from htmu_diag.ranks.gather import Alone, Ranks, Team
+from htmu_diag.ranks.alone import Alone, Team
 from htmu_diag.ranks.share import shares
 from htmu_diag.report.analysis import Analysis, Layer
 from htmu_diag.warned import warn
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Globs", "Progress", "analyze"]
 
@@ -117,6 +119,7 @@ def analyze(
     Raises InputError for a path that cannot be read and for a model without any matrix. A matrix that cannot be
     decomposed is a row without numbers, with the reason, in place of an error.
 
+    >>> import torch
     >>> found = analyze(torch.nn.Sequential(torch.nn.Linear(40, 60), torch.nn.LayerNorm(60)))
     >>> [(row["name"], row["rows"], row["columns"]) for row in found.rows()]
     [('0.weight', 60, 40)]
@@ -140,7 +143,7 @@ def analyze(
             raise InputError(_nothing(_name(model), inventory))
         if (unmatched := inventory.unmatched((*globs_of(include), *globs_of(exclude)))) and team.rank == 0:
             warn(f"htmu_diag: {unmatched}")
-        read_all = isinstance(model, torch.nn.Module) and is_sharded(model)
+        read_all = is_module(model) and is_sharded(model)
         measuring = partial(_here, inventory, choices, read_all)
         several = _jobs(jobs, inventory, choices, team) if isinstance(model, (str, os.PathLike)) else 1
         if several > 1:
@@ -203,7 +206,9 @@ def _kept(
 
 
 def _listing(model: object, like: torch.nn.Module | None) -> Callable[..., Inventory]:
-    if isinstance(model, torch.nn.Module):
+    if is_module(model):
+        from htmu_diag.matrices.module import matrices
+
         return partial(matrices, model)
     if isinstance(model, (str, os.PathLike)):
         refuse_other_folders(Path(model))
@@ -217,6 +222,10 @@ def _listing(model: object, like: torch.nn.Module | None) -> Callable[..., Inven
 def _team(ranks: bool | float) -> Team:
     if ranks is False:
         return Alone()
+    import torch.distributed as dist
+
+    from htmu_diag.ranks.gather import Ranks
+
     if not (dist.is_available() and dist.is_initialized()):
         raise InputError("ranks: no torch.distributed job runs here; call init_process_group first, or leave ranks out")
     return Ranks() if ranks is True else Ranks(float(ranks))
@@ -226,7 +235,7 @@ def _name(model: object) -> str:
     """The path, or the class inside the wrappers of DDP and torch.compile."""
     if isinstance(model, (str, os.PathLike)):
         return str(model)
-    if not isinstance(model, torch.nn.Module):
+    if not is_module(model):
         return "state dict" if isinstance(model, Mapping) else "array"
     return type(unwrap(model)).__name__
 

@@ -6,9 +6,9 @@ bit of it, since what is decomposed together is decided before. A process that i
 costs the matrix that it was at: from then on one process measures, and the group that ends it again goes one by one, so
 that it is known which one that is.
 
-Processes are spawned, and import torch first: a fork would inherit the locks of threads that it does not have. A
-command's own process is forked in place of that: it has no threads but those of its bar and of OpenBLAS, which sees to
-forks itself, and torch has run nothing on several threads in it.
+Processes are spawned, and import what the checkpoint asks for: a fork would inherit the locks of threads that it does
+not have. A command's own process is forked in place of that: it has no threads but those of its bar and of OpenBLAS,
+which sees to forks itself, and torch, where it is loaded, has run nothing on several threads in it.
 """
 
 from __future__ import annotations
@@ -23,12 +23,11 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 
-import torch
-
 from htmu_diag.matrices import Inventory
 from htmu_diag.offline.measure import Choices, groups_of, layers_of
 from htmu_diag.own_process import begin_child, is_own_process
 from htmu_diag.report.analysis import Layer
+from htmu_diag.solvers.threads import keep_torch_to
 
 __all__ = ["in_processes", "worth"]
 
@@ -151,7 +150,7 @@ _here: list[_Here] = []
 
 def _begin(listing: Listing, choices: Choices) -> None:
     begin_child()
-    torch.set_num_threads(choices.threads or 1)
+    keep_torch_to(choices.threads or 1)
     _here[:] = [_Here(listing(), choices)]
 
 

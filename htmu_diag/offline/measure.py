@@ -11,17 +11,24 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 
 from htmu_diag.analysis import Diagnosis, Options, diagnose_each
 from htmu_diag.errors import InputError
 from htmu_diag.matrices import Inventory, Matrix
+from htmu_diag.model.torch_values import as_tensor
 from htmu_diag.report.analysis import Layer
 from htmu_diag.safe_text import one_line
-from htmu_diag.solvers import FAILURES, UNIT, exact_spectra, matrix_spectrum
+from htmu_diag.solvers import FAILURES, UNIT, matrix_spectrum
+from htmu_diag.solvers.host import is_real
+from htmu_diag.solvers.stacks import host_spectra
 from htmu_diag.solvers.threads import blas_threads
 from htmu_diag.spectrum import Kind, Source, Spectrum
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Choices", "groups_of", "layers_of", "measured"]
 
@@ -49,6 +56,8 @@ class Choices:
             raise InputError(f"threads is {self.threads}; use at most {_MOST_THREADS}")
         if self.device is None:
             return
+        import torch
+
         try:
             kind = torch.empty(0, device=self.device).device.type
         except (RuntimeError, AssertionError) as error:  # builds without CUDA assert
@@ -128,13 +137,23 @@ def layers_of(matrices: Sequence[Matrix], choices: Choices) -> list[Layer]:
     return [_layer(matrix, outcome) for matrix, outcome in zip(matrices, outcomes, strict=True)]
 
 
-def _spectra(matrices: list[Matrix], choices: Choices) -> list[Spectrum | Exception]:
+def _spectra(matrices: list[Matrix], choices: Choices) -> Sequence[Spectrum | Exception]:
     """Of each, or why it has none."""
     if len(matrices) > 1:
         with contextlib.suppress(*FAILURES):  # one of them is unusable: one by one, it fails alone
-            tensors = [_moved(matrix.read(), choices) for matrix in matrices]
-            return [*exact_spectra(tensors, [_source(m, choices) for m in matrices], threads=choices.threads)]
+            return _together(matrices, choices)
     return [_spectrum(matrix, choices) for matrix in matrices]
+
+
+def _together(matrices: Sequence[Matrix], choices: Choices) -> list[Spectrum]:
+    values, sources = [matrix.values() for matrix in matrices], [_source(matrix, choices) for matrix in matrices]
+    arrays = [own for own in values if isinstance(own, np.ndarray) and is_real(own) and choices.device is None]
+    if len(arrays) == len(values):
+        return host_spectra(arrays, sources, threads=choices.threads)
+    from htmu_diag.solvers.together import exact_spectra  # with torch
+
+    tensors = [tensor.to(choices.device or tensor.device) for tensor in map(as_tensor, values)]
+    return exact_spectra(tensors, sources, threads=choices.threads)
 
 
 def _spectrum(matrix: Matrix, choices: Choices) -> Spectrum | Exception:
@@ -157,7 +176,3 @@ def _layer(matrix: Matrix, found: Diagnosis | Exception) -> Layer:
 
 def _source(matrix: Matrix, choices: Choices) -> Source:
     return Source(Kind.WEIGHTS, matrix.name, matrix.shape, choices.step, UNIT)
-
-
-def _moved(tensor: torch.Tensor, choices: Choices) -> torch.Tensor:
-    return tensor if choices.device is None else tensor.to(choices.device)

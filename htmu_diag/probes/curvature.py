@@ -29,8 +29,8 @@ from htmu_diag.probes.probe_batch import evaluating
 from htmu_diag.probes.stability import stability
 from htmu_diag.probes.trial import seconds_of_trial
 from htmu_diag.solvers.density import spectral_density
-from htmu_diag.solvers.top_k import Which, top_k
-from htmu_diag.solvers.trace import block_traces
+from htmu_diag.solvers.eigenpairs import Which, top_k
+from htmu_diag.solvers.traces import block_traces
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
 __all__ = ["CurvatureProbe", "fisher_probe", "ggn_probe", "hessian_probe", "layer_probe"]

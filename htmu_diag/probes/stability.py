@@ -17,7 +17,7 @@ import torch
 from htmu_diag.operators.base import Operator, as_columns
 from htmu_diag.operators.model_operator import ModelOperator
 from htmu_diag.probes.base import StepContext
-from htmu_diag.solvers.top_k import top_k
+from htmu_diag.solvers.eigenpairs import top_k
 
 __all__ = ["Preconditioned", "stability"]
 

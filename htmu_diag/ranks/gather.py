@@ -16,41 +16,18 @@ import pickle
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from htmu_diag.errors import MeasurementError
 from htmu_diag.ranks.heartbeat import Heartbeat
 from htmu_diag.ranks.job import Job, receive, send
 
-__all__ = ["Alone", "Ranks", "Team"]
+__all__ = ["Ranks"]
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.02
 _GRACE_SECONDS = 5.0  # rank 0 may hold the store: ranks that failed too are heard before it leaves
 _COUNT = itertools.count()
-
-
-class Team(contextlib.AbstractContextManager["Team"], Protocol):
-    """The processes that analyse one model together; a ``with`` block around everything that they do for it."""
-
-    rank: int
-    world: int
-
-    def gathered(self, mine: Iterable[tuple[int, T]], owners: Sequence[int]) -> Iterator[tuple[int, T]]:
-        """One's own (place, result) as they come; on rank 0 then those of the others. owners: rank of each place."""
-        ...
-
-
-class Alone(contextlib.AbstractContextManager["Alone"]):
-    """One process does all."""
-
-    rank, world = 0, 1
-
-    def __exit__(self, *exception: object) -> None:
-        """Nothing to end."""
-
-    def gathered(self, mine: Iterable[tuple[int, T]], owners: Sequence[int]) -> Iterator[tuple[int, T]]:
-        yield from mine
 
 
 class Ranks(contextlib.AbstractContextManager["Ranks"]):

@@ -32,11 +32,11 @@ from htmu_diag.operators.allreduce import AllReduced
 from htmu_diag.operators.base import Operator
 from htmu_diag.operators.memory import available_bytes
 from htmu_diag.solvers.gauss_rules import averaged, with_moments
-from htmu_diag.solvers.lanczos import Reorthogonalize, gaussian, lanczos, start_vector
 from htmu_diag.solvers.moments import Direction, pooled
 from htmu_diag.solvers.orthogonality import project_out
 from htmu_diag.solvers.outliers import Mask, Outliers, believable, converged
 from htmu_diag.solvers.probe_measure import ProbeMeasure
+from htmu_diag.solvers.tridiagonal import Reorthogonalize, gaussian, lanczos, start_vector
 from htmu_diag.spectrum import Estimator, Floats, Source, Spectrum
 
 __all__ = ["spectral_density"]

@@ -19,8 +19,8 @@ from htmu_diag.arguments import checked, one_of, optional, real, whole
 from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.model.arguments import OPERATOR, RANDOM
 from htmu_diag.operators.base import Operator
-from htmu_diag.solvers.lanczos import start_vector
 from htmu_diag.solvers.orthogonality import project_out
+from htmu_diag.solvers.tridiagonal import start_vector
 from htmu_diag.spectrum import Floats, Source, Spectrum
 
 __all__ = ["Eigenpairs", "Which", "top_k"]

@@ -73,10 +73,13 @@ def gram(matrix: Array, dtype: Wide = np.float64) -> Floats:
     step = max(_BLOCK // smaller, 1) if dtype is np.float64 else min(max(_BLOCK // smaller, 1), _SHORT)
     total = np.zeros(0)
     for start in range(0, larger, step):
-        block = widened(tall[start : start + step], dtype)
-        product = (block.T @ block).astype(np.float64, copy=False)
+        product = _product(widened(tall[start : start + step], dtype))
         total = np.add(total, product, out=total) if start else product
     return np.divide(total, larger, out=total)
+
+
+def _product(block: Array) -> Floats:
+    return np.asarray(block.T @ block, dtype=np.float64)
 
 
 def core(matrix: Array, dtype: Wide) -> Array:

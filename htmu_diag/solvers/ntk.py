@@ -23,8 +23,8 @@ from htmu_diag.operators import empirical_ntk, ntk_operator
 from htmu_diag.operators.ntk import ntk_plan
 from htmu_diag.operators.sample_function import Output, pick_output
 from htmu_diag.solvers.density import spectral_density
+from htmu_diag.solvers.eigenpairs import top_k
 from htmu_diag.solvers.kernels import ntk_spectrum
-from htmu_diag.solvers.top_k import top_k
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
 __all__ = ["NTKCost", "full_ntk_spectrum", "ntk_cost"]

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import scipy
 import torch
 
-from htmu_diag.solvers.lanczos import Tridiagonal
+from htmu_diag.solvers.tridiagonal import Tridiagonal
 from htmu_diag.spectrum import Floats
 
 __all__ = ["Mask", "Outliers", "believable", "converged"]

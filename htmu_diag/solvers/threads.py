@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["blas_threads", "numpy_on_one_thread"]
+__all__ = ["blas_threads", "keep_torch_to", "numpy_on_one_thread"]
 
 _SCIPYS = "scipy.linalg"  # comes with a BLAS of its own, at its first use
 _WHEELS = ("numpy.libs", "scipy.libs", ".dylibs")  # .dylibs: inside both packages, on macOS
@@ -29,6 +30,14 @@ def blas_threads(count: int | None) -> Iterator[None]:
         return
     with _pools().limit(limits=count), _torchs(count):
         yield
+
+
+def keep_torch_to(count: int) -> None:
+    """For a process of one's own: that many threads in torch from now on, also where it is imported later."""
+    os.environ["OMP_NUM_THREADS"] = str(count)
+    torch = _torch()
+    if torch is not None:
+        torch.set_num_threads(count)
 
 
 @contextlib.contextmanager

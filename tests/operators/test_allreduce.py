@@ -16,7 +16,7 @@ from htmu_diag.operators.allreduce import AllReduced
 from htmu_diag.operators.covariance import gradient_covariance
 from htmu_diag.operators.hessian import HessianOperator
 from htmu_diag.solvers.density import spectral_density
-from htmu_diag.solvers.top_k import top_k
+from htmu_diag.solvers.eigenpairs import top_k
 from htmu_diag.spectrum import Kind, Source
 from tests.forked import start
 from tests.later import Later

@@ -14,7 +14,7 @@ from htmu_diag.operators.fisher import FisherOperator
 from htmu_diag.operators.ggn import GGNOperator
 from htmu_diag.operators.hessian import HessianOperator
 from htmu_diag.solvers.dense import dense_matrix
-from htmu_diag.solvers.top_k import top_k
+from htmu_diag.solvers.eigenpairs import top_k
 
 SIZES = (30, 30, 4)
 

@@ -5,7 +5,7 @@ import torch
 
 from htmu_diag.errors import InputError
 from htmu_diag.operators.base import MatrixOperator
-from htmu_diag.solvers.trace import block_traces
+from htmu_diag.solvers.traces import block_traces
 
 SIZES = [40, 1, 15, 64]
 

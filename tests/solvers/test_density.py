@@ -8,8 +8,8 @@ from scipy.stats import wasserstein_distance
 from htmu_diag.errors import InputError
 from htmu_diag.operators.base import MatrixOperator
 from htmu_diag.solvers.density import spectral_density
-from htmu_diag.solvers.lanczos import lanczos, start_vector
-from htmu_diag.solvers.trace import trace
+from htmu_diag.solvers.traces import trace
+from htmu_diag.solvers.tridiagonal import lanczos, start_vector
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
 

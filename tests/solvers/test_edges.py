@@ -12,7 +12,7 @@ from htmu_diag.operators.base import MatrixOperator
 from htmu_diag.solvers import exact, host
 from htmu_diag.solvers.dense import exact_operator_spectrum
 from htmu_diag.solvers.singular import singular_values
-from htmu_diag.solvers.trace import block_traces
+from htmu_diag.solvers.traces import block_traces
 from htmu_diag.solvers.vectors import entropy_deficit
 from htmu_diag.spectrum import Kind, Source
 

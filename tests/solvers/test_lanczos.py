@@ -8,8 +8,8 @@ import torch
 
 from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.operators.base import MatrixOperator
-from htmu_diag.solvers.lanczos import Tridiagonal, lanczos, start_vector
 from htmu_diag.solvers.orthogonality import Overlap
+from htmu_diag.solvers.tridiagonal import Tridiagonal, lanczos, start_vector
 
 
 def rng(seed: int = 0) -> torch.Generator:

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from htmu_diag.operators.base import MatrixOperator
-from htmu_diag.solvers.lanczos import Tridiagonal, lanczos, start_vector
 from htmu_diag.solvers.outliers import Outliers, believable, converged
+from htmu_diag.solvers.tridiagonal import Tridiagonal, lanczos, start_vector
 
 
 def problem(dtype: torch.dtype) -> tuple[MatrixOperator, Tridiagonal]:

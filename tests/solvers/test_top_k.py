@@ -7,7 +7,7 @@ import torch
 from htmu_diag.errors import InputError
 from htmu_diag.operators.base import MatrixOperator
 from htmu_diag.solvers.dense import exact_operator_spectrum
-from htmu_diag.solvers.top_k import Which, top_k
+from htmu_diag.solvers.eigenpairs import Which, top_k
 from htmu_diag.spectrum import Kind, Source
 
 
