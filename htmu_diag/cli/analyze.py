@@ -38,7 +38,7 @@ def run(arguments: Sequence[str]) -> int:
     given = parser().parse_args(arguments)
     out = Path(given.out) if given.out else None
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    if world == 1 and not os.path.exists(given.path):  # known before torch is imported
+    if world == 1 and not os.path.exists(given.path):  # known before anything is imported
         raise InputError(missing_path(given.path))
     if out is not None and rank == 0:  # an analysis goes on where it stopped
         _refuse_occupied(out)
@@ -52,7 +52,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _analyse(given: argparse.Namespace, out: Path | None, rank: int, world: int) -> int:
     with importing():
-        from htmu_diag.offline.session import Form, Request, run_analysis  # imports torch: arguments are checked
+        from htmu_diag.offline.session import Form, Request, run_analysis  # arguments are checked
 
     if world > 1:
         from htmu_diag.ranks.job import join
