@@ -24,15 +24,13 @@ __all__ = ["Beside", "answers_to"]
 ANSWERS_WITHIN = 60.0  # seconds; what is asked for at once takes some tenths of a second of CPU
 ENDS_WITHIN = 15.0  # seconds, once the monitor is being closed
 ORPHANED_EVERY = 5.0  # seconds between looks for the parent
-# The priority comes first: imports take half a second of a core, which a training may want. Where Linux schedules by
-# sessions (autogroup, its default), niceness counts inside a session only, and the session has one of its own.
+ONE_CHANGE = 0.11  # seconds; whose priority Linux changes, it changes once in 100 ms where that is not root
+# The priority comes first: imports take half a second of a core, which a training may want.
 _CODE = """
-import contextlib, importlib.util, json, os, sys
+import importlib.util, json, os, sys
 root, sys.path[:] = json.loads(sys.argv[1])
 if hasattr(os, "nice"):
     os.nice(int(sys.argv[4]))
-with contextlib.suppress(OSError), open("/proc/self/autogroup", "r+") as group:
-    group.write(sys.argv[4])
 found = importlib.util.spec_from_file_location("htmu_diag", root + "/__init__.py", submodule_search_locations=[root])
 package = sys.modules["htmu_diag"] = importlib.util.module_from_spec(found)
 found.loader.exec_module(package)
@@ -54,24 +52,26 @@ class Beside:
         self._module, self._priority, self._on_end = module, priority, on_end
         self._does, self._done = does, done
         self._process: subprocess.Popen[bytes] | None = None
-        self._failed = False
+        self._failed = self._hurried = self._awaited = False
         self._limit = ANSWERS_WITHIN
         self._deadline: threading.Timer | None = None
+        self._lock = threading.RLock()  # of what `awaited` and `hurry` change
 
     def awaited(self, yes: bool) -> None:
         """From any thread: whether somebody stands still for its answers, which is no time to be modest."""
-        process = self._process
-        if process is not None:
-            _between_sessions(process, 0 if yes else self._priority)
+        with self._lock:
+            self._awaited = yes
+            self._settle()
 
     def hurry(self) -> None:
-        """From any thread: the end is waited for, so a process that does not answer now is ended soon."""
-        self._limit = ENDS_WITHIN
-        process, running = self._process, self._deadline
-        self.awaited(True)
-        if process is not None and running is not None and running.is_alive():
-            running.cancel()
-            self._deadline = _killing(process, ENDS_WITHIN)
+        """From any thread: the end is waited for, so a process that does not answer now is ended soon, and none is
+        started: its start would take longer than what is left."""
+        with self._lock:
+            self._hurried, self._limit = True, ENDS_WITHIN
+            self.awaited(True)
+            if self._process is not None and self._deadline is not None:
+                self._deadline.cancel()
+                self._deadline = _later(ENDS_WITHIN, self._process.kill)
 
     def close(self) -> None:
         """End the process; harmless when called twice."""
@@ -80,19 +80,38 @@ class Beside:
             _ended(process)
 
     def _start(self) -> None:
+        if self._hurried:
+            return
         try:
             self._process = _started(self._module, self._priority)
         except OSError as error:
             self._give_up(error)
+            return
+        with self._lock:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Where Linux schedules by sessions (autogroup, its default), niceness counts inside a session only, and the
+        session has one of its own, which may be lowered again."""
+        process = self._process
+        if process is None:
+            return
+        try:
+            _between_sessions(process, 0 if self._awaited else self._priority)
+        except BlockingIOError:
+            _later(ONE_CHANGE, self._settle)
 
     @contextlib.contextmanager
     def _answering(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
         """A block in which it has to answer; a process that does not is ended."""
-        self._deadline = _killing(process, self._limit)
+        with self._lock:
+            self._deadline = _later(self._limit, process.kill)
         try:
             yield
         finally:
-            self._deadline.cancel()
+            with self._lock:
+                self._deadline.cancel()
+                self._deadline = None
 
     def _give_up(self, error: BaseException) -> None:
         self.close()
@@ -130,9 +149,14 @@ def _started(module: str, priority: int) -> subprocess.Popen[bytes]:
 
 
 def _between_sessions(process: subprocess.Popen[bytes], niceness: int) -> None:
-    """Where Linux schedules by sessions: that of its session. It may be lowered again, unlike a process's own."""
-    with contextlib.suppress(OSError), open(f"/proc/{process.pid}/autogroup", "r+") as group:
-        group.write(str(niceness))
+    """The niceness of its session. Raises BlockingIOError where that was changed just now."""
+    try:
+        with open(f"/proc/{process.pid}/autogroup", "r+") as group:
+            group.write(str(niceness))
+    except BlockingIOError:
+        raise
+    except OSError:  # another system, or the process has ended
+        pass
 
 
 def _ended(process: subprocess.Popen[bytes]) -> None:
@@ -145,9 +169,9 @@ def _ended(process: subprocess.Popen[bytes]) -> None:
                 pipe.close()
 
 
-def _killing(process: subprocess.Popen[bytes], seconds: float) -> threading.Timer:
-    """A stopped or hanging process ends then, and whoever waits for its answer gets none."""
-    timer = threading.Timer(seconds, process.kill)
+def _later(seconds: float, call: Callable[[], object]) -> threading.Timer:
+    """What is done then. A stopped or hanging process that is killed gives no answer to whoever waits for it."""
+    timer = threading.Timer(seconds, call)
     timer.daemon = True
     timer.start()
     return timer

@@ -75,17 +75,6 @@ def test_a_quantity_that_the_process_does_not_know_is_not_lost(
     assert beside(brought).numbers["span"] == 2.5
 
 
-@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="Linux schedules by sessions here")
-def test_the_process_is_modest_beside_the_training_and_not_when_it_is_waited_for(beside: Diagnoser) -> None:
-    beside(spectrum())
-    assert beside._process is not None
-    group = Path(f"/proc/{beside._process.pid}/autogroup")
-    for wanted, ask in [(0, lambda: beside.awaited(True)), (10, lambda: beside.awaited(False)), (0, beside.hurry)]:
-        time.sleep(0.11)  # the kernel takes one change in 100 ms
-        ask()
-        assert group.read_text().endswith(f"nice {wanted}\n")
-
-
 def test_it_starts_when_diagnosing_has_taken_its_time(told: list[MeasurementError]) -> None:
     diagnoser = Diagnoser(OPTIONS, told.append, patience=1e-4)
     diagnoser(spectrum())
