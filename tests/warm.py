@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -49,6 +50,8 @@ class Process:
         self.returncode: int | None = None
         self.stdout = os.fdopen(read)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (open until they are asked for)
+        for file in (self.stdout, self._errors):
+            weakref.finalize(self, file.close)
         line = socket.socket(socket.AF_UNIX)
         line.connect(_server(tuple(imported)))
         socket.send_fds(line, [json.dumps(request).encode()], [write, self._errors.fileno()])
@@ -125,8 +128,10 @@ def _start(address: str, imported: Sequence[str]) -> None:
     command = [sys.executable, "-m", "tests.warm", address, *imported]
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd=ROOT)
     assert server.stdout is not None
-    if server.stdout.readline() != b"ready\n":
-        raise RuntimeError(f"no process with {', '.join(imported)} could be started")
+    with server.stdout as told:
+        if told.readline() != b"ready\n":
+            raise RuntimeError(f"no process with {', '.join(imported)} could be started")
+    server.returncode = 0  # nobody waits for it: it ends when `shared` does
 
 
 def _serve(address: str, imported: Sequence[str]) -> list[str]:
