@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,8 @@ MIN_DISTINCT = 5
 # and over some 1e-5 at 4096; a power law as narrow would have an exponent of 10,000
 _ROUNDING = 1e-4
 _LARGEST = 1e290  # so that sums, reciprocals and products with a sample size stay finite
+_SMALLEST = 1 / _LARGEST
+_OK = Status()
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,9 @@ def as_values(values: npt.ArrayLike) -> Floats:
 
 def checked_sample(values: npt.ArrayLike, *, positive: bool = True, minimum: int = MIN_VALUES) -> Sample:
     """The values in ascending order, with the first reason why they cannot be fitted."""
-    return checked_ascending(np.sort(as_values(values)), positive=positive, minimum=minimum)
+    array = as_values(values)
+    array.sort()
+    return checked_ascending(array, positive=positive, minimum=minimum)
 
 
 def checked_ascending(array: Floats, *, positive: bool = True, minimum: int = MIN_VALUES) -> Sample:
@@ -60,11 +65,12 @@ def checked_ascending(array: Floats, *, positive: bool = True, minimum: int = MI
 
 
 def _outcome(array: Floats, positive: bool, minimum: int) -> Status:
-    if not array.size or not 1 / _LARGEST <= array[0] <= array[-1] <= _LARGEST:  # ascending, NaN at the end
+    low, high = (array.item(0), array.item(-1)) if array.size else (math.nan, math.nan)
+    if not _SMALLEST <= low <= high <= _LARGEST:  # ascending, NaN at the end
         wrong = _wrong_values(array, positive)
         if not wrong.ok:
             return wrong
-    return _spread(array, minimum)
+    return _spread(array, low, high, minimum)
 
 
 def _wrong_values(array: Floats, positive: bool) -> Status:
@@ -72,7 +78,7 @@ def _wrong_values(array: Floats, positive: bool) -> Status:
     if bad:
         return Status("bad_values", f"{bad} of {array.size} values are NaN or infinite; remove or repair them")
     sizes = np.abs(array[array != 0])
-    far = int(np.count_nonzero((sizes > _LARGEST) | (sizes < 1 / _LARGEST)))
+    far = int(np.count_nonzero((sizes > _LARGEST) | (sizes < _SMALLEST)))
     if far:
         return Status("bad_values", f"{far} of {array.size} values lie beyond 1e+-290; rescale them or drop them")
     low = int(np.count_nonzero(array <= 0)) if positive else int(np.count_nonzero(array < 0))
@@ -82,7 +88,7 @@ def _wrong_values(array: Floats, positive: bool) -> Status:
     return Status()
 
 
-def _spread(array: Floats, minimum: int) -> Status:
+def _spread(array: Floats, low: float, high: float, minimum: int) -> Status:
     if array.size < minimum:
         return Status("too_few_values", f"{array.size} values where {minimum} are needed; use a larger matrix")
     distinct = 1 + int(np.count_nonzero(array[1:] != array[:-1]))
@@ -91,10 +97,10 @@ def _spread(array: Floats, minimum: int) -> Status:
             f"{array.size} values but only {distinct} distinct; a constant or quantised spectrum has no law to fit"
         )
         return Status("degenerate", message)
-    if array[-1] - array[0] <= _ROUNDING * max(abs(array[0]), abs(array[-1])):
+    if high - low <= _ROUNDING * max(abs(low), abs(high)):
         message = f"all {array.size} values are equal to rounding (an orthogonal matrix?); there is no law to fit"
         return Status("degenerate", message)
-    return Status()
+    return _OK
 
 
 def check_gamma(gamma: float) -> None:
