@@ -7,6 +7,7 @@ Anderson-Darling statistic A^2 = -n - (1/n) sum_i (2i - 1) (log u_i + log(1 - u_
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from htmu_diag.spectrum import Floats
 
 __all__ = ["LOG_TINY", "ad_distance", "ad_of_levels", "ks_distance", "ks_of_all", "ks_of_levels"]
 
+_MANY = 3  # spectra that are cheaper together
 _TINY = 1e-300
 LOG_TINY = math.log(_TINY)
 
@@ -37,16 +39,18 @@ def ks_of_levels(levels: Floats, masses: Floats | None = None, below: float = 0.
     return float(max((after - levels).max(), (levels - before).max()))
 
 
-def ks_of_all(levels: Floats, masses: Floats, starts: npt.NDArray[np.intp]) -> Floats:
-    """(k, samples) KS distances of k laws to samples side by side: levels (k, m), masses (m,) that are whole numbers,
-    and where each sample starts."""
-    counts = np.diff(np.append(starts, masses.size))
-    before = np.cumsum(masses) - masses
-    totals, below = np.repeat(np.add.reduceat(masses, starts), counts), np.repeat(before[starts], counts)
-    after, before = (before + masses - below) / totals, (before - below) / totals
+def ks_of_all(spectra: Sequence[Floats]) -> list[float]:
+    """`ks_of_levels` of many, (n,) each."""
+    if len(spectra) < _MANY:
+        return [ks_of_levels(levels) for levels in spectra]
+    sizes = np.array([levels.size for levels in spectra])
+    ends = np.cumsum(sizes)
+    n = np.repeat(sizes.astype(np.float64), sizes)
+    levels, starts = np.concatenate(spectra), ends - sizes
+    after = (np.arange(1.0, ends[-1] + 1) - np.repeat(starts, sizes)) / n
     gaps = after - levels
-    np.maximum(gaps, levels - before, out=gaps)
-    return np.maximum.reduceat(gaps, starts, axis=1)
+    np.maximum(gaps, levels - (after - 1 / n), out=gaps)
+    return [float(gap) for gap in np.maximum.reduceat(gaps, starts)]
 
 
 @checked(law=having("a law, such as HTMP(0.5, 2.0)", "cdf", "sf"))

@@ -21,7 +21,7 @@ from htmu_diag.spectrum import Floats
 __all__ = ["highest_peaks"]
 
 _PEAKS, _FINER = (4, 2), (6, 6)  # peaks kept, and parts of a step about them
-_ONE = np.array(1, np.float32)
+_NONE, _ONE = np.array(0.0), np.array(1, np.float32)  # a Python number takes longer
 _FAR = 150.0  # of a logarithm: what is further from the median counts as that far, and no square overflows
 
 
@@ -31,7 +31,7 @@ def highest_peaks(samples: Sequence[Sample], gammas: Sequence[float], scales: Fl
     steps, middles, backgrounds = np.array([(one.step, one.middle, one.background) for one in samples]).T
     low, high = ((1 + sign * np.sqrt(gammas)) ** 2 for sign in (-1, 1))
     share = ((1 - CONTAMINATION) / (2 * math.pi * np.array(gammas) * backgrounds)) ** 2
-    values = _powers(samples, middles)
+    values, masses = _powers(samples, middles), [sample.masses.astype(np.float32) for sample in samples]
     for peaks, finer in zip(_PEAKS, _FINER, strict=True):
         beside = np.full((len(heights), heights.shape[1] + 2), -np.inf, np.float32)
         beside[:, 1:-1] = heights
@@ -46,11 +46,13 @@ def highest_peaks(samples: Sequence[Sample], gammas: Sequence[float], scales: Fl
         factors[:, :, 1] = (share * (low + high))[:, None] * shrinking
         factors[:, :, 2] = -share[:, None] * shrinking**2
         heights = np.empty(scales.shape, np.float32)
-        for sample, each, powers, found in zip(samples, factors, values, heights, strict=True):
-            density = np.maximum(each @ powers, 0.0).astype(np.float32)
+        for each, powers, of_each, found in zip(factors, values, masses, heights, strict=True):
+            roots = each @ powers
+            np.maximum(roots, _NONE, out=roots)
+            density = roots.astype(np.float32)
             np.sqrt(density, out=density)
             density += _ONE
-            np.matmul(np.log(density, out=density), sample.masses.astype(np.float32), out=found)
+            np.matmul(np.log(density, out=density), of_each, out=found)
     return np.asarray(scales[lanes[:, 0], heights.argmax(axis=1)])
 
 

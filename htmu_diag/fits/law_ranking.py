@@ -11,9 +11,10 @@ AIC is 2 (number of parameters) - 2 log likelihood; a lead of ten is decisive (B
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +22,9 @@ import numpy.typing as npt
 from htmu_diag.arguments import RATIO, checked
 from htmu_diag.fits.checked_sample import Sample as Checked
 from htmu_diag.fits.checked_sample import check_gamma, checked_sample
-from htmu_diag.fits.distance import ks_of_all
+from htmu_diag.fits.distance import ks_of_levels
 from htmu_diag.fits.law_rows import FAMILIES
-from htmu_diag.fits.law_sample import samples_of
+from htmu_diag.fits.law_sample import Sample, samples_of
 from htmu_diag.fits.law_search import Likeliest, likeliest_of
 from htmu_diag.fits.results import Status
 from htmu_diag.laws.base import Law
@@ -32,6 +33,7 @@ from htmu_diag.spectrum import Floats
 __all__ = ["LAWS", "LawRanking", "RankedLaw", "rank_laws", "rank_laws_of"]
 
 _OK = Status()
+_FAMILIES = [(each.name, each.label, each.parameter, each.shape, each.parameters) for each in FAMILIES]
 LAWS = tuple(family.name for family in FAMILIES)
 FEWEST = 20  # values
 _TOGETHER = 64  # samples, for their matrices are some 100 kB each
@@ -39,18 +41,20 @@ _TOGETHER = 64  # samples, for their matrices are some 100 kB each
 
 @dataclass(frozen=True)
 class RankedLaw:
-    """One law at its likeliest. label: its name in tables. parameters: by name, the scale included.
-
-    ks_distance: of all values, spikes too.
-    """
+    """One law at its likeliest. label: its name in tables. parameters: by name, the scale included."""
 
     name: str
     label: str
     parameters: Mapping[str, float]
     log_likelihood: float
     aic: float
-    ks_distance: float
     gamma: float
+    _distance: Callable[[int], float] = field(repr=False, compare=False)  # of each of `LAWS`
+
+    @cached_property
+    def ks_distance(self) -> float:
+        """Of all values, spikes too; found when it is first asked for."""
+        return self._distance(LAWS.index(self.name))
 
     @cached_property
     def law(self) -> Law:
@@ -124,26 +128,21 @@ def _checked(values: npt.ArrayLike) -> Checked:
 def _ranked(logs: Sequence[Floats], gammas: Sequence[float]) -> list[LawRanking]:
     samples = samples_of(logs)
     found = likeliest_of(samples, gammas)
-    levels = np.concatenate([one.levels for one in found], axis=1)
-    masses = np.concatenate([sample.masses for sample in samples])
-    ends = np.cumsum([sample.t.size for sample in samples])
-    distances = ks_of_all(levels, masses, np.append(0, ends[:-1]))
-    return [_ranking(one, gamma, line) for one, gamma, line in zip(found, gammas, distances.T.tolist(), strict=True)]
+    return [_ranking(*one) for one in zip(samples, gammas, found, strict=True)]
 
 
-def _ranking(found: Likeliest, gamma: float, distances: list[float]) -> LawRanking:
-    ranked = [
-        RankedLaw(
-            family.name,
-            family.label,
-            {**({family.parameter: family.shape(place)} if family.parameter else {}), "scale": math.exp(scale)},
-            height,
-            2 * family.parameters - 2 * height,
-            distance,
-            gamma,
-        )
-        for family, place, scale, height, distance in zip(
-            FAMILIES, found.places, found.scales, found.heights, distances, strict=True
-        )
-    ]
-    return LawRanking(tuple(sorted(ranked, key=lambda law: law.aic)))
+def _ranking(sample: Sample, gamma: float, found: Likeliest) -> LawRanking:
+    distance = partial(_distance, sample.t, sample.masses, gamma, found)
+    ranked = []
+    for (name, label, parameter, shape, count), place, scale, height in zip(
+        _FAMILIES, found.places, found.scales, found.heights, strict=True
+    ):
+        parameters = {parameter: shape(place), "scale": math.exp(scale)} if parameter else {"scale": math.exp(scale)}
+        ranked.append(RankedLaw(name, label, parameters, height, 2 * count - 2 * height, gamma, distance))
+    return LawRanking(tuple(sorted(ranked, key=attrgetter("aic"))))
+
+
+def _distance(t: Floats, masses: Floats, gamma: float, found: Likeliest, family: int) -> float:
+    """KS distance of logarithms t to the row nearest to the likeliest law of a family."""
+    levels = FAMILIES[family].row(gamma, found.near[family]).cdf(t - found.near_scales[family])
+    return ks_of_levels(levels, masses)

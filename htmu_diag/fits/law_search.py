@@ -34,13 +34,14 @@ _SHAPED = np.array([bool(family.parameter) for family in FAMILIES])
 class Likeliest(NamedTuple):
     """Of one sample, a number for each family. places: on the grids of shapes, not whole. scales: their logarithms.
 
-    levels: (families, m) the law's below each value.
+    near, near_scales: of the nearest row, whose shape is on the grid.
     """
 
     places: list[float]
     scales: list[float]
     heights: list[float]
-    levels: Floats
+    near: list[int]
+    near_scales: list[float]
 
 
 def likeliest_of(samples: Sequence[Sample], gammas: Sequence[float]) -> list[Likeliest]:
@@ -60,20 +61,21 @@ def likeliest_of(samples: Sequence[Sample], gammas: Sequence[float]) -> list[Lik
     scales[shaped] = along[lanes, top[shaped]]
     scales[edged] = highest_peaks(samples, gammas, tried, windows.heights[windows.begins[edged]])
 
-    rows = _rows(gammas, (windows.places + top).reshape(-1, MANY).tolist())
+    near = windows.places + top
+    rows = _rows(gammas, near.reshape(-1, MANY).tolist())
     left, middle, right = _heights(samples, rows, scales[:, None] + steps[:, None] * _THREE).T
     move, found = vertices(left, middle, right)
     move[edged], found[edged] = 0.0, middle[edged]
     scales += steps * move
-    levels = _levels(samples, rows, scales)
+    near_scales = scales.copy()
 
     between, gained = _between(heights, top[shaped])
     places = windows.places.astype(np.float64)
     places[shaped] += SIDE + between
     found[shaped] += gained
     scales[shaped] += values_of(through_all(along), between) - along[lanes, top[shaped]]
-    each = (part.reshape(-1, MANY).tolist() for part in (places, scales, found))
-    return [Likeliest(*one) for one in zip(*each, levels, strict=True)]
+    each = (part.reshape(-1, MANY).tolist() for part in (places, scales, found, near, near_scales))
+    return [Likeliest(*one) for one in zip(*each, strict=True)]
 
 
 def _profile(windows: Windows, lanes: Integers) -> tuple[Floats, Floats]:
@@ -120,20 +122,14 @@ def _rows(gammas: Sequence[float], places: Sequence[Sequence[int]]) -> list[list
 def _heights(samples: Sequence[Sample], rows: Sequence[Sequence[Row]], scales: Floats) -> Floats:
     """(lanes, scales) log likelihoods, by the logarithm of the density at the nodes, linear between them."""
     found = []
-    for sample, those, at in zip(samples, rows, scales.reshape(-1, MANY, 1, scales.shape[1]), strict=True):
+    for sample, those, at in zip(samples, rows, scales.reshape(-1, MANY, scales.shape[1], 1), strict=True):
         logs = np.concatenate([row.density for row in those])
         logs *= 1 - CONTAMINATION
         logs += sample.background
         np.log(logs, out=logs)
         beyond, last, lines = math.log(sample.background), 0, []
-        for row, t in zip(those, sample.t[:, None] - at, strict=True):
+        for row, t in zip(those, sample.t - at, strict=True):
             first, last = last, last + row.nodes.size
             lines.append(np.interp(t, row.nodes, logs[first:last], beyond, beyond))
-        found.append(sample.masses @ np.array(lines))
+        found.append(np.array(lines) @ sample.masses)
     return np.concatenate(found)
-
-
-def _levels(samples: Sequence[Sample], rows: Sequence[Sequence[Row]], scales: Floats) -> list[Floats]:
-    """(families, m) of each sample."""
-    each = zip(samples, rows, scales.reshape(-1, MANY, 1), strict=True)
-    return [np.array([row.cdf(t) for row, t in zip(those, sample.t - at, strict=True)]) for sample, those, at in each]

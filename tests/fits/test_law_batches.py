@@ -1,10 +1,12 @@
 """Spectra that are ranked together come out as each of them does alone, to the last bit."""
 
+import pickle
+
 import numpy as np
 import pytest
 
-from htmu_diag.fits.distance import ks_of_all, ks_of_levels
-from htmu_diag.fits.law_ranking import rank_laws, rank_laws_of
+from htmu_diag.fits.distance import ks_distance, ks_of_all, ks_of_levels
+from htmu_diag.fits.law_ranking import LawRanking, rank_laws, rank_laws_of
 from htmu_diag.laws.ensembles import beta_laguerre, wishart
 
 
@@ -21,9 +23,13 @@ def spectra() -> list[tuple[np.ndarray, float]]:
     return found
 
 
+def to_the_last_bit(found: LawRanking) -> str:
+    return repr((found, [law.ks_distance for law in found.laws]))
+
+
 @pytest.fixture(scope="module")
 def alone() -> list[str]:
-    return [repr(rank_laws(*one)) for one in spectra()]  # repr tells floats to the last bit
+    return [to_the_last_bit(rank_laws(*one)) for one in spectra()]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -31,12 +37,12 @@ def test_each_is_what_it_is_alone_in_any_company_and_order(alone: list[str], see
     order = np.random.default_rng(seed).permutation(len(alone))[: 14 - 3 * seed]
     given = spectra()
     together = rank_laws_of([given[k] for k in order])
-    assert [repr(one) for one in together] == [alone[k] for k in order]
+    assert [to_the_last_bit(one) for one in together] == [alone[k] for k in order]
 
 
 def test_more_than_are_searched_at_once(alone: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("htmu_diag.fits.law_ranking._TOGETHER", 3)
-    assert [repr(one) for one in rank_laws_of(spectra())] == alone
+    assert [to_the_last_bit(one) for one in rank_laws_of(spectra())] == alone
 
 
 def test_of_none_there_are_none() -> None:
@@ -45,15 +51,23 @@ def test_of_none_there_are_none() -> None:
 
 def test_distances_side_by_side_are_those_one_by_one() -> None:
     rng = np.random.default_rng(0)
-    counts = [1, 5, 40]
-    levels = [np.sort(rng.random((3, n)), axis=1) for n in counts]
-    masses = [rng.integers(1, 4, n).astype(np.float64) for n in counts]
-    found = ks_of_all(np.concatenate(levels, axis=1), np.concatenate(masses), np.array([0, 1, 6]))
-    one_by_one = [
-        [ks_of_levels(line, m) for of_sample, m in zip(levels, masses, strict=True) for line in of_sample[k : k + 1]]
-        for k in range(3)
-    ]
-    np.testing.assert_allclose(found, one_by_one, rtol=1e-14)
+    levels = [np.sort(rng.random(n)) for n in (1, 5, 40, 2)]
+    assert ks_of_all(levels) == [ks_of_levels(each) for each in levels]
+    assert ks_of_all(levels[:2]) == [ks_of_levels(each) for each in levels[:2]]
+    assert ks_of_all([]) == []
+
+
+def test_the_distance_of_a_ranked_law_is_found_later_and_elsewhere() -> None:
+    """It is that of the law at the nearest shape of the grid, and a copy in another process finds the same."""
+    values = beta_laguerre(200, 0.5, 3.0, rng=np.random.default_rng(2))
+    found = rank_laws(values, 0.5)
+    copied = pickle.loads(pickle.dumps(found))
+    assert "ks_distance" not in vars(found.laws[0])
+    assert copied == found
+    for law, copy in zip(found.laws, copied.laws, strict=True):
+        assert copy.ks_distance == law.ks_distance
+        if law.name != "Wachter":  # the nearest spread of its grid is further away
+            assert law.ks_distance == pytest.approx(ks_distance(values, law.law), abs=0.01)
 
 
 @pytest.mark.filterwarnings("error")

@@ -104,11 +104,15 @@ def of_sample(name: str) -> dict[str, Any]:
         "small": None
         if name in FEW_DIGITS
         else fits.fit_inverse_gamma(values[values > 0], 0.3, bootstrap=3, rng=rng(2)),
-        "ranking": fits.rank_laws(values, gamma) if name in RANKED else None,
+        **(of_ranking(fits.rank_laws(values, gamma)) if name in RANKED else {"ranking": None}),
         "bulk_htmp": fits.fit_htmp_bulk(values, gamma, bulk),
         "gaps": fits.gap_ratio(values),
         "hill": fits.hill(values[values > 0]),
     }
+
+
+def of_ranking(found: fits.LawRanking) -> dict[str, Any]:
+    return {"ranking": found, "ranking.ks": [law.ks_distance for law in found.laws]}
 
 
 def of_tails() -> dict[str, Any]:
