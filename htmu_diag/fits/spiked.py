@@ -57,13 +57,13 @@ class Groups:
                 values[first:last].reshape(-1)[: len(these)] = these
             else:
                 values[first:last, 0], self.masses[first:last, 0] = these, masses
-        root = np.sqrt(gamma)
-        self.of_group, self._values, self._half_over_root = np.arange(len(counts)).repeat(counts), values.T, 0.5 / root
-        self._edge = ((1 + gamma) * self._half_over_root + 1)[self.of_group]
+        self.of_group, half_over_root = np.arange(len(counts)).repeat(counts), 0.5 / np.sqrt(gamma)
+        self._values = values.T * half_over_root[self.of_group]
+        self._edge = ((1 + gamma) * half_over_root + 1)[self.of_group]
 
     def shown(self, mean: Floats) -> Floats:
         """(4, g) t of each spike beside bulks of this mean (b,)."""
-        return _shown(self._values * (self._half_over_root / mean)[self.of_group] - self._edge)
+        return _shown(self._values / mean[self.of_group] - self._edge)
 
     def excess(self, shown: Floats, turns: Complexes) -> Floats:
         """(b, m) eigenvalues of each bulk below the places of its groups' turns, (g, m)."""

@@ -49,24 +49,16 @@ class CentralQuantiles:
 
     @cached_property
     def _in_level(self) -> Floats:
-        """(n, 8, 4) coefficients of powers of the level's place; those of eight powers lower are a column before."""
-        return np.asarray((self._in_r @ nodes().quantiles).reshape(-1, 4, 8).swapaxes(1, 2), order="C")
-
-    def _at(self, x: Floats) -> Floats:
-        """(n, 12) quantiles at places in [-1, 1]: eight powers together, then those of x**8."""
-        powers = np.ones((*x.shape, 8))
-        powers[:, :, 1:] = x[:, :, None]
-        np.multiply.accumulate(powers, axis=2, out=powers)
-        parts, eighth = powers @ self._in_level, powers[:, :, 7] * x
-        return np.asarray(
-            ((parts[:, :, 3] * eighth + parts[:, :, 2]) * eighth + parts[:, :, 1]) * eighth + parts[:, :, 0]
-        )
+        """(n, 32) coefficients of powers of the level's place."""
+        return np.asarray((self._in_r @ nodes().quantiles)[:, 0])
 
     def sums_below(self, moved: Floats) -> Floats:
         """(n,) the same with levels at the nodes that are lower by so much, (n, 12), 1 % at least."""
         place = nodes().places - moved * _PER_LEVEL
-        near = np.minimum(np.maximum(place, -1.0), 1.0)
-        sums = np.asarray((self._at(near) * nodes().weights).sum(axis=1))
+        powers = np.empty((*place.shape, _IN_LEVEL))
+        powers[:, :, 0], powers[:, :, 1:] = 1.0, np.maximum(place, -1.0)[:, :, None]
+        np.multiply.accumulate(powers, axis=2, out=powers)
+        sums = np.asarray((nodes().weights @ powers * self._in_level).sum(axis=1))
         if place.min() < -1:
             self._take_lower(sums, moved, np.asarray((place < -1).any(axis=1)))
         return sums
