@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from htmu_diag.spectrum import Floats
 
 __all__ = ["htmp_log_gap", "log_gap", "log_gaps", "marchenko_pastur_log_gap", "repulsion_of_log_gap"]
 
-_SECANTS, _WITHIN = 60, 1e-12  # steps at most; in log kappa
+_SECANTS, _WITHIN = 60, 1e-12  # steps at most; of kappa
 LARGEST, SMALLEST = 1e8, 1e-8  # kappa beyond which its J is that of noise, or that of no repulsion, to rounding
 
 
@@ -78,36 +78,55 @@ def marchenko_pastur_log_gap(gamma: float) -> float:
 def repulsion_of_log_gap(gap: float, gamma: float) -> float:
     """The kappa whose HTMP law of this ratio has this J: infinite at or below that of Marchenko-Pastur noise, NaN for
     square matrices (J does not depend on kappa there) and for an infinite J.
+
+    kappa times what J exceeds that of noise by is -log(1 - gamma) at large kappa and twice that at small, so that J is
+    almost straight in 1/kappa, and its root lies between two ends that are known.
     """
     if not math.isfinite(gap) or gamma >= 1:
         return math.nan
-    if gap <= htmp_log_gap(LARGEST, gamma):
+    least, most = _ends(gamma)
+    if gap <= least:
         return math.inf
-    if gap >= htmp_log_gap(SMALLEST, gamma):
+    if gap >= most:
         return 0.0
+    far = (marchenko_pastur_log_gap(gamma) - gap) / math.log1p(-gamma)
     excess = partial(_excess, gamma=gamma, gap=gap)
-    return math.exp(_falling_root(excess, math.log(SMALLEST), math.log(LARGEST)))
+    low, high = max(far / 2, 1 / LARGEST), min(max(far, 2 / LARGEST), 1 / SMALLEST)
+    below, above = excess(low), excess(high)
+    if not below <= 0 <= above:  # far is rounding, or the ends are not what they should be
+        low, high, below, above = 1 / LARGEST, 1 / SMALLEST, least - gap, most - gap
+    return 1 / _rising_root(excess, low, high, below, above)
 
 
-def _excess(log_kappa: float, gamma: float, gap: float) -> float:
-    return htmp_log_gap(math.exp(log_kappa), gamma) - gap
+@lru_cache(maxsize=1024)
+def _ends(gamma: float) -> tuple[float, float]:
+    """J of the largest and of the smallest kappa."""
+    return htmp_log_gap(LARGEST, gamma), htmp_log_gap(SMALLEST, gamma)
 
 
-def _falling_root(excess: Callable[[float], float], low: float, high: float) -> float:
-    """Where a falling function changes its sign: by bisection into one unit, since it is flat at both ends, then by the
-    Illinois method (Dowell & Jarratt 1971), a secant that halves the value at an end which stays. As scipy.optimize
-    gives it, without the third of a second that its import takes in the first diagnosis of a process."""
-    while high - low > 1:
-        middle = (low + high) / 2
-        low, high = (middle, high) if excess(middle) > 0 else (low, middle)
-    above, below, at, side = excess(low), excess(high), low, 0
+def _excess(inverse: float, gamma: float, gap: float) -> float:
+    return htmp_log_gap(1 / inverse, gamma) - gap
+
+
+def _rising_root(excess: Callable[[float], float], low: float, high: float, below: float, above: float) -> float:
+    """Where a rising function, below and above zero at the ends, changes its sign: by bisection of the logarithm to a
+    factor of two, then by the Illinois method (Dowell & Jarratt 1971), a secant that halves the value at an end which
+    stays. As scipy.optimize gives it, without the third of a second that its import takes in the first diagnosis of a
+    process."""
+    while high > 2.1 * low:
+        middle = math.sqrt(low * high)
+        value = excess(middle)
+        low, high, below, above = (middle, high, value, above) if value < 0 else (low, middle, below, value)
+    at, side = low, 0
     for _ in range(_SECANTS):
-        before, at = at, (low * below - high * above) / (below - above)
-        value = excess(at)
-        if value == 0 or abs(at - before) < _WITHIN:
+        if above == below:
             break
-        if value > 0:
-            below, low, above, side = below / 2 if side > 0 else below, at, value, 1
+        before, at = at, (low * above - high * below) / (above - below)
+        value = excess(at)
+        if value == 0 or abs(at - before) < _WITHIN * at:
+            break
+        if value < 0:
+            above, low, below, side = above / 2 if side < 0 else above, at, value, -1
         else:
-            above, high, below, side = above / 2 if side < 0 else above, at, value, -1
+            below, high, above, side = below / 2 if side > 0 else below, at, value, 1
     return at
