@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-
-import numpy as np
+import sys
 
 from htmu_diag.fits import BulkFit, TailFit
 from htmu_diag.fits.quantiles import quantile_of_sorted
@@ -14,6 +13,8 @@ from htmu_diag.theory.near_zero import noise_quartiles
 from htmu_diag.theory.spikes import bbp_threshold, population_spike
 
 __all__ = ["allowed_by_shape", "phase_evidence", "pooled_matrices", "tail_within"]
+
+_EPS = sys.float_info.epsilon
 
 
 def allowed_by_shape(values: Floats, shape: tuple[int, int]) -> Floats:
@@ -77,5 +78,5 @@ def _strength(bulk: BulkFit, gamma: float) -> float:
     if bulk.n_spikes == 0 or not bulk.scale > 0:
         return math.nan
     edge = (1 + math.sqrt(gamma)) ** 2
-    largest = max(float(bulk.spikes[-1]) / bulk.scale, edge * (1 + np.finfo(np.float64).eps))
+    largest = max(float(bulk.spikes[-1]) / bulk.scale, edge * (1 + _EPS))
     return population_spike(largest, gamma) / bbp_threshold(gamma)

@@ -103,7 +103,7 @@ def diagnose_matrices(given: Sequence[MatrixSpectrum], options: Options) -> list
         phase = classify(evidence)
         diagnosis = Diagnosis(
             one.spectrum,
-            replace(one.shape, gamma=part.gamma),
+            one.shape if one.shape.gamma == part.gamma else replace(one.shape, gamma=part.gamma),
             tail_within(tails[i], phase.phase, bulks[i].n_spikes),
             lower=next(lowers) if one.spectrum.source.kind.lower_tail else None,
             bulk=bulks[i],
@@ -147,11 +147,12 @@ def _htmps(
 
 def _fitted(one: MatrixSpectrum) -> _Fitted:
     source, living, positive = one.spectrum.source, living_part(one.spectrum), one.positive
-    rounded = np.concatenate([np.zeros(one.spectrum.values.size - positive.size), positive])  # else rounding is a bulk
+    lacks = one.spectrum.values.size - positive.size
+    rounded = np.concatenate([np.zeros(lacks), positive]) if lacks else positive  # else rounding is a bulk
     whole = allowed_by_shape(rounded, source.shape)
     near_zero, allowed = near_zero_share(whole, source.gamma), allowed_by_shape(whole, living.shape)
     foretold = _fit_that_foretells_zeros(positive, allowed, living.gamma, one.orientation)
-    lost = near_zero_share(allowed, living.gamma)
+    lost = near_zero if living.shape == source.shape else near_zero_share(allowed, living.gamma)
     dead_rows = foretold is None and positive.size < allowed.size and lost < COLLAPSED  # the others are a matrix
     gamma = positive.size / max(living.shape) if dead_rows else living.gamma
     rounded = positive if dead_rows else allowed if living.zeros else rounded

@@ -27,7 +27,7 @@ def near_zero_share(values: Floats, gamma: float) -> float:
         return float("nan")
     quartile, near, expected = _noise(gamma)
     limit = near * quantile_of_sorted(values, _QUARTILE) / quartile
-    return max(float(np.searchsorted(values, limit, side="right")) / values.size - expected, 0.0)
+    return max(float(values.searchsorted(limit, side="right")) / values.size - expected, 0.0)
 
 
 @lru_cache(maxsize=4096)
