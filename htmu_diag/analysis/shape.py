@@ -48,7 +48,7 @@ def shape_of(spectrum: Spectrum) -> SpectrumShape:
     if values.size == 0:
         return SpectrumShape(float(spectrum.dimension), spectrum.source.gamma, *[math.nan] * 8)
     magnitude = values if values[0] >= 0 else np.abs(values)
-    largest, total = float(magnitude.max()), spectrum.dimension * float(masses @ magnitude)
+    largest, total = float(max(values[-1], -values[0])), spectrum.dimension * float(masses @ magnitude)
     nothing = numerical_zero(spectrum.dimension, largest)
     zero = magnitude <= nothing if values[0] <= nothing else None  # all are positive
     return SpectrumShape(
@@ -56,7 +56,7 @@ def shape_of(spectrum: Spectrum) -> SpectrumShape:
         gamma=spectrum.source.gamma,
         lambda_max=float(values[-1]),
         lambda_min=float(values[0]),
-        trace=spectrum.trace(),
+        trace=total if magnitude is values else spectrum.trace(),
         log_norm=math.log10(values[-1]) if values[-1] > 0 else math.nan,
         stable_rank=total / largest if largest > 0 else math.nan,
         effective_rank=_effective_rank(spectrum, magnitude / total) if total > 0 else math.nan,

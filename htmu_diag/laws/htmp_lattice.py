@@ -121,20 +121,27 @@ class Row:
         t = float(np.interp(log_q, self.data[3], nodes) if left else np.interp(-log_p, -self.data[4], nodes))
         for _ in range(3):
             i, width, s = self._place(t)
-            tail = min(self._one(which, self._slopes[which - 3], i, s, width), 0.0)
-            slope = math.exp(min(self._one(0, self.data[1], i, s, width) - tail, 300.0))
+            tail = min(self._one(which, self._slopes[which - 3], i, width, s), 0.0)
+            slope = math.exp(min(self._one(0, self.data[1], i, width, s) - tail, 300.0))
             t -= min(max(sign * (tail - target) / max(slope, 1e-300), -0.5), 0.5)
         return t
 
     def tail_at(self, t: float, *, above: bool) -> tuple[float, float, float]:
         """log F (or log(1 - F), above) at one point, and its first two derivatives in t."""
-        i, width, s = self._place(t)
-        g, slope = self._one(0, self.data[1], i, s, width), self._one(1, self.data[2], i, s, width)
-        upper = t >= self._middle
-        small = min(self._one(4 if upper else 3, self._slopes[int(upper)], i, s, width), 0.0)
-        log_mass = small if upper == above else math.log(-math.expm1(small)) if small < 0 else -math.inf
+        place = self._place(t)
+        g, slope = self._one(0, self.data[1], *place), self._one(1, self.data[2], *place)
+        log_mass = self._log_tail(t, above, place)
         rate = math.exp(min(g - log_mass, 300.0))
         return (log_mass, -rate, -rate * (slope + rate)) if above else (log_mass, rate, rate * (slope - rate))
+
+    def log_tail_at(self, t: float, *, above: bool) -> float:
+        """The first of the three alone."""
+        return self._log_tail(t, above, self._place(t))
+
+    def _log_tail(self, t: float, above: bool, place: tuple[int, float, float]) -> float:
+        upper = t >= self._middle
+        small = min(self._one(4 if upper else 3, self._slopes[int(upper)], *place), 0.0)
+        return small if upper == above else math.log(-math.expm1(small)) if small < 0 else -math.inf
 
     def _place(self, t: float) -> tuple[int, float, float]:
         """As `Lattice.places`, of one point."""
@@ -143,7 +150,7 @@ class Row:
         width = nodes[i + 1] - nodes[i]
         return i, width, (t - nodes[i]) / width
 
-    def _one(self, which: int, slopes: Floats, i: int, s: float, width: float) -> float:
+    def _one(self, which: int, slopes: Floats, i: int, width: float, s: float) -> float:
         values, ends = self.data[which, i : i + 2].tolist(), slopes[i : i + 2].tolist()
         return float(hermite(values, ends, 0, width, s))
 

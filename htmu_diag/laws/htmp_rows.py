@@ -36,7 +36,7 @@ class RowLaw:
 
     def log_survival(self, x: float) -> float:
         """log P(X > x) at one positive point."""
-        return self.row.tail_at(self.sign * math.log(x) + self.shift, above=self.sign > 0)[0]
+        return self.row.log_tail_at(self.sign * math.log(x) + self.shift, above=self.sign > 0)
 
     def upper_quantile(self, log_p: float) -> float:
         """log x with log P(X > x) = log_p, below log(1/2), by Newton's method in the cubic between two nodes; NaN

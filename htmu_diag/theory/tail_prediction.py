@@ -50,7 +50,8 @@ def exponent_above(law: Law, xmin: float, n_tail: int) -> TailPrediction:
     if not 0 < length < _LONGEST:
         return _NONE
     t = length * (_NODES + 1) / 2
-    return _of_survival(law.sf(xmin * np.exp(t)), t, share, length, n_tail)
+    (mean,), (square,) = _moments(law.sf(xmin * np.exp(t))[None], t[None], np.array([[share]]), np.array([[length]]))
+    return _of_moments(mean, square, n_tail)
 
 
 def exponents_above(
@@ -73,14 +74,19 @@ def exponents_above(
     t = np.array(lengths)[:, None] * (_NODES + 1) / 2
     points = np.log(np.array(starts)[:, None] * np.exp(t)).ravel()
     survival = np.exp(log_survivals([laws[i] for i in order], [_NODES.size] * len(order), points)).reshape(t.shape)
-    for i, share, length, at, place in zip(order, shares, lengths, survival, t, strict=True):
-        found[i] = _of_survival(at, place, share, length, n_tails[i])
+    means, squares = _moments(survival, t, np.array(shares)[:, None], np.array(lengths)[:, None])
+    for i, mean, square in zip(order, means, squares, strict=True):
+        found[i] = _of_moments(mean, square, n_tails[i])
     return found
 
 
-def _of_survival(survival: Floats, t: Floats, share: float, length: float, n_tail: int) -> TailPrediction:
-    """survival: at xmin exp(t), of which the law has this share beyond xmin."""
+def _moments(survival: Floats, t: Floats, share: Floats, length: Floats) -> tuple[list[float], list[float]]:
+    """Means of log(value/xmin) and of its square beyond xmin, from shares (k, 48) of laws beyond xmin exp(t); share:
+    (k, 1) beyond xmin."""
     parts = survival / share * _WEIGHTS * length / 2
-    mean, square = float(parts.sum()), 2 * float(parts @ t)
+    return parts.sum(axis=1).tolist(), (2 * (parts * t).sum(axis=1)).tolist()
+
+
+def _of_moments(mean: float, square: float, n_tail: int) -> TailPrediction:
     spread = math.sqrt(max(square - mean**2, 0.0) / (n_tail - 1)) / mean
     return TailPrediction(1 + n_tail / (n_tail - 1) / mean, spread)
