@@ -21,7 +21,7 @@ from htmu_diag.fits.law_row import Row
 from htmu_diag.fits.law_rows import FAMILIES
 from htmu_diag.fits.law_sample import CONTAMINATION, FINE_SHIFTS, Sample
 from htmu_diag.fits.law_windows import MANY, Integers, Windows, windows_of
-from htmu_diag.fits.sextic import SIDE, highest_of, through_all, values_of, vertices
+from htmu_diag.fits.sextic import SIDE, through_all, tops, values_of, vertices
 from htmu_diag.spectrum import Floats
 
 __all__ = ["Likeliest", "likeliest_of"]
@@ -103,7 +103,7 @@ def _between(heights: Floats, top: Integers) -> tuple[Floats, Floats]:
     parabola through three does.
     """
     polynomials, lanes = through_all(heights), np.arange(top.size)
-    place, highest = highest_of(polynomials, top - SIDE), heights[lanes, top]
+    place, highest = tops(heights, heights, top - SIDE)[0], heights[lanes, top]
     gained = np.maximum(values_of(polynomials, place) - highest, 0.0)
     inner = np.minimum(np.maximum(top, 1), 2 * SIDE - 1)
     move, height = vertices(*(heights[lanes, inner + k] for k in (-1, 0, 1)))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from htmu_diag.spectrum import Floats
 
-__all__ = ["SIDE", "Sextic", "highest_of", "through_all", "tops", "values_of", "vertices"]
+__all__ = ["SIDE", "Sextic", "through_all", "tops", "values_of", "vertices"]
 
 Indices = npt.NDArray[np.intp]
 
@@ -20,8 +20,6 @@ _FINE = np.linspace(-1.0, 1.0, 401)
 _ORDERS = np.arange(2 * SIDE + 1.0)
 _NEAR, _NEWTON_STEPS = 0.1, 3  # of the coarse places, and Newton's method from the highest of them
 _PLACES = np.clip(np.arange(-SIDE, SIDE + 1)[:, None] + np.linspace(-1.0, 1.0, 21), -SIDE, SIDE)
-_POWERS = _PLACES[:, :, None] ** _ORDERS
-_FINER = np.linspace(-1.0, 1.0, 41), np.linspace(-0.05, 0.05, 21)  # to the spacing of _FINE in two steps
 
 
 @dataclass(frozen=True)
@@ -65,8 +63,8 @@ def tops(heights: Floats, beside: Floats, near: Indices) -> tuple[Floats, Floats
     for lower, higher in ((0, 1), (1, 2)):
         np.multiply(orders[lower, :, :, 1:], _ORDERS[1:], out=orders[higher, :, :, :-1])
     of_height, each = orders[:, 0], np.arange(near.size)
-    best = (_POWERS[near + SIDE] * of_height[0][:, None, :]).sum(axis=2).argmax(axis=1)
-    x = _PLACES[near + SIDE][each, best]
+    places = _PLACES[near + SIDE]
+    x = places[each, values_of(of_height[0], places).argmax(axis=1)]
     low, high = np.maximum(near - 1, -SIDE), np.minimum(near + 1, SIDE)
     for _ in range(_NEWTON_STEPS):
         slope, bend = (of_height[1:] * _powers(x)).sum(axis=2)
@@ -109,22 +107,6 @@ def values_of(coefficients: Floats, x: Floats) -> Floats:
     for line in lines[-2::-1]:
         found = found * x + line
     return found
-
-
-def highest_of(coefficients: Floats, near: Indices) -> Floats:
-    """`Sextic.highest` of k polynomials, (k, 7) coefficients, each near one of (k,)."""
-    low, high, lanes = np.maximum(near - 1.0, -SIDE), np.minimum(near + 1.0, SIDE), np.arange(near.size)
-    best = near.astype(np.float64)
-    for spread in _FINER:
-        x = np.minimum(np.maximum(best[:, None] + spread, low[:, None]), high[:, None])
-        best = x[lanes, values_of(coefficients, x).argmax(axis=1)]
-    derivatives = np.zeros((2, *coefficients[:, 1:].shape))
-    derivatives[0] = coefficients[:, 1:] * _ORDERS[1:]
-    derivatives[1, :, :-1] = derivatives[0, :, 1:] * _ORDERS[1:-1]
-    twice = np.concatenate([best, best])
-    slope, bend = values_of(derivatives.reshape(twice.size, -1), twice).reshape(2, -1)
-    step = np.where(bend < 0, -slope / np.where(bend < 0, bend, 1.0), 0.0)
-    return np.asarray(np.minimum(np.maximum(best + np.minimum(np.maximum(step, -0.01), 0.01), low), high))
 
 
 def vertices(left: Floats, top: Floats, right: Floats) -> tuple[Floats, Floats]:
