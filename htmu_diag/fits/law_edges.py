@@ -46,8 +46,10 @@ def highest_peaks(samples: Sequence[Sample], gammas: Sequence[float], scales: Fl
         factors[:, :, 1] = (share * (low + high))[:, None] * shrinking
         factors[:, :, 2] = -share[:, None] * shrinking**2
         heights = np.empty(scales.shape, np.float32)
-        for each, powers, of_each, found in zip(factors, values, masses, heights, strict=True):
-            roots = each @ powers
+        ends = zip(share, low, high, strict=True)
+        each = zip(samples, scales, factors, values, masses, ends, heights, strict=True)
+        for sample, at, factor, powers, of_each, end, found in each:
+            roots = _far(sample.t - at[:, None], *end) if powers is None else factor @ powers
             np.maximum(roots, _NONE, out=roots)
             density = roots.astype(np.float32)
             np.sqrt(density, out=density)
@@ -56,12 +58,22 @@ def highest_peaks(samples: Sequence[Sample], gammas: Sequence[float], scales: Fl
     return np.asarray(scales[lanes[:, 0], heights.argmax(axis=1)])
 
 
-def _powers(samples: Sequence[Sample], middles: Floats) -> list[Floats]:
-    """(3, m) one, x, and its square, of the values over the middle."""
+def _far(t: Floats, share: float, low: float, high: float) -> Floats:
+    """What the products are, where values lie too far apart for one unit: those far from a scale count as that far."""
+    x = np.exp(np.minimum(np.maximum(t, -_FAR), _FAR))
+    return np.asarray(share * (high - x) * (x - low))
+
+
+def _powers(samples: Sequence[Sample], middles: Floats) -> list[Floats | None]:
+    """(3, m) one, x, and its square, of the values over the middle; None where some are too far from it."""
     counts = [sample.t.size for sample in samples]
     t = np.concatenate([sample.t for sample in samples]) - np.repeat(middles, counts)
     powers = np.ones((3, t.size))
     powers[1] = np.exp(np.minimum(np.maximum(t, -_FAR), _FAR))
     np.square(powers[1], out=powers[2])
-    ends = np.cumsum([0, *counts]).tolist()
-    return [np.ascontiguousarray(powers[:, a:b]) for a, b in pairwise(ends)]
+    ends, pairs = np.cumsum([0, *counts]).tolist(), zip(samples, middles.tolist(), strict=True)
+    far = [max(middle - float(sample.t[0]), float(sample.t[-1]) - middle) > _FAR for sample, middle in pairs]
+    return [
+        None if beyond else np.ascontiguousarray(powers[:, a:b])
+        for beyond, (a, b) in zip(far, pairwise(ends), strict=True)
+    ]

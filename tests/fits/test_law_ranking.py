@@ -1,5 +1,7 @@
 """Each law is found likeliest on its own matrices, beside spikes too, and rows are laws."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -107,6 +109,14 @@ def test_no_scale_of_marchenko_pastur_is_likelier(values: np.ndarray, gamma: flo
     heights = np.log((1 - CONTAMINATION) * densities + share).sum(axis=1)
     assert found.log_likelihood == pytest.approx(heights[0], abs=0.05)
     assert heights.max() < found.log_likelihood + 0.05
+
+
+def test_marchenko_pastur_is_found_where_its_values_lie_far_below_the_others() -> None:
+    """By 200 in the logarithm; such values are none of one matrix, and no reason to miss them."""
+    noise_below, above = wishart(80, 160, rng=rng()) * math.exp(-200), np.exp(rng(1).uniform(0, 200, 90))
+    found = rank_laws(np.concatenate([noise_below, above]), 0.5).of("MarchenkoPastur")
+    assert found is not None
+    assert math.log(found.parameters["scale"]) == pytest.approx(-200, abs=0.3)
 
 
 def test_large_spectra_are_grouped_without_a_difference() -> None:
