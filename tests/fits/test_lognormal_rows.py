@@ -1,0 +1,53 @@
+"""The rows of noise over a lognormal population: moments in closed form, their limit, matrices that were drawn."""
+
+import math
+
+import numpy as np
+import pytest
+
+from htmu_diag.fits.law_row import Row
+from htmu_diag.fits.law_rows import FAMILIES
+from htmu_diag.laws import MarchenkoPastur
+from htmu_diag.laws.log_gap import marchenko_pastur_log_gap
+
+FAMILY = next(family for family in FAMILIES if family.name == "FreeLognormal")
+GAMMAS = [0.1, 0.5, 0.9]
+PLACES = [FAMILY.low, -8, -4, -1, 0]
+
+
+def mean_of(row: Row, values: np.ndarray) -> float:
+    return float(np.trapezoid(row.density * values, row.nodes))
+
+
+@pytest.mark.parametrize("gamma", GAMMAS)
+@pytest.mark.parametrize("place", PLACES)
+def test_moments_are_those_of_noise_and_population(gamma: float, place: int) -> None:
+    """Mass and mean one; the mean square is gamma more than the population's; a determinant is a product, so that
+    logarithms have the sum of both means."""
+    row, sigma = FAMILY.row(gamma, place), FAMILY.shape(place)
+    t = row.nodes
+    assert mean_of(row, np.ones(t.size)) == pytest.approx(1, abs=0.003)
+    assert mean_of(row, np.exp(t)) == pytest.approx(1, abs=0.003)
+    assert mean_of(row, np.exp(2 * t)) == pytest.approx(math.exp(sigma**2) + gamma, rel=0.01)
+    assert mean_of(row, t) == pytest.approx(-(sigma**2) / 2 - marchenko_pastur_log_gap(gamma), abs=0.01)
+
+
+@pytest.mark.parametrize("gamma", GAMMAS)
+def test_without_a_spread_it_is_marchenko_pasturs_law(gamma: float) -> None:
+    law, levels = MarchenkoPastur(gamma), np.linspace(0.02, 0.98, 25)
+    t = np.log(law.ppf(levels))
+    least, spread = FAMILY.row(gamma, FAMILY.low), FAMILY.row(gamma, -4)
+    assert np.abs(least.cdf(t) - levels).max() < 0.01
+    assert np.abs(spread.cdf(t) - levels).max() > 0.01
+
+
+@pytest.mark.parametrize(("gamma", "place"), [(0.25, -3), (0.5, 0), (1.0, -2)])
+def test_matrices_with_lognormal_rows_have_the_levels_of_their_row_and_of_no_other(gamma: float, place: int) -> None:
+    rng, p = np.random.default_rng(place + 10), 300
+    sigma = FAMILY.shape(place)
+    spread = np.exp(0.5 * sigma * np.sort(rng.standard_normal(p)) - sigma**2 / 4)
+    values = np.linalg.svd(rng.standard_normal((p, round(p / gamma))) * spread[:, None], compute_uv=False)[::-1] ** 2
+    t, levels = np.log(values / np.mean(values)), (np.arange(p) + 0.5) / p
+    near, other = (np.abs(FAMILY.row(gamma, k).cdf(t) - levels).max() for k in (place, place + 3))
+    assert near < 0.04
+    assert other > 0.06
