@@ -62,15 +62,9 @@ def likeliest_of(samples: Sequence[Sample], gammas: Sequence[float]) -> list[Lik
     scales[edged] = highest_peaks(samples, gammas, tried, windows.heights[windows.begins[edged]])
 
     near = windows.places + top
-    rows = _rows(gammas, near.reshape(-1, MANY).tolist())
-    left, middle, right = _heights(samples, rows, scales[:, None] + steps[:, None] * _THREE).T
-    move, found = vertices(left, middle, right)
-    move[edged], found[edged] = 0.0, middle[edged]
-    scales += steps * move
-    near_scales = scales.copy()
-
+    near_scales, found = _on_own_nodes(samples, gammas, near, scales, steps, edged)
     between, gained = _between(heights, top[shaped])
-    places = windows.places.astype(np.float64)
+    places, scales = windows.places.astype(np.float64), near_scales.copy()
     places[shaped] += SIDE + between
     found[shaped] += gained
     scales[shaped] += values_of(through_all(along), between) - along[lanes, top[shaped]]
@@ -110,6 +104,18 @@ def _between(heights: Floats, top: Integers) -> tuple[Floats, Floats]:
     less = height - highest
     kink = (inner == top) & (gained > _MOST_ABOVE * less + _SURELY)
     return np.where(kink, top - SIDE + move, place), np.where(kink, less, gained)
+
+
+def _on_own_nodes(
+    samples: Sequence[Sample], gammas: Sequence[float], near: Integers, scales: Floats, steps: Floats, edged: Integers
+) -> tuple[Floats, Floats]:
+    """(lanes,) scales and log likelihoods of the rows at these places, by a parabola through three scales a step apart;
+    where a law has edges, at the scale itself."""
+    rows = _rows(gammas, near.reshape(-1, MANY).tolist())
+    left, middle, right = _heights(samples, rows, scales[:, None] + steps[:, None] * _THREE).T
+    move, found = vertices(left, middle, right)
+    move[edged], found[edged] = 0.0, middle[edged]
+    return scales + steps * move, found
 
 
 def _rows(gammas: Sequence[float], places: Sequence[Sequence[int]]) -> list[list[Row]]:

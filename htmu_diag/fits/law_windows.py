@@ -28,7 +28,8 @@ _UNSEEN = 0.1  # what a first look may miss of a peak, a value
 _MOST_MOVES = 60
 _SEVEN = 2 * SIDE + 1
 _LOW, _HIGH = (np.array([getattr(family, end) for family in FAMILIES]) for end in ("low", "high"))
-# slots of a first look: the places that it may come to, from the lowest on; some before and after those it begins with
+# A first look goes from a family's own places on, a stride at a time, up or down. Slots count all places that it may
+# come to, from the lowest on: so many before those that it begins with, and so many after them
 _STRIDES = np.array([family.first.step for family in FAMILIES])
 _BEGUN = np.array([len(family.first) for family in FAMILIES])
 _BEFORE = (np.array([family.first[0] for family in FAMILIES]) - _LOW) // _STRIDES
