@@ -125,6 +125,14 @@ def test_the_largest_eigenvalues_alone_are_a_censored_sample():
     assert abs(np.log(fit.scale)) < 0.3
 
 
+def test_one_value_that_is_not_given_makes_the_errors_those_of_a_censored_sample():
+    values = beta_laguerre(300, 0.5, 3.0, rng=np.random.default_rng(4))[1:]
+    whole, one, two = (fit_htmp(values, 0.5, dimension=size) for size in (299, 300, 301))
+    errors = [fit.kappa_stderr / fit.kappa for fit in (whole, one, two)]
+    assert errors[1] == pytest.approx(errors[2], rel=0.05)
+    assert errors[1] > 1.15 * errors[0]
+
+
 def test_the_p_value_of_a_censored_sample_keeps_its_law_and_rejects_a_wrong_one():
     true = beta_laguerre(120, 0.5, 3.0, rng=np.random.default_rng(2))
     assert fit_htmp(true[-80:], 0.5, dimension=120, bootstrap=19).p_value > 0.05

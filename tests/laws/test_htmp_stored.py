@@ -47,6 +47,16 @@ def test_a_changed_number_of_the_file_is_seen(monkeypatch) -> None:
     assert (_off(_row(0.41, 2), 0.41, 2)[0] > WITHIN).any()
 
 
+@pytest.mark.parametrize("gamma", [0.05, 0.5])
+def test_the_density_goes_on_where_the_file_ends(gamma) -> None:
+    t, (log_g, slope, bend, *_) = lattice(gamma).nodes, _row(gamma, 10)
+    last = np.searchsorted(t, Marks.of(gamma, math.exp(10 * STEP)).end)
+    near = slice(last - 3, last + 3)
+    step, (slope, bend) = np.diff(t[near]), (slope[near], bend[near])
+    rises = step * (slope[:-1] + slope[1:]) / 2 + step**2 / 12 * (bend[:-1] - bend[1:])  # Euler and Maclaurin
+    np.testing.assert_allclose(np.diff(log_g[near]), rises, rtol=1e-3)
+
+
 @pytest.mark.parametrize("gamma", [0.013, 0.5, 1.0])
 def test_a_stored_density_has_mass_one(gamma) -> None:
     t, (log_g, slope, _, below, above) = lattice(gamma).nodes, _row(gamma, 6)

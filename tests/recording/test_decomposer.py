@@ -72,6 +72,19 @@ def test_the_process_gives_the_same_numbers_to_the_last_bit(
     assert told == []
 
 
+def test_what_a_pipe_takes_in_pieces_arrives_whole(beside: Decomposer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal may end a call that has written a part, of one matrix or of several."""
+    taken, whole = [], os.writev
+
+    def some(pipe: int, parts: list[memoryview]) -> int:
+        taken.append(whole(pipe, [*parts[:2], parts[2][:1001]] if len(parts) > 2 else parts))
+        return taken[-1]
+
+    monkeypatch.setattr(os, "writev", some)
+    assert bits(beside(matrices(7))) == bits(decomposed(matrices(7)))
+    assert len(taken) > 3
+
+
 def test_it_starts_for_what_is_felt_only(told: list[MeasurementError], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LONG", 0.005)
     decomposer = Decomposer(told.append)
