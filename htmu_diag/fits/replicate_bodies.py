@@ -1,177 +1,188 @@
-"""Tails of a replicate that begin below xmin: which of them has the smallest KS distance.
+"""Tails of a replicate that begin below xmin: which of them may have a smaller KS distance than its own tail has.
 
 Below xmin a replicate has the data's own values, each as often as random numbers fall into its cell (`Cells`), so a
-candidate's size, slope and distance at one point of each replicate are one array (replicates, values below xmin) of
-slices. What a replicate's own tail has reached (``replicate_tails``) is the distance to beat: a point or two leave a
-few candidates in each replicate. These are kept flat, of all samples together, in the order of the replicates; as in
-``scan`` the one with the lowest bound is measured in every point, and where it deviates most bounds the others.
+candidate's size, slope and distance at one point of each replicate are slices of kept tables. What a replicate's own
+tail has reached (``replicate_tails``) is the distance to beat: a point or two leave a few candidates in each replicate,
+which ``replicate_search`` measures.
 
-Logarithms are over xmin, times alpha - 1: the unit in which the tails of all samples are alike. Exponents are of double
-precision, distances of single: a replicate's distance is only compared with others that are apart by a hundredth.
+Bodies of as many replicates are looked at together, in arrays (bodies, columns, replicates); the columns are their
+values from xmin downward, and those of shorter bodies go on without a candidate. Logarithms are over xmin, times
+alpha - 1: the unit in which the tails of all samples are alike. Exponents are of double precision, distances of single:
+a replicate's distance is only compared with others that are apart by a hundredth.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from htmu_diag.fits.replicate_tails import OwnTails, deviate
-from htmu_diag.fits.replicates import FAR, Cells, Indices, Singles
+from htmu_diag.fits.replicate_search import Flat, Points, search
+from htmu_diag.fits.replicate_tails import OwnTails
+from htmu_diag.fits.replicates import FAR, Cells, Indices, Singles, column_of_part
 from htmu_diag.fits.scan import log_gaps
-from htmu_diag.fits.scans import lowest
 from htmu_diag.spectrum import Floats
 
 __all__ = ["Body", "improve"]
 
 _MANY = 4096  # values whose logarithms are added up in double precision
-_ROWS = 128  # replicates measured at once
-
-
-class Body:
-    """The values of replicates of one sample, (n,) ascending; start: index of xmin; rate: alpha - 1."""
-
-    column: Indices | None = None
-
-    def __init__(self, values: Floats, start: int, rate: float, tails: OwnTails, cells: Cells) -> None:
-        first = values.size - start + 1
-        self.tails = tails
-        gaps = log_gaps(values[: start + 1])[::-1]  # from xmin downward
-        gaps *= -rate
-        logs = np.cumsum(gaps)
-        self.gaps = gaps
-        self.steps = cells.counts[:, first - 1 : -1]
-        sums = self.steps * (gaps.astype(np.float32) if gaps.size < _MANY else gaps)
-        np.cumsum(sums, axis=1, out=sums)
-        sums -= tails.sums[:, None].astype(sums.dtype)
-        self.counts, self.shares = cells.counts[:, first:], cells.shares[:, first:].copy()
-        self.new, self.held, self.far = cells.new[:, first:], cells.held[:, first:], cells.far[:, first:]
-        self.part, self.at = cells.part[:, first:], cells.at[first:] - first
-        last = np.append(gaps[1:] < 0, True)
-        if not last.all():
-            self.column = np.flatnonzero(last)
-            logs, sums = logs.take(self.column), self._join(sums, self.column)
-        self.logs, self.sums = logs.astype(np.float32), sums.astype(np.float32, copy=False)
-
-    def _join(self, sums: npt.NDArray[Any], last: Indices) -> npt.NDArray[Any]:
-        """Equal values share a cell: the last of their columns counts them all."""
-        self.counts, self.shares = self.counts.take(last, axis=1), self.shares.take(last, axis=1)
-        self.new = np.diff(self.counts, axis=1, prepend=self.tails.singles) > 0
-        self.held, self.far = self.counts * self.new, FAR * ~self.new
-        self.at = np.full(last.size, -1)
-        return np.asarray(sums.take(last, axis=1))
-
-    def rates(self, rows: Indices, columns: Indices) -> Floats:
-        """Slopes of some candidates, to double precision."""
-        sizes = self.counts[rows, columns]
-        columns = columns if self.column is None else self.column.take(columns)
-        steps = self.steps.take(rows, axis=0) * self.gaps
-        steps[np.arange(self.gaps.size) > columns[:, None]] = 0
-        return np.asarray(sizes / (self.tails.sums.take(rows) - steps.sum(axis=1)))
-
-    def candidates(self, best: Singles) -> tuple[Indices, Indices, Singles, Singles, Singles, Singles]:
-        """Row, column, logarithm, slope (negative), one over the size, and bound, of the candidates that may be below
-        ``best`` (rows,)."""
-        slopes = self.counts / self.sums
-        bounds = self.tails.last - self.logs
-        bounds *= slopes
-        np.exp(bounds, out=bounds)
-        bounds -= self.tails.singles * self.shares
-        np.abs(bounds, out=bounds)
-        inner = int(np.searchsorted(self.at, 0))
-        if inner < self.at.size:
-            off = slopes[:, inner:] * (self.logs[self.at[inner:]] - self.logs[inner:])
-            np.exp(off, out=off)
-            np.subtract(self.part[:, inner:], off, out=off)
-            np.maximum(bounds[:, inner:], off, out=bounds[:, inner:])
-        able = bounds < best[:, None]
-        able &= self.new
-        for row in self.tails.short:  # the two largest values begin no tail
-            able[row] &= np.cumsum(self.new[row]) + self.tails.sizes[row] > 2
-        places = able.ravel().nonzero()[0]
-        row = ((places + 0.5) * (1 / able.shape[1])).astype(np.intp)  # a tenth of the time of a division of integers
-        column = places - able.shape[1] * row
-        return row, column, self.logs.take(column), slopes.take(places), self.shares.take(places), bounds.take(places)
-
-    @property
-    def width(self) -> int:
-        """Points of a replicate, at most."""
-        return int(self.tails.logs.shape[1] + self.logs.size)
-
-    def put_points(self, logs: Singles, counts: Singles) -> None:
-        """Logarithms of all values of the replicates, and how many are as large, into rows of these; a value that one
-        does not have lies beyond all, with none as large."""
-        longest = self.tails.logs.shape[1]
-        logs[:, :longest], counts[:, :longest] = self.tails.logs, self.tails.ranks
-        np.add(self.far, self.logs, out=logs[:, longest : self.width])
-        counts[:, longest : self.width] = self.held
-        logs[:, self.width :], counts[:, self.width :] = FAR, 0
+_WIDE = 400  # replicates from which on adding column to column is faster than numpy's cumulative sum
 
 
 @dataclass(frozen=True)
-class _Flat:
-    """Candidates of all bodies in the order of their rows, which are numbered through."""
+class Body:
+    """The values below xmin of replicates of one sample.
 
-    row: Indices
-    column: Indices
-    log: Singles
-    slope: Singles
-    share: Singles
-    bound: Singles
+    gaps: (columns,) between the logarithms of neighbouring distinct values, from xmin downward, negative. places: of
+    these in the tables of cells, after that of xmin; a slice, or where there are equal values an array.
+    """
 
-    def take(self, places: Indices) -> _Flat:
-        return _Flat(*(each.take(places) for each in vars(self).values()))
+    gaps: Floats
+    places: slice | Indices
+    tails: OwnTails
+    cells: Cells
 
-    def raise_bounds(self, log: Singles, count: Singles) -> None:
-        """By a value of each candidate's replicate and how many are as large."""
-        log -= self.log
-        count *= self.share
-        deviate(log, self.slope, count)
-        np.maximum(self.bound, log, out=self.bound)
+    @classmethod
+    def of(cls, values: Floats, start: int, rate: float, tails: OwnTails, cells: Cells) -> Body:
+        """values: (n,) ascending; start: index of xmin, not 0; rate: alpha - 1."""
+        gaps = log_gaps(values[: start + 1])[::-1] * -rate
+        first = values.size - start
+        if gaps.all():
+            return cls(gaps, slice(first, first + start + 1), tails, cells)
+        distinct = gaps.nonzero()[0]  # equal values share a cell: the last of their columns counts them all
+        last = np.concatenate(([0], distinct[1:], [start]))
+        return cls(gaps[distinct], first + last, tails, cells)
 
-    def measured(self, logs: Singles, counts: Singles) -> tuple[Singles, Singles, Singles]:
-        """KS distances of candidates, with the logarithm and count of the value where each is."""
-        off, seen = logs.take(self.row, axis=0), counts.take(self.row, axis=0)
-        off -= self.log[:, None]
-        seen *= self.share[:, None]
-        deviate(off, self.slope[:, None], seen)
-        furthest = off.argmax(axis=1)
-        point = furthest + logs.shape[1] * self.row
-        return off.max(axis=1), logs.take(point), counts.take(point)
+    @property
+    def first(self) -> int:
+        """Place of the first column; 0 where the places of the others do not follow from it."""
+        return self.places.start + 1 if isinstance(self.places, slice) else 0
+
+    def put(self, counts: Singles, new: npt.NDArray[np.bool_], part: Singles) -> None:
+        """Slices of the tables into arrays (columns or one more, replicates)."""
+        size, places = self.gaps.size, self.places
+        counts[: size + 1], counts[size + 1 :] = self.cells.counts[places], 1
+        new[size:], part[size:] = False, 0
+        if isinstance(places, slice):
+            inner = slice(places.start + 1, places.stop)
+            new[:size], part[:size] = self.cells.new[inner], self.cells.part[inner]
+        else:
+            new[:size], part[:size] = counts[1 : size + 1] > counts[:size], 0
+        for row in self.tails.short:  # the two largest values begin no tail
+            new[:, row] &= np.cumsum(new[:, row]) + self.tails.sizes[row] > 2
+
+    def put_points(self, logs: Singles, counts: Singles, each: Singles, middle: int) -> None:
+        """All values of the replicates into rows of arrays that hold none: their own tails up to the column in the
+        middle, the body, whose logarithms are ``each``, from there on."""
+        tails, size = self.tails, self.gaps.size
+        before = slice(middle - tails.logs.shape[1], middle)
+        logs[:, before], counts[:, before] = tails.logs, tails.ranks
+        after = slice(middle, middle + size)
+        if isinstance(self.places, slice):
+            inner = slice(self.places.start + 1, self.places.stop)
+            np.add(self.cells.far[:, inner], each[:size], out=logs[:, after])
+            counts[:, after] = self.cells.held[:, inner]
+        else:
+            held = self.cells.counts[self.places].T
+            new = held[:, 1:] > held[:, :-1]
+            np.add(FAR * ~new, each[:size], out=logs[:, after])
+            np.multiply(held[:, 1:], new, out=counts[:, after])
+
+    def rates(self, rows: Indices, columns: Indices) -> Floats:
+        """Slopes of some candidates, to double precision."""
+        counts = self.cells.counts[self.places].T.take(rows, axis=0)
+        steps = counts[:, :-1] * self.gaps
+        size = self.gaps.size
+        starts = size * np.arange(rows.size)
+        ends = np.stack((starts, starts + columns + 1), axis=1).ravel()
+        sums = np.add.reduceat(np.append(steps, 0.0), ends)[::2]
+        return np.asarray(counts[np.arange(rows.size), columns + 1] / (self.tails.sums.take(rows) - sums))
 
 
 def improve(bodies: Sequence[Body], best: Singles, rates: Floats) -> None:
-    """``best``: (rows of all bodies,) KS distances, and ``rates``: 1/(alpha - 1) times those of the fits, put right
+    """``best``: (bodies, replicates) KS distances, and ``rates``: 1/(alpha - 1) times those of the fits, put right
     where a candidate is better."""
-    edges = np.cumsum([0, *(body.tails.sizes.size for body in bodies)])
-    spans = [slice(a, b) for a, b in pairwise(edges)]
-    with np.errstate(divide="ignore", invalid="ignore"):  # where the two largest values would begin a tail
-        found = [body.candidates(best[span]) for body, span in zip(bodies, spans, strict=True)]
-    row, *others = (np.concatenate(each) for each in zip(*found, strict=True))
-    row += np.repeat(edges[:-1], [each[0].size for each in found])
-    alive, won = _Flat(row, *others), np.full(best.size, -1)
-    logs, counts = np.empty((2, best.size, max(body.width for body in bodies)), np.float32)
-    for body, span in zip(bodies, spans, strict=True):
-        body.put_points(logs[span], counts[span])
-    while alive.row.size:
-        lengths = np.bincount(alive.row)
-        lengths = lengths[lengths > 0]
-        chosen = lowest(alive.bound, lengths)
-        tried = alive.take(chosen)
-        parts = [tried.take(np.arange(a, min(a + _ROWS, chosen.size))) for a in range(0, chosen.size, _ROWS)]
-        distance, log, count = (
-            np.concatenate(each) for each in zip(*(part.measured(logs, counts) for part in parts), strict=True)
-        )
-        better = (distance < best.take(tried.row)).nonzero()[0]
-        best[tried.row[better]], won[tried.row[better]] = distance[better], tried.column[better]
-        which = np.repeat(np.arange(chosen.size), lengths)
-        alive.raise_bounds(log.take(which), count.take(which))
-        alive.bound[chosen] = np.inf
-        alive = alive.take((alive.bound < best.take(alive.row)).nonzero()[0])
-    for body, span in zip(bodies, spans, strict=True):
-        rows = (won[span] >= 0).nonzero()[0]
-        rates[span][rows] = body.rates(rows, won[span][rows])
+    columns = max(body.gaps.size for body in bodies)
+    gaps = np.zeros((len(bodies), columns))
+    for row, body in zip(gaps, bodies, strict=True):
+        row[: body.gaps.size] = body.gaps
+    logs = gaps.cumsum(axis=1).astype(np.float32)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # where there is no candidate
+        found = _candidates(bodies, gaps, logs, best)
+    won = search(found, _points(bodies, logs), best.ravel()).reshape(best.shape)
+    for k, body in enumerate(bodies):
+        rows = (won[k] >= 0).nonzero()[0]
+        rates[k][rows] = body.rates(rows, won[k][rows])
+
+
+def _candidates(bodies: Sequence[Body], gaps: Floats, logs: Singles, best: Singles) -> Flat:
+    """Those that may be below ``best`` by the bounds of two points: that of ``column_of_part``, and xmin."""
+    count, columns = logs.shape
+    rows = best.shape[1]
+    counts, part = np.empty((count, columns + 1, rows), np.float32), np.empty((count, columns, rows), np.float32)
+    able = np.empty((count, columns, rows), bool)
+    for k, body in enumerate(bodies):
+        body.put(counts[k], able[k], part[k])
+    sums = _sums(counts[:, :-1], gaps)
+    tails = [body.tails for body in bodies]
+    sums -= np.stack([one.sums for one in tails])[:, None].astype(sums.dtype)
+    slopes = np.divide(counts[:, 1:], sums, out=sums).astype(np.float32, copy=False)
+    off = _to_part(bodies, logs, part)[:, :, None] * slopes
+    np.exp(off, out=off)
+    np.subtract(part, off, out=off)
+    able &= off < best[:, None]
+    places = np.ascontiguousarray(able.transpose(0, 2, 1)).ravel().nonzero()[0]
+    row = ((places + 0.5) * (1 / columns)).astype(np.intp)  # a tenth of the time of a division of integers
+    column = places - columns * row
+    sample = np.repeat(np.arange(count), rows).take(row)
+    where = row + rows * column
+    where += ((columns - 1) * rows) * sample
+    sample *= columns
+    sample += column
+    share = counts[:, 1:].ravel().take(where)
+    np.reciprocal(share, out=share)
+    flat = Flat(row, column, np.stack((logs.take(sample), slopes.take(where), share, off.take(where))))
+    last, sizes = (
+        np.concatenate(each)[:, 0].take(row) for each in zip(*((one.last, one.singles) for one in tails), strict=True)
+    )
+    flat.raise_bounds(last, sizes)
+    return flat.take((flat.of[3] < best.take(row)).nonzero()[0])
+
+
+def _sums(counts: Singles, gaps: Floats) -> npt.NDArray[Any]:
+    """Of logarithms over the candidates at the columns, less those of the replicates' own tails."""
+    sums = counts * (gaps.astype(np.float32) if gaps.shape[1] < _MANY else gaps)[:, :, None]
+    if sums.shape[0] * sums.shape[2] < _WIDE:
+        return np.asarray(np.cumsum(sums, axis=1, out=sums))
+    before = sums[:, 0]
+    for column in range(1, sums.shape[1]):
+        after = sums[:, column]
+        after += before
+        before = after
+    return sums
+
+
+def _to_part(bodies: Sequence[Body], logs: Singles, part: Singles) -> Singles:
+    """(bodies, columns): logarithms at the columns of the parts over those at the columns; no part where that is
+    beyond xmin."""
+    count, columns = logs.shape
+    first = np.array([body.first for body in bodies])[:, None]
+    at = column_of_part(first + np.arange(columns)) - first
+    for k, inner in enumerate((at < 0).sum(axis=1)):
+        part[k, :inner] = 0
+    np.maximum(at, 0, out=at)
+    at += columns * np.arange(count)[:, None]
+    return np.asarray(logs.take(at) - logs)
+
+
+def _points(bodies: Sequence[Body], logs: Singles) -> Points:
+    rows, middle = bodies[0].tails.sizes.size, max(body.tails.logs.shape[1] for body in bodies)
+    width = middle + logs.shape[1]
+    points = Points(np.full((len(bodies) * rows, width), FAR), np.zeros((len(bodies) * rows, width), np.float32))
+    for k, body in enumerate(bodies):
+        span = slice(k * rows, (k + 1) * rows)
+        body.put_points(points.logs[span], points.counts[span], logs[k], middle)
+    return points

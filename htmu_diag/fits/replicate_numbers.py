@@ -49,11 +49,11 @@ class Numbers:
 
     def _cells(self, n: int) -> tuple[Cells, int]:
         cells = Cells.of(self.ordered, n)
-        return cells, 6 * cells.counts.size
+        return cells, cells.entries
 
     def _own(self, sizes: tuple[int, int]) -> tuple[OwnTails, int]:
         n, n_tail = sizes
-        counts = self.cells[n].counts[:, n_tail].astype(np.intp)
+        counts = self.cells[n].counts[n_tail].astype(np.intp)
         starts = self.ordered.heights[:, n] + math.log(n_tail / n)
         own = OwnTails.of(self.ordered, starts, counts, *self.tails.best(counts))
         return own, 2 * own.logs.size

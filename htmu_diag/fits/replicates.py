@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from htmu_diag.spectrum import Floats
 
-__all__ = ["FAR", "Cells", "Exponentials", "Ordered", "Singles", "drawn", "seeded"]
+__all__ = ["FAR", "Cells", "Exponentials", "Ordered", "Singles", "column_of_part", "drawn", "seeded"]
 
 Singles = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.intp]
@@ -78,20 +78,18 @@ class Ordered:
 
 @dataclass(frozen=True)
 class Cells:
-    """Of n uniform numbers, how many are at most c/n: columns c = 0, ..., n of each table (rows, n + 1).
+    """Of n uniform numbers, how many are at most c/n, c = 0, ..., n; a replicate of n values takes each from a cell.
 
-    A replicate of n values takes each from the cell of one of them. shares: one over the counts (over one where there
-    are none); new: whether cell c has a number; held: counts of those, else 0; far: 0 for those, else beyond every
-    logarithm; part: the count at column `at`, over that at the column.
+    By column, (n + 1, rows): counts; new: whether cell c has a number; part: the count at column ``column_of_part(c)``,
+    over that at c (over one where there are none). By row, (rows, n + 1): held: counts of cells that have a number,
+    else 0; far: 0 for those, else beyond every logarithm.
     """
 
     counts: Singles
-    shares: Singles
     new: npt.NDArray[np.bool_]
+    part: Singles
     held: Singles
     far: Singles
-    part: Singles
-    at: Indices
 
     @classmethod
     def of(cls, ordered: Ordered, n: int) -> Cells:
@@ -101,13 +99,22 @@ class Cells:
         cell += (n + 1) * np.arange(rows)[:, None]
         held = np.bincount(cell.ravel(), minlength=rows * (n + 1)).reshape(rows, n + 1)
         counts, new = held.cumsum(axis=1).astype(np.float32), held > 0
-        shares = np.reciprocal(np.maximum(counts, 1))
-        at = (_PART * np.arange(n + 1)).astype(np.intp)
-        return cls(counts, shares, new, counts * new, FAR * ~new, counts[:, at] * shares, at)
+        by_column = np.ascontiguousarray(counts.T)
+        part = by_column[column_of_part(np.arange(n + 1))] * np.reciprocal(np.maximum(by_column, 1))
+        return cls(by_column, np.ascontiguousarray(new.T), part, counts * new, FAR * ~new)
+
+    @property
+    def entries(self) -> int:
+        """Of all tables."""
+        return 5 * self.counts.size
 
     def rows(self, span: slice) -> Cells:
         """Some of the rows, as views."""
-        if span.stop - span.start >= len(self.counts):
+        if span.stop - span.start >= len(self.held):
             return self
-        tables = {name: table[span] for name, table in vars(self).items() if name != "at"}
-        return Cells(**tables, at=self.at)
+        return Cells(self.counts[:, span], self.new[:, span], self.part[:, span], self.held[span], self.far[span])
+
+
+def column_of_part(column: Indices) -> Indices:
+    """Where the fit of a candidate at a column is tried: at a fixed share of its count."""
+    return (_PART * column).astype(np.intp)

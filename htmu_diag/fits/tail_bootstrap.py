@@ -84,22 +84,30 @@ class _Refit:
     rates: Floats
     body: Body | None = None
 
+    @property
+    def n_body(self) -> int:
+        return 0 if self.body is None else self.body.gaps.size
+
 
 def bootstrap_tails(asked: Sequence[Resampled]) -> list[TailBootstrap]:
     """Refit synthetic samples like each of those asked for; what one gives does not depend on the others."""
     fits: list[list[_Refit]] = [[] for _ in asked]
     waiting: list[_Refit] = []
-    at_hand = 0
-    for k in sorted(range(len(asked)), key=lambda k: asked[k].values.size):  # like sizes share arrays
+    for k in sorted(range(len(asked)), key=lambda k: asked[k].found.start):  # like bodies share arrays
         for refit in _refits(asked[k]):
             fits[k].append(refit)
-            waiting.append(refit)
-            at_hand += refit.best.size * asked[k].values.size
-            if at_hand >= _TOGETHER:
-                _search(waiting)
-                waiting, at_hand = [], 0
+            if refit.body is not None:
+                if waiting and not _go_together(waiting, refit):
+                    _search(waiting)
+                    waiting = []
+                waiting.append(refit)
     _search(waiting)
     return [_summary(*each) for each in zip(asked, fits, strict=True)]
+
+
+def _go_together(waiting: list[_Refit], refit: _Refit) -> bool:
+    values = refit.best.size * max(asked.n_body for asked in (waiting[0], refit)) * (len(waiting) + 1)
+    return refit.best.size == waiting[0].best.size and values <= _TOGETHER
 
 
 def _refits(asked: Resampled) -> Iterator[_Refit]:
@@ -122,21 +130,18 @@ def _parts(asked: Resampled, numbers: Numbers) -> Iterator[_Refit]:
     for first in range(0, tails.best.size, step):
         some = slice(first, first + step)
         own = tails.rows(some)
-        body = Body(asked.values, found.start, found.alpha - 1, own, cells.rows(some)) if found.start else None
+        body = Body.of(asked.values, found.start, found.alpha - 1, own, cells.rows(some)) if found.start else None
         yield _Refit(own.best, own.rates, body)
 
 
 def _search(waiting: list[_Refit]) -> None:
-    """The values below xmin of some replicates, all at once."""
-    some = [(one, one.body) for one in waiting if one.body is not None]
-    if not some:
+    """The values below xmin of as many replicates of each of some samples, all at once."""
+    if not waiting:
         return
-    best, rates = (np.concatenate(each) for each in zip(*((one.best, one.rates) for one, _ in some), strict=True))
-    improve([body for _, body in some], best, rates)
-    first = 0
-    for one, _ in some:
-        rows = slice(first, first + one.best.size)
-        one.best, one.rates, one.body, first = best[rows], rates[rows], None, rows.stop
+    best, rates = np.stack([one.best for one in waiting]), np.stack([one.rates for one in waiting])
+    improve([one.body for one in waiting if one.body is not None], best, rates)
+    for one, *found in zip(waiting, best, rates, strict=True):
+        one.best, one.rates, one.body = *found, None
 
 
 def _summary(asked: Resampled, fits: list[_Refit]) -> TailBootstrap:

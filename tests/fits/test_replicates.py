@@ -120,7 +120,7 @@ def test_a_known_start_is_fitted_as_a_tail_that_is_written_out():
 def test_tables_of_many_sizes_are_not_all_kept():
     numbers = Numbers(seeded(0)(100, 700))
     for n in range(600, 650, 2):
-        assert numbers.cells[n].counts.shape == (100, n + 1)
+        assert numbers.cells[n].counts.shape == (n + 1, 100)
         assert numbers.own[n, 50].sizes.size == 100
     assert len(numbers.cells.kept) < 5
 
