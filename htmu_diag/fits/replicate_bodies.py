@@ -29,7 +29,7 @@ from htmu_diag.spectrum import Floats
 __all__ = ["Body", "improve"]
 
 _MANY = 4096  # values whose logarithms are added up in double precision
-_WIDE = 400  # replicates from which on adding column to column is faster than numpy's cumulative sum
+_BLOCK = 8  # columns
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,15 @@ class Body:
     def rates(self, rows: Indices, columns: Indices) -> Floats:
         """Slopes of some candidates, to double precision."""
         counts = self.cells.counts[self.places].T.take(rows, axis=0)
-        steps = counts[:, :-1] * self.gaps
-        size = self.gaps.size
-        starts = size * np.arange(rows.size)
-        ends = np.stack((starts, starts + columns + 1), axis=1).ravel()
-        sums = np.add.reduceat(np.append(steps, 0.0), ends)[::2]
-        return np.asarray(counts[np.arange(rows.size), columns + 1] / (self.tails.sums.take(rows) - sums))
+        width, each = self.gaps.size + 1, np.arange(rows.size)
+        steps = np.empty((rows.size, width))
+        np.multiply(counts[:, :-1], self.gaps, out=steps[:, :-1])
+        steps[:, -1] = 0
+        spans = np.empty((rows.size, 2), np.intp)
+        spans[:, 0] = width * each
+        np.add(spans[:, 0], columns + 1, out=spans[:, 1])
+        sums = np.add.reduceat(steps.ravel(), spans.ravel())[::2]
+        return np.asarray(counts[each, columns + 1] / (self.tails.sums.take(rows) - sums))
 
 
 def improve(bodies: Sequence[Body], best: Singles, rates: Floats) -> None:
@@ -129,7 +132,7 @@ def _candidates(bodies: Sequence[Body], gaps: Floats, logs: Singles, best: Singl
     sums = _sums(counts[:, :-1], gaps)
     tails = [body.tails for body in bodies]
     sums -= np.stack([one.sums for one in tails])[:, None].astype(sums.dtype)
-    slopes = np.divide(counts[:, 1:], sums, out=sums).astype(np.float32, copy=False)
+    slopes = np.divide(counts[:, 1:], sums).astype(np.float32, copy=False)
     off = _to_part(bodies, logs, part)[:, :, None] * slopes
     np.exp(off, out=off)
     np.subtract(part, off, out=off)
@@ -140,10 +143,9 @@ def _candidates(bodies: Sequence[Body], gaps: Floats, logs: Singles, best: Singl
     sample = np.repeat(np.arange(count), rows).take(row)
     where = row + rows * column
     where += ((columns - 1) * rows) * sample
+    share = np.reciprocal(counts.take(where + rows * (sample + 1)))
     sample *= columns
     sample += column
-    share = counts[:, 1:].ravel().take(where)
-    np.reciprocal(share, out=share)
     flat = Flat(row, column, np.stack((logs.take(sample), slopes.take(where), share, off.take(where))))
     last, sizes = (
         np.concatenate(each)[:, 0].take(row) for each in zip(*((one.last, one.singles) for one in tails), strict=True)
@@ -153,16 +155,20 @@ def _candidates(bodies: Sequence[Body], gaps: Floats, logs: Singles, best: Singl
 
 
 def _sums(counts: Singles, gaps: Floats) -> npt.NDArray[Any]:
-    """Of logarithms over the candidates at the columns, less those of the replicates' own tails."""
-    sums = counts * (gaps.astype(np.float32) if gaps.shape[1] < _MANY else gaps)[:, :, None]
-    if sums.shape[0] * sums.shape[2] < _WIDE:
-        return np.asarray(np.cumsum(sums, axis=1, out=sums))
-    before = sums[:, 0]
-    for column in range(1, sums.shape[1]):
-        after = sums[:, column]
-        after += before
-        before = after
-    return sums
+    """Of logarithms over the candidates at the columns, less those of the replicates' own tails: cumulative, within
+    blocks of columns and then from block to block."""
+    bodies, columns, rows = counts.shape
+    blocks = -(-columns // _BLOCK)
+    gaps = gaps.astype(np.float32) if columns < _MANY else gaps
+    sums = np.empty((bodies, blocks * _BLOCK, rows), gaps.dtype)
+    np.multiply(counts, gaps[:, :, None], out=sums[:, :columns])
+    sums[:, columns:] = 0
+    blocked = sums.reshape(bodies, blocks, _BLOCK, rows)
+    for column in range(1, _BLOCK):
+        blocked[:, :, column] += blocked[:, :, column - 1]
+    np.cumsum(blocked[:, :, -1], axis=1, out=blocked[:, :, -1])
+    blocked[:, 1:, :-1] += blocked[:, :-1, -1:]
+    return sums[:, :columns]
 
 
 def _to_part(bodies: Sequence[Body], logs: Singles, part: Singles) -> Singles:
@@ -181,7 +187,8 @@ def _to_part(bodies: Sequence[Body], logs: Singles, part: Singles) -> Singles:
 def _points(bodies: Sequence[Body], logs: Singles) -> Points:
     rows, middle = bodies[0].tails.sizes.size, max(body.tails.logs.shape[1] for body in bodies)
     width = middle + logs.shape[1]
-    points = Points(np.full((len(bodies) * rows, width), FAR), np.zeros((len(bodies) * rows, width), np.float32))
+    shape = len(bodies) * rows, width
+    points = Points(np.full(shape, FAR), np.zeros(shape, np.float32), middle)
     for k, body in enumerate(bodies):
         span = slice(k * rows, (k + 1) * rows)
         body.put_points(points.logs[span], points.counts[span], logs[k], middle)

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from htmu_diag.fits import replicate_search
 from htmu_diag.fits.power_law import AskedTail, fit_power_laws
 from htmu_diag.fits.replicate_numbers import Numbers, numbers_of_seed
+from htmu_diag.fits.replicate_search import Flat, Points, search
 from htmu_diag.fits.replicate_tails import OwnTails, ReplicateTails, at_known_start
 from htmu_diag.fits.replicates import FAR, Ordered, seeded
 from htmu_diag.fits.scan import scan, tail_at
@@ -147,3 +149,25 @@ def test_a_fit_does_not_depend_on_what_is_fitted_beside_it():
     order = np.random.default_rng(1).permutation(len(many))
     assert [repr(fit) for fit in fit_power_laws([many[k] for k in order])] == [alone[k] for k in order]
     assert fit_power_laws([]) == []
+
+
+@pytest.mark.parametrize("few", [0, 30])
+def test_of_equal_candidates_the_first_column_counts_however_many_are_measured_at_once(few, monkeypatch):
+    rng = np.random.default_rng(0)
+    tail = np.sort(rng.exponential(1.0, (3, 6)).astype(np.float32))[:, ::-1]
+    points = Points(tail, np.arange(1, 7, dtype=np.float32) * np.ones((3, 1), np.float32), middle=2)
+    row, column = np.repeat(np.arange(3), 4), np.tile(np.arange(4), 3)
+    size = column + 3
+    slope = [-k / (tail[r, :k] - tail[r, k - 1]).sum() for r, k in zip(row, size, strict=True)]
+    of = np.stack((tail[row, size - 1], slope, 1 / size, rng.random(12) * 0.01)).astype(np.float32)
+    twice = Flat(np.repeat(row, 2), np.repeat(2 * column, 2) - np.tile([0, 1], 12), np.repeat(of, 2, axis=1))
+    twice.of[3, ::2] = 0  # the later of two equal ones is tried first
+    best = {}
+    for limit in (few, 1000):
+        monkeypatch.setattr(replicate_search, "_FEW", limit)
+        best[limit] = np.ones(3, np.float32)
+        won = search(
+            twice.take(np.arange(24)), Points(np.repeat(tail, 2, 1), np.repeat(points.counts, 2, 1), 5), best[limit]
+        )
+        assert (won % 2 == 1).all()
+    assert np.array_equal(best[few], best[1000])
