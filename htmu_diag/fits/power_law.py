@@ -15,13 +15,13 @@ from htmu_diag.fits.checked_sample import Sample, checked_sample
 from htmu_diag.fits.cross_check import powerlaw_difference
 from htmu_diag.fits.intervals import normal_interval
 from htmu_diag.fits.results import Status
-from htmu_diag.fits.scan import ScanResult, tail_at
+from htmu_diag.fits.scan import ScanResult, tails_at
 from htmu_diag.fits.scans import scans
 from htmu_diag.fits.tail_bootstrap import Resampled, bootstrap_tails
-from htmu_diag.fits.tail_end import end_statistic
+from htmu_diag.fits.tail_end import end_statistics
 from htmu_diag.fits.tail_fit import TailFit
-from htmu_diag.fits.tail_judgement import ruled_out_by_end, whole_numbers, with_bootstrap
-from htmu_diag.fits.tail_rival import exponential_rival
+from htmu_diag.fits.tail_judgement import first_judgement, with_bootstrap
+from htmu_diag.fits.tail_rival import TailRival, exponential_rivals
 from htmu_diag.spectrum import Floats
 
 __all__ = ["RANDOM", "AskedTail", "fit_power_law", "fit_power_laws"]
@@ -83,8 +83,10 @@ def fit_power_laws(asked: Sequence[AskedTail]) -> list[TailFit]:
     """The fits to many samples, each as `fit_power_law` gives it alone."""
     samples = [_sample(each) for each in asked]
     found = _tails(asked, samples)
-    fits = [_fit(*each) for each in zip(asked, samples, found, strict=True)]
-    tails = [(k, tail) for k, tail in enumerate(found) if tail is not None and fits[k].n_tail]
+    fits = [_failed(*each) for each in zip(asked, samples, found, strict=True)]
+    tails = [(k, tail) for k, tail in enumerate(found) if tail is not None and tail.n_tail >= _MIN_TAIL]
+    for (k, _), fit in zip(tails, _fits([(asked[k], samples[k].values, tail) for k, tail in tails]), strict=True):
+        fits[k] = fit
     tested = [(k, _resampled(asked[k], samples[k].values, tail)) for k, tail in tails if asked[k].bootstrap > 0]
     for (k, each), replicates in zip(tested, bootstrap_tails([each for _, each in tested]), strict=True):
         fits[k] = with_bootstrap(fits[k], replicates, each.values)
@@ -102,19 +104,9 @@ def _sample(asked: AskedTail) -> Sample:
 def _tails(asked: Sequence[AskedTail], samples: Sequence[Sample]) -> list[ScanResult | None]:
     searched = [k for k, one in enumerate(samples) if one.status.ok and asked[k].xmin is None]
     found = dict(zip(searched, scans([samples[k].values for k in searched]), strict=True))
-    for k, (each, one) in enumerate(zip(asked, samples, strict=True)):
-        if one.status.ok and each.xmin is not None:
-            found[k] = tail_at(one.values, each.xmin)
+    known = {k: each.xmin for k, each in enumerate(asked) if samples[k].status.ok and each.xmin is not None}
+    found.update(zip(known, tails_at([(samples[k].values, xmin) for k, xmin in known.items()]), strict=True))
     return [found.get(k) for k in range(len(samples))]
-
-
-def _fit(asked: AskedTail, sample: Sample, found: ScanResult | None) -> TailFit:
-    """Without a bootstrap; a tail of no values where there is none."""
-    if not sample.status.ok:
-        return _failed(sample.values.size, asked.tail, sample.status)
-    if found is None or found.n_tail < _MIN_TAIL:
-        return _failed(sample.values.size, asked.tail, _short_tail(found, asked.xmin))
-    return _estimate(sample.values, found, asked.tail, asked.xmin)
 
 
 def _resampled(asked: AskedTail, values: Floats, found: ScanResult) -> Resampled:
@@ -128,23 +120,41 @@ def _reciprocal(sample: Sample) -> Sample:
     return Sample(1.0 / sample.values[::-1], sample.status)
 
 
-def _estimate(data: Floats, found: ScanResult, tail: Tail, xmin: float | None) -> TailFit:
+def _fits(given: Sequence[tuple[AskedTail, Floats, ScanResult]]) -> list[TailFit]:
+    """Without a bootstrap, of samples that have a tail."""
+    ends = end_statistics([(data, found.start, asked.xmin is not None) for asked, data, found in given])
+    rivals = exponential_rivals([(data[found.start :], found.xmin) for _, data, found in given])
+    return [_judged(*one) for one in zip(given, ends, rivals, strict=True)]
+
+
+def _judged(one: tuple[AskedTail, Floats, ScanResult], ended: float, rival: TailRival) -> TailFit:
+    asked, data, found = one
     stderr = (found.alpha - 1) / math.sqrt(found.n_tail)
-    ended = end_statistic(data, found.start, own_only=xmin is not None)
-    fit = TailFit(found.alpha, stderr, found.xmin, found.n_tail, data.size, found.ks_distance, tail=tail)
-    rival = exponential_rival(data[found.start :], found.xmin)
-    fit = replace(fit, alpha_interval=normal_interval(found.alpha, stderr), end_ratio=ended, rival=rival)
-    if ended > 0:
-        return ruled_out_by_end(fit)
-    return fit.as_exponential() if rival.likelier else replace(fit, status=whole_numbers(data, found.xmin))
+    status, cause = first_judgement(data, found.xmin, ended, rival)
+    return TailFit(
+        found.alpha,
+        stderr,
+        found.xmin,
+        found.n_tail,
+        data.size,
+        found.ks_distance,
+        alpha_interval=normal_interval(found.alpha, stderr),
+        tail=asked.tail,
+        status=status,
+        end_ratio=ended,
+        cause=cause,
+        rival=rival,
+    )
+
+
+def _failed(asked: AskedTail, sample: Sample, found: ScanResult | None) -> TailFit:
+    """What there is of a sample without a tail."""
+    nan = math.nan
+    status = _short_tail(found, asked.xmin) if sample.status.ok else sample.status
+    return TailFit(nan, nan, nan, 0, sample.values.size, nan, tail=asked.tail, status=status)
 
 
 def _short_tail(found: ScanResult | None, xmin: float | None) -> Status:
     size = 0 if found is None else found.n_tail
     where = "at the best xmin" if xmin is None else f"from xmin = {xmin:.4g} on"
     return Status("too_few_values", f"a tail of {size} values {where} where {_MIN_TAIL} are needed; pass a lower xmin")
-
-
-def _failed(n: int, tail: Tail, status: Status) -> TailFit:
-    nan = math.nan
-    return TailFit(nan, nan, nan, 0, n, nan, tail=tail, status=status)

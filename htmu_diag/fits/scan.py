@@ -13,14 +13,16 @@ The empirical CDF counts the values strictly below a point, as in the powerlaw p
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from htmu_diag.fits.side_by_side import SideBySide
 from htmu_diag.spectrum import Floats
 
-__all__ = ["ScanResult", "log_gaps", "scan", "tail_at"]
+__all__ = ["ScanResult", "log_gaps", "scan", "tail_at", "tails_at"]
 
 Indices = npt.NDArray[np.intp]
 
@@ -51,17 +53,48 @@ def scan(values: Floats) -> ScanResult | None:
 
 def tail_at(values: Floats, xmin: float) -> ScanResult | None:
     """Exponent and KS distance of the tail at a given xmin; None where it has fewer than two distinct values."""
-    start = int(np.searchsorted(values, xmin, side="left"))
-    tail = values[start:]
+    return tails_at([(values, xmin)])[0]
+
+
+def tails_at(given: Sequence[tuple[Floats, float]]) -> list[ScanResult | None]:
+    """The same of several samples of ascending values, each with its xmin."""
+    found: list[ScanResult | None] = [None] * len(given)
+    starts = [int(values.searchsorted(xmin, side="left")) for values, xmin in given]
+    some = [k for k, (values, _) in enumerate(given) if values.size - starts[k] >= 2]
+    if not some:
+        return found
+    tails = SideBySide.of([given[k][0][starts[k] :] for k in some])
+    xmins = [given[k][1] for k in some]
+    logs = _logs_over(tails, xmins)
+    with np.errstate(divide="ignore", invalid="ignore"):  # of equal values
+        rates = tails.sizes / tails.sums(logs)
+        off = -np.expm1(tails.each(-rates) * logs)
+    off -= _below(tails) / tails.each(tails.sizes)
+    distances = np.maximum.reduceat(np.abs(off, out=off), tails.starts)
+    distinct = logs[tails.starts + tails.sizes - 1] > logs[tails.starts]
+    numbers = (each.tolist() for each in (tails.sizes, 1.0 + rates, distances))
+    for k, xmin, able, *of_tail in zip(some, xmins, distinct.tolist(), *numbers, strict=True):
+        if able:
+            found[k] = ScanResult(starts[k], of_tail[0], xmin, of_tail[1], of_tail[2])
+    return found
+
+
+def _logs_over(tails: SideBySide, xmins: Sequence[float]) -> Floats:
     with np.errstate(over="ignore"):
-        ratio = tail / xmin
-    logs = np.where(np.isfinite(ratio), np.log(ratio), np.log(tail) - math.log(xmin))
-    if tail.size < 2 or not logs[-1] > logs[0]:
-        return None
-    rate = tail.size / logs.sum()
-    below = np.searchsorted(tail, tail, side="left") / tail.size
-    distance = float(np.abs(-np.expm1(-rate * logs) - below).max())
-    return ScanResult(start, tail.size, xmin, 1.0 + float(rate), distance)
+        ratio = tails.values / tails.each(np.array(xmins))
+    finite = np.isfinite(ratio)
+    if finite.all():
+        return np.asarray(np.log(ratio))
+    apart = np.log(tails.values) - tails.each(np.array([math.log(x) for x in xmins]))
+    return np.asarray(np.where(finite, np.log(ratio), apart))
+
+
+def _below(tails: SideBySide) -> Indices:
+    """How many values of its tail lie strictly below each value."""
+    first = np.concatenate(([True], tails.values[1:] != tails.values[:-1]))
+    first[tails.starts] = True
+    place = np.arange(first.size)
+    return np.asarray(np.maximum.accumulate(place * first) - tails.each(tails.starts))
 
 
 def _distinct(values: Floats) -> tuple[Floats, np.ndarray, Floats]:

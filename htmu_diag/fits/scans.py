@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from htmu_diag.fits.scan import ScanResult, log_gaps, scan, tail_at
+from htmu_diag.fits.scan import ScanResult, log_gaps, scan, tails_at
 from htmu_diag.spectrum import Floats
 
 __all__ = ["lowest", "scans"]
@@ -25,6 +25,7 @@ _AT_ONCE = 16384  # values of samples that are scanned together: what a cache ho
 def scans(samples: Sequence[Floats]) -> list[ScanResult | None]:
     """What `scan` finds in each of some samples of ascending positive values."""
     found: dict[int, ScanResult | None] = {}
+    best: dict[int, float] = {}
     alike: dict[int, list[int]] = {}
     for k, values in enumerate(samples):
         if 3 <= values.size < _LARGE and (values[1:] > values[:-1]).all():
@@ -38,7 +39,8 @@ def scans(samples: Sequence[Floats]) -> list[ScanResult | None]:
                 found[some[0]] = scan(samples[some[0]])
                 continue
             starts = _starts(np.stack([samples[k] for k in some]))
-            found.update((k, tail_at(samples[k], float(samples[k][at]))) for k, at in zip(some, starts, strict=True))
+            best.update((k, float(samples[k][at])) for k, at in zip(some, starts, strict=True))
+    found.update(zip(best, tails_at([(samples[k], xmin) for k, xmin in best.items()]), strict=True))
     return [found[k] for k in range(len(samples))]
 
 

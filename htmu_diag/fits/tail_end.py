@@ -20,19 +20,22 @@ and 97 to 100 % of pure noise matrices with 100 or more eigenvalues (89 to 98 % 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
+from htmu_diag.fits.side_by_side import SideBySide
 from htmu_diag.spectrum import Floats
 
-__all__ = ["end_statistic"]
+__all__ = ["end_statistic", "end_statistics"]
 
 _REJECT_ABOVE = 3.0
 _SHARE, _LEAST = 0.2, 16
 # positions of the largest value as a share of the tail's end, dense near one, where the likelihood is steep
 _SHARES = np.concatenate((np.linspace(0.02, 0.9, 24), 1 - np.logspace(-1.1, -6, 24)))[:, None]
+_AT_ONCE = 1024  # values whose likelihoods are profiled together: what a cache holds
 _MOST = 4096  # values looked at; more only add certainty to what is certain
 _FEWEST, _STEP = 8, 0.75  # the smallest top that is looked at, and its size relative to the next larger one
 # 2 % of noise matrices have a larger gain (n from 100 to 1,000, gamma from 0.05 to 1), 90 % and more of long tails
@@ -41,7 +44,7 @@ _GAIN = 0.5
 
 @dataclass(frozen=True)
 class _Ended:
-    """t of the tail, and the ended law: density (1 - t/end)^(1/index - 1)/(index end); statistic is T."""
+    """t of a tail, and the ended law: density (1 - t/end)^(1/index - 1)/(index end); statistic is T."""
 
     logs: Floats
     end: float
@@ -55,40 +58,84 @@ def end_statistic(values: Floats, start: int, *, own_only: bool = False) -> floa
     That is where T is 3 or less, where the largest values do not bear the end out, and for fewer than five values.
     own_only: leaves the largest fifth out, for a start that was chosen and not searched for.
     """
-    wider = values.size - max(round(_SHARE * values.size), _LEAST)
-    starts = [start, wider] if 0 <= wider < start and not own_only else [start]
-    laws = [law for first in starts if (law := _ended(values[first:])) is not None]
-    statistic = max((law.statistic for law in laws), default=0.0)
-    if statistic <= _REJECT_ABOVE or max(_gain(law, values.size - start) for law in laws) >= _GAIN:
-        return 0.0
-    return statistic
+    return end_statistics([(values, start, own_only)])[0]
 
 
-def _ended(tail: Floats) -> _Ended | None:
-    if tail.size < 5 or not tail[-1] > tail[0]:
-        return None
-    logs = np.log(tail) - np.log(tail[0])
-    seen = logs[:: -(-tail.size // _MOST)]
-    rate = _SHARES / logs[-1]
-    index = -np.log1p(-rate * seen).mean(axis=1)  # -xi, at most 1
-    rate = rate[:, 0]
+def end_statistics(given: Sequence[tuple[Floats, int, bool]]) -> list[float]:
+    """The same of several samples, each with its start and with whether the largest fifth is left out."""
+    stretches: list[Floats] = []
+    sample: list[int] = []
+    for k, (values, start, own_only) in enumerate(given):
+        wider = values.size - max(round(_SHARE * values.size), _LEAST)
+        for first in [start, wider] if 0 <= wider < start and not own_only else [start]:
+            if values.size - first >= 5 and values[-1] > values[first]:
+                stretches.append(values[first:])
+                sample.append(k)
+    laws = _ended(stretches)
+    found = [0.0] * len(given)
+    for k, law in zip(sample, laws, strict=True):
+        found[k] = max(found[k], law.statistic)
+    asked = [
+        (law, given[k][0].size - given[k][1], k)
+        for k, law in zip(sample, laws, strict=True)
+        if found[k] > _REJECT_ABOVE
+    ]
+    for (_, _, k), gain in zip(asked, _gains([one[:2] for one in asked]), strict=True):
+        if gain >= _GAIN:
+            found[k] = 0.0
+    return [one if one > _REJECT_ABOVE else 0.0 for one in found]
+
+
+def _ended(tails: Sequence[Floats]) -> list[_Ended]:
+    """The ended laws of ascending tails of five values or more, not all equal."""
+    found: list[_Ended] = []
+    first, size = 0, 0
+    for k, tail in enumerate(tails):
+        size += tail.size
+        if size >= _AT_ONCE or k == len(tails) - 1:
+            found += _ended_together(tails[first : k + 1])
+            first, size = k + 1, 0
+    return found
+
+
+def _ended_together(given: Sequence[Floats]) -> list[_Ended]:
+    tails = SideBySide.of(given)
+    logs = np.log(tails.values)
+    logs -= tails.each(logs[tails.starts])
+    own = np.split(logs, tails.starts[1:])
+    seen = tails if tails.sizes.max() <= _MOST else SideBySide.of([one[:: -(-one.size // _MOST)] for one in own])
+    shown = logs if seen is tails else seen.values
+    rate = _SHARES / logs[tails.starts + tails.sizes - 1]  # (shares, tails)
+    off = seen.each(-rate) * shown
+    index = -seen.means(np.log1p(off, out=off))  # -xi, at most 1
     bounded = np.where(index <= 1, np.log(rate / index) + index - 1, np.log(rate))
-    best = int(bounded.argmax())
-    statistic = max(2 * tail.size * float(bounded[best] + np.log(seen.mean()) + 1), 0.0)
-    return _Ended(logs, float(1 / rate[best]), float(min(index[best], 1.0)), statistic)
+    best, each = bounded.argmax(axis=0), np.arange(len(own))
+    statistics = np.maximum(2 * tails.sizes * (bounded[best, each] + np.log(seen.means(shown)) + 1), 0.0)
+    ends, indices = 1 / rate[best, each], np.minimum(index[best, each], 1.0)
+    return [_Ended(*one) for one in zip(own, ends.tolist(), indices.tolist(), statistics.tolist(), strict=True)]
 
 
-def _gain(law: _Ended, n_tail: int) -> float:
-    """The most that a power law of the largest k values is likelier for them than ``law``, twice the log ratio."""
-    sizes = _tops(n_tail)
-    above = law.logs[::-1]
-    mean = _means(above, sizes) - law.logs[-sizes]  # (k,) of log(x/x_k) over the largest k
-    room = law.end - law.logs[-sizes]
-    left = _means(np.log(law.end - above), sizes) - np.log(room)
+def _gains(given: Sequence[tuple[_Ended, int]]) -> list[float]:
+    """The most that a power law of the largest k values is likelier for them than a law, twice the log ratio; each law
+    with the size of the fitted tail."""
+    if not given:
+        return []
+    tops = SideBySide.of([_tops(n_tail) for _, n_tail in given])
+    sizes = tops.values
+    above = np.zeros((len(given), int(sizes.max())))  # the largest first
+    for row, (law, _) in zip(above, given, strict=True):
+        row[: law.logs.size] = law.logs[::-1][: row.size]
+    ends, index = np.array([law.end for law, _ in given]), tops.each(np.array([law.index for law, _ in given]))
+    last = above.shape[1] * tops.each(np.arange(len(given))) + sizes - 1  # of the largest k
+    least = above.take(last)
+    room = tops.each(ends) - least
+    mean = above.cumsum(axis=1).take(last) / sizes - least  # (k,) of log(x/x_k) over the largest k
+    left = np.log(ends[:, None] - above).cumsum(axis=1).take(last) / sizes - np.log(room)
     distinct = mean > 0
-    ended = -np.log(law.index * room) + (1 / law.index - 1) * left
+    ended = -np.log(index * room) + (1 / index - 1) * left
     power = -np.log(np.where(distinct, mean, 1.0)) - 1
-    return float((2 * sizes * (power - ended))[distinct].max(initial=-np.inf))
+    gain = np.where(distinct, 2 * sizes * (power - ended), -np.inf)
+    return list(np.maximum.reduceat(gain, tops.starts).tolist())
 
 
 @lru_cache(maxsize=1024)
@@ -96,8 +143,3 @@ def _tops(n_tail: int) -> np.ndarray:
     """Sizes from ``n_tail`` down to eight (or the tail alone where it is smaller)."""
     steps = max(int(np.log(_FEWEST / n_tail) / np.log(_STEP)), 0) + 1
     return np.unique((n_tail * _STEP ** np.arange(steps)).astype(np.intp))
-
-
-def _means(descending: Floats, sizes: np.ndarray) -> Floats:
-    """Means of the first k values, for each size k."""
-    return np.asarray(np.cumsum(descending[: sizes[-1]])[sizes - 1] / sizes)

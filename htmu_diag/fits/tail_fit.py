@@ -105,11 +105,6 @@ class TailFit:
         message = "most of this tail are values of noise, the edge of a bulk; a few values look like any law"
         return replace(self, cause="noise", status=Status("not_a_power_law", message))
 
-    def as_exponential(self) -> TailFit:
-        """This tail, ruled out by its rival."""
-        status = Status("not_a_power_law", f"{self.rival.sentence}; compare with other tails or laws")
-        return replace(self, cause="exponential", status=status)
-
     def as_of_signal(self) -> TailFit:
         """This tail in a spectrum that is known not to be noise: there an end has to be clear to rule a power law out.
 

@@ -11,9 +11,10 @@ from htmu_diag.fits.intervals import log_interval
 from htmu_diag.fits.results import Status
 from htmu_diag.fits.tail_bootstrap import TailBootstrap
 from htmu_diag.fits.tail_fit import TailFit
+from htmu_diag.fits.tail_rival import TailRival
 from htmu_diag.spectrum import Floats
 
-__all__ = ["ruled_out_by_end", "whole_numbers", "with_bootstrap"]
+__all__ = ["first_judgement", "with_bootstrap"]
 
 # Clauset, Shalizi & Newman 2009, section 4.1: a power law is ruled out below 0.1
 _RULED_OUT = 0.1
@@ -26,19 +27,23 @@ _MIN_REPLICATES = 30  # fewer say nothing about a share of 0.1, or about a sprea
 # Clauset, Shalizi & Newman 2009, section 3.1: about where the continuous law stands in for the discrete one
 _LEAST_WHOLE = 10.0
 _TOPS, _FAR_APART = (32, 8), 4.0  # shares of the tail that are looked at alone; standard errors that tell them apart
+_OK = Status()
 
 
-def ruled_out_by_end(fit: TailFit) -> TailFit:
-    """Ruled out by its end."""
-    likelier = f"a tail with a finite end is likelier (2 log ratio {fit.end_ratio:.1f})"
-    status = Status("not_a_power_law", f"{likelier}; compare with a Marchenko-Pastur bulk")
-    return replace(fit, status=status, cause="finite end")
+def first_judgement(data: Floats, xmin: float, end_ratio: float, rival: TailRival) -> tuple[Status, str]:
+    """Status and cause without a p-value: ruled out by its end or by its rival, or ok."""
+    if end_ratio > 0:
+        likelier = f"a tail with a finite end is likelier (2 log ratio {end_ratio:.1f})"
+        return Status("not_a_power_law", f"{likelier}; compare with a Marchenko-Pastur bulk"), "finite end"
+    if rival.likelier:
+        return Status("not_a_power_law", f"{rival.sentence}; compare with other tails or laws"), "exponential"
+    return _whole_numbers(data, xmin), ""
 
 
-def whole_numbers(data: Floats, xmin: float) -> Status:
+def _whole_numbers(data: Floats, xmin: float) -> Status:
     """Ok, with a sentence where whole numbers are fitted as continuous ones from too low a start."""
-    if xmin >= _LEAST_WHOLE or not (data == np.rint(data)).all():
-        return Status()
+    if xmin >= _LEAST_WHOLE or data[-1] != round(data[-1]) or not (data == np.rint(data)).all():
+        return _OK
     message = (
         f"all values are whole numbers and the tail starts at {xmin:.4g}: this law is continuous and its alpha too "
         f"large there; fit a discrete power law, or pass an xmin of {_LEAST_WHOLE:.0f} or more"
@@ -48,12 +53,16 @@ def whole_numbers(data: Floats, xmin: float) -> Status:
 
 def with_bootstrap(fit: TailFit, replicates: TailBootstrap, data: Floats) -> TailFit:
     """With the p-value of its replicates, error and interval from 30 of them on, and what they say of the law."""
-    fit = replace(fit, p_value=replicates.p_value)
-    if replicates.alphas.size >= _MIN_REPLICATES:
-        low, high = log_interval(fit.alpha - 1, replicates.spread)
-        fit = replace(fit, alpha_stderr=(fit.alpha - 1) * replicates.spread, alpha_interval=(1 + low, 1 + high))
     if replicates.alphas.size < _MIN_REPLICATES:
-        return fit
+        return replace(fit, p_value=replicates.p_value)
+    spread = replicates.spread
+    low, high = log_interval(fit.alpha - 1, spread)
+    fit = replace(
+        fit,
+        p_value=replicates.p_value,
+        alpha_stderr=(fit.alpha - 1) * spread,
+        alpha_interval=(1 + low, 1 + high),
+    )
     if not fit.status.ok:
         decades = math.log10(float(data[-1]) / fit.xmin)
         kept = replicates.p_value >= _RULED_OUT and not fit.rival.likelier

@@ -10,13 +10,15 @@ lognormal is no such rival: the power law is a limit of it, so it is never less 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from htmu_diag.fits.side_by_side import SideBySide
 from htmu_diag.spectrum import Floats
 
-__all__ = ["TailRival", "exponential_rival"]
+__all__ = ["TailRival", "exponential_rival", "exponential_rivals"]
 
 # of the log ratio: half of the half normals that passed all else lie below, 3 % of power laws (100 values), and without
 # a p-value 6 % of |t_3|, 16 % of |t_4| (1,000 values; none at 10,000)
@@ -52,13 +54,25 @@ class TailRival:
 
 def exponential_rival(tail: Floats, xmin: float) -> TailRival:
     """From the values (n,) of a tail, xmin and above, not all equal."""
-    with np.errstate(over="ignore"):  # a tail of 300 decades: there is no rate then
-        u = tail / xmin
+    return exponential_rivals([(tail, xmin)])[0]
+
+
+def exponential_rivals(given: Sequence[tuple[Floats, float]]) -> list[TailRival]:
+    """The same of several tails, each with its xmin."""
+    if not given:
+        return []
+    tails = SideBySide.of([tail for tail, _ in given])
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # a tail of 300 decades has no rate
+        u = tails.values / tails.each(np.array([xmin for _, xmin in given]))
         logs, beyond = np.log(u), u - 1
-        mean_log, mean = float(logs.mean()), float(beyond.mean())
-    if not (mean_log > 0 and 0 < mean < math.inf):
-        return TailRival()
-    terms = math.log(mean / mean_log) - (1 + 1 / mean_log) * logs + beyond / mean
-    spread = float(terms.std()) * math.sqrt(terms.size)
-    total = float(terms.sum())
-    return TailRival(total, total / spread if spread > 0 else 0.0)
+        mean_log, mean = tails.means(logs), tails.means(beyond)
+        able = (mean_log > 0) & (mean > 0) & (mean < math.inf)
+        ahead = np.log(mean / mean_log)
+        terms = tails.each(ahead) - tails.each(1 + 1 / mean_log) * logs + beyond / tails.each(mean)
+        total = tails.sums(terms)
+        off = terms - tails.each(total / tails.sizes)
+        spread = np.sqrt(tails.means(off * off)) * np.sqrt(tails.sizes)
+    rows = zip(able.tolist(), total.tolist(), spread.tolist(), strict=True)
+    return [
+        TailRival(total, total / spread if spread > 0 else 0.0) if able else TailRival() for able, total, spread in rows
+    ]

@@ -20,7 +20,7 @@ from htmu_diag.fits.maximum import maximise
 from htmu_diag.fits.null_table import place
 from htmu_diag.fits.repulsion import GAMMAS, KAPPAS, of_the_matrix, spread_factors
 from htmu_diag.fits.spiked import strengths_above
-from htmu_diag.fits.tail_end import _ended, _gain, _tops
+from htmu_diag.fits.tail_end import _ended, _gains, _tops, end_statistic, end_statistics
 from htmu_diag.laws import HTMP
 from htmu_diag.laws.ensembles import beta_laguerre
 from htmu_diag.laws.htmp_lattice import STEP
@@ -171,16 +171,24 @@ def test_replicates_of_a_tail_from_a_given_start_follow_its_power_law() -> None:
 @pytest.mark.parametrize("index", [1.0, 0.4])
 def test_a_gain_is_twice_the_difference_of_two_log_likelihoods(index: float) -> None:
     values = np.sort(np.random.default_rng(0).random(80) + 1)
-    found = _ended(values)
-    assert found is not None
-    law = replace(found, index=index)
+    law = replace(_ended([values])[0], index=index)
     gains = []
     for k in _tops(80):
         y, room = law.logs[-k:] - law.logs[-k], law.end - law.logs[-k]
         power = -k * math.log(y.mean()) - k
         ended = k * -math.log(law.index * room) + (1 / law.index - 1) * np.log1p(-y / room).sum()
         gains.append(2 * (power - ended))
-    assert _gain(law, 80) == pytest.approx(max(gains), rel=1e-9)
+    assert _gains([(law, 80)]) == pytest.approx([max(gains)], rel=1e-9)
+
+
+def test_an_end_does_not_depend_on_the_samples_beside_it() -> None:
+    rng = np.random.default_rng(0)
+    given = [(np.sort(rng.random(n) + 1), n // 3, n == 40) for n in (9, 30, 40, 700, 6000, 80)]
+    alone = [end_statistic(values, start, own_only=own) for values, start, own in given]
+    assert sum(one > 3 for one in alone) >= 3
+    assert end_statistics(given) == alone
+    assert end_statistics(given[::-1]) == alone[::-1]
+    assert end_statistics([]) == []
 
 
 def test_whole_numbers_from_a_low_start_are_told() -> None:
