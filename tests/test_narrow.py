@@ -15,7 +15,7 @@ def every_code(name: str) -> torch.Tensor:
     return torch.from_numpy(codes.reshape(-1, 16)).view(getattr(torch, name))
 
 
-@pytest.mark.parametrize("name", NARROW)
+@pytest.mark.parametrize("name", [name for name in NARROW if hasattr(torch, name)])
 def test_every_code_is_the_number_that_torch_reads(name: str) -> None:
     tensor = every_code(name)
     array = array_of(tensor)
