@@ -19,7 +19,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 
 from htmu_diag.arguments import RATIO, checked, real
-from htmu_diag.fits.bulk_null import LEAST_P, bulk_p_values, edge_p_values, edge_quantile
+from htmu_diag.fits.bulk_null import LEAST_P, bulk_p_value, edge_p_value, edge_quantile
 from htmu_diag.fits.bulk_rounds import SPIKE_LEVEL, Asked, Parts, separated
 from htmu_diag.fits.distance import ks_of_all, ks_of_levels
 from htmu_diag.fits.results import BulkFit, Status
@@ -34,23 +34,13 @@ _NO_BULK = Status("degenerate", "most of the eigenvalues are zero: no bulk to fi
 
 def fit_bulks(asked: Sequence[Asked]) -> list[BulkFit]:
     """Scale, edges, spikes and p-values of each; no p-values beside masses, which sum to the dimension."""
-    pairs = list(zip(asked, separated(asked) if asked else [], strict=True))
-    fits = iter(_fits([pair for pair in pairs if pair[1].scale > 0]))
+    parts = separated(asked) if asked else []
+    sound = [pair for pair in zip(asked, parts, strict=True) if pair[1].scale > 0]
+    distances = iter(_distances(sound) if sound else [])
     return [
-        next(fits) if parts.scale > 0 else failed_bulk(each.gamma, each.values.size, _NO_BULK) for each, parts in pairs
+        _fit(each, part, next(distances)) if part.scale > 0 else failed_bulk(each.gamma, each.values.size, _NO_BULK)
+        for each, part in zip(asked, parts, strict=True)
     ]
-
-
-def _fits(pairs: Sequence[tuple[Asked, Parts]]) -> list[BulkFit]:
-    """Of those that have a scale."""
-    if not pairs:
-        return []
-    asked, parts = zip(*pairs, strict=True)
-    distances = _distances(asked, parts)
-    largest = [each.values.item(-1) / part.scale for each, part in pairs]
-    of_bulk = bulk_p_values(distances, [float(part.count) for part in parts], [part.gamma for part in parts])
-    of_edge = edge_p_values(largest, [float(each.values.size) for each in asked], [each.gamma for each in asked])
-    return [_fit(*one) for one in zip(asked, parts, distances, of_bulk, of_edge, strict=True)]
 
 
 def failed_bulk(gamma: float, n: int, status: Status) -> BulkFit:
@@ -65,26 +55,28 @@ def spike_threshold(n: float, gamma: float, scale: float = 1.0, level: float = S
     return scale * edge_quantile(level, n, gamma)
 
 
-def _distances(asked: Sequence[Asked], parts: Sequence[Parts]) -> list[float]:
+def _distances(pairs: Sequence[tuple[Asked, Parts]]) -> list[float]:
     """KS distances of the values below the threshold to the law of their bulk, each."""
-    each = list(zip(bulk_levels(asked, parts), asked, parts, strict=True))
-    plain = iter(ks_of_all([levels for levels, of, _ in each if of.masses is None]))
+    levels = bulk_levels(*zip(*pairs, strict=True))
+    plain = iter(ks_of_all([those for those, (asked, _) in zip(levels, pairs, strict=True) if asked.masses is None]))
     return [
-        next(plain) if of.masses is None else ks_of_levels(levels, of.masses[: part.count]) for levels, of, part in each
+        next(plain) if asked.masses is None else ks_of_levels(those, asked.masses[: part.count])
+        for those, (asked, part) in zip(levels, pairs, strict=True)
     ]
 
 
-def _fit(asked: Asked, parts: Parts, ks: float, p: float, edge_p: float) -> BulkFit:
+def _fit(asked: Asked, parts: Parts, ks: float) -> BulkFit:
+    values, gamma = asked.values, asked.gamma
     law = MarchenkoPastur(parts.gamma, parts.scale * parts.shrinkage)
-    spikes = asked.values[parts.count :].copy()
-    status = _status(spikes.size, asked.values.size)
-    if asked.masses is not None:
-        p = edge_p = math.nan
-    elif not status.ok:
+    spikes = values[parts.count :].copy()
+    status = _status(spikes.size, values.size)
+    p = edge_p = math.nan
+    if asked.masses is None:
         p = edge_p = LEAST_P
-    return BulkFit(
-        asked.gamma, parts.scale, *law.edges, parts.threshold, spikes, asked.values.size, ks, p, law, status, edge_p
-    )
+        if status.ok:
+            p = bulk_p_value(ks, float(parts.count), parts.gamma)
+            edge_p = edge_p_value(values.item(-1) / parts.scale, float(values.size), gamma)
+    return BulkFit(gamma, parts.scale, *law.edges, parts.threshold, spikes, values.size, ks, p, law, status, edge_p)
 
 
 def bulk_levels(asked: Sequence[Asked], parts: Sequence[Parts]) -> list[Floats]:

@@ -13,7 +13,6 @@ beside k spikes is that of its own shape, (n - k) x (N - k): see ``spiked``.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -21,19 +20,19 @@ import numpy as np
 from htmu_diag.fits.null_table import LEAST_P, NullTable, load_table
 from htmu_diag.spectrum import Floats
 
-__all__ = ["LEAST_P", "bulk_p_values", "edge_p_values", "edge_quantile", "edge_score", "ks_score"]
+__all__ = ["LEAST_P", "bulk_p_value", "edge_p_value", "edge_quantile", "edge_score", "ks_score"]
 
 _GROWTH = 0.41  # of n D with log n, see above
 
 
-def bulk_p_values(distances: Sequence[float], n: Sequence[float], gammas: Sequence[float]) -> list[float]:
-    """Shares of noise bulks of n eigenvalues that lie at least each distance from their fit; 1e-4 at least."""
-    return _p_values("ks", [*map(ks_score, distances, n)], n, gammas)
+def bulk_p_value(distance: float, n: float, gamma: float) -> float:
+    """Share of noise bulks of n eigenvalues that lie at least ``distance`` from their fit; 1e-4 at least."""
+    return max(_share("ks", ks_score(distance, n), n, gamma), LEAST_P)
 
 
-def edge_p_values(largest: Sequence[float], n: Sequence[float], gammas: Sequence[float]) -> list[float]:
-    """Shares of noise bulks whose largest value, in units of the fitted scale, reaches that far; 1e-4 at least."""
-    return _p_values("edge", [*map(edge_score, largest, n, gammas)], n, gammas)
+def edge_p_value(largest: float, n: float, gamma: float) -> float:
+    """Share of noise bulks whose largest value, in units of the fitted scale, reaches that far; 1e-4 at least."""
+    return max(_share("edge", edge_score(largest, n, gamma), n, gamma), LEAST_P)
 
 
 @lru_cache(maxsize=4096)
@@ -61,9 +60,8 @@ def _johnstone(n: float, gamma: float) -> tuple[float, float]:
     return (small + large) ** 2 * gamma / n, width * gamma / n
 
 
-def _p_values(statistic: str, scores: Sequence[float], n: Sequence[float], gammas: Sequence[float]) -> list[float]:
-    rows = [_row(statistic, *shape) for shape in zip(n, gammas, strict=True)]
-    return [max(share, LEAST_P) for share in _null(statistic).shares_above(scores, rows)]
+def _share(statistic: str, score: float, n: float, gamma: float) -> float:
+    return _null(statistic).share_above(score, _row(statistic, n, gamma))
 
 
 @lru_cache(maxsize=1024)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -36,10 +36,11 @@ class NullTable:
     scores: Floats
     quantiles: Floats
 
-    def shares_above(self, statistics: Sequence[float], rows: Sequence[Floats]) -> list[float]:
-        """Share of each null law at or above its statistic, by the quantiles at its place; NaN for NaN."""
-        scores = [np.interp(x, row, self.scores) for x, row in zip(statistics, rows, strict=True)]
-        return [float(share) for share in scipy.special.ndtr(np.negative(scores))]
+    def share_above(self, statistic: float, row: Floats) -> float:
+        """Share of the null law at or above the statistic, by the quantiles at its place."""
+        if math.isnan(statistic):
+            return math.nan
+        return float(scipy.special.ndtr(-np.interp(statistic, row, self.scores)))
 
     def quantile(self, p: float, row: Floats) -> float:
         """The value that the statistic exceeds with probability p."""
