@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate, groupby, pairwise
 
 import numpy as np
 
@@ -96,9 +96,14 @@ def _log_tails(laws: Sequence[RowLaw], counts: Sequence[int], log_x: Floats, *, 
 
 def _cells(laws: Sequence[RowLaw], counts: Sequence[int], t: Floats) -> tuple[Floats, Floats, Floats]:
     """The width of the interval of each point, how far along it the point lies, (n,) each, and the rows' numbers at
-    both ends, (5, 2, n)."""
+    both ends, (5, 2, n). Neighbours of one lattice look up their intervals together."""
     width, s, ends = np.empty(t.size), np.empty(t.size), np.empty((5, 2, t.size))
-    for law, (a, b) in zip(laws, pairwise(accumulate(counts, initial=0)), strict=True):
-        i, width[a:b], s[a:b] = law.row.lattice.places(t[a:b])
-        ends[:, 0, a:b], ends[:, 1, a:b] = law.row.data[:, i], law.row.data[:, i + 1]
+    each = zip(laws, pairwise(accumulate(counts, initial=0)), strict=True)
+    for _, alike in groupby(each, lambda one: id(one[0].row.lattice)):
+        group = list(alike)
+        (law, (first, _)), (_, (_, last)) = group[0], group[-1]
+        i, width[first:last], s[first:last] = law.row.lattice.places(t[first:last])
+        i = np.array([i, i + 1])
+        for law, (a, b) in group:
+            ends[:, :, a:b] = law.row.data[:, i[:, a - first : b - first]]
     return width, s, ends
