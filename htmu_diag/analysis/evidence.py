@@ -10,7 +10,7 @@ from htmu_diag.fits.quantiles import quantile_of_sorted
 from htmu_diag.spectrum import Floats, Spectrum
 from htmu_diag.theory import Evidence, Phase
 from htmu_diag.theory.near_zero import noise_quartiles
-from htmu_diag.theory.spikes import bbp_threshold, population_spike
+from htmu_diag.theory.spikes import bbp_threshold, signal_strength
 
 __all__ = ["allowed_by_shape", "phase_evidence", "pooled_matrices", "tail_within"]
 
@@ -79,4 +79,4 @@ def _strength(bulk: BulkFit, gamma: float) -> float:
         return math.nan
     edge = (1 + math.sqrt(gamma)) ** 2
     largest = max(float(bulk.spikes[-1]) / bulk.scale, edge * (1 + _EPS))
-    return population_spike(largest, gamma) / bbp_threshold(gamma)
+    return signal_strength(largest, gamma) / bbp_threshold(gamma)

@@ -12,7 +12,7 @@ import math
 from htmu_diag.arguments import checked, real
 from htmu_diag.errors import InputError
 
-__all__ = ["bbp_threshold", "population_spike", "sample_spike", "spike_overlap"]
+__all__ = ["bbp_threshold", "population_spike", "sample_spike", "signal_strength", "spike_overlap"]
 
 
 @checked(gamma=real(0, above=True))
@@ -48,6 +48,11 @@ def population_spike(eigenvalue: float, gamma: float, scale: float = 1.0) -> flo
         raise InputError(
             f"eigenvalue {eigenvalue} lies inside the bulk (edge {scale * edge:.6g}); pass one beyond the upper edge"
         )
+    return signal_strength(ratio, gamma)
+
+
+def signal_strength(ratio: float, gamma: float) -> float:
+    """The same of an eigenvalue over the scale that is known to lie beyond the edge; sqrt(gamma) for one at it."""
     half = (ratio - 1.0 - gamma) / 2.0
     return half + math.sqrt(max(half**2 - gamma, 0.0))
 
