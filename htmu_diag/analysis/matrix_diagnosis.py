@@ -18,13 +18,9 @@ from htmu_diag.analysis.options import Options
 from htmu_diag.analysis.repulsion import Repelling, read_repulsions, with_cause
 from htmu_diag.analysis.shape import SpectrumShape, numerical_zero
 from htmu_diag.analysis.tied import tied_words
-from htmu_diag.fits import (
-    BulkFit,
-    LawFit,
-    fit_htmp,
-)
+from htmu_diag.fits import BulkFit, LawFit
 from htmu_diag.fits.gaps import gap_ratios
-from htmu_diag.fits.htmp import Asked
+from htmu_diag.fits.htmp import Asked, fit_htmps
 from htmu_diag.fits.htmp_bulk import AskedBulk, fit_htmps_and_bulks
 from htmu_diag.fits.inverse_gamma import fit_inverse_gammas
 from htmu_diag.fits.law_ranking import rank_laws_of
@@ -84,7 +80,7 @@ def diagnose_matrices(given: Sequence[MatrixSpectrum], options: Options) -> list
     lower = [AskedTail(one.positive, tail="lower") for one in given if one.spectrum.source.kind.lower_tail]
     both = fit_power_laws([*upper, *lower])
     tails, lowers = both[: len(given)], iter(both[len(given) :])
-    parts = [_fitted(one) for one in given]
+    parts = _fitted_parts(given)
     pairs = list(zip(given, parts, strict=True))
     kernels = [one.orientation == "inverse" for one in given]
     bulks = fit_marchenko_pasturs([(part.rounded, part.gamma) for part in parts])
@@ -145,19 +141,52 @@ def _htmps(
     )
 
 
-def _fitted(one: MatrixSpectrum) -> _Fitted:
+def _fitted_parts(given: Sequence[MatrixSpectrum]) -> list[_Fitted]:
+    lives = [_living(one) for one in given]
+    asked = [
+        Asked(alive.allowed, alive.part.gamma, one.orientation)
+        for one, alive in zip(given, lives, strict=True)
+        if alive.allowed.size > one.positive.size
+    ]
+    fits = iter(fit_htmps(asked))
+    return [
+        _fitted(one, alive, next(fits) if alive.allowed.size > one.positive.size else None)
+        for one, alive in zip(given, lives, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class _Living:
+    """What lives of a matrix: its shape, all values with zeros for rounding, how many the whole shape allows, the share
+    of zeros among them, and those that the shape of what lives allows."""
+
+    part: LivingPart
+    rounded: Floats
+    size: int
+    near_zero: float
+    allowed: Floats
+
+
+def _living(one: MatrixSpectrum) -> _Living:
     source, living, positive = one.spectrum.source, living_part(one.spectrum), one.positive
     lacks = one.spectrum.values.size - positive.size
     rounded = np.concatenate([np.zeros(lacks), positive]) if lacks else positive  # else rounding is a bulk
     whole = allowed_by_shape(rounded, source.shape)
-    near_zero, allowed = near_zero_share(whole, source.gamma), allowed_by_shape(whole, living.shape)
-    foretold = _fit_that_foretells_zeros(positive, allowed, living.gamma, one.orientation)
-    lost = near_zero if living.shape == source.shape else near_zero_share(allowed, living.gamma)
+    near_zero = near_zero_share(whole, source.gamma)
+    return _Living(living, rounded, whole.size, near_zero, allowed_by_shape(whole, living.shape))
+
+
+def _fitted(one: MatrixSpectrum, alive: _Living, with_zeros: LawFit | None) -> _Fitted:
+    """with_zeros: the fit to zeros and all, where there are any."""
+    living, positive, allowed = alive.part, one.positive, alive.allowed
+    foretold = with_zeros if with_zeros is not None and _foretells(with_zeros, positive, allowed) else None
+    same = living.shape == one.spectrum.source.shape
+    lost = alive.near_zero if same else near_zero_share(allowed, living.gamma)
     dead_rows = foretold is None and positive.size < allowed.size and lost < COLLAPSED  # the others are a matrix
     gamma = positive.size / max(living.shape) if dead_rows else living.gamma
-    rounded = positive if dead_rows else allowed if living.zeros else rounded
+    rounded = positive if dead_rows else allowed if living.zeros else alive.rounded
     values = allowed if foretold else positive
-    return _Fitted(living, gamma, values, rounded, allowed, whole.size, near_zero, lost, foretold)
+    return _Fitted(living, gamma, values, rounded, allowed, alive.size, alive.near_zero, lost, foretold)
 
 
 def _with_ties(phase: PhaseReading, positive: Floats) -> PhaseReading:
@@ -166,14 +195,9 @@ def _with_ties(phase: PhaseReading, positive: Floats) -> PhaseReading:
     return replace(phase, reason=f"{phase.reason}; {tied}") if tied else phase
 
 
-def _fit_that_foretells_zeros(
-    positive: Floats, allowed: Floats, gamma: float, orientation: Orientation
-) -> LawFit | None:
-    """The HTMP fit to zeros and all, where the law has half as many values there or more, which rounding lost; None
-    where there are none, or where they are no part of a bulk (dead rows, a low rank)."""
+def _foretells(whole: LawFit, positive: Floats, allowed: Floats) -> bool:
+    """Whether the law has half as many zeros or more, which rounding lost; where it has not, they are no part of a bulk
+    (dead rows, a low rank)."""
     zeros = allowed.size - positive.size
-    if zeros <= 0:
-        return None
-    whole = fit_htmp(allowed, gamma, orientation=orientation)
     zero = numerical_zero(allowed.size, allowed[-1])
-    return whole if whole.law is not None and allowed.size * float(whole.law.cdf(zero)) >= zeros / 2 else None
+    return whole.law is not None and allowed.size * float(whole.law.cdf(zero)) >= zeros / 2
