@@ -7,6 +7,7 @@ are nothing.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -58,6 +59,8 @@ def levels_about(shapes: Floats, bs: Floats, y: Floats, cut: bool) -> tuple[Floa
         np.log(y),
         _NODES,
     )
+    if scores is None:
+        return np.zeros_like(y), np.zeros(len(y), bool)
     return scipy.special.ndtr(scores) / np.maximum(top, _DEEP), (last < _ENOUGH) & (top[:, 0] > _DEEP)
 
 
@@ -65,26 +68,47 @@ def _smooth(shape: float, levels: Floats) -> Floats | None:
     """log of gammainccinv(shape, levels); None where no polynomial is right to rounding."""
     scores = scipy.special.ndtri(levels.reshape(1, -1))
     for nodes in (_NODES, 2 * _NODES):
-        logs, last = _read_off(
-            lambda z: np.log(scipy.special.gammainccinv(shape, scipy.special.ndtr(z))), scores, nodes
-        )
-        if last[0] < _ENOUGH:
+        logs, _ = _read_off(lambda z: np.log(scipy.special.gammainccinv(shape, scipy.special.ndtr(z))), scores, nodes)
+        if logs is not None:
             return logs.reshape(levels.shape)
     return None
 
 
-def _read_off(heights: Callable[[Floats], Floats], places: Floats, nodes: int) -> tuple[Floats, Floats]:
-    """Heights at places (r, n) by a polynomial of each row's own, and the largest of its last coefficients, (r,)."""
+def _read_off(heights: Callable[[Floats], Floats], places: Floats, nodes: int) -> tuple[Floats | None, Floats]:
+    """Heights at places (r, n) by a polynomial of each row's own, None where none is right to rounding, and the largest
+    of its last coefficients, (r,)."""
     low, high = places.min(axis=1, keepdims=True), places.max(axis=1, keepdims=True)
+    cosines, basis, powers = _chebyshev(nodes)
+    with np.errstate(all="ignore"):  # what is no number is told by the coefficients
+        polynomial = (heights((low + high + (high - low) * cosines) / 2)[:, None, :] * basis).sum(axis=2)
+        last = np.abs(polynomial[:, -3:]).max(axis=1)
+        if not (last < _ENOUGH).any():
+            return None, last
+        x = places * (2 / (high - low))
+        x -= (low + high) / (high - low)
+        of_powers = (polynomial[:, None, :] * powers).sum(axis=2)
+        found = x * of_powers[:, -1:]
+        for place in range(nodes - 2, 0, -1):
+            found += of_powers[:, place : place + 1]
+            found *= x
+        found += of_powers[:, :1]
+    return found, last
+
+
+@functools.cache
+def _chebyshev(nodes: int) -> tuple[Floats, Floats, Floats]:
+    """Chebyshev's nodes (n,), coefficients from heights there, (n, n), and those of powers from these, (n, n).
+
+    The coefficients of what is smooth fall faster than those of powers grow, so these are as good: but only from those
+    coefficients, and not from the heights.
+    """
     angles = math.pi * (np.arange(nodes) + 0.5) / nodes
     basis = 2 / nodes * np.cos(np.outer(np.arange(nodes), angles))
     basis[0] /= 2
-    with np.errstate(all="ignore"):  # what is no number is told by the coefficients
-        at = (low + high + (high - low) * np.cos(angles)) / 2
-        polynomial = (heights(at)[:, None, :] * basis).sum(axis=2)
-        x = (2 * places - (low + high)) / (high - low)
-        found = np.polynomial.chebyshev.chebval(x, polynomial.T[:, :, None], tensor=False)
-    return np.asarray(found), np.abs(polynomial[:, -3:]).max(axis=1)
+    powers = np.zeros((nodes, nodes))
+    for order in range(nodes):
+        powers[: order + 1, order] = np.polynomial.chebyshev.cheb2poly(np.eye(nodes)[order, : order + 1])
+    return np.cos(angles), basis, powers
 
 
 def _deep_quantiles(shape: float, b: float, levels: Floats) -> Floats:

@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from htmu_diag.arguments import GENERATOR, checked, optional, real, whole
-from htmu_diag.errors import InputError
 from htmu_diag.fits.checked_sample import MIN_DISTINCT, MIN_VALUES, checked_sample
 from htmu_diag.fits.gamma_cut import draws, levels_about, survival
 from htmu_diag.fits.gamma_maxima import law_at, maxima
@@ -52,8 +51,6 @@ def fit_inverse_gamma(
     (a fixed seed by default). It is that of independent values: eigenvalues repel each other and scatter less, so it
     hardly can reject theirs. ``LawFit.n`` counts the values of the fitted part.
     """
-    if not 0 < fraction <= 1:
-        raise InputError(f"fraction = {fraction} is not in (0, 1]; pass the share of the spectrum to fit")
     part = _lowest(values, fraction)
     if isinstance(part, LawFit):
         return part
@@ -136,11 +133,14 @@ def _fits(parts: Sequence[_Part]) -> list[LawFit]:
 
 
 def _maximised(parts: Sequence[_Part]) -> list[Maximum]:
-    """In log shape and log b: Newton's maximum, quasi-Newton steps from there where it ends on an edge of the box."""
+    """In log shape and log b: steps to the maximum, the lowest corner where it falls from there, else a search."""
     cut = parts[0].cut
     logs, means = np.array([part.mean_log for part in parts]), np.array([part.mean for part in parts])
     shapes, bs, found = maxima(logs, means, cut, _LEAST)
     known = found & _inside(bs) & (_inside(shapes) | (shapes == _LEAST))
+    corner = ~known & _falling_from_corner(logs, means, cut)
+    shapes[corner] = bs[corner] = _LEAST
+    known |= corner
     sizes = np.array([part.size for part in parts])
     likelihoods, errors = _at_maxima(shapes, bs, logs, means, sizes, cut)
     return [
@@ -153,17 +153,21 @@ def _maximised(parts: Sequence[_Part]) -> list[Maximum]:
     ]
 
 
+def _falling_from_corner(logs: Floats, means: Floats, cut: bool) -> npt.NDArray[np.bool_]:
+    """Where least shape and least b are the likeliest of the box: likelihoods are concave in them."""
+    corner = law_at(np.array([_LEAST]), np.array([_LEAST]), cut)
+    return np.asarray((logs <= corner[1]) & (means >= corner[2]))
+
+
 def _inside(numbers: Floats) -> npt.NDArray[np.bool_]:
-    logs = np.log(numbers)
-    inside: npt.NDArray[np.bool_] = (_BOUNDS[0] + _EDGE < logs) & (logs < _BOUNDS[1] - _EDGE)
-    return inside
+    return np.asarray(np.abs(np.log(numbers) - sum(_BOUNDS) / 2) < (_BOUNDS[1] - _BOUNDS[0]) / 2 - _EDGE)
 
 
 def _at_maxima(
     shapes: Floats, bs: Floats, logs: Floats, means: Floats, sizes: npt.NDArray[np.intp], cut: bool
 ) -> tuple[Floats, Floats]:
     """Log likelihoods (r,) and standard errors of log shape and log b, (2, r); infinite where they are flat."""
-    mass, first, second, v11, v12, v22 = law_at(shapes, bs, cut)
+    mass, first, second, v11, v12, v22, *_ = law_at(shapes, bs, cut)
     across = shapes * shapes * v11 - shapes * (logs - first)
     mixed, up = shapes * bs * v12, bs * bs * v22 - bs * (second - means)
     det = across * up - mixed * mixed
@@ -191,6 +195,12 @@ def _ks_of_levels(levels: Floats, sizes: npt.NDArray[np.intp]) -> Floats:
     after = (np.arange(levels.size) - np.repeat(starts, sizes) + 1.0) / own
     off = np.maximum(after - levels, levels - (after - 1.0 / own))
     return np.asarray(np.maximum.reduceat(off, starts))
+
+
+def _ks_of_rows(falling: Floats) -> Floats:
+    """The same of samples of one size, from P(Y > y) at their ascending y, (r, n)."""
+    after = np.arange(falling.shape[1], 0, -1) / falling.shape[1]
+    return np.asarray(np.maximum(after - falling, falling - (after - 1 / falling.shape[1])).max(axis=1))
 
 
 def _result(part: _Part, best: Maximum, shape: float, b: float, distance: float) -> LawFit:
@@ -226,12 +236,13 @@ def _p_value(part: _Part, fit: LawFit, count: int, rng: np.random.Generator) -> 
     drawn = draws(shape, b, part.cut, rng, (count, part.size))
     shapes, bs, found = maxima(np.log(drawn).mean(axis=1), drawn.mean(axis=1), part.cut, _LEAST, (shape, b))
     found &= (shapes < _MOST) & (bs > _LEAST) & (bs < _MOST)
-    for row in np.flatnonzero(~found):  # on another edge of the box, where there is no maximum to converge to
-        shapes[row], bs[row] = np.exp(_maximised([_part(drawn[row], part.cut)])[0].point)
+    if not found.all():  # on another edge of the box, where there is no maximum to converge to
+        others = _maximised([_part(row, part.cut) for row in drawn[~found]])
+        shapes[~found], bs[~found] = np.exp([one.point for one in others]).T
     falling, known = levels_about(shapes, bs, drawn, part.cut)
-    distances = _ks_of_levels(falling[:, ::-1].ravel(), np.full(count, part.size))
+    distances = _ks_of_rows(falling)
     close = np.flatnonzero(~(known & (np.abs(distances - fit.ks_distance) > _CLOSE)))  # of these to the last bit
     if close.size:
-        levels = survival(shapes[close, None], bs[close, None], drawn[close, ::-1], part.cut)
-        distances[close] = _ks_of_levels(levels.ravel(), np.full(close.size, part.size))
+        levels = survival(shapes[close, None], bs[close, None], drawn[close], part.cut)
+        distances[close] = _ks_of_rows(levels)
     return (1 + int(np.count_nonzero(distances >= fit.ks_distance))) / (1 + count)

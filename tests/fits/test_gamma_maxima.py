@@ -7,6 +7,7 @@ from scipy.integrate import quad
 from scipy.optimize import minimize
 from scipy.special import gammaln
 
+from htmu_diag.fits import gamma_maxima
 from htmu_diag.fits.gamma_maxima import law_at, maxima
 
 LEAST = float(np.exp(-6.0))
@@ -34,6 +35,25 @@ def test_moments_of_the_cut_law_are_those_of_independent_quadrature(shape: float
     assert found[0] == pytest.approx(first, rel=1e-8)
     assert found[1] == pytest.approx(second, rel=1e-8)
     assert found[4] == pytest.approx(of(lambda y: (y - second) ** 2) / mass, rel=1e-7)
+    third = [of(lambda y, k=k: (np.log(y) - first) ** (3 - k) * (y - second) ** k) / mass for k in range(4)]  # type: ignore[misc]
+    assert found[5:] == pytest.approx(third, rel=1e-5)
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_third_cumulants_are_the_slopes_of_covariances(cut: bool) -> None:
+    shape, b, h = np.array([3.0, 40.0, 0.3]), np.array([2.0, 60.0, 0.5]), 1e-5
+    along_shape = (law_at(shape * (1 + h), b, cut) - law_at(shape * (1 - h), b, cut)) / (2 * h * shape)
+    along_b = (law_at(shape, b * (1 + h), cut) - law_at(shape, b * (1 - h), cut)) / (2 * h * b)
+    found = law_at(shape, b, cut)[6:]
+    np.testing.assert_allclose(found, [along_shape[3], *along_shape[4:6], -along_b[5]], rtol=1e-6, atol=1e-9)
+
+
+def test_few_steps_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Newton's alone take seven or eight."""
+    monkeypatch.setattr(gamma_maxima, "_STEPS", 5)
+    drawn = samples(20.0, 200, True)
+    logs, means = np.array([np.log(y).mean() for y in drawn]), np.array([y.mean() for y in drawn])
+    assert maxima(logs, means, True, LEAST)[2].all()
 
 
 @pytest.mark.parametrize("shape", [LEAST, 1.0, 1129.0, 8100.0])

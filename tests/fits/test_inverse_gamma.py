@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy
 
-from htmu_diag.fits import fit_inverse_gamma
+from htmu_diag.fits import fit_inverse_gamma, inverse_gamma
 from htmu_diag.fits.gamma_cut import draws, survival
 from htmu_diag.fits.inverse_gamma import fit_inverse_gammas
 from htmu_diag.fits.maximum import maximise
@@ -83,3 +83,17 @@ def test_errors_are_those_of_the_curvature_of_an_independent_likelihood(place: i
     found = maximise(log_likelihood, count, list(point), [(p - 1e-9, p + 1e-9) for p in point])
     np.testing.assert_allclose([fit.stderr[k] / v for k, v in fit.parameters.items()], found.stderr, rtol=2e-3)
     assert fit.log_likelihood == pytest.approx(log_likelihood(point), rel=1e-9)
+
+
+def test_a_fit_in_the_corner_of_its_box_is_that_of_another_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a law that ends at its least values nothing in the box is likelier than least shape and least scale."""
+    values = [np.random.default_rng(seed).pareto(0.1, 130) + 1e-3 for seed in range(3)]
+    monkeypatch.setattr(inverse_gamma, "maximise", None)  # nothing is searched
+    found = fit_inverse_gammas(values)
+    monkeypatch.undo()
+    monkeypatch.setattr(inverse_gamma, "_falling_from_corner", lambda logs, means, cut: np.zeros(logs.size, bool))
+    for one, searched in zip(found, fit_inverse_gammas(values), strict=True):
+        assert one.status.code == searched.status.code == "at_boundary"
+        assert list(one.parameters.values()) == pytest.approx(list(searched.parameters.values()), rel=1e-6)
+        assert list(one.stderr.values()) == pytest.approx(list(searched.stderr.values()), rel=1e-4)
+        assert one.log_likelihood == pytest.approx(searched.log_likelihood, rel=1e-12)
