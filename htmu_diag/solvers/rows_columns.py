@@ -30,6 +30,7 @@ _BLOCK = 512 * 1024  # entries of a block: 4 MB in double precision; of 16 and m
 # relative to a product, up to which products count as the same: far above the rounding of sums in double precision, and
 # so small that of 30,000 different lines hardly two are compared; a device may have single precision alone
 _SAME, _SAME_IN_SINGLE = 1e-9, 1e-5
+_FEW = 16  # products of 32,768: below it sixteen passes over them cost less than sorting them once more
 
 
 def zero_and_copied(matrix: Values) -> dict[str, float]:
@@ -74,19 +75,29 @@ def _mixed(products: Array) -> Floats:
 def _copied(lines: Values, products: Floats) -> int:
     """lines: (n, m), products: (n,). Those that were met before, zeros left out."""
     wide = isinstance(lines, np.ndarray) or str(lines.dtype) in ("torch.float64", "torch.complex128")
-    same = _SAME if wide else _SAME_IN_SINGLE
-    if not _near(np.sort(products), same).any():
+    ranked = np.sort(products)
+    near = _near(ranked, _SAME if wide else _SAME_IN_SINGLE)
+    if not near.any():
         return 0
-    order = np.argsort(products)
-    near = _near(products[order], same)
-    alike = order[np.append(near, False) | np.append(False, near)]
+    alike = _places(products, ranked[np.append(near, False) | np.append(False, near)])
     return int(alike.size) - len({line for part in _parts(lines, alike) for line in part})
+
+
+def _places(products: Floats, wanted: Floats) -> npt.NDArray[np.intp]:
+    """Where products are one of the wanted; of a few they are looked for one after the other."""
+    if wanted.size > _FEW:
+        return np.flatnonzero(np.isin(products, wanted))
+    found = np.zeros(products.size, dtype=bool)
+    for value in wanted:
+        found |= products == value
+    return np.flatnonzero(found)
 
 
 def _near(ranked: Floats, same: float) -> npt.NDArray[np.bool_]:
     """Of ascending products (n,) which are the same as the next one, (n - 1,), and not zero."""
-    near: npt.NDArray[np.bool_] = (np.diff(ranked) <= same * np.abs(ranked[1:])) & (ranked[1:] != 0)
-    return near
+    upper = ranked[1:]
+    near: npt.NDArray[np.bool_] = upper - ranked[:-1] <= same * np.abs(upper)
+    return near & (upper != 0) if near.any() else near
 
 
 def _parts(lines: Values, places: npt.NDArray[np.intp]) -> Iterator[Iterator[int]]:
