@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -26,6 +26,9 @@ from htmu_diag.model.names import clean_paths
 from htmu_diag.operators.sample_function import Output, SampleFunction, pick_output
 
 __all__ = ["Features", "conjugate_kernel"]
+
+
+_Activation = tuple[Tensor, int]  # with a row for each sample, and its channel axis
 
 
 @dataclass(frozen=True)
@@ -67,19 +70,25 @@ def conjugate_kernel(
     chosen = {name: module for name, module in leaves.items() if any(fnmatchcase(name, glob) for glob in globs)}
     if not chosen:
         raise InputError(f"layers={layers!r}: no layer has such a name; there are {', '.join(list(leaves)[:8])}")
-    held, axes = {name: _Held() for name in chosen}, _Axes()
+    held, axes, twins = {name: _Held() for name in chosen}, _Axes(), dict[str, str]()
     for start in range(0, function.n, chunk):
         stop = min(start + chunk, function.n)
         with torch.no_grad(), _activations(leaves, chosen, stop - start, axes) as found:
             function(start, stop)
+        twins = _twins(found) if start == 0 else twins
+        for name in [name for name, first in twins.items() if not _alike(found.get(name), found.get(first))]:
+            held[name] = held[twins.pop(name)].copy()
         for name, (activation, axis) in found.items():
-            held[name].put(name, start, activation, axis)
+            if name not in twins:
+                held[name].put(name, start, activation, axis)
         _refuse_too_much(held, memory)
     for name, tensor in function.tensors():
         if tensor.is_floating_point() and tensor.ndim > 1:
             held[name] = _Held()
             held[name].put(name, 0, tensor, axes.of(tensor))
-    return {name: part.features(name) for name, part in held.items() if part.count}
+    features = {name: part.features(name) for name, part in held.items() if part.count}
+    features |= {name: replace(features[first], name=name) for name, first in twins.items()}
+    return {name: features[name] for name in held if name in features}
 
 
 class _Axes:
@@ -107,9 +116,13 @@ class _Axes:
 @contextmanager
 def _activations(
     modules: Mapping[str, nn.Module], chosen: Container[str], rows: int, axes: _Axes
-) -> Iterator[dict[str, tuple[Tensor, int]]]:
-    """Outputs of the chosen modules with one row for each sample and their channel axes, while the context is open."""
-    found: dict[str, tuple[Tensor, int]] = {}
+) -> Iterator[dict[str, _Activation]]:
+    """Outputs of the chosen modules with one row for each sample and their channel axes, while the context is open.
+
+    What equals the last one is the same tensor: dropout at rest gives what it is given.
+    """
+    found: dict[str, _Activation] = {}
+    last: list[Tensor] = []
     handles = []
     for name, module in modules.items():
 
@@ -119,7 +132,9 @@ def _activations(
                 isinstance(output, Tensor) and output.ndim > 1 and len(output) == rows and output.is_floating_point()
             )
             if name in chosen and usable:
-                found[name] = output.detach().clone(), axes.of(output)
+                if not (last and _equal(output, last[0])):
+                    last[:] = [output.detach().clone()]
+                found[name] = last[0], axes.of(output)
 
         handles.append(module.register_forward_hook(hook))
     try:
@@ -127,6 +142,21 @@ def _activations(
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    return (one.shape, one.dtype, one.device) == (other.shape, other.dtype, other.device) and torch.equal(one, other)
+
+
+def _twins(found: Mapping[str, _Activation]) -> dict[str, str]:
+    """Layers that gave what an earlier one gave, and that one: both are looked at once."""
+    firsts: dict[tuple[int, int], str] = {}
+    named = {name: firsts.setdefault((id(activation), axis), name) for name, (activation, axis) in found.items()}
+    return {name: first for name, first in named.items() if name != first}
+
+
+def _alike(one: _Activation | None, other: _Activation | None) -> bool:
+    return one is other or (one is not None and other is not None and one[0] is other[0] and one[1] == other[1])
 
 
 @dataclass
@@ -137,6 +167,9 @@ class _Held:
     count: int = 0
     total: Tensor | None = None
     second: Tensor | None = None
+
+    def copy(self) -> _Held:
+        return replace(self, rows=[*self.rows])
 
     @property
     def bytes(self) -> int:
@@ -157,8 +190,8 @@ class _Held:
     def features(self, name: str) -> Features:
         assert self.total is not None
         assert self.second is not None
-        mean = self.total / self.count
-        return Features(name, torch.cat(self.rows), self.second / self.count - torch.outer(mean, mean), self.count)
+        mean, rows = self.total / self.count, self.rows[0] if len(self.rows) == 1 else torch.cat(self.rows)
+        return Features(name, rows, (self.second / self.count).sub_(torch.outer(mean, mean)), self.count)
 
 
 def _second_moments(channels: Tensor) -> Tensor:

@@ -7,16 +7,23 @@ counted as rank deficiency and does not enter the fits near zero.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from htmu_diag.arguments import checked, having, optional, whole
 from htmu_diag.errors import InputError
 from htmu_diag.operators import Features, InputJacobian, Kernel
-from htmu_diag.solvers.exact import exact_spectrum
+from htmu_diag.solvers.exact import FAILURES, exact_spectrum
 from htmu_diag.solvers.gram import eigenvalues
+from htmu_diag.solvers.stacks import stackable, stacked_spectra
 from htmu_diag.solvers.threads import blas_threads
 from htmu_diag.spectrum import Kind, Source, Spectrum
+from htmu_diag.stacked import Stacked
 
 __all__ = [
     "covariance_spectrum",
@@ -24,8 +31,12 @@ __all__ = [
     "input_spectrum",
     "jacobian_spectrum",
     "ntk_spectrum",
+    "spectra_together",
     "symmetric_spectrum",
 ]
+
+_KERNEL = "eigvalsh float64 of a {} kernel"
+_GROUP = 16  # matrices of one shape in a call
 
 
 @checked(kernel=having("what empirical_ntk gave", "samples", "matrix"), step=optional(whole(0, 2**62)))
@@ -58,9 +69,13 @@ def ntk_spectrum(kernel: Kernel, *, layer: str | None = None, step: int | None =
 
 def feature_spectrum(features: Features, step: int | None = None) -> Spectrum:
     """The conjugate kernel's non-trivial eigenvalues, those of Phi Phi^T / max(n, d)."""
+    return exact_spectrum(features.matrix, _feature_source(features, step))
+
+
+def _feature_source(features: Features, step: int | None) -> Source:
     n, width = features.matrix.shape
     unit = "eigenvalues of Phi Phi^T / max(n, d), Phi (n samples x d features)"
-    return exact_spectrum(features.matrix, Source(Kind.CONJUGATE_KERNEL, features.name, (n, width), step, unit))
+    return Source(Kind.CONJUGATE_KERNEL, features.name, (n, width), step, unit)
 
 
 def input_spectrum(features: Features, step: int | None = None) -> Spectrum:
@@ -84,18 +99,71 @@ def covariance_spectrum(features: Features, step: int | None = None) -> Spectrum
     Of n rows about their mean at most n - 1 directions are seen: for a layer wider than that only these are given, so
     that too small a batch is not taken for a collapse of the layer. ``samples`` says how many rows there were.
     """
-    unit = "eigenvalues of the covariance of the channels over samples and positions"
-    shape = (features.count, len(features.covariance))
-    whole = symmetric_spectrum(
-        features.covariance,
-        Source(Kind.ACTIVATIONS, features.name, shape, step, f"{unit} ({features.count} rows)"),
-        scalars={"samples": float(features.count)},
-    )
-    seen = min(features.count - 1, len(features.covariance))
+    source, scalars = _channel_source(features, step), {"samples": float(features.count)}
+    return _seen(symmetric_spectrum(features.covariance, source, scalars=scalars))
+
+
+def _channel_source(features: Features, step: int | None) -> Source:
+    unit = f"eigenvalues of the covariance of the channels over samples and positions ({features.count} rows)"
+    return Source(Kind.ACTIVATIONS, features.name, (features.count, len(features.covariance)), step, unit)
+
+
+def _seen(whole: Spectrum) -> Spectrum:
+    rows, channels = whole.source.shape
+    seen = min(rows - 1, channels)
     if seen >= len(whole.values) or seen < 1:
         return whole
     values = whole.values[-seen:]
     return Spectrum.exact(values, whole.source, routine=whole.estimator.routine, scalars=whole.scalars)
+
+
+def spectra_together(features: Sequence[Features], step: int | None = None) -> dict[int, Spectrum]:
+    """`feature_spectrum` and `covariance_spectrum` to the last bit, by the ``id`` of the tensor that each is of: those
+    of small matrices of one shape by a few calls of numpy. What is not among them is to be had one by one.
+    """
+    found: dict[int, Spectrum] = {}
+    with blas_threads(1), contextlib.suppress(*FAILURES):  # one is unusable: it says so by itself
+        for alike in _of_one_shape({id(one.matrix): (one, one.matrix) for one in features if stackable(one.matrix)}):
+            matrices, sources = [one.matrix for one in alike], [_feature_source(one, step) for one in alike]
+            spectra = stacked_spectra(matrices, sources, decompose=_decomposed)
+            found |= {id(matrix): spectrum for matrix, spectrum in zip(matrices, spectra, strict=True)}
+        covariances = {id(one.covariance): (one, one.covariance) for one in features if _is_plain(one.covariance)}
+        for alike in _of_one_shape(covariances):
+            values = np.linalg.eigvalsh(np.stack([one.covariance.numpy() for one in alike]))
+            floors = 2 * np.finfo(np.float64).eps * values[:, -1:]
+            for one, own in zip(alike, np.where(np.abs(values) <= floors, 0.0, values), strict=True):
+                scalars, source = {"samples": float(one.count)}, _channel_source(one, step)
+                whole = Spectrum.exact(own, source, routine=_KERNEL.format("float64"), scalars=scalars)
+                found[id(one.covariance)] = _seen(whole)
+    return found
+
+
+def _is_plain(covariance: Tensor) -> bool:
+    return stackable(covariance) and covariance.dtype == torch.float64 and len(covariance) > 1
+
+
+def _of_one_shape(tensors: dict[int, tuple[Features, Tensor]]) -> list[list[Features]]:
+    """Of neighbours not too many: an error costs the others of its group their speed, and a group its memory."""
+    groups: dict[object, list[Features]] = {}
+    for features, tensor in tensors.values():
+        groups.setdefault((tensor.shape, tensor.dtype), []).append(features)
+    return [group[start : start + _GROUP] for group in groups.values() for start in range(0, len(group), _GROUP)]
+
+
+def _decomposed(matrices: Sequence[npt.NDArray[np.generic]]) -> Stacked:
+    """As `htmu_diag.stacked.decomposed`, but nothing is said of rows and columns: of thousands of columns some two have
+    products that look alike in single precision, so that `rows_columns` has to look anyway.
+    """
+    products = []
+    with np.errstate(all="ignore"):
+        for matrix in matrices:
+            wide = matrix.astype(np.float64)
+            tall = wide if wide.shape[0] > wide.shape[1] else wide.T
+            products.append(tall.T @ tall / len(tall))
+    stack = np.stack(products)
+    found = np.asarray(np.isfinite(np.diagonal(stack, axis1=1, axis2=2)).all(axis=1))
+    stack[~found] = 0.0
+    return Stacked(np.asarray(np.linalg.eigvalsh(stack), dtype=np.float64), found, np.zeros_like(found))
 
 
 def jacobian_spectrum(jacobian: InputJacobian, step: int | None = None, name: str = "model") -> Spectrum:
@@ -113,5 +181,5 @@ def symmetric_spectrum(
         values = eigenvalues(matrix.double()) * scale
     floor = 2 * torch.finfo(matrix.dtype).eps * values[-1]
     values = torch.where(values.abs() <= floor, torch.zeros_like(values), values)
-    routine = f"eigvalsh float64 of a {str(matrix.dtype).removeprefix('torch.')} kernel"
+    routine = _KERNEL.format(str(matrix.dtype).removeprefix("torch."))
     return Spectrum.exact(values.cpu().numpy(), source, routine=routine, scalars=scalars or {})

@@ -50,6 +50,33 @@ def test_covariances_are_those_of_channels_over_samples_and_positions() -> None:
     assert found["0"].count == 7 * 4
 
 
+class Wavering(nn.Module):
+    """Gives what it is given at its first call, and twice that later."""
+
+    calls = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return x if self.calls == 1 else 2 * x
+
+
+def test_layers_that_give_what_they_are_given_share_features_as_long_as_they_do() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 4), nn.Dropout(0.5), nn.Identity(), nn.Flatten(), nn.Linear(4, 4), Wavering())
+    model = model.double().eval()
+    found = conjugate_kernel(model, torch.randn(7, 5, dtype=torch.float64), chunk=3)
+    assert list(found) == ["0", "1", "2", "3", "4", "5", "inputs"]
+    assert [found[name].name for name in found] == list(found)
+    for name in "123":
+        assert found[name].matrix is found["0"].matrix
+        assert found[name].covariance is found["0"].covariance
+    before = found["4"].matrix
+    after = torch.cat([before[:3], 2 * before[3:]])
+    assert torch.equal(found["5"].matrix, after)
+    assert torch.allclose(found["5"].covariance, torch.cov(after.T, correction=0))
+    assert torch.allclose(found["4"].covariance, torch.cov(before.T, correction=0))
+
+
 def test_the_channel_axis_is_that_of_the_layer_also_for_signals_and_images_with_channels_last() -> None:
     torch.manual_seed(0)
     signal = nn.Sequential(nn.Conv1d(2, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(12, 2)).double()

@@ -9,11 +9,11 @@ from torch import nn
 
 from htmu_diag.analysis import diagnose
 from htmu_diag.errors import MeasurementError
-from htmu_diag.operators import empirical_ntk
+from htmu_diag.operators import Features, empirical_ntk
 from htmu_diag.probes import ConjugateKernelProbe, JacobianProbe, NTKProbe, Probe, StepContext, registry
 from htmu_diag.probes.probe_batch import chosen_rows, probe_inputs, probe_targets
-from htmu_diag.solvers.kernels import ntk_spectrum
-from htmu_diag.spectrum import Kind
+from htmu_diag.solvers.kernels import covariance_spectrum, feature_spectrum, ntk_spectrum, spectra_together
+from htmu_diag.spectrum import Kind, Spectrum
 from htmu_diag.theory import Phase
 
 
@@ -55,6 +55,50 @@ def test_a_probe_leaves_model_and_generators_as_found(probe: Probe) -> None:
 def test_a_missing_batch_is_told(probe: Probe) -> None:
     with pytest.raises(MeasurementError, match=r"watch\(batch="):
         list(probe.measure(context(batch=None)))
+
+
+def features_of_many_shapes() -> list[Features]:
+    """Wide and tall ones, of one precision and another, a rank that is lost, copies, zeros, too few rows, and NaN."""
+    rng = np.random.default_rng(0)
+    found = []
+    for place, (n, d) in enumerate([(12, 40), (12, 40), (60, 12), (12, 40), (12, 12), (60, 12), (12, 40), (3, 9)]):
+        array = rng.standard_normal((n, d))
+        array[:, 5] = {2: array[:, 4], 3: 0.0, 4: array[:, 4]}.get(place, array[:, 5])
+        array[0, 0] = np.nan if place == 6 else array[0, 0]
+        matrix = torch.from_numpy(array).to(torch.float32 if place != 1 else torch.float64)
+        rows = np.nan_to_num(array[:, :6])
+        covariance = torch.from_numpy(np.cov(rows.T, bias=True))
+        found.append(Features(f"layer{place}", matrix, covariance, n))
+    return found
+
+
+def everything(spectrum: Spectrum) -> str:
+    return f"{spectrum.values.tobytes()!r} {spectrum.source} {spectrum.estimator} {dict(spectrum.scalars)}"
+
+
+def test_spectra_of_many_layers_together_are_those_of_each_to_the_last_bit() -> None:
+    features = features_of_many_shapes()
+    found = spectra_together(features[:6] + features[7:], 3)
+    for one in features[:6] + features[7:]:
+        assert everything(found[id(one.matrix)]) == everything(feature_spectrum(one, 3))
+        assert everything(found[id(one.covariance)]) == everything(covariance_spectrum(one, 3))
+    assert len(found) == 14
+
+
+def test_a_layer_without_a_spectrum_is_left_to_say_so_itself() -> None:
+    features = features_of_many_shapes()
+    found = spectra_together(features, 3)
+    assert id(features[6].matrix) not in found
+    for one in features:
+        if id(one.matrix) in found:
+            assert everything(found[id(one.matrix)]) == everything(feature_spectrum(one, 3))
+
+
+def test_layers_that_share_a_tensor_have_its_spectrum_under_their_own_names() -> None:
+    found = list(ConjugateKernelProbe(samples=20).measure(context()))
+    named = {(one.source.name, one.source.kind): one.values for one in found}
+    assert np.array_equal(named["1", Kind.CONJUGATE_KERNEL], named["2", Kind.CONJUGATE_KERNEL])
+    assert np.array_equal(named["1", Kind.ACTIVATIONS], named["2", Kind.ACTIVATIONS])
 
 
 def test_the_ntk_probe_measures_the_kernel_of_the_chosen_rows_in_eval_mode() -> None:
