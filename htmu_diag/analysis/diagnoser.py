@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from htmu_diag.analysis.densities import densities
 from htmu_diag.analysis.diagnose import diagnose_each
@@ -82,8 +83,8 @@ class Diagnoser(Beside):
         with self._answering(process):
             process.stdin.write(pickle.dumps((list(spectra), self._options, self._drawn)))
             process.stdin.flush()
-            answer: list[Diagnosis | Exception] = pickle.load(process.stdout)
-        return answer
+            answer = pickle.load(process.stdout)
+        return [_with(spectrum, found) for spectrum, found in zip(spectra, answer, strict=True)]
 
 
 def serve(parent: int) -> None:
@@ -91,7 +92,7 @@ def serve(parent: int) -> None:
     requests, answers = sys.stdin.buffer, os.fdopen(answers_to(parent), "wb")
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
-            answers.write(pickle.dumps(_complete(*pickle.load(requests))))
+            answers.write(pickle.dumps([_without(found) for found in _complete(*pickle.load(requests))]))
             answers.flush()
 
 
@@ -100,7 +101,22 @@ def _complete(spectra: Sequence[Spectrum], options: Options | None, drawn: bool)
     found = diagnose_each(spectra, options)
     known = [each for each in found if isinstance(each, Diagnosis)]
     for diagnosis in known:
-        _ = diagnosis.computed  # it keeps them
+        _ = diagnosis.computed, diagnosis.texts  # it keeps them
     if drawn:
         densities(known)
     return found
+
+
+def _without(found: Diagnosis | Exception) -> dict[str, Any] | Exception:
+    """What was found about a spectrum, without it: whoever asked has it, and need not check it again."""
+    if isinstance(found, Exception):
+        return found
+    return {name: value for name, value in vars(found).items() if name != "spectrum"}
+
+
+def _with(spectrum: Spectrum, found: dict[str, Any] | Exception) -> Diagnosis | Exception:
+    if isinstance(found, Exception):
+        return found
+    diagnosis = object.__new__(Diagnosis)
+    vars(diagnosis).update(found, spectrum=spectrum)
+    return diagnosis

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from htmu_diag.analysis.numbers import (
     tail_numbers,
 )
 from htmu_diag.analysis.outliers import outlier_numbers
-from htmu_diag.analysis.quantities import QUANTITIES, tag
+from htmu_diag.analysis.quantities import QUANTITIES
 from htmu_diag.analysis.repulsion import RepulsionReading
 from htmu_diag.analysis.shape import SpectrumShape
 from htmu_diag.fits import BulkFit, GapRatio, LawFit, TailFit
@@ -150,9 +151,9 @@ class Diagnosis:
         return {"phase": float(self.phase.phase.order), "phase_margin": self.phase.margin}
 
     def metrics(self) -> dict[str, float]:
-        """Finite numbers by tag (``weights_alpha/fc1.weight``): the only place that turns them into curve names."""
-        source = self.source
-        return {tag(source.kind.value, k, source.name): v for k, v in self.numbers.items() if np.isfinite(v)}
+        """Finite numbers by tag (``weights_alpha/fc1.weight``), as `quantities.tag` makes it."""
+        kind, layer = self.source.kind.value, self.source.name
+        return {f"{kind}_{name}/{layer}": value for name, value in self.numbers.items() if isfinite(value)}
 
     def row(self) -> dict[str, Any]:
         """One row of a table: where it comes from, every number, the verdict with its reason, how it was computed."""
@@ -164,11 +165,16 @@ class Diagnosis:
             "columns": source.shape[1],
             "step": source.step,
             **self.numbers,
-            **self.words(),
+            **self.texts,
         }
 
     def words(self) -> dict[str, str]:
         """The verdict with its reason, what is said of each fit, how the spectrum was computed."""
+        return dict(self.texts)
+
+    @cached_property
+    def texts(self) -> dict[str, str]:
+        """`words`, kept."""
         tail = self.tail.verdict
         htmp = self.htmp.reading if self.htmp else None
         stands = htmp is None or self.htmp is None or self.htmp.law is None or htmp.stands

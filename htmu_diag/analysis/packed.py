@@ -74,8 +74,10 @@ class Columns:
 
     def with_those_of(self, diagnoses: Sequence[Diagnosis]) -> tuple[str, ...]:
         """The names so far and whatever these diagnoses have more."""
-        known = (name for d in diagnoses for name, value in d.numbers.items() if not math.isnan(value))
-        self.names = columns_of(diagnoses[0].source.kind, {*self.names, *known}) if diagnoses else self.names
+        have = frozenset(self.names)
+        new = {n for d in diagnoses for n, value in d.numbers.items() if n not in have and not math.isnan(value)}
+        if new or (diagnoses and not have):
+            self.names = columns_of(diagnoses[0].source.kind, {*have, *new})
         return self.names
 
 
@@ -87,7 +89,8 @@ def columns_of(kind: Kind, seen: Collection[str]) -> tuple[str, ...]:
 
 def table(diagnoses: Sequence[Diagnosis], names: Sequence[str]) -> npt.NDArray[np.float32]:
     """(layers, quantities) of one kind at one step; what overflows float32 is infinite."""
-    cells = [_cells(diagnosis, names) for diagnosis in diagnoses]
+    coded = [name in CODES for name in names]
+    cells = [_cells(diagnosis, names, coded) for diagnosis in diagnoses]
     with np.errstate(over="ignore"):
         return np.asarray(cells, dtype=np.float64).reshape(len(cells), len(names)).astype(np.float32)
 
@@ -159,8 +162,9 @@ def code_of(name: str, text: str) -> float:
     return float(known.index(word)) if word in known else math.nan
 
 
-def _cells(diagnosis: Diagnosis, names: Sequence[str]) -> list[float]:
-    row = diagnosis.row()
+def _cells(diagnosis: Diagnosis, names: Sequence[str], coded: Sequence[bool]) -> list[float]:
+    numbers, texts = diagnosis.numbers, diagnosis.texts
     return [
-        code_of(name, row.get(name, "")) if name in CODES else diagnosis.numbers.get(name, math.nan) for name in names
+        code_of(name, texts.get(name, "")) if of_words else numbers.get(name, math.nan)
+        for name, of_words in zip(names, coded, strict=True)
     ]

@@ -37,7 +37,7 @@ class Reading:
     def of(cls, diagnosis: Diagnosis) -> Reading:
         """The reading of a diagnosis."""
         numbers = {name: float(value) for name, value in diagnosis.numbers.items()}
-        return cls(diagnosis.source, numbers, diagnosis.words())
+        return cls(diagnosis.source, numbers, diagnosis.texts)
 
     @property
     def verdict(self) -> str:

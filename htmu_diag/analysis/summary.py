@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def _of_one_kind(members: Sequence[Diagnosis | Reading]) -> dict[str, float]:
             numbers[row.summary] = float(_AVERAGES[row.mean](values))
     numbers["layers_count"] = float(len(members))
     numbers["alpha_layers_count"] = float(len(_finite(members, "alpha")))
-    if any(np.isfinite(d.numbers.get("alpha_predicted", np.nan)) for d in members):
+    if any(isfinite(d.numbers.get("alpha_predicted", np.nan)) for d in members):
         numbers["alpha_predicted_layers_count"] = float(len(_finite(members, "alpha_predicted")))
     phases = Counter(d.verdict for d in members)
     names = [phase.value for phase in Phase if phase is not Phase.UNDETERMINED]
@@ -65,4 +66,4 @@ def _finite(members: Sequence[Diagnosis | Reading], name: str) -> list[float]:
     if name == "alpha_predicted":
         counted = [d for d in counted if d.prediction_stands]
     numbers = (d.numbers.get(name, np.nan) for d in counted)
-    return [number for number in numbers if np.isfinite(number)]
+    return [number for number in numbers if isfinite(number)]

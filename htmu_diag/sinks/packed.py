@@ -25,6 +25,8 @@ from htmu_diag.sinks.summaries import array_tensor, plugin_metadata
 
 __all__ = ["Packer"]
 
+_KNOWN = plugin_metadata(PLUGIN)  # of a tag that was described
+
 
 class Packer:
     """Puts the tensors of a step into its event; remembers what was described and started in this file."""
@@ -72,4 +74,5 @@ class Packer:
         for tag in (f"{each}/{name}" for each in groups):
             content = b"" if tag in self._described else json.dumps(about).encode()
             self._described.add(tag)
-            summary.value.add(tag=tag, tensor=array_tensor(rows), metadata=plugin_metadata(PLUGIN, content))
+            metadata = plugin_metadata(PLUGIN, content) if content else _KNOWN
+            summary.value.add(tag=tag, tensor=array_tensor(rows), metadata=metadata)

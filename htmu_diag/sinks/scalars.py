@@ -7,9 +7,11 @@ models of many layers, scalars of layers are therefore thinned in long runs; ave
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Literal
 
-from htmu_diag.analysis import QUANTITIES
+from htmu_diag.analysis import QUANTITIES, Diagnosis
+from htmu_diag.analysis.quantities import tag
 from htmu_diag.analysis.record import StepRecord
 
 __all__ = ["PER_LAYER", "Scalars", "chosen", "thinned"]
@@ -18,20 +20,25 @@ Scalars = Literal["few", "all"]
 # of each layer; then what spectra without layers are followed by (step lengths, gradient noise, kernels)
 PER_LAYER = ("alpha", "log_kappa", "spikes", "stable_rank", "log_norm")
 _COMPANIONS = ("step_length", "noise_tail_index", "noise_scale", "target_alignment")
+_FEW = frozenset({*PER_LAYER, *_COMPANIONS})
 EACH = 64  # records that are logged one by one; then a doubling of their number takes half as many
 FEW_LAYERS = 8  # up to here nothing is thinned
 
 
-def chosen(record: StepRecord, metrics: Mapping[str, float], wanted: Scalars) -> dict[str, float]:
-    """The numbers of a step that are logged one by one: averages, the training's own, `PER_LAYER` of each layer."""
-    if wanted == "all":
-        return dict(metrics)
-    kinds = dict.fromkeys(d.source.kind.value for d in record.diagnoses)
-    others = [name for name in QUANTITIES if name not in (*PER_LAYER, *_COMPANIONS)]
-    left_out = {f"{kind}_{name}" for kind in kinds for name in others}
-    return {
-        tag: value for tag, value in metrics.items() if tag.partition("/")[0] not in left_out or tag in record.scalars
-    }
+def chosen(record: StepRecord, averages: Mapping[str, float], wanted: Scalars) -> dict[str, float]:
+    """The numbers of a step that are logged one by one: `PER_LAYER` of each layer, averages, the training's own.
+
+    averages: of the record, as `summarize` gives them.
+    """
+    of_layers: dict[str, float] = {}
+    for diagnosis in record.diagnoses:
+        of_layers |= diagnosis.metrics() if wanted == "all" else _few(diagnosis)
+    return {**of_layers, **averages, **record.scalars}
+
+
+def _few(diagnosis: Diagnosis) -> dict[str, float]:
+    kind, layer, numbers = diagnosis.source.kind.value, diagnosis.source.name, diagnosis.numbers
+    return {tag(kind, name, layer): numbers[name] for name in numbers if name in _FEW and isfinite(numbers[name])}
 
 
 def thinned(record: StepRecord, number: int) -> frozenset[str]:

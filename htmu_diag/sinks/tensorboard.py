@@ -18,6 +18,7 @@ from typing import Any, Literal
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from htmu_diag.analysis.record import StepRecord
+from htmu_diag.analysis.summary import summarize
 from htmu_diag.arguments import PATH, checked, either, instance, one_of, optional, whole
 from htmu_diag.errors import InputError
 from htmu_diag.report.tables import markdown_table
@@ -132,16 +133,16 @@ class TensorBoardSink:
 
     def _summary(self, record: StepRecord) -> Summary:
         summary = Summary()
-        metrics = record.metrics()
-        self._add_scalars(summary, record, metrics)
+        averages = summarize(record.diagnoses)
+        self._add_scalars(summary, record, averages)
         self._packer.add(summary, record.diagnoses)
         if record.events:
             add_text(summary, "run/events", "\n\n".join(record.events))
-        self._add_pages(summary, record, metrics)
+        self._add_pages(summary, record, averages)
         return summary
 
-    def _add_scalars(self, summary: Summary, record: StepRecord, metrics: Mapping[str, float]) -> None:
-        scalars = chosen(record, metrics, self._scalars)
+    def _add_scalars(self, summary: Summary, record: StepRecord, averages: Mapping[str, float]) -> None:
+        scalars = chosen(record, averages, self._scalars)
         if record.diagnoses:
             groups = frozenset() if self._scalars == "all" else thinned(record, self._diagnosed)
             left_out = {tag: value for tag, value in scalars.items() if tag.partition("/")[0] in groups}
@@ -157,11 +158,11 @@ class TensorBoardSink:
             add_scalars(summary, left_out)
             events.add(summary, record.step, record.wall_time)
 
-    def _add_pages(self, summary: Summary, record: StepRecord, metrics: Mapping[str, float]) -> None:
+    def _add_pages(self, summary: Summary, record: StepRecord, averages: Mapping[str, float]) -> None:
         """Custom Scalars once the first record tells which layers there are; HParams with the second, when the training
         has logged its own numbers too. TensorBoard keeps the first description of a page, so it is written once."""
-        averages = [t for t in metrics if t.startswith("summary/") and not any(part in t for part in _COUNTS)]
-        self._final |= dict.fromkeys([*averages, *record.scalars])
+        final = [t for t in averages if not any(part in t for part in _COUNTS)]
+        self._final |= dict.fromkeys([*final, *record.scalars])
         if record.diagnoses and self._diagnosed == 0:
             add_layout(summary, record)
         if record.diagnoses and self._diagnosed == 1 and self._hparams:

@@ -76,7 +76,7 @@ class StepNumbers:
         return cls(
             step,
             __version__,
-            asdict(options),
+            _plain_options(options),
             wall_time,
             tuple((s.source.kind.value, s.source.name, *s.source.shape, checksum(s)) for s in spectra),
             quantities,
@@ -166,13 +166,16 @@ def encode_line(numbers: StepNumbers) -> bytes:
         "wall_time": numbers.wall_time,
         "spectra": [list(spectrum) for spectrum in numbers.spectra],
         "quantities": list(numbers.quantities),
-        "values": [[_plain(value) for value in row] for row in numbers.values.tolist()],
+        "values": _plain(numbers.values),
         "texts": {name: list(said) for name, said in numbers.texts.items()},
     }
     rest = json.dumps(content, separators=(",", ":"), default=str)[1:-1].encode()
     return b'{"crc32":"%08x",%s}\n' % (zlib.crc32(rest), rest)
 
 
-def _plain(value: float) -> float | str | None:
+def _plain(values: Floats) -> list[list[Any]]:
     """JSON has neither NaN nor infinities: null and a word."""
-    return value if math.isfinite(value) else _INFINITE.get(value)
+    rows: list[list[Any]] = values.tolist()
+    for row, column in np.argwhere(~np.isfinite(values)).tolist():
+        rows[row][column] = _INFINITE.get(rows[row][column])
+    return rows

@@ -17,7 +17,7 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -95,7 +95,7 @@ def _encode_spectrum(spectrum: Spectrum) -> tuple[dict[str, Any], dict[str, Floa
     arrays, weights = _arrays(spectrum), spectrum.masses
     entry = {
         "source": _source_entry(spectrum.source),
-        "estimator": asdict(spectrum.estimator),
+        "estimator": dict(vars(spectrum.estimator)),
         "dimension": spectrum.dimension,
         "scalars": dict(spectrum.scalars),
         **({} if spectrum.path is None else {"ordered": True}),
@@ -119,7 +119,7 @@ def _decode_spectrum(part: SafetensorsPart, index: int, entry: Mapping[str, Any]
 
 def _source_entry(source: Source) -> dict[str, Any]:
     """Of a kind that this package does not know also what was said of it: a reader need not have the probe."""
-    entry = {**asdict(source), "kind": source.kind.value}
+    entry = {**vars(source), "kind": source.kind.value}
     return entry if source.kind.is_own else {**entry, "kind_traits": source.kind.traits}
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from htmu_diag.analysis.record import StepRecord
+from htmu_diag.analysis.summary import summarize
 from htmu_diag.sinks.scalars import Scalars, chosen
 
 __all__ = ["numbers", "plain"]
@@ -15,7 +16,7 @@ __all__ = ["numbers", "plain"]
 
 def numbers(record: StepRecord, scalars: Scalars, *, own: str = "") -> dict[str, float]:
     """The finite numbers of a record by tag. own: put before the training's numbers, to keep both apart."""
-    found = chosen(record, record.metrics(), scalars)
+    found = chosen(record, summarize(record.diagnoses), scalars)
     return {
         (own + tag if tag in record.scalars else tag): value for tag, value in found.items() if math.isfinite(value)
     }
