@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -25,6 +26,7 @@ ANSWERS_WITHIN = 60.0  # seconds; what is asked for at once takes some tenths of
 ENDS_WITHIN = 15.0  # seconds, once the monitor is being closed
 ORPHANED_EVERY = 5.0  # seconds between looks for the parent
 ONE_CHANGE = 0.11  # seconds; whose priority Linux changes, it changes once in 100 ms where that is not root
+_LOOKS_EVERY = 0.2  # seconds between looks for an answer that is late
 # The priority comes first: imports take half a second of a core, which a training may want.
 _CODE = """
 import importlib.util, json, os, sys
@@ -54,7 +56,7 @@ class Beside:
         self._process: subprocess.Popen[bytes] | None = None
         self._failed = self._hurried = self._awaited = False
         self._limit = ANSWERS_WITHIN
-        self._deadline: threading.Timer | None = None
+        self._until = math.inf  # when it has to have answered
         self._lock = threading.RLock()  # of what `awaited` and `hurry` change
 
     def awaited(self, yes: bool) -> None:
@@ -69,9 +71,8 @@ class Beside:
         with self._lock:
             self._hurried, self._limit = True, ENDS_WITHIN
             self.awaited(True)
-            if self._process is not None and self._deadline is not None:
-                self._deadline.cancel()
-                self._deadline = _later(ENDS_WITHIN, self._process.kill)
+            if self._until < math.inf:
+                self._until = time.monotonic() + ENDS_WITHIN
 
     def close(self) -> None:
         """End the process; harmless when called twice."""
@@ -83,10 +84,12 @@ class Beside:
         if self._hurried:
             return
         try:
-            self._process = _started(self._module, self._priority)
+            process = self._process = _started(self._module, self._priority)
         except OSError as error:
             self._give_up(error)
             return
+        # one thread for all answers: to start one for each waits for Python's lock twice
+        threading.Thread(target=self._watch, args=(process,), name="htmu-diag-watch", daemon=True).start()
         with self._lock:
             self._settle()
 
@@ -101,17 +104,23 @@ class Beside:
         except BlockingIOError:
             _later(ONE_CHANGE, self._settle)
 
+    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+        """A stopped or hanging process ends when its time is over, and whoever waits for its answer gets none."""
+        while self._process is process:
+            time.sleep(_LOOKS_EVERY)
+            if time.monotonic() > self._until:
+                process.kill()
+
     @contextlib.contextmanager
-    def _answering(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
+    def _answering(self) -> Iterator[None]:
         """A block in which it has to answer; a process that does not is ended."""
         with self._lock:
-            self._deadline = _later(self._limit, process.kill)
+            self._until = time.monotonic() + self._limit
         try:
             yield
         finally:
             with self._lock:
-                self._deadline.cancel()
-                self._deadline = None
+                self._until = math.inf
 
     def _give_up(self, error: BaseException) -> None:
         self.close()

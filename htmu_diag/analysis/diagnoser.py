@@ -80,7 +80,7 @@ class Diagnoser(Beside):
     def _answer(self, process: subprocess.Popen[bytes], spectra: Sequence[Spectrum]) -> list[Diagnosis | Exception]:
         assert process.stdin is not None
         assert process.stdout is not None
-        with self._answering(process):
+        with self._answering():
             process.stdin.write(pickle.dumps((list(spectra), self._options, self._drawn)))
             process.stdin.flush()
             answer = pickle.load(process.stdout)

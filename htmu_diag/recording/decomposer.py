@@ -59,5 +59,5 @@ class Decomposer(Beside):
     def _answer(self, process: subprocess.Popen[bytes], matrices: Sequence[npt.NDArray[np.generic]]) -> Stacked:
         assert process.stdin is not None
         assert process.stdout is not None
-        with self._answering(process):
+        with self._answering():
             return asked(matrices, process.stdin, process.stdout)
