@@ -112,8 +112,8 @@ class Spectrum:
         instance("a Source", Source)("source", self.source)
         self._refuse_bad_shape(values, masses)
         self._refuse_non_finite(values, masses)
-        order = np.argsort(values, kind="stable")
-        if (np.diff(order) < 0).any():
+        if (values[1:] < values[:-1]).any():
+            order = np.argsort(values, kind="stable")
             values, masses = values[order], masses[order]
         values, masses = values.view(), masses.view()
         values.flags.writeable = masses.flags.writeable = False

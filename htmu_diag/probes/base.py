@@ -78,6 +78,7 @@ class Alike(Protocol):
 
     def spectra(self, computes: Sequence[Callable[[], Spectrum]], decompose: Decompose) -> list[Spectrum]:
         """What each ``compute`` gives, to the last bit; raises, with nothing done, where one of them cannot be had.
+        Called with numpy on one thread.
 
         decompose: takes the place of `htmu_diag.stacked.decomposed`.
         """

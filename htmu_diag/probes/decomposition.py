@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import cache
+from types import MappingProxyType
 
 import torch
 
@@ -40,7 +42,9 @@ class Decomposition:
             tensors = tuple(inside.enter_context(copy.usable()) for copy in self.copies)
             inside.enter_context(numpy_on_one_thread())
             matrix = replace(self.matrix, load=lambda: tensors[0], factors=_pair(tensors))
-            return self.completed(self._spectrum(matrix, tensors[0].device), tensors)
+            found = self._spectrum(matrix, tensors[0].device)
+            more = self._companions(tensors)
+            return _with(found, more)
 
     @property
     def alike(self) -> Equal | None:
@@ -48,12 +52,7 @@ class Decomposition:
         tensor = self.copies[0].tensor
         alone = len(self.copies) > 1 or self.turns is not None or not stackable(tensor)
         rows, columns = self.matrix.shape
-        return None if alone or tensor.shape != (rows, columns) else Equal((rows, columns), tensor.dtype)
-
-    def completed(self, found: Spectrum, tensors: tuple[torch.Tensor, ...] = ()) -> Spectrum:
-        """With what else is measured of the matrix. tensors: the copies, where they are not usable as they are."""
-        more = self._companions(tensors or tuple(copy.tensor for copy in self.copies))
-        return replace(found, scalars={**found.scalars, **more}) if more else found
+        return None if alone or tensor.shape != (rows, columns) else _equal((rows, columns), tensor.dtype)
 
     def _spectrum(self, matrix: Matrix, device: torch.device) -> Spectrum:
         if device.type != "cuda":
@@ -85,9 +84,23 @@ class Equal:
         works = [compute for compute in computes if isinstance(compute, Decomposition)]
         tensors = [work.copies[0].tensor for work in works]
         sources = [Source(Kind.WEIGHTS, work.matrix.name, self.shape, work.step, UNIT) for work in works]
-        with numpy_on_one_thread():
-            found = stacked_spectra(tensors, sources, threads=None, decompose=decompose)
-            return [work.completed(spectrum) for work, spectrum in zip(works, found, strict=True)]
+        found = stacked_spectra(tensors, sources, threads=None, decompose=decompose)
+        first = works[0]  # of one probe and step
+        names = [work.matrix.name for work in works]
+        distances = first.starts.distances(names, tensors, first.step)
+        return [_with(spectrum, more) for spectrum, more in zip(found, distances, strict=True)]
+
+
+def _with(found: Spectrum, more: dict[str, float]) -> Spectrum:
+    """The same measure with more scalars; what it holds was checked when it was made."""
+    made = object.__new__(Spectrum)
+    vars(made).update(vars(found), scalars=MappingProxyType({**found.scalars, **more}))
+    return made
+
+
+@cache
+def _equal(shape: tuple[int, int], dtype: torch.dtype) -> Equal:
+    return Equal(shape, dtype)
 
 
 def _pair(tensors: tuple[torch.Tensor, ...]) -> Callable[[], tuple[torch.Tensor, torch.Tensor]] | None:

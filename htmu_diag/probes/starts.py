@@ -7,7 +7,7 @@ there too, so that a resumed one knows how far it is from the run's start, not f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,21 +32,37 @@ class Starts:
     kept: dict[str, tuple[int, torch.Tensor]] = field(default_factory=dict)
     keep: Callable[[Arrays], None] | None = None
     _places: dict[int, torch.Tensor] = field(default_factory=dict)
+    _lengths: dict[str, float] = field(default_factory=dict)
 
     def distance(self, name: str, matrix: torch.Tensor, step: int) -> dict[str, float]:
         """``distance`` of a matrix from its start; nothing where that is not known, has another size, or is zero."""
-        flat = matrix.detach().reshape(-1)
+        return self.distances([name], [matrix], step)[0]
+
+    def distances(self, names: Sequence[str], matrices: Sequence[torch.Tensor], step: int) -> list[dict[str, float]]:
+        """The same of several, by a few calls for those of one precision."""
+        flat = [matrix.detach().reshape(-1) for matrix in matrices]
         if step == 0:
-            self.kept[name] = flat.numel(), self._sampled(flat).clone()
+            for name, values in zip(names, flat, strict=True):
+                self._begin(name, values.numel(), self._sampled(values).clone())
         if step and self.keep is not None:
             keep, self.keep = self.keep, None
             keep(self.arrays())
-        if name not in self.kept or self.kept[name][0] != flat.numel():
-            return {}
-        start = self.kept[name][1]
-        length = float(torch.linalg.vector_norm(start))
-        moved = float(torch.linalg.vector_norm(self._sampled(flat) - start))
-        return {"distance": moved / length} if length > 0 else {}
+        known = [at for at, name in enumerate(names) if self.kept.get(name, (-1,))[0] == flat[at].numel()]
+        now, starts = [self._sampled(flat[at]) for at in known], [self.kept[names[at]][1] for at in known]
+        found: list[dict[str, float]] = [{} for _ in names]
+        for at, moved in zip(known, _lengths(torch._foreach_sub(now, starts)) if known else (), strict=True):
+            length = self._length(names[at])
+            found[at] = {"distance": moved / length} if length > 0 else {}
+        return found
+
+    def _begin(self, name: str, size: int, values: torch.Tensor) -> None:
+        self.kept[name] = size, values
+        self._lengths.pop(name, None)
+
+    def _length(self, name: str) -> float:
+        if name not in self._lengths:
+            self._lengths[name] = _lengths([self.kept[name][1]])[0]
+        return self._lengths[name]
 
     def arrays(self) -> Arrays:
         """All starts as arrays, complex ones left out."""
@@ -58,7 +74,7 @@ class Starts:
         """The starts that a folder kept."""
         for name, values in arrays.items():
             if f"{_SIZE}{name}" in arrays:
-                self.kept[name] = int(arrays[f"{_SIZE}{name}"][0]), torch.from_numpy(values.copy())
+                self._begin(name, int(arrays[f"{_SIZE}{name}"][0]), torch.from_numpy(values.copy()))
 
     def _sampled(self, flat: torch.Tensor) -> torch.Tensor:
         """Its values, or those at fixed places, on the host in a precision that subtracts well."""
@@ -72,3 +88,8 @@ class Starts:
             generator = torch.Generator().manual_seed(0)
             self._places[size] = torch.randint(size, (COORDINATES,), generator=generator, device="cpu")
         return self._places[size]
+
+
+def _lengths(tensors: Sequence[torch.Tensor]) -> list[float]:
+    """Euclidean lengths."""
+    return [float(length) for length in torch._foreach_norm(list(tensors))]

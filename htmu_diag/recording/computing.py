@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 
@@ -11,6 +12,7 @@ from htmu_diag.recording.complaints import Complaints
 from htmu_diag.recording.decomposer import Decomposer
 from htmu_diag.recording.measured import Measured
 from htmu_diag.solvers import FAILURES
+from htmu_diag.solvers.threads import numpy_on_one_thread
 from htmu_diag.spectrum import Spectrum
 
 __all__ = ["Computing"]
@@ -26,7 +28,12 @@ class Computing:
 
     def __call__(self, measured: Measured) -> list[Found]:
         """All spectra that could be had; the events say what could not."""
-        self._decompose.expect(measured.expected)
+        expected = measured.expected
+        self._decompose.expect(expected)
+        with numpy_on_one_thread() if expected else contextlib.nullcontext():
+            return self._all(measured)
+
+    def _all(self, measured: Measured) -> list[Found]:
         found: list[Found] = []
         while measured.items:
             probe, order, item = measured.items.pop(0)
