@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from htmu_diag.model.tensors import is_trained
+from htmu_diag.model.walk import modules_of, parameters_of
 
 __all__ = ["BETWEEN", "REMEDY", "Fingerprint"]
 
@@ -36,7 +37,7 @@ class Fingerprint:
     """A few numbers of a few parameters, as they are now."""
 
     def __init__(self, model: torch.nn.Module) -> None:
-        usable = [p for p in model.parameters() if is_trained(p)]
+        usable = [p for p in parameters_of(modules_of(model)) if is_trained(p)]
         chosen = dict.fromkeys((0, len(usable) // 2, len(usable) - 1)) if usable else ()
         self._seen = [_Seen(usable[i], usable[i]._version, _head(usable[i])) for i in chosen][:_LOOKED_AT]
 

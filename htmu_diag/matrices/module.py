@@ -19,14 +19,14 @@ from htmu_diag.matrices.layout import Conv, Layout, Splitting
 from htmu_diag.matrices.lora import with_products
 from htmu_diag.matrices.lora_merged import live_holds
 from htmu_diag.matrices.lora_scale import live_scale
-from htmu_diag.matrices.matrix import Inventory
+from htmu_diag.matrices.matrix import Inventory, Matrix
 from htmu_diag.matrices.module_layout import layout_of
 from htmu_diag.matrices.name_layout import by_dtype
 from htmu_diag.model.arguments import MODULE
 from htmu_diag.model.names import clean_paths
 from htmu_diag.model.tensors import identity_of, read_rows, refusal_of, shape_of, weight_dtype
 
-__all__ = ["matrices", "module_entries"]
+__all__ = ["is_plain", "matrices", "module_entries"]
 
 _BUFFER = Layout("none", reason="a buffer, which is not trained")
 
@@ -62,6 +62,12 @@ def matrices(
     splitting, wanted = Splitting(conv, heads, fused), Filter(include, exclude, min_side)
     holds = live_holds(module, clean_paths(module))
     return inventory(with_products(module_entries(module, heads), live_scale(module), holds), splitting, wanted)
+
+
+def is_plain(matrix: Matrix) -> bool:
+    """Whether a matrix of a module is a part of one tensor of it, which nothing computes."""
+    load = getattr(matrix.load, "load", None)
+    return isinstance(load, partial) and load.func is read_rows
 
 
 def module_entries(module: torch.nn.Module, heads: bool | int = False) -> Iterator[Entry]:

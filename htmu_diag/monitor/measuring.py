@@ -17,7 +17,7 @@ from htmu_diag.model.sigint import Interrupts
 from htmu_diag.model.streams import Streams
 from htmu_diag.model.wrappers import require_whole
 from htmu_diag.monitor.plan import Plan
-from htmu_diag.probes import Budget, ObservingProbe, Probe, SharedProbe, StepContext, quiet
+from htmu_diag.probes import Budget, ObservingProbe, Probe, SharedProbe, StepContext, left_as_found, quiet
 from htmu_diag.probes.temperature import Temperature
 from htmu_diag.ranks.team import Part, Team
 from htmu_diag.recording.complaints import Complaints
@@ -117,7 +117,7 @@ class Measuring:
             streams = Streams(self._context.modules if self._context.batch else (), self._context.loss_fn)
             with (
                 self._complaints.containing("monitor", measured.events),
-                quiet(*self._context.modules, loss_fn=self._context.loss_fn),
+                left_as_found(agreed, self._context.at(step)),
             ):
                 for probe in agreed:
                     self._run(probe, measured, interrupts)

@@ -23,6 +23,7 @@ from htmu_diag.probes.curvature import CurvatureProbe, fisher_probe, ggn_probe, 
 from htmu_diag.probes.declaration import Declaration
 from htmu_diag.probes.gradient_noise import GradientNoiseProbe
 from htmu_diag.probes.jacobian import JacobianProbe
+from htmu_diag.probes.left_as_found import left_as_found
 from htmu_diag.probes.ntk import NTKProbe
 from htmu_diag.probes.probe_batch import stored_samples
 from htmu_diag.probes.schedule import Every, Logarithmic, Schedule, ScheduleLike, Steps, schedule
@@ -52,6 +53,7 @@ __all__ = [
     "Steps",
     "TrajectoryProbe",
     "WeightsProbe",
+    "left_as_found",
     "quiet",
     "registry",
     "schedule",

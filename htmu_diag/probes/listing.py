@@ -14,10 +14,12 @@ from typing import Any
 import torch
 
 from htmu_diag.matrices import Inventory
-from htmu_diag.model.walk import modules_of
+from htmu_diag.matrices.module import is_plain
+from htmu_diag.model.walk import modules_of, parameters_of
 
 __all__ = ["Listing", "structure"]
 
+SMALL = 2**20  # entries; of larger ones copying takes longer than all of Python around it
 _PLAIN = (bool, int, float, str, type(None))
 _HOLDERS = (dict, list, tuple, set, frozenset)
 _TENSORS = (torch.nn.Parameter, torch.Tensor)
@@ -26,20 +28,55 @@ _OWN = frozenset(vars(torch.nn.Module()))  # what every module has: its paramete
 
 @dataclass
 class Listing:
-    """The last inventory with what it came from; it holds the parameters, so that no other can take their place."""
+    """The last inventory with what it came from; it holds the parameters, so that no other can take their place.
+
+    views: small matrices on the host that lie in the model's own memory, by their places in the inventory: they are
+    what `Matrix.stored` would read for as long as the inventory is the last one. read_at: the step, if any, at which
+    that was found to be so, and nothing has been read yet.
+    """
 
     known: Hashable = None
     inventory: Inventory = field(default_factory=lambda: Inventory((), ()))
+    views: dict[int, torch.Tensor] = field(default_factory=dict)
+    read_at: int = -1
+    _parameters: list[torch.nn.Parameter] = field(default_factory=list)
+    _memory: frozenset[int] = frozenset()
 
     def of(self, model: torch.nn.Module, choices: Hashable, made: Callable[[], Inventory]) -> Inventory:
         """The inventory of a model; ``made`` lists it where it is not the last one. choices: of the listing."""
         found = structure(model)
         if found is None:
+            self.known, self.views, self._memory = None, {}, frozenset()
             return made()
         if self.known != (choices, found):
             self.inventory = made()
             self.known = choices, found
+            self._parameters, self.views = parameters_of(modules_of(model)), {}
+            self._memory = frozenset(_storage(parameter) for parameter in self._parameters) - {0}
         return self.inventory
+
+    def is_last(self, model: torch.nn.Module, choices: Hashable) -> bool:
+        """Whether the last inventory is the model's."""
+        found = structure(model)
+        return found is not None and self.known == (choices, found)
+
+    def read(self, place: int, stored: torch.Tensor) -> None:
+        """What was read of a matrix of the last inventory, where that is kept."""
+        if self.known is None:
+            return
+        if is_plain(self.inventory.matrices[place]) and stored.numel() <= SMALL and _storage(stored) in self._memory:
+            self.views[place] = stored.detach()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the last inventory is known by its views alone, all of which are trained."""
+        return len(self.views) == len(self.inventory) > 0 and all(p.requires_grad for p in self._parameters)
+
+
+def _storage(tensor: torch.Tensor) -> int:
+    """Where the memory of a tensor on the host begins; 0 for others."""
+    plain = tensor.device.type == "cpu" and tensor.layout == torch.strided and not torch.nn.parameter.is_lazy(tensor)
+    return tensor.untyped_storage().data_ptr() if plain else 0
 
 
 def structure(model: torch.nn.Module) -> Hashable:
@@ -59,8 +96,7 @@ def _parts(module: torch.nn.Module) -> Iterator[Hashable]:
     for held in (module._parameters, module._buffers):
         yield tuple([(name, _tensor(tensor)) for name, tensor in held.items()])
     yield tuple([(name, id(child)) for name, child in module._modules.items()])
-    attributes = vars(module)
-    yield tuple([(name, _value(attributes[name])) for name in sorted(attributes.keys() - _OWN)])
+    yield tuple([(name, _value(value)) for name, value in vars(module).items() if name not in _OWN])
 
 
 def _tensor(tensor: torch.Tensor | None) -> Hashable:

@@ -21,7 +21,7 @@ from htmu_diag.model.shards import Lost
 from htmu_diag.model.wrappers import is_sharded
 from htmu_diag.nearest import nearest
 from htmu_diag.probes.base import Need, Pending, StepContext
-from htmu_diag.probes.copies import Room, copy_of
+from htmu_diag.probes.copies import Room, Slab, copy_of
 from htmu_diag.probes.declaration import Runs
 from htmu_diag.probes.decomposition import Decomposition, Failure
 from htmu_diag.probes.frozen import Frozen, frozen_names
@@ -59,6 +59,7 @@ class WeightsProbe:
     turns: TopVectors = field(default_factory=TopVectors, repr=False, compare=False)
     frozen: Frozen = field(default_factory=Frozen, init=False, repr=False, compare=False)
     listing: Listing = field(default_factory=Listing, repr=False, compare=False)
+    slab: Slab = field(default_factory=Slab, init=False, repr=False, compare=False)
     name: str = "weights"
     needs: frozenset[Need] = frozenset({"model"})
     kinds: ClassVar = (Kind.WEIGHTS,)
@@ -76,6 +77,11 @@ class WeightsProbe:
 
     def capture(self, context: StepContext) -> Iterator[Pending]:
         """Copies of this process's share of the matrices, in the model's order. MeasurementError if there are none."""
+        if self.listing.read_at == context.step:
+            self.listing.read_at = -1
+            self.frozen.begin(context.step)
+            yield from self._views(context.step)
+            return
         inventory = self.inventory(context)
         if not len(inventory):
             raise MeasurementError(_nothing(inventory, self.include or context.include))
@@ -95,17 +101,36 @@ class WeightsProbe:
             if matrix.name in known:
                 continue
             if mine or everyone_reads:
-                work = self._captured(matrix, context.step, room)
+                work = self._captured(matrix, context.step, room, order)
                 if mine:
                     yield Pending(matrix.name, order, work, work.alike)
 
-    def _captured(self, matrix: Matrix, step: int, room: Room) -> Decomposition | Failure:
+    def only_reads(self, context: StepContext) -> bool:
+        """Whether a snapshot now copies memory and does nothing else: it runs nothing of the model, asks no other rank
+        and finds no frozen weight."""
+        alone = context.share.world == 1 and self.frozen.step >= 0
+        plain = alone and self.listing.is_plain and self.listing.is_last(context.model, self._choices(context))
+        self.listing.read_at = context.step if plain else -1
+        return plain
+
+    def _views(self, step: int) -> Iterator[Pending]:
+        turns = self._turns(step)
+        copies = self.slab.copies([self.listing.views[place] for place in range(len(self.listing.views))])
+        for order, (matrix, copy) in enumerate(zip(self.listing.inventory, copies, strict=True)):
+            work = Decomposition(matrix, (copy,), step, self.places, self.starts, turns)
+            yield Pending(matrix.name, order, work, work.alike)
+
+    def _turns(self, step: int) -> TopVectors | None:
+        return self.turns if self.vectors is not None and schedule(self.vectors)(step) else None
+
+    def _captured(self, matrix: Matrix, step: int, room: Room, order: int) -> Decomposition | Failure:
         """A weight that cannot be read fails alone, when its turn comes."""
         try:
             stored = (matrix.stored(),) if matrix.factors is None else matrix.low_rank()
-            wanted = self.turns if self.vectors is not None and schedule(self.vectors)(step) else None
+            if len(stored) == 1:
+                self.listing.read(order, stored[0])
             copies = tuple(copy_of(tensor, room) for tensor in stored)
-            return Decomposition(matrix, copies, step, self.places, self.starts, wanted)
+            return Decomposition(matrix, copies, step, self.places, self.starts, self._turns(step))
         except Lost:  # once for all matrices
             raise
         except HTMUError as error:
@@ -120,13 +145,15 @@ class WeightsProbe:
 
     def inventory(self, context: StepContext) -> Inventory:
         """What it measures on this model, and what it leaves out with the reason."""
-        include = self.include or context.include
-        exclude, least = self.exclude, self.min_side
+        choices = include, exclude, least = self._choices(context)
 
         def listed() -> Inventory:
             return matrices(context.model, include=include, exclude=exclude, min_side=least)
 
-        return self.listing.of(context.model, (tuple(include), tuple(exclude), least), listed)
+        return self.listing.of(context.model, choices, listed)
+
+    def _choices(self, context: StepContext) -> tuple[tuple[str, ...], tuple[str, ...], int]:
+        return tuple(self.include or context.include), tuple(self.exclude), self.min_side
 
 
 def _on_host(model: torch.nn.Module) -> bool:

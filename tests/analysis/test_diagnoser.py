@@ -44,7 +44,9 @@ def beside(told: list[MeasurementError]) -> Iterator[Diagnoser]:
 
 def test_a_process_gives_the_same_numbers_to_the_last_bit(beside: Diagnoser, told: list[MeasurementError]) -> None:
     for seed in range(3):
-        np.testing.assert_equal(beside(spectrum(seed)).numbers, diagnose(spectrum(seed), OPTIONS).numbers)
+        given = spectrum(seed)
+        np.testing.assert_equal(beside(given).numbers, diagnose(spectrum(seed), OPTIONS).numbers)
+        assert beside(given).spectrum is given
     assert beside._process is not None
     assert beside._process.poll() is None
     group = Path(f"/proc/{beside._process.pid}/autogroup")  # what counts between sessions, where Linux has it
