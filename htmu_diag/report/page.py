@@ -12,6 +12,7 @@ import gzip
 import html
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -71,13 +72,15 @@ def page(histories: Sequence[History], title: str) -> str:
             f'<script type="text/plain" data-part="{i}">{text}</script>' for i, text in enumerate(parts.texts)
         ),
         content=_json(content),
-        modules=packed_modules(names),
+        modules=packed_modules(tuple(names)),
         boot=read_static("boot.js"),
     )
 
 
-def packed_modules(names: Sequence[str]) -> str:
-    """Modules with their texts, as the gzipped JSON in base64 that ``boot.js`` unpacks."""
+@lru_cache(maxsize=2)
+def packed_modules(names: tuple[str, ...]) -> str:
+    """Modules with their texts, as the gzipped JSON in base64 that ``boot.js`` unpacks: of a page, which a run writes
+    again and again, and of a widget."""
     return _base64(json.dumps([[name, read_static(name)] for name in names]).encode())
 
 

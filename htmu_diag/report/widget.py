@@ -30,7 +30,7 @@ def widget(histories: Sequence[History]) -> Any:
     import anywidget
 
     class Spectra(anywidget.AnyWidget):  # here, since anywidget is optional
-        _esm = _MODULE.format(boot=read_static("boot.js"), modules=packed_modules([*MODULES, "widget.js"]))
+        _esm = _MODULE.format(boot=read_static("boot.js"), modules=packed_modules((*MODULES, "widget.js")))
         _css = "\n".join(read_static(name) for name in ("vendor/uPlot.min.css", "style.css"))
 
     made = Spectra()

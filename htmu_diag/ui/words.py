@@ -7,7 +7,6 @@ The views never spell a quantity's symbol, unit, range or meaning themselves; a 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 from typing import Any
 
 from htmu_diag.analysis import QUANTITIES
@@ -84,7 +83,7 @@ HELD = HOLD  # measurements in a row before a change of phase counts
 def words() -> dict[str, Any]:
     """Quantities, phases with their letters, what has none, levels of the tests, and the lists that the views offer."""
     return {
-        "quantities": {name: _finite(asdict(row)) for name, row in QUANTITIES.items()},
+        "quantities": {name: _finite(vars(row)) for name, row in QUANTITIES.items()},
         "phases": [_phase(phase) for phase in Phase if phase is not Phase.UNDETERMINED],
         "equal": dict(phases.EQUAL),
         "heavy": Phase.HEAVY_TAILED.value,
