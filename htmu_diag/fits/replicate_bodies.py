@@ -133,7 +133,7 @@ def _candidates(bodies: Sequence[Body], gaps: Floats, logs: Singles, best: Singl
     tails = [body.tails for body in bodies]
     sums -= np.stack([one.sums for one in tails])[:, None].astype(sums.dtype)
     slopes = np.divide(counts[:, 1:], sums).astype(np.float32, copy=False)
-    off = _to_part(bodies, logs, part)[:, :, None] * slopes
+    off = _to_part(bodies, logs)[:, :, None] * slopes
     np.exp(off, out=off)
     np.subtract(part, off, out=off)
     able &= off < best[:, None]
@@ -171,14 +171,12 @@ def _sums(counts: Singles, gaps: Floats) -> npt.NDArray[Any]:
     return sums[:, :columns]
 
 
-def _to_part(bodies: Sequence[Body], logs: Singles, part: Singles) -> Singles:
-    """(bodies, columns): logarithms at the columns of the parts over those at the columns; no part where that is
-    beyond xmin."""
+def _to_part(bodies: Sequence[Body], logs: Singles) -> Singles:
+    """(bodies, columns): logarithms at the columns of the parts over those at the columns. Of a part beyond xmin the
+    count goes with the first value below it, where more are as large: a bound, but a lower one."""
     count, columns = logs.shape
     first = np.array([body.first for body in bodies])[:, None]
     at = column_of_part(first + np.arange(columns)) - first
-    for k, inner in enumerate((at < 0).sum(axis=1)):
-        part[k, :inner] = 0
     np.maximum(at, 0, out=at)
     at += columns * np.arange(count)[:, None]
     return np.asarray(logs.take(at) - logs)
