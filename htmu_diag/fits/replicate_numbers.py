@@ -78,7 +78,7 @@ def numbers_of_seed(seed: int, replicates: int, n: int) -> Numbers:
     return _kept(seed, replicates, threading.get_ident()).numbers_for(n)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)  # the streams of two seeds (`Options.seed`)
 def _kept(seed: int, replicates: int, thread: int) -> _Seed:
     """One for each thread: its tables grow."""
     return _Seed(seed, replicates)

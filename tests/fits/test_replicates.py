@@ -127,6 +127,11 @@ def test_tables_of_many_sizes_are_not_all_kept():
     assert len(numbers.cells.kept) < 5
 
 
+def test_the_numbers_of_all_streams_of_a_seed_are_kept():
+    first = [numbers_of_seed(seed, 3, 20) for seed in range(16)]
+    assert all(numbers_of_seed(seed, 3, 20) is kept for seed, kept in enumerate(first))
+
+
 def asked():
     rng = np.random.default_rng(0)
     kinds = ["pareto", "ties", "a bulk", "pareto", "lognormal", "a bulk", "60 decades"]
