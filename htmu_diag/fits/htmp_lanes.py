@@ -1,26 +1,28 @@
 """The HTMP likelihoods of many samples at once, each at a scale of its own and under sixteen neighbouring rows.
 
 A lane is one sample, in logarithms, with its aspect ratio. The numbers of many lanes lie behind one another in flat
-arrays, and each sum is over one lane in the order of its values: what a lane gets does not depend on the others. The
-numbers are those of `Likelihood`, which takes one row at a time.
+arrays, each sum is over one lane in the order of its values, and each product is of one lane's blocks of nodes: what a
+lane gets does not depend on the others. The numbers are those of `Likelihood`, which takes one row at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
-import scipy
 
 from htmu_diag.laws.htmp_lattice import Indices
-from htmu_diag.laws.htmp_windows import DENSITY, LOWER, UPPER, WIDTH, Windows, windows
+from htmu_diag.laws.htmp_windows import BLOCK, DENSITY, LOWER, UPPER, WIDTH, Nodes, Windows, windows
 from htmu_diag.spectrum import Floats
 
-__all__ = ["Lane", "Lanes"]
+__all__ = ["Lane", "Lanes", "spans"]
 
 _TOGETHER = 4096  # values whose weights are taken at once: they stay in the cache of a core
+_ROWS, _COLUMNS = 2 * BLOCK, 3 * WIDTH
 
 
 @dataclass(frozen=True)
@@ -45,23 +47,25 @@ class Lane:
         """Sum of log x."""
         return float(self.t.sum() if self.masses is None else (self.t * self.masses).sum())
 
-    @cached_property
-    def points(self) -> Floats:
-        """The values, and where the masses beyond count: those of the unseen eigenvalues and of the cut."""
-        return np.append(self.t, [t for _, t in self._beside]) if self._beside else self.t
+    @property
+    def parts(self) -> list[_Part]:
+        """log L is the sum of these: the values under the density; at one point each, the masses beyond, of the unseen
+        eigenvalues and of the cut."""
+        found = [_Part(DENSITY, self.t, self.masses)]
+        what = UPPER if self.inverse else LOWER
+        if self.unseen:
+            found.append(_Part(what, self.t[-1:] if self.inverse else self.t[:1], np.array([self.unseen])))
+        if self.cut is not None:
+            found.append(_Part(what, np.array([self.cut]), np.array([-self.known - self.unseen])))
+        return found
 
-    @cached_property
-    def counts(self) -> Floats | None:
-        """Of the points, None for ones: log L is the sum of counts times log density or log mass beyond."""
-        if not self._beside:
-            return self.masses
-        masses = np.ones(self.t.size) if self.masses is None else self.masses
-        return np.append(masses, [count for count, _ in self._beside])
 
-    @cached_property
-    def _beside(self) -> list[tuple[float, float]]:
-        found = [(self.unseen, float(self.t[-1 if self.inverse else 0]))] if self.unseen else []
-        return found if self.cut is None else [*found, (-self.known - self.unseen, self.cut)]
+class _Part(NamedTuple):
+    """what: of `htmu_diag.laws.htmp_windows`, the table; t: ascending points; counts: of each, None for ones."""
+
+    what: int
+    t: Floats
+    counts: Floats | None
 
 
 @dataclass(frozen=True)
@@ -74,68 +78,93 @@ class Lanes:
         """(3, k, WIDTH): log L of the lanes (ascending) under the rows of their windows at v = log scale, and its first
         two derivatives in v; NaN where a value lies beyond the lattice."""
         found = np.empty((which.size, 3, WIDTH))
-        for first, last in self._chunks(which):
-            self._fill(found[first:last], which[first:last].tolist(), numbers[first:last], v[first:last])
+        for piece in self._pieces(which):
+            self._fill(found[piece].reshape(-1, _COLUMNS), which[piece], numbers[piece], v[piece])
         found[:, 0] -= self._log_values[which, None]
         found[:, 1] *= -1
         low, high = self._room[:, which]
-        found[(v < low) | (v > high)] = np.nan
+        beyond = (v < low) | (v > high)
+        if beyond.any():
+            found[beyond] = np.nan
         return found.transpose(1, 0, 2)
 
-    def _chunks(self, which: Indices) -> Iterator[tuple[int, int]]:
-        """Pieces of lanes of one aspect ratio, not too many values in each."""
-        first, count, ratio = 0, 0, -1
-        for k, lane in enumerate(which.tolist()):
-            if k and (self._ratio[lane] != ratio or count > _TOGETHER):
-                yield first, k
-                first, count = k, 0
-            ratio, count = self._ratio[lane], count + self.lanes[lane].t.size
-        if which.size:
-            yield first, which.size
+    def _pieces(self, which: Indices) -> list[slice]:
+        """With not too many values in each."""
+        ends = self._points_of_lanes[which].cumsum()
+        if ends[-1] <= _TOGETHER:
+            return [slice(0, which.size)]
+        begins = [0, *(np.flatnonzero(np.diff(ends // _TOGETHER)) + 1).tolist(), which.size]
+        return [slice(a, b) for a, b in pairwise(begins)]
 
-    def _fill(self, out: Floats, which: list[int], numbers: Indices, v: Floats) -> None:
-        """Rows of a sparse matrix are the lanes, its columns the rows of the tables."""
-        lanes = [self.lanes[k] for k in which]
-        tables = self._tables[self._ratio[which[0]]]
-        nodes, m = tables.lattice.nodes, tables.lattice.nodes.size
-        sizes = [lane.points.size for lane in lanes]
-        for number in set(numbers.tolist()):
-            tables.make(number, DENSITY)
-        starts = numbers * (3 * tables.size)
-        if len(lanes) == 1:
-            t = lanes[0].points - v[0]
-            at = nodes.searchsorted(t, "right")
-            begins = starts
-        else:
-            t = np.concatenate([lane.points for lane in lanes])
-            t -= v.repeat(sizes)
-            at = nodes.searchsorted(t, "right")
-            begins = starts.repeat(sizes)
-        np.minimum(np.maximum(at, 1, out=at), m - 1, out=at)
-        width = tables.lattice.widths[at]
-        weights = _weights(width, nodes[at] - t)
-        at += begins
-        if any(lane.counts is not None for lane in lanes):
-            weights *= np.concatenate([np.ones(lane.t.size) if lane.counts is None else lane.counts for lane in lanes])
-            self._beyond(at, lanes, numbers, tables)
-        indices = np.add.outer(np.array([-1, 0, m - 1, m]), at).astype(np.int32)
-        ends = np.cumsum([0, *sizes])
-        rows = np.append(np.add.outer(np.arange(4) * t.size, ends[:-1]).ravel(), 4 * t.size).astype(np.int32)
-        matrix = scipy.sparse.csr_array(
-            (weights.ravel(), indices.ravel(), rows), shape=(4 * len(lanes), len(tables.tables))
-        )
-        (matrix @ tables.tables).reshape(4, len(lanes), 3, WIDTH).sum(axis=0, out=out)
+    def _fill(self, out: Floats, which: Indices, numbers: Indices, v: Floats) -> None:
+        """Sums of weights at each node, block by block, times the tables."""
+        parts, some = self._of(which)
+        many, sizes = self._many[which], self._sizes[parts]
+        numbers = numbers.repeat(many)
+        t = self._t[some] - v.repeat(many).repeat(sizes)
+        nodes, weights = self._nodes.weights(t, self._ratio[parts], sizes)
+        if self._counts is not None:
+            weights *= self._counts[some]
+        ends = sizes.cumsum()
+        low, high = nodes[0, ends - sizes] // _ROWS, nodes[1, ends - 1] // _ROWS + 1
+        blocks = high - low
+        last = blocks.cumsum()
+        nodes += ((last - high) * _ROWS).repeat(sizes)
+        sums = np.bincount(nodes.ravel(), weights.ravel(), int(last[-1]) * _ROWS).reshape(-1, 1, _ROWS)
+        products, end = np.empty((len(sums), 1, _COLUMNS)), 0
+        each = (self._ratio[parts], numbers, self._what[parts], low, high)
+        for ratio, number, what, a, b in zip(*(one.tolist() for one in each), strict=True):
+            begin, end = end, end + b - a
+            np.matmul(sums[begin:end], self._tables[ratio].of(number, what)[a:b], out=products[begin:end])
+        begins = (last - blocks)[many.cumsum() - many]
+        np.add.reduceat(products[:, 0], begins, axis=0, out=out)
 
-    def _beyond(self, at: Indices, lanes: list[Lane], numbers: Indices, tables: Windows) -> None:
-        """Points of masses beyond lie in the tables of these."""
-        end = 0
-        for lane, number in zip(lanes, numbers.tolist(), strict=True):
-            end += lane.points.size
-            more = lane.points.size - lane.t.size
-            if more:
-                what = UPPER if lane.inverse else LOWER
-                tables.make(number, what)
-                at[end - more : end] += what * tables.size
+    def _of(self, which: Indices) -> tuple[Indices | slice, Indices | slice]:
+        """Which parts and which points are those of these lanes."""
+        if which.size == self._many.size and (which[1:] > which[:-1]).all():
+            return slice(None), slice(None)
+        parts = which if self._many.size == self._sizes.size else spans(self._first[which], self._many[which])
+        return parts, spans(self._begins[parts], self._sizes[parts])
+
+    @cached_property
+    def _parts(self) -> list[list[_Part]]:
+        return [lane.parts for lane in self.lanes]
+
+    @cached_property
+    def _many(self) -> Indices:
+        """Parts of each lane; the numbers of all parts lie behind one another."""
+        return np.array([len(parts) for parts in self._parts])
+
+    @cached_property
+    def _first(self) -> Indices:
+        return self._many.cumsum() - self._many
+
+    @cached_property
+    def _what(self) -> Indices:
+        return np.array([part.what for parts in self._parts for part in parts])
+
+    @cached_property
+    def _sizes(self) -> Indices:
+        return np.array([part.t.size for parts in self._parts for part in parts])
+
+    @cached_property
+    def _begins(self) -> Indices:
+        return self._sizes.cumsum() - self._sizes
+
+    @cached_property
+    def _points_of_lanes(self) -> Indices:
+        return np.add.reduceat(self._sizes, self._first)
+
+    @cached_property
+    def _t(self) -> Floats:
+        return np.concatenate([part.t for parts in self._parts for part in parts])
+
+    @cached_property
+    def _counts(self) -> Floats | None:
+        parts = [part for parts in self._parts for part in parts]
+        if all(part.counts is None for part in parts):
+            return None
+        return np.concatenate([np.ones(part.t.size) if part.counts is None else part.counts for part in parts])
 
     @cached_property
     def _log_values(self) -> Floats:
@@ -146,29 +175,23 @@ class Lanes:
         return [windows(gamma) for gamma in dict.fromkeys(lane.gamma for lane in self.lanes)]
 
     @cached_property
-    def _ratio(self) -> list[int]:
-        """Which aspect ratio each lane has."""
+    def _ratio(self) -> Indices:
+        """Which aspect ratio each part has."""
         places = {tables.gamma: k for k, tables in enumerate(self._tables)}
-        return [places[lane.gamma] for lane in self.lanes]
+        return np.array([places[lane.gamma] for lane in self.lanes]).repeat(self._many)
+
+    @cached_property
+    def _nodes(self) -> Nodes:
+        return Nodes([tables.lattice for tables in self._tables])
 
     @cached_property
     def _room(self) -> Floats:
         """(2, lanes): between which v the values lie on the lattice."""
-        nodes = [self._tables[ratio].lattice.nodes for ratio in self._ratio]
-        ends = [(lane.t[-1] - on[-1], lane.t[0] - on[0]) for lane, on in zip(self.lanes, nodes, strict=True)]
-        return np.array(ends).T
+        ends = [windows(lane.gamma).lattice.nodes[[-1, 0]] for lane in self.lanes]
+        return (np.array([lane.t[[-1, 0]] for lane in self.lanes]) - np.array(ends)).T
 
 
-def _weights(width: Floats, rest: Floats) -> Floats:
-    """(4, n): of cubic Hermite interpolation, of the values at both ends of each interval, then of the slopes."""
-    found = np.empty((4, rest.size))
-    left, right, turn, turned = found
-    rest /= width
-    s = 1.0 - rest
-    np.multiply(s * s, 3.0 - 2.0 * s, out=right)
-    np.subtract(1.0, right, out=left)
-    width *= s
-    width *= rest
-    np.multiply(width, rest, out=turn)
-    np.subtract(turn, width, out=turned)
-    return found
+def spans(begins: Indices, sizes: Indices) -> Indices:
+    """So many whole numbers from each on, those of each behind one another."""
+    ends = sizes.cumsum()
+    return np.asarray(np.arange(ends[-1]) + (begins + sizes - ends).repeat(sizes))

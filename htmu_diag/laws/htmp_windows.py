@@ -1,27 +1,42 @@
 """Neighbouring rows of ``htmp_lattice`` side by side, for the likelihoods of all of them at once.
 
 Cubic Hermite interpolation is four weights a value, on the numbers at the two nodes beside it and on their slopes. So
-the log likelihood of a sample and its slopes, under sixteen rows, are a product of its weights with a table, and
-those of many samples one sparse matrix times the table.
+the log likelihood of a sample and its slopes, under sixteen rows, are the sums of its weights at each node times a
+table. Values lie on a third of the nodes; tables come in blocks of nodes, and a product is of the blocks in use.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from itertools import accumulate
 
 import numpy as np
 
 from htmu_diag.laws.htmp_lattice import Indices, Lattice, grid_row, lattice
 from htmu_diag.spectrum import Floats
 
-__all__ = ["DENSITY", "LOWER", "STARTS", "UPPER", "WIDTH", "WINDOWS", "Windows", "window_about", "windows"]
+__all__ = [
+    "BLOCK",
+    "DENSITY",
+    "LOWER",
+    "STARTS",
+    "UPPER",
+    "WIDTH",
+    "WINDOWS",
+    "Nodes",
+    "Windows",
+    "window_about",
+    "windows",
+]
 
 WIDTH, _STRIDE = 16, 8  # rows of a window, and from one to the next
 FIRST, LAST = -28, 37  # places of the rows on the grid in log kappa: from 1e-3 to 1e4
 STARTS = np.minimum(np.arange(FIRST, LAST - WIDTH + 1 + _STRIDE, _STRIDE), LAST - WIDTH + 1)
 WINDOWS = STARTS.size
 DENSITY, LOWER, UPPER = 0, 1, 2  # what a table is of: log density, log mass below, log mass above
+BLOCK = 64  # nodes: a block times its weights is a BLAS call of fixed shape, below what is split between threads
 _MOST = 300.0  # of a logarithm before its exponential
 
 
@@ -35,31 +50,32 @@ def window_about(places: Indices) -> Indices:
 class Windows:
     """All windows of one aspect ratio, made when they are asked for; 0.5 MB for each table.
 
-    tables: (WINDOWS 3 2 m, 3 WIDTH), for each window and each of density and tails the m nodes for values, then for
-    slopes: a quantity under each row and its first two derivatives in t, and the derivatives of these three.
+    A table is of one window and of density or a tail: the nodes in blocks, BLOCK for values, then the same for slopes;
+    a quantity under each row and its first two derivatives in t, and the derivatives of these three. Behind the last
+    node are zeros.
     """
 
     gamma: float
     lattice: Lattice
-    tables: Floats
-    _made: set[tuple[int, int]] = field(default_factory=set)
+    _made: dict[tuple[int, int], Floats] = field(default_factory=dict)
 
-    @property
-    def size(self) -> int:
-        """Rows of one table."""
-        return 2 * self.lattice.nodes.size
-
-    def make(self, number: int, what: int) -> None:
-        """The table of one window, unless it is there."""
+    def of(self, number: int, what: int) -> Floats:
+        """The table of one window, (blocks, 2 BLOCK, 3 WIDTH)."""
         if (number, what) not in self._made:
-            first, m = int(STARTS[number]), self.lattice.nodes.size
-            rows = np.stack([grid_row(self.gamma, first + k).data for k in range(WIDTH)], axis=2)
-            part = self.tables[(3 * number + what) * 2 * m :][: 2 * m].reshape(2, m, 3, WIDTH)
-            with np.errstate(over="ignore", invalid="ignore"):
-                part[0] = np.stack(_orders(rows, what), axis=1)
-                part[1, :, :2] = part[0, :, 1:]
-                part[1, :, 2] = np.gradient(part[0, :, 2], self.lattice.nodes, axis=0)
-            self._made.add((number, what))
+            self._make(number, what)
+        return self._made[number, what]
+
+    def _make(self, number: int, what: int) -> None:
+        first, nodes = int(STARTS[number]), self.lattice.nodes
+        m, blocks = nodes.size, -(-nodes.size // BLOCK)
+        rows = np.stack([grid_row(self.gamma, first + k).data for k in range(WIDTH)], axis=2)
+        parts = np.zeros((2, blocks * BLOCK, 3, WIDTH))
+        with np.errstate(over="ignore", invalid="ignore"):
+            parts[0, :m] = np.stack(_orders(rows, what), axis=1)
+            parts[1, :m, :2] = parts[0, :m, 1:]
+            parts[1, :m, 2] = np.gradient(parts[0, :m, 2], nodes, axis=0)
+        table = parts.reshape(2, blocks, BLOCK, 3 * WIDTH).swapaxes(0, 1)
+        self._made[number, what] = table.reshape(blocks, 2 * BLOCK, 3 * WIDTH)
 
 
 def _orders(rows: Floats, what: int) -> tuple[Floats, Floats, Floats]:
@@ -74,5 +90,67 @@ def _orders(rows: Floats, what: int) -> tuple[Floats, Floats, Floats]:
 @lru_cache(maxsize=8)
 def windows(gamma: float) -> Windows:
     """Of this aspect ratio; 3 to 8 MB."""
-    where = lattice(gamma)
-    return Windows(gamma, where, np.empty((WINDOWS * 3 * 2 * where.nodes.size, 3 * WIDTH)))
+    return Windows(gamma, lattice(gamma))
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The nodes of several aspect ratios, those of each behind one another."""
+
+    lattices: Sequence[Lattice]
+
+    def weights(self, t: Floats, ratios: Indices, sizes: Indices) -> tuple[Indices, Floats]:
+        """(4, n) each, of points of many lanes (the ratios, (lanes,), ascending): rows of a table, the values at the
+        nodes on the left and on the right of each point and their slopes, and the weights of these."""
+        at, begin, nodes = np.empty(t.size, np.intp), 0, self._nodes
+        for ratio, end in enumerate(self._ends(ratios, sizes)):
+            if end > begin:
+                part, these = at[begin:end], self.lattices[ratio].nodes
+                part[:] = these.searchsorted(t[begin:end], "right")
+                np.minimum(np.maximum(part, 1, out=part), these.size - 1, out=part)
+                part += self._first[ratio]
+            begin = end
+        return self._rows.take(at, axis=1), _hermite_weights(self._widths[at], nodes[at] - t)
+
+    def _ends(self, ratios: Indices, sizes: Indices) -> list[int]:
+        """Points of each ratio and of those before it."""
+        if len(self.lattices) == 1:
+            return [int(sizes.sum())]
+        points = np.append(0, sizes.cumsum())
+        ends: list[int] = points[ratios.searchsorted(np.arange(len(self.lattices)), "right")].tolist()
+        return ends
+
+    @cached_property
+    def _first(self) -> list[int]:
+        return list(accumulate((each.nodes.size for each in self.lattices), initial=0))
+
+    @cached_property
+    def _nodes(self) -> Floats:
+        return np.concatenate([lattice.nodes for lattice in self.lattices])
+
+    @cached_property
+    def _widths(self) -> Floats:
+        """Of the intervals that end at each node."""
+        return np.concatenate([lattice.widths for lattice in self.lattices])
+
+    @cached_property
+    def _rows(self) -> Indices:
+        """(4, nodes): of tables, values on the left of each node and at it, and slopes there."""
+        each = [np.arange(lattice.nodes.size) + np.array([[-1], [0]]) for lattice in self.lattices]
+        ends = np.concatenate([2 * BLOCK * (k // BLOCK) + k % BLOCK for k in each], axis=1)
+        return np.concatenate([ends, ends + BLOCK])
+
+
+def _hermite_weights(width: Floats, rest: Floats) -> Floats:
+    """(4, n): of cubic Hermite interpolation, of the values at both ends of each interval, then of the slopes."""
+    found = np.empty((4, rest.size))
+    left, right, turn, turned = found
+    rest /= width
+    s = 1.0 - rest
+    np.multiply(s * s, 3.0 - 2.0 * s, out=right)
+    np.subtract(1.0, right, out=left)
+    width *= s
+    width *= rest
+    np.multiply(width, rest, out=turn)
+    np.subtract(turn, width, out=turned)
+    return found
