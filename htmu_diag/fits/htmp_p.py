@@ -13,24 +13,41 @@ from collections.abc import Sequence
 
 from htmu_diag.fits.htmp_null import Null, htmp_p_values
 from htmu_diag.fits.htmp_problem import Problem
-from htmu_diag.fits.joint_repulsion import FEWEST, MOST, joint_repulsion
+from htmu_diag.fits.joint_repulsion import FEWEST, MOST, Logarithms
 from htmu_diag.fits.repulsion import matrix_kappa
 from htmu_diag.spectrum import Floats
 
-__all__ = ["repulsion_near_noise", "tabulated_ps"]
+__all__ = ["repulsions_near_noise", "tabulated_ps"]
 
 _FAR = 1 / 20  # kappa over their number up to which the fit knows kappa
 
 
-def repulsion_near_noise(problem: Problem, data: Floats, kappa: float) -> float | None:
+def repulsions_near_noise(
+    problems: Sequence[Problem], inverse: Sequence[bool], kappas: Sequence[float]
+) -> list[float | None]:
     """That of the joint density where a fitted kappa is not far below the number of eigenvalues, else None.
 
-    data: (n,) ascending, the values or, for the inverse law, their reciprocals, in any unit.
+    inverse: whether the reciprocals are meant. What several fits of the same values need is computed once.
     """
+    known: dict[bytes, Logarithms] = {}
+    return [
+        _logarithms(known, problem.values, reciprocal).repulsion(problem.matrix_gamma, problem.unseen)
+        if _near_noise(problem, kappa)
+        else None
+        for problem, reciprocal, kappa in zip(problems, inverse, kappas, strict=True)
+    ]
+
+
+def _near_noise(problem: Problem, kappa: float) -> bool:
     n = problem.total
-    if not problem.tested or not FEWEST <= n <= MOST or matrix_kappa(kappa, n) < _FAR * n:
-        return None
-    return joint_repulsion(data, problem.matrix_gamma, problem.unseen)
+    return problem.tested and FEWEST <= n <= MOST and matrix_kappa(kappa, n) >= _FAR * n
+
+
+def _logarithms(known: dict[bytes, Logarithms], values: Floats, reciprocal: bool) -> Logarithms:
+    key = values.tobytes()
+    if key not in known:
+        known[key] = Logarithms.of(values)
+    return known[key].reciprocal() if reciprocal else known[key]
 
 
 def tabulated_ps(

@@ -11,7 +11,7 @@ import numpy as np
 from htmu_diag.fits.htmp_asked import FAMILY, Orientation
 from htmu_diag.fits.htmp_lanes import Lane
 from htmu_diag.fits.htmp_maxima import Maximum, maxima
-from htmu_diag.fits.htmp_p import repulsion_near_noise, tabulated_ps
+from htmu_diag.fits.htmp_p import repulsions_near_noise, tabulated_ps
 from htmu_diag.fits.htmp_placed import placed
 from htmu_diag.fits.htmp_problem import Problem, status_of
 from htmu_diag.fits.intervals import Z95, log_interval
@@ -76,10 +76,8 @@ def _results(units: Sequence[_Unit], lanes: Sequence[Lane], found: Sequence[Maxi
     where = placed(lanes, [one.peak.row for one in found], np.array([one.peak.v for one in found]))
     ks, ad = where.ks.tolist(), where.ad.tolist()
     kappas = [math.exp(one.peak.u) for one in found]
-    repulsions = [
-        repulsion_near_noise(unit.problem, unit.data, kappa) for unit, kappa in zip(units, kappas, strict=True)
-    ]
     problems = [unit.problem for unit in units]
+    repulsions = repulsions_near_noise(problems, [unit.inverse for unit in units], kappas)
     ps = tabulated_ps(problems, ks, kappas, repulsions)
     made = []
     for k, unit in enumerate(units):

@@ -10,7 +10,7 @@ from scipy.special import gammaln
 
 from htmu_diag.fits import fit_htmp, fit_marchenko_pastur
 from htmu_diag.fits.htmp_bulk import fit_htmp_bulk
-from htmu_diag.fits.joint_repulsion import _expected, _log_distances, joint_repulsion, joint_stderr
+from htmu_diag.fits.joint_repulsion import Logarithms, _expected, _log_distances, joint_repulsion, joint_stderr
 from htmu_diag.laws.ensembles import beta_laguerre, spiked, wishart
 from htmu_diag.laws.htmp import HTMP
 
@@ -20,6 +20,17 @@ def test_products_of_distances_are_their_sum_of_logarithms() -> None:
     expected = sum(math.log(x[j] - x[i]) for i in range(37) for j in range(i + 1, 37))
     assert _log_distances(x) == pytest.approx(expected, rel=1e-12)
     assert _log_distances(np.array([1.0, 1.0, 3.0])) == pytest.approx(2 * math.log(2))  # the equal pair is left out
+
+
+@pytest.mark.parametrize("n", [21, 64, 131])
+def test_distances_of_reciprocals_are_those_of_the_values_and_their_sum(n: int) -> None:
+    x = np.sort(np.random.default_rng(n).lognormal(size=n))
+    found, expected = Logarithms.of(x).reciprocal(), Logarithms.of(1 / x[::-1])
+    assert (found.values, found.distances) == pytest.approx((expected.values, expected.distances), rel=1e-12)
+    tied = np.sort(np.append(x, x[3]))
+    assert Logarithms.of(tied).reciprocal().distances == pytest.approx(
+        _log_distances(n / (1 / tied).sum() * (n + 1) / n / tied[::-1])
+    )
 
 
 @pytest.mark.parametrize(("n", "columns", "b"), [(7, 12.5, 0.4), (12, 12.0, 1.0), (5, 40.0, 0.03)])
