@@ -10,7 +10,7 @@ import numpy.typing as npt
 from htmu_diag.fits.htmp_lanes import Lanes
 from htmu_diag.fits.htmp_likelihood import LOWEST
 from htmu_diag.fits.htmp_peaks import Peaks
-from htmu_diag.fits.htmp_profiles import Profiles, profiles
+from htmu_diag.fits.htmp_profiles import Profiles
 from htmu_diag.fits.htmp_search import Found
 from htmu_diag.laws.htmp_lattice import STEP, Indices
 from htmu_diag.laws.htmp_windows import STARTS, WIDTH, WINDOWS
@@ -23,22 +23,26 @@ Mask = npt.NDArray[np.bool_]
 _MOST_ROUNDS = 12
 _HIGHER = 1e-6  # of a row beyond, above the peak
 _ON_A_ROW = 1e-12
+_BEYOND = np.array(
+    [[0, 0, 1, 2, 3, 4, 5, 5], [1, 2, 3, 4, 5, 7, 7, 7]]
+)  # the next window that overlaps, on either side
 _OUTWARDS = np.array([np.arange(WIDTH)[::-1], np.arange(WIDTH)])
 
 
 def ends(
     lanes: Lanes, found: Found, known: Profiles, peaks: Peaks, at_peak: Floats, levels: Floats
-) -> tuple[Floats, Mask]:
-    """(2, k): both ends of log kappa, infinite where the profile does not fall so far; and whether they were found.
+) -> tuple[Floats, Mask, Floats]:
+    """(2, k): both ends of log kappa, infinite where the profile does not fall so far; whether they were found, and
+    where a row beyond is higher than the peak, its log kappa.
 
     known: the profiles of the windows. levels: (2, lanes, rows of the grid), the root of twice the fall of the profile
     at which an interval ends, below and above; at_peak: (2, k), the same at the peaks.
     """
     half = at_peak * peaks.u_stderr
     low_high = np.stack([peaks.u - half[0], peaks.u + half[1]])
-    lost = ~peaks.settled
+    lost, higher = ~peaks.settled, np.full(peaks.u.size, np.nan)
     k, side = np.nonzero((((half[1] >= 2 * STEP) | peaks.edge) & peaks.settled)[:, None] & np.ones(2, np.bool_))
-    found, rows = found[k], Profiles(known.heights[k], known.v[k], known.settled[k])
+    found, rows = found[k], known[k]
     for _ in range(_MOST_ROUNDS):
         if not k.size:
             break
@@ -46,28 +50,29 @@ def ends(
         done = ~np.isnan(look.end) & ~look.higher
         low_high[side[done], k[done]] = look.end[done]
         lost[k[look.higher]] = True
+        higher[k[look.higher]] = look.top[look.higher]
         going = ~done & ~look.higher
         k, side, found, ask, move = k[going], side[going], found[going], look.ask[going], look.move[going]
         if not k.size:
             break
-        numbers = np.where(move, found.numbers + np.where(side == 1, 1, -1), found.numbers)
-        found = replace(found, numbers=numbers, v=np.where(move, np.nan, found.v))
-        found.slopes[:, :, move] = np.nan
-        found = found.seen(ask[None], lanes.slopes(found.lanes, numbers, ask)[:, None])
-        rows = profiles(found.v, found.slopes)
+        numbers = np.where(move, _BEYOND[side, found.numbers], found.numbers)
+        found.known.forget(move)
+        found.known.see(ask, lanes.slopes(found.lanes, numbers, ask))
+        found, rows = replace(found, numbers=numbers), found.known.profiles()
     lost[k] = True
-    return low_high, ~lost
+    return low_high, ~lost, higher
 
 
 @dataclass(frozen=True)
 class _Look:
     """(k,) each. end: of log kappa, NaN while it is not found; ask: v to look at next, in the next window where move;
-    higher: whether a row beyond is higher than the peak."""
+    higher: whether a row beyond is higher than the peak; top: log kappa of the highest of these."""
 
     end: Floats
     ask: Floats
     move: Mask
     higher: Mask
+    top: Floats
 
 
 def _looked(found: Found, known: Profiles, peaks: Peaks, k: Indices, side: Indices, levels: Floats) -> _Look:
@@ -93,9 +98,11 @@ def _looked(found: Found, known: Profiles, peaks: Peaks, k: Indices, side: Indic
     last = found.numbers == np.where(side == 1, WINDOWS - 1, 0)
     apart = np.where(some, far - near, 1.0)
     crossing = np.where(some, (from_u + (places[each, end] - from_u) * (1 - near) / apart) * STEP, sign * np.inf)
+    better = (heights > top + _HIGHER) & settled & beyond
     return _Look(
         np.where(sure & (some | last), crossing, np.nan),
         np.where(settled[each, end] & some, v[each, before], v[each, end]),
         np.asarray(~some & ~last),
-        ((heights > top + _HIGHER) & settled & beyond).any(axis=1),
+        better.any(axis=1),
+        places[each, np.where(better, heights, -np.inf).argmax(axis=1)] * STEP,
     )

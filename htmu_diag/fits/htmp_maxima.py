@@ -17,18 +17,19 @@ from htmu_diag.fits.htmp_ends import ends
 from htmu_diag.fits.htmp_lanes import Lane, Lanes
 from htmu_diag.fits.htmp_likelihood import HIGHEST, LOWEST, Likelihood, Peak
 from htmu_diag.fits.htmp_peaks import Peaks, peaks
-from htmu_diag.fits.htmp_search import located, profiled
+from htmu_diag.fits.htmp_search import searched
+from htmu_diag.fits.htmp_starts import starts
 from htmu_diag.fits.intervals import Z95
 from htmu_diag.fits.repulsion import log_kappa_factors, of_the_matrix, skewness, skewnesses, spread_factors
 from htmu_diag.fits.results import Interval
-from htmu_diag.laws.htmp_lattice import POINTS, STEP, Indices, Row, grid_row, lattice
-from htmu_diag.laws.htmp_windows import STARTS, WIDTH
+from htmu_diag.laws.htmp_lattice import POINTS, STEP, Row, grid_row, lattice
+from htmu_diag.laws.htmp_windows import STARTS
 from htmu_diag.spectrum import Floats
 
 __all__ = ["Maximum", "maxima"]
 
 _GRID = STEP * np.arange(LOWEST, HIGHEST + 1)
-_HIGHER, _MOST = 1.0, math.log(8)  # of log kappa where the search begins
+_SAFE = math.log(8)  # of log kappa, where the search of one begins at most
 
 
 @dataclass(frozen=True)
@@ -40,37 +41,35 @@ class Maximum:
 
 
 def maxima(given: Sequence[Lane], independent: Sequence[bool]) -> list[Maximum]:
-    """Of each lane, in units of its mean; independent: whether standard errors are those of independent values."""
-    order = sorted(range(len(given)), key=lambda k: given[k].gamma)
-    found = _of_sorted([given[k] for k in order], [independent[k] for k in order])
-    places = {k: place for place, k in enumerate(order)}
-    return [found[places[k]] for k in range(len(given))]
-
-
-def _of_sorted(given: Sequence[Lane], independent: Sequence[bool]) -> list[Maximum]:
-    lanes = Lanes(given)
-    starts = np.array([_start(lane) for lane in given])
-    totals = np.array([lane.known + lane.unseen for lane in given])
-    gammas, alone = np.array([lane.gamma for lane in given]), np.array(independent)
-
-    def levels(which: Indices, u: Floats) -> Floats:
-        kappas, n = np.exp(u), totals[which]
-        kappas /= 1 + 0.5 * kappas / n[:, None]  # `of_the_matrix`
-        factors = np.where(alone[which, None], 1.0, log_kappa_factors(gammas[which], kappas, n))
-        return Z95 * np.stack([factors * skewnesses(kappas, n), factors])
-
-    rows = np.minimum(np.maximum(np.rint((np.minimum(starts + _HIGHER, _MOST)) / STEP), LOWEST), HIGHEST)
-    found, done = located(lanes, rows.astype(np.intp)), dict[int, Maximum]()
+    """Of each lane, in units of its mean, those of one aspect ratio behind one another; independent: whether standard
+    errors are those of independent values."""
+    lanes, rows = Lanes(given), starts(given)
+    each = zip(given, independent, strict=True)
+    on_grid = np.stack([_levels(lane.gamma, lane.known + lane.unseen, alone) for lane, alone in each], axis=1)
+    found, known = searched(lanes, rows, on_grid)
+    done, beyond = dict[int, Maximum](), np.full(len(given), np.nan)
     if found.lanes.size:
-        on_grid = levels(np.arange(len(given)), _GRID + np.zeros((len(given), 1)))
-        places = STARTS[found.numbers][:, None] + np.arange(WIDTH) - LOWEST
-        found, known = profiled(lanes, found, on_grid[:, found.lanes[:, None], places])
         tops = peaks(lanes, found, known)
-        bounds, settled = ends(lanes, found, known, tops, levels(found.lanes, tops.u[:, None])[:, :, 0], on_grid)
+        pairs = zip(found.lanes.tolist(), tops.u.tolist(), strict=True)
+        at_peak = Z95 * np.array([_factors(given[k], independent[k], math.exp(u)) for k, u in pairs]).T
+        bounds, settled, higher = ends(lanes, found, known, tops, at_peak, on_grid)
         for k in np.flatnonzero(settled).tolist():
             one = int(found.lanes[k])
             done[one] = Maximum(_peak(given[one], tops, k), (float(bounds[0, k]), float(bounds[1, k])))
-    return [done[k] if k in done else _alone(lane, starts[k], independent[k]) for k, lane in enumerate(given)]
+        beyond[found.lanes] = higher
+    for k in sorted(set(range(len(given))) - done.keys()):
+        begin = [u for u in (min(STEP * float(rows[k]), _SAFE), float(beyond[k])) if not math.isnan(u)]
+        done[k] = _alone(given[k], begin, independent[k])
+    return [done[k] for k in range(len(given))]
+
+
+@lru_cache(maxsize=512)
+def _levels(gamma: float, n: float, independent: bool) -> Floats:
+    """(2, rows of the grid): the root of twice the fall of the profile at which an interval ends, below and above."""
+    kappas, sizes = np.exp(_GRID[None]), np.array([n])
+    kappas /= 1 + 0.5 * kappas / n  # `of_the_matrix`
+    factors = np.ones(kappas.shape) if independent else log_kappa_factors(np.array([gamma]), kappas, sizes)
+    return Z95 * np.concatenate([factors * skewnesses(kappas, sizes), factors])
 
 
 def _peak(lane: Lane, found: Peaks, k: int) -> Peak:
@@ -87,30 +86,24 @@ def _six(gamma: float, first: int) -> Floats:
     return np.stack([grid_row(gamma, first + i).data.ravel() for i in range(POINTS)])
 
 
-def _start(lane: Lane) -> float:
-    """log kappa from the variance, gamma (1 + 2/kappa) in units of the squared mean; what is unseen counts as zero.
-
-    That errs towards a small kappa, 8 at most, from where the search climbs safely: at a large one the likelihood is a
-    spike, or nearly flat with a second, lower maximum at the end of the grid.
-    """
-    values, total = np.exp(lane.t), lane.known + lane.unseen
-    mean, square = (
-        float(each.sum() if lane.masses is None else each @ lane.masses) / total for each in (values, values**2)
-    )
-    return math.log(2 * lane.gamma / max(square / mean**2 - 1 - lane.gamma, 0.25 * lane.gamma))
-
-
-def _alone(lane: Lane, start: float, independent: bool) -> Maximum:
+def _alone(lane: Lane, starts: list[float], independent: bool) -> Maximum:
     masses = np.ones(lane.t.size) if lane.masses is None else lane.masses
     cut = None if lane.cut is None else math.exp(lane.cut)
     likelihood = Likelihood(np.exp(lane.t), masses, lane.gamma, lane.unseen, lane.inverse, cut)
-    n = lane.known + lane.unseen
-
-    def above(u: float) -> float:
-        return 1.0 if independent else spread_factors(lane.gamma, of_the_matrix(math.exp(u), n), n)[0]
 
     def below(u: float) -> float:
-        return above(u) * skewness(of_the_matrix(math.exp(u), n), n)
+        return _factors(lane, independent, math.exp(u))[0]
 
-    peak = likelihood.maximise(start)
+    def above(u: float) -> float:
+        return _factors(lane, independent, math.exp(u))[1]
+
+    peak = max((likelihood.maximise(start) for start in starts), key=lambda peak: peak.log_likelihood)
     return Maximum(peak, likelihood.interval(peak, below, above))
+
+
+def _factors(lane: Lane, independent: bool, kappa: float) -> tuple[float, float]:
+    """On the standard error of log kappa of independent values, below and above this kappa."""
+    n = lane.known + lane.unseen
+    kappa = of_the_matrix(kappa, n)
+    above = 1.0 if independent else spread_factors(lane.gamma, kappa, n)[0]
+    return above * skewness(kappa, n), above

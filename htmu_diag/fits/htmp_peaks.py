@@ -50,7 +50,6 @@ def peaks(lanes: Lanes, found: Found, known: Profiles) -> Peaks:
     top = known.heights.argmax(axis=1)
     centre = np.minimum(np.maximum(top, SIDE), WIDTH - 1 - SIDE)
     lowest, highest = LOWEST - begins, HIGHEST - begins
-    within = ((top >= SIDE) | (lowest == 0)) & ((top < WIDTH - SIDE) | (highest == WIDTH - 1))
     seven = k[:, None], centre[:, None] + _AROUND
     place, bend, v, drift = tops(known.heights[seven], known.v[seven], top - centre)
     at = centre + place
@@ -69,7 +68,7 @@ def peaks(lanes: Lanes, found: Found, known: Profiles) -> Peaks:
         np.sqrt(v_var),
         height,
         (top == lowest) | (top == highest),
-        settled & within & known.settled[seven].all(axis=1),
+        settled,
         found.numbers,
         first,
         shares,

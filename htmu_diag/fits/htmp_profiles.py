@@ -8,30 +8,99 @@ it; elsewhere it is not settled, and these say where to look next.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from htmu_diag.spectrum import Floats
 
-__all__ = ["Profiles", "newton", "profiles"]
+__all__ = ["Brackets", "Profiles", "newton"]
 
+Indices = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
 _NEARLY = 0.1  # standard errors in v: Newton's method squares it
 _APART = 2.5  # standard errors between two places up to which the polynomial is exact enough
 _STEP = 1.0  # in v at most, from one place alone
 _ITERATIONS = 2
+_FLAT = 1e-300  # a curvature of nothing
 
 
 @dataclass(frozen=True)
 class Profiles:
-    """(k, rows) each: the maximum over v, its place, and whether they are known well enough."""
+    """(k, rows) each: the maximum over v, its place, the squared distance to it in standard errors from where the
+    likelihood is known, and whether it is known well enough."""
 
     heights: Floats
     v: Floats
+    misses: Floats
     settled: Mask
+
+    @classmethod
+    def empty(cls, count: int, rows: int) -> Profiles:
+        height, v, misses = np.full((3, count, rows), np.nan)
+        return cls(height, v, misses, np.zeros((count, rows), np.bool_))
+
+    def __getitem__(self, some: Indices | Mask) -> Profiles:
+        return Profiles(self.heights[some], self.v[some], self.misses[some], self.settled[some])
+
+    def put(self, some: Indices, known: Profiles) -> None:
+        """What is known of these lanes."""
+        self.heights[some], self.v[some] = known.heights, known.v
+        self.misses[some], self.settled[some] = known.misses, known.settled
+
+
+@dataclass(frozen=True)
+class Brackets:
+    """(2, 4, k, rows): v, height, slope and curvature at the last v on the rising side, and at the first on the falling
+    side; NaN where there is none."""
+
+    sides: Floats
+
+    @classmethod
+    def empty(cls, count: int, rows: int) -> Brackets:
+        return cls(np.full((2, 4, count, rows), np.nan))
+
+    def __getitem__(self, some: Indices | Mask) -> Brackets:
+        return Brackets(self.sides[:, :, some])
+
+    def forget(self, some: Indices | Mask) -> None:
+        """Of these lanes, what is known."""
+        self.sides[:, :, some] = np.nan
+
+    def see(self, v: Floats, slopes: Floats) -> None:
+        """Likelihoods of all lanes, each at one v: v (k,), slopes (3, k, rows), NaN where there are none."""
+        at = v[:, None]
+        nearer = (slopes[1] > 0) & ~(at <= self.sides[0, 0]), (slopes[1] <= 0) & ~(at >= self.sides[1, 0])
+        for side, where in zip(self.sides, nearer, strict=True):
+            np.copyto(side[0], at, where=where)
+            np.copyto(side[1:], slopes, where=where)
+
+    def profiles(self) -> Profiles:
+        left, right = self.sides
+        s, c = self.sides[:, 2], self.sides[:, 3]
+        far = s * s / -np.minimum(c, -_FLAT)
+        height, v, miss = _stepped(np.where(~(far[1] < far[0]) & (left[0] == left[0]), left, right))  # from the nearer
+        width = right[0] - left[0]
+        both = width == width
+        if both.any():
+            outside = both & ~((v - left[0]) * (right[0] - v) > 0)  # of what is known to hold the maximum
+            np.copyto(v, left[0] + width / 2, where=outside)
+            steepest = -np.minimum(c[0], c[1])
+            k, row = np.nonzero((c[0] < 0) & (c[1] < 0) & (width * width * steepest < _APART**2))
+            if k.size:
+                height[k, row], share = _between(width[k, row], left[1:, k, row], right[1:, k, row])
+                v[k, row] = left[0, k, row] + share * width[k, row]
+                miss[k, row] = 0.0
+        return Profiles(height, v, miss, miss < _NEARLY**2)
+
+
+def _stepped(known: Floats) -> tuple[Floats, Floats, Floats]:
+    """Height, v and misses after Newton's step from (4, ...) v, height, slope and curvature; misses of nothing known
+    are infinite."""
+    gain, step, misses = newton(known[1:])
+    misses[np.isnan(misses)] = np.inf
+    return known[1] + gain, known[0] + step, misses
 
 
 def newton(slopes: Floats) -> tuple[Floats, Floats, Floats]:
@@ -39,46 +108,13 @@ def newton(slopes: Floats) -> tuple[Floats, Floats, Floats]:
     method from (3, ...) heights, slopes and curvatures."""
     slope, bend = slopes[1], slopes[2]
     flat = bend >= 0
-    bend = np.minimum(bend, -1e-300)
+    bend = np.minimum(bend, -_FLAT)
     step = -slope / bend
     np.minimum(np.maximum(step, -_STEP, out=step), _STEP, out=step)
     gain = step * (slope + step * bend / 2)
     misses = -step * step * bend
     gain[flat], misses[flat] = 0.0, np.inf
     return gain, step, misses
-
-
-def profiles(v: Floats, slopes: Floats) -> Profiles:
-    """v: (places, k), NaN where there is none; slopes: (3, places, k, rows)."""
-    gain, step, misses = newton(slopes)
-    if len(v) == 1:
-        return Profiles(slopes[0, 0] + gain[0], v[0, :, None] + step[0], misses[0] < _NEARLY**2)
-    near = _of_place(np.where(np.isnan(misses), np.inf, misses).argmin(axis=0))
-    height, place, settled = (slopes[0] + gain)[near], (v[:, :, None] + step)[near], misses[near] < _NEARLY**2
-    rising, falling = slopes[1] > 0, slopes[1] <= 0
-    v = np.broadcast_to(v[:, :, None], misses.shape)
-    sides = np.where(rising, v, -np.inf).argmax(axis=0), np.where(falling, v, np.inf).argmin(axis=0)
-    (v0, h0, s0, c0), (v1, h1, s1, c1) = ((v[at], *(each[at] for each in slopes)) for at in map(_of_place, sides))
-    width = v1 - v0
-    between = (s0 > 0) & (s1 <= 0) & (c0 < 0) & (c1 < 0) & (width * width * -np.minimum(c0, c1) < _APART**2)
-    k, row = np.nonzero(between)
-    if k.size:
-        of = k, row
-        ends = (np.stack([h0[of], s0[of], c0[of]]), np.stack([h1[of], s1[of], c1[of]]))
-        height[of], share = _between(width[of], *ends)
-        place[of] = v0[of] + share * width[of]
-        settled |= between
-    return Profiles(height, place, settled)
-
-
-def _of_place(at: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.intp], ...]:
-    """The index of one place for each lane and row."""
-    return at, *_grid(at.shape)
-
-
-@lru_cache(maxsize=8)
-def _grid(shape: tuple[int, ...]) -> tuple[npt.NDArray[np.intp], ...]:
-    return tuple(np.indices(shape, sparse=True))
 
 
 def _between(width: Floats, left: Floats, right: Floats) -> tuple[Floats, Floats]:
@@ -92,5 +128,5 @@ def _between(width: Floats, left: Floats, right: Floats) -> tuple[Floats, Floats
     x = left[1] / (left[1] - right[1])
     for _ in range(_ITERATIONS):
         slope, bend = p1 + x * (d1 + x * (d2 + x * (d3 + x * d4))), d1 + x * (e2 + x * (e3 + x * e4))
-        x = np.minimum(np.maximum(x - slope / np.minimum(bend, -1e-300), 0.0), 1.0)
+        x = np.minimum(np.maximum(x - slope / np.minimum(bend, -_FLAT), 0.0), 1.0)
     return p0 + x * (p1 + x * (p2 + x * (p3 + x * (p4 + x * p5)))), x

@@ -61,10 +61,12 @@ class _Unit:
 def fits_of(given: Sequence[tuple[Problem, Orientation]]) -> list[LawFit]:
     """One of each problem, in its orientation."""
     units = [_Unit.of(*one) for one in given]
-    fitted = [unit for unit in units if unit is not None]
-    lanes = [unit.lane() for unit in fitted]
-    made = iter(_results(fitted, lanes, maxima(lanes, [unit.problem.top_k for unit in fitted])) if fitted else [])
-    return [_beyond(*one) if unit is None else next(made) for one, unit in zip(given, units, strict=True)]
+    made = [_beyond(*one) for one in given]
+    order = sorted((k for k, unit in enumerate(units) if unit), key=lambda k: given[k][0].gamma)
+    fitted = [unit for unit in (units[k] for k in order) if unit]
+    for k, fit in zip(order, _results(fitted) if fitted else [], strict=True):
+        made[k] = fit
+    return made
 
 
 def _beyond(problem: Problem, orientation: Orientation) -> LawFit:
@@ -72,7 +74,10 @@ def _beyond(problem: Problem, orientation: Orientation) -> LawFit:
     return LawFit(FAMILY[orientation], None, {}, n=problem.n, status=Status("bad_values", message))
 
 
-def _results(units: Sequence[_Unit], lanes: Sequence[Lane], found: Sequence[Maximum]) -> list[LawFit]:
+def _results(units: Sequence[_Unit]) -> list[LawFit]:
+    """Those of one aspect ratio behind one another."""
+    lanes = [unit.lane() for unit in units]
+    found = maxima(lanes, [unit.problem.top_k for unit in units])
     where = placed(lanes, [one.peak.row for one in found], np.array([one.peak.v for one in found]))
     ks, ad = where.ks.tolist(), where.ad.tolist()
     kappas = [math.exp(one.peak.u) for one in found]

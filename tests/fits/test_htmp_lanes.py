@@ -11,9 +11,11 @@ from htmu_diag.fits import LawFit, fit_htmp, fit_htmp_bulk, fit_marchenko_pastur
 from htmu_diag.fits.htmp import Asked, fit_htmps
 from htmu_diag.fits.htmp_bulk import AskedBulk, fit_htmps_and_bulks
 from htmu_diag.fits.htmp_lanes import Lane, Lanes
-from htmu_diag.fits.htmp_likelihood import Likelihood
+from htmu_diag.fits.htmp_likelihood import HIGHEST, LOWEST, Likelihood
 from htmu_diag.fits.htmp_null import Null, _null, htmp_p_values
-from htmu_diag.fits.htmp_profiles import profiles
+from htmu_diag.fits.htmp_profiles import Brackets
+from htmu_diag.fits.htmp_search import searched
+from htmu_diag.fits.htmp_starts import starts
 from htmu_diag.fits.repulsion import log_kappa_factors, skewness, skewnesses, spread_factors
 from htmu_diag.fits.sextic import Sextic, tops
 from htmu_diag.laws.ensembles import beta_laguerre, spiked, wishart
@@ -75,9 +77,10 @@ def test_a_value_beyond_the_lattice_leaves_its_lane_alone() -> None:
 def test_between_two_places_a_polynomial_of_degree_five_has_its_maximum() -> None:
     polynomial = np.polynomial.Polynomial([1.0, 0.3, -2.0, 0.2, -0.1, 0.05])
     orders = [polynomial, polynomial.deriv(), polynomial.deriv(2)]
-    v = np.array([[-0.4], [0.5]])
-    slopes = np.array([[[[order(x[0])]] for x in v] for order in orders])
-    found = profiles(v, slopes)
+    known = Brackets.empty(1, 1)
+    for v in (-0.4, 0.5):
+        known.see(np.array([v]), np.array([[[order(v)]] for order in orders]))
+    found = known.profiles()
     grid = np.linspace(-0.4, 0.5, 100_001)
     assert found.heights[0, 0] == pytest.approx(polynomial(grid).max(), abs=1e-9)
     assert found.v[0, 0] == pytest.approx(grid[polynomial(grid).argmax()], abs=1e-4)
@@ -172,3 +175,63 @@ def test_a_cut_beyond_everything_cuts_nothing() -> None:
     for orientation in ("direct", "inverse"):
         fit = fit_htmp(values, 0.5, orientation=orientation, below=math.inf)  # type: ignore[arg-type]
         assert fit.kappa == pytest.approx(fit_htmp(values, 0.5, orientation=orientation).kappa, rel=1e-9)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kappa", [0.05, 1.0, 12.0, 3000.0])
+@pytest.mark.parametrize("start", [-20, 4, 15, 33])
+def test_the_search_goes_to_the_window_of_the_highest_row(kappa: float, start: int) -> None:
+    """Three rows or more from both ends of the window, but where the grid ends, with as high a maximum there."""
+    values = beta_laguerre(80, 0.5, kappa, rng=np.random.default_rng(2))
+    values /= values.mean()
+    levels = np.full((2, 1, HIGHEST - LOWEST + 1), 1.96)
+    found, known = searched(Lanes([Lane(0.5, np.log(values))]), np.array([start]), levels)
+    likelihood = Likelihood(values, np.ones(80), 0.5)
+    heights = [likelihood.profile(k) for k in range(LOWEST, HIGHEST + 1)]
+    top, first = int(np.argmax(heights)) + LOWEST, int(STARTS[found.numbers[0]])
+    assert first + int(known.heights[0].argmax()) == top
+    assert max(top - 3, LOWEST) >= first
+    assert min(top + 3, HIGHEST) < first + WIDTH
+    assert known.heights[0].max() == pytest.approx(max(heights), abs=1e-3)
+
+
+def test_lanes_of_several_ratios_lie_beside_each_other() -> None:
+    """Each with masses beyond or without, in any order of calls."""
+    rng, lanes = np.random.default_rng(4), []
+    for gamma, unseen, cut in ((0.2, 0.0, None), (0.2, 5.0, None), (0.7, 0.0, 2.0), (1.0, 2.0, 1.5), (1.0, 0.0, None)):
+        lanes.append(Lane(gamma, np.sort(0.3 * rng.standard_normal(30)), None, unseen, False, cut))
+    numbers, v = np.array([2, 5, 4, 3, 6]), 0.1 * rng.standard_normal(5)
+    together = Lanes(lanes).slopes(np.arange(5), numbers, v)
+    for some in ([0], [3], [1, 2], [0, 2, 2, 4], [2, 3, 4]):
+        assert np.array_equal(Lanes(lanes).slopes(np.array(some), numbers[some], v[some]), together[:, some])
+        alone = Lanes([lanes[some[0]]]).slopes(np.array([0]), numbers[some[:1]], v[some[:1]])
+        assert np.array_equal(alone[:, 0], together[:, some[0]])
+
+
+def test_a_side_of_a_maximum_keeps_what_is_nearest_to_it() -> None:
+    """Of -(v - 1)**2 the maximum lies between the largest v on its left and the least on its right."""
+    known = Brackets.empty(1, 1)
+    for v in (-3.0, 0.5, -1.0, 4.0, 1.2, 2.0, math.nan):
+        known.see(np.array([v]), np.array([[[-((v - 1) ** 2)]], [[-2 * (v - 1)]], [[-2.0 + 0 * v]]]))
+    assert known.sides[:, 0, 0, 0].tolist() == [0.5, 1.2]
+    found = known.profiles()
+    assert (found.heights[0, 0], found.v[0, 0]) == pytest.approx((0.0, 1.0), abs=1e-12)
+
+
+@pytest.mark.parametrize(("seed", "n", "gamma"), [(49, 20, 0.6), (130, 20, 0.6), (147, 32, 0.4), (156, 20, 0.6)])
+def test_a_row_beyond_that_is_higher_is_where_the_peak_is_looked_for(seed: int, n: int, gamma: float) -> None:
+    """Pareto samples whose likelihood has two maxima, the higher one at the end of the grid."""
+    values = np.sort(np.random.default_rng(seed).pareto(2.0, n) + 1)
+    likelihood = Likelihood(values / values.mean(), np.ones(n), gamma)
+    heights = np.array([likelihood.profile(k) for k in range(4, HIGHEST + 1)])
+    assert heights[:12].max() > heights[12] < heights[-1]
+    found = fit_htmp(values, gamma).log_likelihood + n * math.log(values.mean())
+    assert found == pytest.approx(heights.max(), abs=0.01)
+
+
+def test_searches_begin_near_the_kappa_of_their_matrices() -> None:
+    rng = np.random.default_rng(5)
+    for gamma in (0.1, 0.5, 0.9):
+        for kappa in (0.2, 1.0, 5.0, 20.0):
+            values = [beta_laguerre(200, gamma, kappa, rng=rng) for _ in range(5)]
+            rows = starts([Lane(gamma, np.log(x / x.mean())) for x in values])
+            assert 0.25 * np.median(rows) == pytest.approx(math.log(kappa), abs=0.4)
