@@ -42,7 +42,8 @@ def htmp_p_values(asked: Sequence[Null]) -> list[float]:
     if not asked:
         return []
     null = _null()
-    rows = np.array([null.row(*(one.name, one.n, one.gamma, one.kappa)) for one in asked])
+    before, after, shares = zip(*(null.row(one.name, one.n, one.gamma, one.kappa) for one in asked), strict=True)
+    rows = np.array(before) + np.array(shares)[:, None] * (np.array(after) - np.array(before))
     x = np.array([math.sqrt(one.n) * one.distance for one in asked])
     at = np.minimum(np.maximum((rows <= x[:, None]).sum(axis=1) - 1, 0), rows.shape[1] - 2)
     k = np.arange(x.size)
@@ -74,10 +75,12 @@ class _Null:
     levels: Floats
     tables: dict[str, Floats]
 
-    def row(self, name: str, n: float, gamma: float, kappa: float) -> Floats:
-        """Quantiles at one place, linear in gamma, log n and the share of log kappa between the first and the last."""
+    def row(self, name: str, n: float, gamma: float, kappa: float) -> tuple[Floats, Floats, float]:
+        """Quantiles before and behind one place, and how far it lies between them: linear in gamma, log n and the share
+        of log kappa between the first and the last."""
         table = _of_shape(name, n, gamma)
-        return _along(table, _even(len(table)), self.share(name, n, kappa))
+        i, share = place(_even(len(table)), self.share(name, n, kappa))
+        return table[i], table[i + 1], share
 
     def share(self, name: str, n: float, kappa: float) -> float:
         """How far log kappa lies from the first to the last."""

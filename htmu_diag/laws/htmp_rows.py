@@ -16,10 +16,10 @@ import numpy as np
 from htmu_diag.laws.base import Law
 from htmu_diag.laws.hermite import hermite
 from htmu_diag.laws.htmp import HTMP, InverseHTMP
-from htmu_diag.laws.htmp_lattice import Row
+from htmu_diag.laws.htmp_lattice import Mask, Row
 from htmu_diag.spectrum import Floats
 
-__all__ = ["RowLaw", "log_survivals", "row_law", "shares_below"]
+__all__ = ["RowLaw", "log_survivals", "log_tails", "row_law", "shares_below"]
 
 _MOST = 300.0  # of a logarithm before its exponential
 _STEPS = 4
@@ -36,7 +36,7 @@ class RowLaw:
 
     def log_survival(self, x: float) -> float:
         """log P(X > x) at one positive point."""
-        return self.row.log_tail_at(self.sign * math.log(x) + self.shift, above=self.sign > 0)
+        return self.row.tail_at(self.sign * math.log(x) + self.shift, above=self.sign > 0)[0]
 
     def upper_quantile(self, log_p: float) -> float:
         """log x with log P(X > x) = log_p, below log(1/2), by Newton's method in the cubic between two nodes; NaN
@@ -85,25 +85,37 @@ def _log_tails(laws: Sequence[RowLaw], counts: Sequence[int], log_x: Floats, *, 
         np.repeat(each, counts) for each in zip(*((law.shift, law.sign, law.row._middle) for law in laws), strict=True)
     )
     t = sign * log_x + shift
-    width, s, ends = _cells(laws, counts, t)
-    lower = t < middle
-    tails = np.where(lower, ends[3], ends[4])
-    slopes = np.where(lower, 1.0, -1.0) * np.exp(np.minimum(ends[0] - tails, _MOST))
-    small = np.minimum(hermite(tails, slopes, 0, width, s), 0.0)
+    lower, upper = log_tails([law.row for law in laws], counts, t, t < middle)
+    return np.asarray(np.where((sign > 0) == above, upper, lower))
+
+
+def log_tails(
+    rows: Sequence[Row], counts: Sequence[int], t: Floats, lower: Mask | None = None
+) -> tuple[Floats, Floats]:
+    """(n,) each: log F and log(1 - F) at so many points of each row; the smaller one is interpolated, the other
+    follows. lower: where that is log F; by default where it is smaller at the node on the left."""
+    width, s, ends = _cells(rows, counts, t)
+    lower = ends[0, 3] < ends[0, 4] if lower is None else lower
+    small, slopes = np.where(lower, ends[:, 3], ends[:, 4]), ends[:, 0]
+    slopes -= small
+    np.exp(np.minimum(slopes, _MOST, out=slopes), out=slopes)
+    np.negative(slopes, out=slopes, where=~lower)
+    small = np.minimum(hermite(small, slopes, 0, width, s), 0.0)
     with np.errstate(divide="ignore"):
-        return np.asarray(np.where((lower == (sign < 0)) == above, small, np.log(-np.expm1(small))))
+        rest = np.log(-np.expm1(small))
+    return np.where(lower, small, rest), np.where(lower, rest, small)
 
 
-def _cells(laws: Sequence[RowLaw], counts: Sequence[int], t: Floats) -> tuple[Floats, Floats, Floats]:
+def _cells(rows: Sequence[Row], counts: Sequence[int], t: Floats) -> tuple[Floats, Floats, Floats]:
     """The width of the interval of each point, how far along it the point lies, (n,) each, and the rows' numbers at
-    both ends, (5, 2, n). Neighbours of one lattice look up their intervals together."""
-    width, s, ends = np.empty(t.size), np.empty(t.size), np.empty((5, 2, t.size))
-    each = zip(laws, pairwise(accumulate(counts, initial=0)), strict=True)
-    for _, alike in groupby(each, lambda one: id(one[0].row.lattice)):
-        group = list(alike)
-        (law, (first, _)), (_, (_, last)) = group[0], group[-1]
-        i, width[first:last], s[first:last] = law.row.lattice.places(t[first:last])
-        i = np.array([i, i + 1])
-        for law, (a, b) in group:
-            ends[:, :, a:b] = law.row.data[:, i[:, a - first : b - first]]
+    both ends, (2, 5, n)."""
+    width, s, ends, at = np.empty(t.size), np.empty(t.size), np.empty((2, 5, t.size)), np.empty(t.size, np.intp)
+    spans = list(pairwise(accumulate(counts, initial=0)))
+    for _, some in groupby(zip(rows, spans, strict=True), key=lambda each: id(each[0].lattice)):
+        alike = list(some)
+        of = slice(alike[0][1][0], alike[-1][1][1])
+        at[of], width[of], s[of] = alike[0][0].lattice.places(t[of])
+    for row, (a, b) in zip(rows, spans, strict=True):
+        i = at[a:b]
+        ends[0, :, a:b], ends[1, :, a:b] = row.data[:, i], row.data[:, i + 1]
     return width, s, ends
