@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from htmu_diag.fits.scan import scan
+from htmu_diag.fits.scan import scan, tail_at, tails_at
 from htmu_diag.fits.scans import scans
 
 
@@ -56,3 +56,13 @@ def test_scans_of_many_samples_are_those_of_each_to_the_last_bit(n):
     assert scans(samples) == alone
     assert scans(samples[::-1]) == alone[::-1]
     assert scans([]) == []
+
+
+def test_a_tail_of_equal_values_has_no_exponent():
+    assert tail_at(np.full(6, 2.0), 2.0) is None
+    assert tails_at([(np.full(6, 2.0), 2.0), (np.arange(1.0, 7), 2.0)])[0] is None
+
+
+def test_a_tail_longer_than_numbers_go_has_its_exponent():
+    decades = np.linspace(-200, 200, 41)
+    assert tail_at(10.0**decades, 1e-200).alpha == pytest.approx(1 + 41 / (np.log(10) * (decades + 200).sum()))
