@@ -107,6 +107,17 @@ def test_copies_are_apart_from_each_other_and_from_the_model() -> None:
     assert all(bool((copy.tensor == 2).all()) for copy in second)
 
 
+def test_memory_is_used_again_when_no_copy_is_left_in_it() -> None:
+    slab, tensors = Slab(), [torch.randn(1024, 1024)]
+    first = slab.copies(tensors)
+    kept, places = first[0].tensor[3:].numpy(), [first[0].tensor.data_ptr()]
+    del first
+    places += [slab.copies(tensors)[0].tensor.data_ptr() for _ in range(3)]  # of which each fills an array
+    assert places[0] not in places[1:]
+    assert len(set(places)) < 4
+    assert (kept == tensors[0][3:].numpy()).all()
+
+
 def test_distances_of_several_are_those_of_each_to_the_last_bit() -> None:
     together, alone = Starts(), Starts()
     types = [torch.float32, torch.float64, torch.bfloat16, torch.complex64, torch.float32]
