@@ -66,7 +66,7 @@ def is_plain(annotation: Any) -> bool:
 
 @pytest.mark.parametrize(("name", "function"), list(public_functions()))
 def test_every_plain_parameter_of_a_public_function_has_a_rule_that_refuses(name: str, function: Any) -> None:
-    for parameter, annotation in typing.get_type_hints(inspect.unwrap(function)).items():
+    for parameter, annotation in typing.get_type_hints(inspect.unwrap(function), localns={"torch": torch}).items():
         if parameter == "return" or not is_plain(annotation) or (name, parameter) in BY_THE_FUNCTION:
             continue
         assert parameter in rules_of(function), f"{name}({parameter}: {annotation}) has no rule"

@@ -18,9 +18,7 @@ from htmu_diag.spectrum import Kind, Source, Spectrum
 from htmu_diag.storage import Store
 
 ROOT = Path(__file__).parents[2]
-MEASURES = {
-    "analyze", "watch", "Monitor", "empirical_ntk", "ntk_operator", "conjugate_kernel", "input_output_jacobian",
-}  # fmt: skip
+MEASURES = {"watch", "Monitor", "empirical_ntk", "ntk_operator", "conjugate_kernel", "input_output_jacobian"}
 CODE = """
 import contextlib, io, json, sys
 for name in ("torch", "torchvision", "lightning", "transformers", "accelerate"):
