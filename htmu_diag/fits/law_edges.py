@@ -1,9 +1,10 @@
 """The likeliest scales of Marchenko-Pastur: where an edge of the law passes a value the likelihood has a kink, and so
 it has many maxima.
 
-The peaks of all shifts, then of finer sets of scales about the highest of these. With x in units of the scale, the
-density of log x is sqrt((b - x)(x - a)) / (2 pi gamma) between the edges a and b; under the root is a polynomial in x,
-so that of all scales and values it is a product of matrices. Logarithms are in single precision, for the choice alone.
+A grid of one step passes over peaks between two kinks: so the best steps of two windows in six parts each, then finer
+sets of scales about the highest peaks of these. With x in units of the scale, the density of log x is
+sqrt((b - x)(x - a)) / (2 pi gamma) between the edges a and b; under the root is a polynomial in x, so that of all
+scales and values it is a product of matrices. Logarithms are in single precision, for the choice alone.
 """
 
 from __future__ import annotations
@@ -20,25 +21,24 @@ from htmu_diag.spectrum import Floats
 
 __all__ = ["highest_peaks"]
 
-_PEAKS, _FINER = (4, 2), (6, 6)  # peaks kept, and parts of a step about them
+# Scales kept, and places about each in parts of a step: of the windows the best steps, then peaks
+_ABOUT = [(8, np.arange(-5, 6, 2) / 12), (6, np.arange(-2, 3) / 12), (2, np.arange(-6, 7) / 72)]
 _NONE, _ONE = np.array(0.0), np.array(1, np.float32)  # a Python number takes longer
 _FAR = 150.0  # of a logarithm: what is further from the median counts as that far, and no square overflows
 
 
 def highest_peaks(samples: Sequence[Sample], gammas: Sequence[float], scales: Floats, heights: Singles) -> Floats:
-    """(samples,) logarithms of scales, from log likelihoods at scales one step apart, (samples, scales) each."""
+    """(samples,) logarithms of scales, from log likelihoods at ascending scales, a step apart, (samples, scales) each:
+    -inf where a scale is there twice."""
     lanes = np.arange(len(samples))[:, None]
     steps, middles, backgrounds = np.array([(one.step, one.middle, one.background) for one in samples]).T
     low, high = ((1 + sign * np.sqrt(gammas)) ** 2 for sign in (-1, 1))
     share = ((1 - CONTAMINATION) / (2 * math.pi * np.array(gammas) * backgrounds)) ** 2
     values, masses = _powers(samples, middles), [sample.masses.astype(np.float32) for sample in samples]
-    for peaks, finer in zip(_PEAKS, _FINER, strict=True):
-        beside = np.full((len(heights), heights.shape[1] + 2), -np.inf, np.float32)
-        beside[:, 1:-1] = heights
-        ranked = np.where((heights >= beside[:, 2:]) & (heights >= beside[:, :-2]), heights, -np.inf)
-        kept = scales[lanes, ranked.argsort(axis=1, kind="stable")[:, -peaks:]]
-        steps = steps / finer
-        scales = kept[:, :, None] + steps[:, None, None] * np.arange(-finer, finer + 1)
+    best = heights.argsort(axis=1, kind="stable")
+    for kept, places in _ABOUT:
+        best = np.sort(best[:, -kept:], axis=1)
+        scales = scales[lanes, best][:, :, None] + steps[:, None, None] * places
         scales = scales.reshape(len(samples), -1)
         shrinking = np.exp(np.minimum(np.maximum(middles[:, None] - scales, -_FAR), _FAR))
         factors = np.empty((*scales.shape, 3))
@@ -55,6 +55,10 @@ def highest_peaks(samples: Sequence[Sample], gammas: Sequence[float], scales: Fl
             np.sqrt(density, out=density)
             density += _ONE
             np.matmul(np.log(density, out=density), of_each, out=found)
+        beside = np.full((len(heights), heights.shape[1] + 2), -np.inf, np.float32)
+        beside[:, 1:-1] = heights
+        peaks = np.where((heights >= beside[:, 2:]) & (heights >= beside[:, :-2]), heights, -np.inf)
+        best = peaks.argsort(axis=1, kind="stable")
     return np.asarray(scales[lanes[:, 0], heights.argmax(axis=1)])
 
 

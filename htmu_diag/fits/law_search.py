@@ -17,7 +17,7 @@ import numpy as np
 
 from htmu_diag.fits.law_edges import highest_peaks
 from htmu_diag.fits.law_heights import Rows, rows_of
-from htmu_diag.fits.law_row import Row
+from htmu_diag.fits.law_row import Row, Singles
 from htmu_diag.fits.law_rows import FAMILIES
 from htmu_diag.fits.law_sample import CONTAMINATION, FINE_SHIFTS, Sample
 from htmu_diag.fits.law_windows import MANY, Integers, Windows, windows_of
@@ -48,18 +48,18 @@ def likeliest_of(samples: Sequence[Sample], gammas: Sequence[float]) -> list[Lik
     """Over all shapes of each family, and the scales at which its median is about the sample's; what else is among the
     samples changes nothing."""
     tables = [rows_of(gamma, sample.step) for sample, gamma in zip(samples, gammas, strict=True)]
-    windows = windows_of(samples, tables)
+    windows, lower = windows_of(samples, tables)
     shaped, edged = (np.concatenate([these] * len(samples)).nonzero()[0] for these in (_SHAPED, ~_SHAPED))
     steps, middles = np.array([(one.step, one.middle) for one in samples]).repeat(MANY, axis=0).T
     top, medians = windows.tops.argmax(axis=1), _medians(windows, tables)
     heights, shifts = _profile(windows, shaped)
     lanes = np.arange(shaped.size)
     along = middles[shaped, None] - medians[shaped] + steps[shaped, None] * shifts
-    tried = windows.shifts[edged, None] + np.arange(FINE_SHIFTS)
+    tried, heights_tried = _tried(windows.chosen(edged), lower)
     tried = middles[edged, None] - medians[edged, :1] + steps[edged, None] * tried
     scales = np.empty(steps.size)
     scales[shaped] = along[lanes, top[shaped]]
-    scales[edged] = highest_peaks(samples, gammas, tried, windows.heights[windows.begins[edged]])
+    scales[edged] = highest_peaks(samples, gammas, tried, heights_tried)
 
     near = windows.places + top
     near_scales, found = _on_own_nodes(samples, gammas, near, scales, steps, edged)
@@ -70,6 +70,17 @@ def likeliest_of(samples: Sequence[Sample], gammas: Sequence[float]) -> list[Lik
     scales[shaped] += values_of(through_all(along), between) - along[lanes, top[shaped]]
     each = (part.reshape(-1, MANY).tolist() for part in (places, scales, found, near, near_scales))
     return [Likeliest(*one) for one in zip(*each, strict=True)]
+
+
+def _tried(higher: Windows, lower: Windows) -> tuple[Integers, Singles]:
+    """(samples, shifts) ascending, and their log likelihoods, of two windows; -inf where the first has them too."""
+    from_, others = higher.shifts[:, None], lower.shifts[:, None] + np.arange(FINE_SHIFTS)
+    heights = lower.heights[lower.begins]
+    heights[(from_ <= others) & (others < from_ + FINE_SHIFTS)] = -np.inf
+    shifts = np.concatenate([from_ + np.arange(FINE_SHIFTS), others], axis=1)
+    order = shifts.argsort(axis=1, kind="stable")
+    lanes = np.arange(len(shifts))[:, None]
+    return shifts[lanes, order], np.concatenate([higher.heights[higher.begins], heights], axis=1)[lanes, order]
 
 
 def _profile(windows: Windows, lanes: Integers) -> tuple[Floats, Floats]:

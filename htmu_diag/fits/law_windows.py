@@ -16,7 +16,7 @@ import numpy.typing as npt
 from htmu_diag.fits.law_heights import WINDOWS, Rows, first_heights, further_heights, window_heights
 from htmu_diag.fits.law_row import Singles
 from htmu_diag.fits.law_rows import FAMILIES
-from htmu_diag.fits.law_sample import FINE_SHIFTS, SHIFTS, STRIDE, Sample
+from htmu_diag.fits.law_sample import COARSE_SHIFTS, FINE_SHIFTS, SHIFTS, STRIDE, Sample
 from htmu_diag.fits.sextic import SIDE
 
 __all__ = ["MANY", "Integers", "Windows", "windows_of"]
@@ -27,6 +27,7 @@ MANY = len(FAMILIES)
 _UNSEEN = 0.1  # what a first look may miss of a peak, a value
 _MOST_MOVES = 60
 _SEVEN = 2 * SIDE + 1
+_EDGED = 0  # of the families: Marchenko-Pastur, of one shape, whose row is the first
 _LOW, _HIGH = (np.array([getattr(family, end) for family in FAMILIES]) for end in ("low", "high"))
 # A first look goes from a family's own places on, a stride at a time, up or down. Slots count all places that it may
 # come to, from the lowest on: so many before those that it begins with, and so many after them
@@ -71,27 +72,32 @@ class Windows(NamedTuple):
         return self._replace(heights=np.concatenate([self.heights, others.heights]))
 
 
-def windows_of(samples: Sequence[Sample], rows: Sequence[Rows]) -> Windows:
-    """Lanes are the families of the first sample, then those of the second, and so on; rows are for each sample."""
-    windows = _about_peaks(samples, rows, *_peaks(samples, *_first_look(samples, rows)))
+def windows_of(samples: Sequence[Sample], rows: Sequence[Rows]) -> tuple[Windows, Windows]:
+    """Lanes are the families of the first sample, then those of the second, and so on; rows are for each sample.
+
+    After them the lower of the two windows of the law with edges, a lane for each sample.
+    """
+    windows, lower = _about_peaks(samples, rows, *_peaks(samples, *_first_look(samples, rows)))
     lanes = np.arange(MANY * len(samples))
     for _ in range(_MOST_MOVES):
         lanes, places, shifts = _at_border(windows, lanes)
         if not lanes.size:
             break
         windows = windows.take(lanes, _look(samples, rows, lanes, places, shifts))
-    return windows
+    return windows, lower
 
 
 def _about_peaks(
     samples: Sequence[Sample], rows: Sequence[Rows], lanes: Integers, places: Integers, shifts: Integers
-) -> Windows:
-    """A window for each lane: about one peak, or the higher of the windows about two that follow each other."""
+) -> tuple[Windows, Windows]:
+    """A window for each lane: about one peak, or the higher of the windows about two that follow each other; and the
+    lower of the two where a law has edges."""
     windows = _look(samples, rows, lanes, places, shifts)
     second = (lanes[1:] == lanes[:-1]).nonzero()[0] + 1
     first, tops = np.delete(np.arange(lanes.size), second), windows.tops.max(axis=1)
     first[lanes[second]] += tops[second] > tops[second - 1]
-    return windows.chosen(first)
+    edged = second[lanes[second] % MANY == _EDGED]
+    return windows.chosen(first), windows.chosen(2 * edged - 1 - first[lanes[edged]])
 
 
 def _has_row(lanes: Integers) -> npt.NDArray[np.bool_]:
@@ -99,8 +105,9 @@ def _has_row(lanes: Integers) -> npt.NDArray[np.bool_]:
     return np.arange(_SEVEN) < _COUNTS[lanes % MANY, None]
 
 
-def _first_look(samples: Sequence[Sample], rows: Sequence[Rows]) -> tuple[Singles, Integers]:
-    """(lanes, slots) highest of each place, -inf where none was looked at, and the column of it."""
+def _first_look(samples: Sequence[Sample], rows: Sequence[Rows]) -> tuple[Singles, Integers, Singles]:
+    """(lanes, slots) highest of each place, -inf where none was looked at, and the column of it; and (samples, shifts)
+    all of the law with edges."""
     found, many = first_heights(samples, rows), len(samples)
     best = found.argmax(axis=2)
     tops = np.full((many, MANY * _SLOTS), -np.inf, np.float32)
@@ -116,7 +123,7 @@ def _first_look(samples: Sequence[Sample], rows: Sequence[Rows]) -> tuple[Single
         up = (top == high) & (high < last) & ~down
         further = (down | up).nonzero()[0]
         if not further.size:
-            return tops, columns
+            return tops, columns, found[:, _EDGED]
         low, high = low - down, high + up
         slots = np.where(down, low, high)[further]
         for lane, slot in zip(further.tolist(), slots.tolist(), strict=True):
@@ -127,8 +134,11 @@ def _first_look(samples: Sequence[Sample], rows: Sequence[Rows]) -> tuple[Single
             tops[lane, slot] = line[column]
 
 
-def _peaks(samples: Sequence[Sample], tops: Singles, columns: Integers) -> tuple[Integers, Integers, Integers]:
-    """Lanes, places and shifts of the highest of each lane, and after it of a second that may be higher yet."""
+def _peaks(
+    samples: Sequence[Sample], tops: Singles, columns: Integers, edged: Singles
+) -> tuple[Integers, Integers, Integers]:
+    """Lanes, places and shifts of the highest of each lane, and after it of a second that may be higher yet: where a
+    law has edges, the highest that a window about the first does not see."""
     beside = np.full((len(tops), _SLOTS + 2), -np.inf, np.float32)
     beside[:, 1:-1] = tops
     peaks = np.where((tops >= beside[:, :-2]) & (tops >= beside[:, 2:]), tops, -np.inf)
@@ -136,12 +146,21 @@ def _peaks(samples: Sequence[Sample], tops: Singles, columns: Integers) -> tuple
     least = peaks[lanes, one] - _UNSEEN * np.array([sample.total for sample in samples]).repeat(MANY)
     peaks[lanes, one] = -np.inf
     two = peaks.argmax(axis=1)
-    second = (peaks[lanes, two] >= least).nonzero()[0]
-    lanes = np.concatenate([lanes, second])
-    order = lanes.argsort(kind="stable")
-    lanes, slots = lanes[order], np.concatenate([one, two[second]])[order]
+    has = peaks[lanes, two] >= least
+    has[_EDGED::MANY] = True
+    second = has.nonzero()[0]
+    unseen = np.abs(np.arange(COARSE_SHIFTS) - columns[_EDGED::MANY, :1]) * STRIDE > FINE_SHIFTS // 2
+    others = columns[lanes, two]
+    others[_EDGED::MANY] = np.where(unseen, edged, -np.inf).argmax(axis=1)
+    two[_EDGED::MANY] = 0
+    both = np.concatenate([lanes, second])
+    order = both.argsort(kind="stable")
+    slots, shifts = (
+        np.concatenate(each)[order] for each in ([one, two[second]], [columns[lanes, one], others[second]])
+    )
+    lanes = both[order]
     families = lanes % MANY
-    return lanes, _LOWEST[families] + slots * _STRIDES[families], columns[lanes, slots] * STRIDE - SHIFTS
+    return lanes, _LOWEST[families] + slots * _STRIDES[families], shifts * STRIDE - SHIFTS
 
 
 def _look(

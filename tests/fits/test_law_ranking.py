@@ -111,6 +111,31 @@ def test_no_scale_of_marchenko_pastur_is_likelier(values: np.ndarray, gamma: flo
     assert heights.max() < found.log_likelihood + 0.05
 
 
+def beside_all_kinks(values: np.ndarray, gamma: float) -> float:
+    """Highest log likelihood of Marchenko-Pastur at six scales between each two at which an edge passes a value, and
+    at finer ones about the best of these."""
+    edges, t = np.log(MarchenkoPastur(gamma).edges), np.log(values)
+    kinks = np.unique(t[:, None] - edges)
+    scales = (kinks[:-1, None] + np.diff(kinks)[:, None] * np.arange(0.5, 6) / 6).ravel()
+    for _ in range(3):
+        x = np.exp(t - scales[:, None])
+        roots = np.sqrt(np.maximum((math.exp(edges[1]) - x) * (x - math.exp(edges[0])), 0))
+        densities = (1 - CONTAMINATION) * roots / (2 * math.pi * gamma) + CONTAMINATION / (t[-1] - t[0])
+        heights = np.log(densities).sum(axis=1)
+        best = np.clip(heights.argsort()[-20:], 1, scales.size - 2)
+        top = heights.max()
+        scales = np.sort(np.linspace(scales[best - 1], scales[best + 1], 21).ravel())
+    return float(top)
+
+
+@pytest.mark.parametrize("seed", [28, 95])
+def test_no_peak_between_two_kinks_is_passed_over(seed: int) -> None:
+    values = beta_laguerre(40, 0.25, 3.0, rng=rng(seed))
+    found = rank_laws(values, 0.25).of("MarchenkoPastur")
+    assert found is not None
+    assert found.log_likelihood > beside_all_kinks(values, 0.25) - 0.01
+
+
 def test_marchenko_pastur_is_found_where_its_values_lie_far_below_the_others() -> None:
     """By 200 in the logarithm; such values are none of one matrix, and no reason to miss them."""
     noise_below, above = wishart(80, 160, rng=rng()) * math.exp(-200), np.exp(rng(1).uniform(0, 200, 90))
