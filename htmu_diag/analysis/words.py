@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from htmu_diag.analysis.diagnosis import Diagnosis
 from htmu_diag.analysis.numbers import LARGEST_KAPPA
 from htmu_diag.fits import LawFit
 
-__all__ = ["NO_VALUE", "brief_number", "kappa_words", "number", "predicted_words", "with_error"]
+__all__ = ["NO_VALUE", "brief_number", "kappa_words", "mean_kappa_words", "number", "predicted_words", "with_error"]
 
 NO_VALUE = "-"
 
@@ -54,6 +55,17 @@ def kappa_words(fit: LawFit | None) -> str:
     rigid = "noise" if fit.family == "HTMP" else "rigid"
     text = f"{rigid} (>= {fit.n})" if fit.noise else with_error(fit.kappa, fit.kappa_stderr)
     return text if fit.reading.stands else f"{text}, does not describe"
+
+
+def mean_kappa_words(fits: Iterable[LawFit]) -> str:
+    """The geometric mean of what is below noise, and how many are noise, whose kappa is no number to average."""
+    laws = [fit for fit in fits if fit.law is not None]
+    below = [math.log(fit.kappa) for fit in laws if not fit.noise]
+    noise = len(laws) - len(below)
+    if not below:
+        return "noise" if noise else NO_VALUE
+    mean = number(math.exp(math.fsum(below) / len(below)))
+    return f"{mean} over {len(below)}, noise in {noise}" if noise else mean
 
 
 def predicted_words(diagnosis: Diagnosis) -> str:

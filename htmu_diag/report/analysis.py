@@ -125,10 +125,10 @@ class Analysis:
         """Model-level numbers; NaN where no layer has one.
 
         htmu: means over layers as in the live curves (fitted numbers from layers of at least 30 eigenvalues);
-        ``alpha_weighted_mean`` is the field's alpha-hat; ``kappa_mean`` is the geometric mean, ``kappa_median`` the
-        median; sums of layers, layers behind fitted means (``alpha_layers``) and behind the mean prediction
-        (``alpha_predicted_layers``: those that the fitted law describes), spikes and unusable matrices, and a
-        count for each phase that occurs.
+        ``alpha_weighted_mean`` is the field's alpha-hat; ``kappa_mean`` is the geometric mean, in which noise counts
+        with the end of the grid (1e4), ``kappa_median`` the median; sums of layers, layers behind fitted means
+        (``alpha_layers``) and behind the mean prediction (``alpha_predicted_layers``: those that the fitted law
+        describes), spikes and unusable matrices, and a count for each phase that occurs.
         weightwatcher: what its ``get_summary`` gives: plain means over all rows that have the number.
         """
         if names == "weightwatcher":

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from htmu_diag.analysis import QUANTITIES
-from htmu_diag.analysis.words import brief_number
+from htmu_diag.analysis.summary import FEWEST
+from htmu_diag.analysis.words import brief_number, mean_kappa_words
 from htmu_diag.report.analysis import Analysis, Names
 from htmu_diag.report.export import as_content
 from htmu_diag.report.tables import cells_of
@@ -95,11 +96,12 @@ def _behind(summary: Mapping[str, float]) -> str:
 def _described(analysis: Analysis, summary: Mapping[str, float]) -> Iterator[str]:
     """The model in a few lines: its means, its phases, what is unusable and what was skipped."""
     shown = {key: brief_number(key, value) for key, value in summary.items()}
+    fits = [one.htmp for one in analysis.diagnoses if one.htmp is not None and one.numbers["dimension"] >= FEWEST]
     yield (
         f"mean alpha {shown['alpha_mean']} over {shown['alpha_layers']} of {shown['layers']} "
         f"(noise of these shapes {shown['alpha_noise_mean']}), "
         f"alpha-hat {shown['alpha_weighted_mean']}, "
-        f"kappa {shown['kappa_mean']} (HTMP describes {shown['alpha_predicted_layers']} of {shown['layers']}), "
+        f"kappa {mean_kappa_words(fits)} (HTMP describes {shown['alpha_predicted_layers']} of {shown['layers']}), "
         f"stable rank {shown['stable_rank_mean']}"
     )
     yield (

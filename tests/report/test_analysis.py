@@ -13,6 +13,7 @@ from htmu_diag.errors import InputError
 from htmu_diag.laws.ensembles import beta_laguerre
 from htmu_diag.report import Analysis, Layer, Skipped
 from htmu_diag.report.cells import columns, number
+from htmu_diag.report.content import content_of
 from htmu_diag.report.export import as_content, csv_text
 from htmu_diag.report.picture_files import write_pictures
 from htmu_diag.report.strict_json import json_text
@@ -100,6 +101,16 @@ def test_means_are_those_of_the_live_curves(analysis: Analysis) -> None:
     assert summary["kappa_mean"] == pytest.approx(np.exp(np.mean(np.log(kappas))))
     phases = [value for key, value in summary.items() if key.startswith("phase_")]
     assert sum(phases) <= summary["layers"] == 4
+
+
+def test_noise_is_counted_and_not_averaged_in_the_sentence_of_means(analysis: Analysis) -> None:
+    """A matrix without a kappa of its own does not move the mean of the others."""
+    fits = [one.htmp for one in analysis.diagnoses if one.htmp is not None]
+    assert [fit.noise for fit in fits] == [False, False, False, True]
+    mean = f"{np.exp(np.mean(np.log([fit.kappa for fit in fits[:3]]))):.3g}"
+    for layers, words in ((analysis.layers[:3], mean), (analysis.layers, f"{mean} over 3, noise in 1")):
+        assert f" kappa {words} (HTMP describes" in content_of(Analysis("one", layers)).words[0]
+    assert " kappa noise (HTMP describes" in content_of(Analysis("one", analysis.layers[3:])).words[0]
 
 
 def test_unknown_names_are_refused_with_a_reason(analysis: Analysis, broken: Analysis) -> None:
