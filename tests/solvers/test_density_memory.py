@@ -1,0 +1,77 @@
+"""Densities under a limit of memory: what is kept, what it costs, and that the user is told."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import wasserstein_distance
+
+from htmu_diag.solvers import tridiagonal
+from htmu_diag.solvers.run_lengths import planned
+from htmu_diag.solvers.tridiagonal import lanczos, start_vector
+from tests.solvers.test_density import density, heavy, operator, rng
+
+ROW = 600 * 8  # bytes of a vector of `heavy`
+
+
+@pytest.mark.parametrize("steps", [8, 12])
+def test_a_run_of_k_steps_has_the_first_2k_moments_of_its_start(steps: int) -> None:
+    of = operator(torch.linspace(-1, 1, 200, dtype=torch.float64) ** 3)
+    v = start_vector(of, rng(3))
+    theta, vectors = lanczos(of, steps=steps, v0=v).ritz()
+    power = v
+    for j in range(2 * steps):
+        assert vectors[0] ** 2 @ theta**j == pytest.approx(float(v @ power), rel=1e-10, abs=1e-14)
+        power = of.matvec(power)
+    assert vectors[0] ** 2 @ theta ** (2 * steps) != pytest.approx(float(v @ power), rel=1e-10, abs=1e-14)
+
+
+@pytest.mark.parametrize("rows", [33, 38, 41])
+def test_what_is_kept_of_a_basis_is_within_the_limit(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    inner = tridiagonal.empty_rows
+    monkeypatch.setattr(tridiagonal, "empty_rows", lambda count, *rest: made.append(count) or inner(count, *rest))  # type: ignore[func-returns-value]
+    routine = density(operator(heavy()), steps=40, probes=2, memory_limit=rows * ROW).estimator.routine
+    assert "selective" in routine
+    starts, outliers = routine.count("+") + 1, int(routine.split(", ")[2].split()[0])
+    assert max(made) + starts + outliers <= rows
+
+
+@pytest.mark.parametrize("rows", [*range(15, 60), 10**6])
+def test_all_products_are_spent_and_whole_runs_come_first(rows: int) -> None:
+    runs = planned(40, 2, 600, rows, "selective", refine=True)
+    assert sum(runs.lengths) + runs.singles == 80
+    assert (runs.lengths == [35, 35]) == (runs.policy == "none" or rows >= 35 + 2 + 5)
+    assert (runs.policy == "none") == (rows < runs.least)
+
+
+@pytest.mark.filterwarnings("error")
+def test_shorter_runs_that_keep_a_basis_are_nearer_to_the_spectrum_than_whole_runs_without() -> None:
+    values, of = heavy(), operator(heavy())
+
+    def error(seed: int, **options: object) -> float:
+        found = density(of, steps=40, probes=2, rng=rng(seed), **options)
+        return float(wasserstein_distance(found.values, values, found.masses))
+
+    shorter = [error(seed, memory_limit=34 * ROW) for seed in range(5)]
+    without = [error(seed, reorthogonalize="none") for seed in range(5)]
+    assert np.median(shorter) < np.median(without) / 2
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+def test_a_limit_that_holds_no_basis_is_told_once(limit: int) -> None:
+    of = operator(heavy())
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("default")
+        for seed in range(3):
+            density(of, steps=40, probes=2, memory_limit=limit, rng=rng(seed))
+    assert [str(w.message) for w in told] == [
+        f"htmu_diag: model (hessian): memory_limit={limit} bytes holds no Lanczos basis: less accurate; "
+        f"{planned(40, 2, 600, 0, 'selective', refine=True).least * ROW} bytes hold one"
+    ]
+
+
+@pytest.mark.filterwarnings("error")
+def test_who_asks_for_no_basis_is_not_warned() -> None:
+    density(operator(heavy()), steps=40, probes=2, reorthogonalize="none", memory_limit=0)
