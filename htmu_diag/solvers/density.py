@@ -72,7 +72,7 @@ def spectral_density(
     memory_limit: bytes for all vectors held here, half of the free memory by default: the largest outliers that fit are
     kept. Where the basis of whole runs does not fit, shorter ones that keep theirs spend as many products (not with
     "never"); where sixteen steps do not fit either, a warning says so, no basis is kept and outliers keep their
-    measured weights. W1 over mean |lambda| of 64 products on four networks: 0.03 to 0.07, 0.04 to 0.07, and 0.10 to
+    measured weights. W1 over mean |lambda| of 64 products on four networks: 0.03 to 0.07, 0.04 to 0.08, and 0.10 to
     0.20. The operator has a limit of its own for the graphs that it keeps; the memory of one product comes on top.
     values: 0 below the rounding of a product and below what the outliers may be off, where no sign is known.
     scalars: ``trace_stderr`` from the scatter of all directions beside the outliers, where there are two or more, and
