@@ -45,8 +45,10 @@ def memory_refused() -> tuple[type[Exception], ...]:
     return () if kind is None else (kind,)
 
 
-def array_of(tensor: torch.Tensor) -> Array | None:
-    """The memory of a plain tensor on the CPU as an array; None for any other."""
+def array_of(tensor: Values) -> Array | None:
+    """An array as it is, the memory of a plain tensor on the CPU as one; None for any other tensor."""
+    if isinstance(tensor, np.ndarray):
+        return tensor
     import torch
 
     plain = type(tensor) in (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer) and tensor.device.type == "cpu"

@@ -66,6 +66,7 @@ def host_spectrum(
         return _of_values(values, matrix, source, ran)
 
 
+@np.errstate(all="ignore")  # NaN and infinite weights are reported by the caller, by name
 def gram(matrix: Array, dtype: Wide = np.float64) -> Floats:
     """The smaller Gram matrix over the larger side, summed in float64 over blocks of products taken in ``dtype``."""
     tall = matrix if matrix.shape[0] > matrix.shape[1] else matrix.T  # (larger, smaller)

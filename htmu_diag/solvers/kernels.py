@@ -20,9 +20,10 @@ from htmu_diag.errors import InputError
 from htmu_diag.operators import Features, InputJacobian, Kernel
 from htmu_diag.solvers.exact import FAILURES, exact_spectrum
 from htmu_diag.solvers.gram import eigenvalues
+from htmu_diag.solvers.host import gram
 from htmu_diag.solvers.stacks import stackable, stacked_spectra
 from htmu_diag.solvers.threads import blas_threads
-from htmu_diag.spectrum import Kind, Source, Spectrum
+from htmu_diag.spectrum import Floats, Kind, Source, Spectrum
 from htmu_diag.stacked import Stacked
 
 __all__ = [
@@ -130,8 +131,7 @@ def spectra_together(features: Sequence[Features], step: int | None = None) -> d
         covariances = {id(one.covariance): (one, one.covariance) for one in features if _is_plain(one.covariance)}
         for alike in _of_one_shape(covariances):
             values = np.linalg.eigvalsh(np.stack([one.covariance.numpy() for one in alike]))
-            floors = 2 * np.finfo(np.float64).eps * values[:, -1:]
-            for one, own in zip(alike, np.where(np.abs(values) <= floors, 0.0, values), strict=True):
+            for one, own in zip(alike, _without_rounding(values, np.finfo(np.float64).eps), strict=True):
                 scalars, source = {"samples": float(one.count)}, _channel_source(one, step)
                 whole = Spectrum.exact(own, source, routine=_KERNEL.format("float64"), scalars=scalars)
                 found[id(one.covariance)] = _seen(whole)
@@ -154,13 +154,7 @@ def _decomposed(matrices: Sequence[npt.NDArray[np.generic]]) -> Stacked:
     """As `htmu_diag.stacked.decomposed`, but nothing is said of rows and columns: of thousands of columns some two have
     products that look alike in single precision, so that `rows_columns` has to look anyway.
     """
-    products = []
-    with np.errstate(all="ignore"):
-        for matrix in matrices:
-            wide = matrix.astype(np.float64)
-            tall = wide if wide.shape[0] > wide.shape[1] else wide.T
-            products.append(tall.T @ tall / len(tall))
-    stack = np.stack(products)
+    stack = np.stack([gram(matrix) for matrix in matrices])
     found = np.asarray(np.isfinite(np.diagonal(stack, axis1=1, axis2=2)).all(axis=1))
     stack[~found] = 0.0
     return Stacked(np.asarray(np.linalg.eigvalsh(stack), dtype=np.float64), found, np.zeros_like(found))
@@ -179,7 +173,11 @@ def symmetric_spectrum(
     """All eigenvalues of a positive semi-definite matrix times ``scale``, rounding set to zero."""
     with torch.no_grad(), blas_threads(1 if matrix.device.type == "cpu" else None):
         values = eigenvalues(matrix.double()) * scale
-    floor = 2 * torch.finfo(matrix.dtype).eps * values[-1]
-    values = torch.where(values.abs() <= floor, torch.zeros_like(values), values)
     routine = _KERNEL.format(str(matrix.dtype).removeprefix("torch."))
-    return Spectrum.exact(values.cpu().numpy(), source, routine=routine, scalars=scalars or {})
+    found = _without_rounding(values.cpu().numpy(), torch.finfo(matrix.dtype).eps)
+    return Spectrum.exact(found, source, routine=routine, scalars=scalars or {})
+
+
+def _without_rounding(values: Floats, eps: float) -> Floats:
+    """Ascending eigenvalues (..., n) with zero for what rounding of the entries may have made."""
+    return np.where(np.abs(values) <= 2 * eps * values[..., -1:], 0.0, values)

@@ -110,7 +110,7 @@ def _parts(lines: Values, places: npt.NDArray[np.intp]) -> Iterator[Iterator[int
 
 def _at_hand(matrix: Values) -> Values:
     """The memory of a tensor on the CPU as an array; what lies on a device stays there."""
-    array = matrix if isinstance(matrix, np.ndarray) else array_of(matrix)
+    array = array_of(matrix)
     return matrix if array is None else array
 
 

@@ -25,7 +25,7 @@ Decompose = Callable[[Sequence[Array]], Stacked]
 
 def stackable(matrix: torch.Tensor | Array) -> bool:
     """Whether numpy takes it as it lies in memory, and is no slower for a stack of them."""
-    array = _array(matrix)
+    array = array_of(matrix)
     if array is None or not (array.dtype.kind == "f" or narrow_name(array.dtype)):
         return False
     return array.flags.c_contiguous and 0 < array.size <= MOST
@@ -49,7 +49,7 @@ def stacked_spectra(
 
     decompose: does what `htmu_diag.stacked.decomposed` does, wherever it does it. Raises as `exact_spectrum`.
     """
-    arrays = [array for matrix in matrices if (array := _array(matrix)) is not None]
+    arrays = [array for matrix in matrices if (array := array_of(matrix)) is not None]
     with blas_threads(threads):
         found = decompose([array if array.itemsize >= 4 else widened(array) for array in arrays])
     resolution = np.finfo(np.float64).eps * found.values.shape[1] * found.values[:, -1:]
@@ -60,10 +60,6 @@ def stacked_spectra(
         else _spectrum(found.values[place], array, source, plain=bool(found.plain[place]))
         for place, (array, source) in enumerate(zip(arrays, sources, strict=True))
     ]
-
-
-def _array(matrix: torch.Tensor | Array) -> Array | None:
-    return matrix if isinstance(matrix, np.ndarray) else array_of(matrix)
 
 
 def _spectrum(values: Floats, matrix: Array, source: Source, *, plain: bool) -> Spectrum:
