@@ -179,7 +179,7 @@ def _ended(process: subprocess.Popen[bytes]) -> None:
 
 
 def _later(seconds: float, call: Callable[[], object]) -> threading.Timer:
-    """What is done then. A stopped or hanging process that is killed gives no answer to whoever waits for it."""
+    """Calls it then, in a thread that holds up no end of this process."""
     timer = threading.Timer(seconds, call)
     timer.daemon = True
     timer.start()
