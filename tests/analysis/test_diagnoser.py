@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,32 +13,19 @@ import numpy as np
 import pytest
 
 from htmu_diag import beside as beside_module
-from htmu_diag.analysis import QUANTITIES, Diagnoser, Options, diagnose
+from htmu_diag.analysis import QUANTITIES, Diagnoser, diagnose
 from htmu_diag.analysis import density as density_module
 from htmu_diag.analysis import diagnoser as diagnoser_module
 from htmu_diag.analysis.density import density
 from htmu_diag.errors import MeasurementError
 from htmu_diag.spectrum import Kind, Source, Spectrum
-
-OPTIONS = Options(bootstrap=5, seed=3)
+from tests.analysis.conftest import OPTIONS
 
 
 def spectrum(seed: int = 0, n: int = 30) -> Spectrum:
     noise = np.random.default_rng(seed).standard_normal((n, 2 * n))
     source = Source(Kind.WEIGHTS, f"layer{seed}", (n, 2 * n), 7)
     return Spectrum.exact(np.linalg.eigvalsh(noise @ noise.T / (2 * n)), source)
-
-
-@pytest.fixture
-def told() -> list[MeasurementError]:
-    return []
-
-
-@pytest.fixture
-def beside(told: list[MeasurementError]) -> Iterator[Diagnoser]:
-    diagnoser = Diagnoser(OPTIONS, told.append, patience=0.0)
-    yield diagnoser
-    diagnoser.close()
 
 
 def test_a_process_gives_the_same_numbers_to_the_last_bit(beside: Diagnoser, told: list[MeasurementError]) -> None:

@@ -2,7 +2,6 @@
 
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,23 +10,12 @@ import pytest
 from htmu_diag import beside as beside_module
 from htmu_diag.analysis import Diagnoser, diagnose
 from htmu_diag.errors import MeasurementError
-from tests.analysis.test_diagnoser import OPTIONS, spectrum
+from tests.analysis.conftest import OPTIONS
+from tests.analysis.test_diagnoser import spectrum
 
 sessions = pytest.mark.skipif(
     not Path("/proc/self/autogroup").exists(), reason="Linux schedules by sessions there, where it is on"
 )
-
-
-@pytest.fixture
-def told() -> list[MeasurementError]:
-    return []
-
-
-@pytest.fixture
-def beside(told: list[MeasurementError]) -> Iterator[Diagnoser]:
-    diagnoser = Diagnoser(OPTIONS, told.append, patience=0.0)
-    yield diagnoser
-    diagnoser.close()
 
 
 @sessions

@@ -72,6 +72,8 @@ def test_a_limit_that_holds_no_basis_is_told_once(limit: int) -> None:
     ]
 
 
-@pytest.mark.filterwarnings("error")
 def test_who_asks_for_no_basis_is_not_warned() -> None:
-    density(operator(heavy()), steps=40, probes=2, reorthogonalize="none", memory_limit=0)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        density(operator(heavy()), steps=40, probes=2, reorthogonalize="none", memory_limit=0)
+    assert not told
