@@ -1,9 +1,10 @@
-"""What a user waits for besides the spectra themselves: first calls, short runs, fixed costs.
+"""What a user waits for besides the spectra themselves: first calls, short runs, fixed costs, beside the goals.
 
-    python benchmarks/felt.py [--package CHECKOUT] [--rows WORDS] [--repeats 3]
+    python -m benchmarks.felt [--before CHECKOUT] [--rows WORDS] [--repeats 3]
 
 Each row is a process of its own with one BLAS thread; CPU seconds of it and its children, and the wall time that a user
-stands still, medians of the repeats. Give an older checkout for the column before: the same script measures it.
+stands still, medians of the repeats. The same script measures an older checkout for the column before, in turns with
+this one; what that one lacks is a dash. The whole table goes to RESULTS.md.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks.common import record, table
+
+HERE = Path(__file__).resolve().parents[1]
 COMMON = """
 import json, resource, sys, tempfile, time, warnings
 warnings.simplefilter("ignore")
@@ -162,32 +166,69 @@ monitor.close()
 }
 
 
-def measured(package: Path, row: str, repeats: int) -> dict[str, float]:
-    """The medians of one row."""
+GOALS = {
+    "watch, imported above torch": {"CPU s": "0.5"},
+    "analyze of 12 matrices of 128 to 384: first call, then another": {"first, CPU s": "1.3 times the warm one"},
+    "40 layers of 128, every=1, 30 steps": {
+        "watched, s": "1.5 times alone",
+        "close, s": "0.5 after the last fit",
+        "steps stored": "31, all",
+    },
+    "40 layers of 128, every=100, 300 steps": {"close after the last fit, s": "0.5"},
+    "htmu analyze FILE, an encoder of 22.7 M and 39 matrices, whole process": {"CPU s": "2.3", "--out, CPU s": "4"},
+    "htmu analyze FILE, 400 layers of 256 x 256": {"--jobs 2, wall s": "one job's / 2.2"},
+    "a picture of one layer": dict.fromkeys(
+        (f"{one}: CPU ms, after the first" for one in ("a card", "of --out")), "25"
+    ),
+    "kernels": {
+        **{f"inverse Gamma, n = {n}, with a p-value of 50 replicates, CPU ms": "3" for n in (50, 1000)},
+        "the same, measured and diagnosed, CPU s": "0.4",
+    },
+}
+
+
+def measured(package: Path, row: str) -> dict[str, float]:
+    """The numbers of one row, once; none, with the reason on standard error, where the checkout lacks what is timed."""
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     environment = {**os.environ, **one_thread, "PYTHONPATH": str(package)}
+    command = [sys.executable, "-c", COMMON + ROWS[row] + "print(json.dumps(found))"]
+    done = subprocess.run(command, cwd=package, env=environment, capture_output=True, text=True, timeout=600)
+    if done.returncode and package == HERE:
+        raise RuntimeError(f"{row}: {done.stderr}")
+    if done.returncode:
+        print(f"{row}, {package.name}: {done.stderr.splitlines()[-1]}", file=sys.stderr)
+        return {}
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def lines(row: str, places: dict[str, Path], repeats: int) -> list[list[object]]:
+    """A line for each number of a row: medians of each checkout, taken in turns, and the goal."""
+    runs = [{when: measured(place, row) for when, place in places.items()} for _ in range(repeats)]
     found = []
-    for _ in range(repeats):
-        command = [sys.executable, "-c", COMMON + ROWS[row] + "print(json.dumps(found))"]
-        done = subprocess.run(
-            command, cwd=package, env=environment, capture_output=True, text=True, check=True, timeout=600
-        )
-        found.append(json.loads(done.stdout.splitlines()[-1]))
-    return {name: statistics.median(one[name] for one in found) for name in found[0]}
+    for name in runs[0]["now"]:
+        of = {when: [run[when][name] for run in runs if name in run[when]] for when in places}
+        medians: list[object] = [f"{statistics.median(one):.2f}" if one else "-" for one in of.values()]
+        found.append([row, name, *medians, GOALS[row].get(name, "")])
+    return found
 
 
 def main() -> None:
     """One table, a line a number."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--package", type=Path, default=Path(__file__).parents[1], help="a checkout of the package")
-    parser.add_argument("--rows", default="", help="only rows whose name holds this")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--before", type=Path, help="an older checkout of the package")
+    parser.add_argument("--rows", default="", help="only rows whose name holds this; printed, not recorded")
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()
-    print("| what | number | |\n|---|---|---|")
-    for row in ROWS:
-        if given.rows in row:
-            for name, value in measured(given.package.resolve(), row, given.repeats).items():
-                print(f"| {row} | {name} | {value:.2f} |", flush=True)
+    places = {"before": given.before.resolve()} if given.before else {}
+    places["now"] = HERE
+    columns = ["what", "number", *places, "goal"]
+    chosen = [row for row in ROWS if given.rows in row]
+    found = [line for row in chosen for line in lines(row, places, given.repeats)]
+    if given.rows:
+        print(table(columns, found))
+    else:
+        record("What is felt", columns, found, f"Medians of {given.repeats}, one BLAS thread.")
 
 
 if __name__ == "__main__":

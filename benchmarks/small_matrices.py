@@ -1,12 +1,13 @@
 """One whole diagnosis beside the linear algebra of its matrix, by size; two checkouts in turns.
 
-    python benchmarks/small_matrices.py [--before CHECKOUT] [--sizes 32 64 128 256 384 768 gpt] [--rounds 3]
+    python -m benchmarks.small_matrices [--before CHECKOUT] [--sizes 32 64 128 256 384 768 gpt] [--rounds 3]
 
 CPU milliseconds a matrix of n x 4n (noise, noise with n/8 spikes, heavy-tailed rows; eight seeds each), tables of the
 shape filled: alone, `diagnose` of one after the other, the median; together, `diagnose_all` of the 24, as live
-snapshots and `analyze` do it (a checkout without it: one after the other). "gpt": all 39 matrices of a GPT of 6 blocks
-of width 128, summed. Each round is a process of its own with one BLAS thread, the two checkouts take turns, and the
-smallest of the rounds counts. Linear algebra: the Gram matrix in float32, its eigenvalues in float64.
+snapshots and `analyze` do it (a checkout without it: one after the other). "gpt": all 39 matrices of a GPT of 6
+blocks of width 128, summed. The table goes to RESULTS.md. Each round is a process of its own with one BLAS thread,
+the two checkouts take turns, and the smallest of the rounds counts. Linear algebra: the Gram matrix in float32, its
+eigenvalues in float64.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+
+from benchmarks.common import record
 
 MEASURE = """
 import json, statistics, sys, time
@@ -90,13 +93,21 @@ def main() -> None:
     places = {"before": given.before.resolve()} if given.before else {}
     places["now"] = Path(__file__).resolve().parents[1]
     rounds = [[measured(place, given.sizes) for place in places.values()] for _ in range(given.rounds)]
-    columns = [f"{how}, {when}" for when in places for how in ("alone", "together")]
-    print("| n | linear algebra, ms | " + " | ".join(columns) + " | together over linear algebra |")
-    print("|---" * (len(columns) + 3) + "|")
+    columns = ["n", "linear algebra", *(f"{how}, {when}" for when in places for how in ("alone", "together"))]
+    found: list[list[object]] = []
     for n in given.sizes:
         algebra = min(run[n][0] for one in rounds for run in one)
         costs = [min(one[i][n][way] for one in rounds) for i in range(len(places)) for way in (1, 2)]
-        print(f"| {n} | {algebra:.2f} | " + " | ".join(f"{c:.2f}" for c in costs) + f" | {costs[-1] / algebra:.2f} |")
+        found.append([n, *(f"{cost:.2f}" for cost in (algebra, *costs)), f"{costs[-1] / algebra:.2f}", goal(n)])
+    note = f"CPU ms a matrix, smallest of {given.rounds} rounds, one BLAS thread."
+    record("A diagnosis by size", [*columns, "together / linear algebra", "goal, together"], found, note)
+
+
+def goal(size: str) -> str:
+    """What a diagnosis should cost at most."""
+    if size == "gpt":
+        return "80 ms"
+    return "1 ms" if int(size) <= 128 else "0.3 of linear algebra" if int(size) >= 384 else ""
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from htmu_diag.cli import COMMANDS, main
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / ".site" / "pages"
-ALONE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/RESULTS.md")
+ALONE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/RESULTS.md", "benchmarks/HISTORY.md")
 # what a user of the package names, room by room; the first is everything at the top
 ROOMS = {
     "htmu_diag": "The top",
