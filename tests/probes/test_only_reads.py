@@ -1,6 +1,7 @@
 """A snapshot that only copies memory takes the short way, and finds what the long way finds."""
 
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -130,3 +131,27 @@ def test_distances_of_several_are_those_of_each_to_the_last_bit() -> None:
         each = [alone.distance(name, matrix, step) for name, matrix in zip(names, now, strict=True)]
         assert found[:-1] == each
     assert found[-1] == {"distance": 0.0}
+
+
+def test_what_is_decomposed_together_is_the_same_both_ways() -> None:
+    """Also after a step at which vectors were looked at, each matrix by itself."""
+    net, probe = model(), WeightsProbe(vectors=[1])
+    long_way = [pending.alike for pending in probe.capture(StepContext(0, net))]
+    assert len({alike for alike in long_way if alike}) > 1
+    for step, alike in ((1, [None] * len(long_way)), (2, long_way), (3, long_way)):
+        assert probe.only_reads(StepContext(step, net))
+        assert [pending.alike for pending in probe.capture(StepContext(step, net))] == alike
+
+
+def test_while_snapshots_queue_an_array_is_made_ahead() -> None:
+    slab, tensors = Slab(), [torch.randn(1024, 1024)]  # which fills an array
+    queue = [slab.copies(tensors)]
+    assert not slab._spare  # a snapshot alone has none to wait for
+    for _ in range(3):
+        queue.append(slab.copies(tensors))
+        until = time.monotonic() + 30
+        while not slab._spare and time.monotonic() < until:
+            time.sleep(0.001)
+        assert len(slab._spare) == 1
+    assert all(torch.equal(copies[0].tensor, tensors[0]) for copies in queue)
+    assert len({copies[0].tensor.data_ptr() for copies in queue}) == len(queue)
