@@ -7,7 +7,7 @@ its shape, kind and place in memory. A model that holds anything else (shards, o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 from htmu_diag.matrices import Inventory
 from htmu_diag.matrices.module import is_plain
 from htmu_diag.model.walk import modules_of, parameters_of
+from htmu_diag.probes.base import Alike
 
 __all__ = ["Listing", "structure"]
 
@@ -32,13 +33,15 @@ class Listing:
 
     views: small matrices on the host that lie in the model's own memory, by their places in the inventory: they are
     what `Matrix.stored` would read for as long as the inventory is the last one. read_at: the step, if any, at which
-    that was found to be so, and nothing has been read yet.
+    that was found to be so, and nothing has been read yet. alike: of the copy of each matrix, what it is decomposed
+    with; empty until somebody asks.
     """
 
     known: Hashable = None
     inventory: Inventory = field(default_factory=lambda: Inventory((), ()))
     views: dict[int, torch.Tensor] = field(default_factory=dict)
     read_at: int = -1
+    alike: list[Alike | None] = field(default_factory=list)
     _parameters: list[torch.nn.Parameter] = field(default_factory=list)
     _memory: frozenset[int] = frozenset()
 
@@ -46,12 +49,12 @@ class Listing:
         """The inventory of a model; ``made`` lists it where it is not the last one. choices: of the listing."""
         found = structure(model)
         if found is None:
-            self.known, self.views, self._memory = None, {}, frozenset()
+            self.known, self.views, self.alike, self._memory = None, {}, [], frozenset()
             return made()
         if self.known != (choices, found):
             self.inventory = made()
             self.known = choices, found
-            self._parameters, self.views = parameters_of(modules_of(model)), {}
+            self._parameters, self.views, self.alike = parameters_of(modules_of(model)), {}, []
             self._memory = frozenset(_storage(parameter) for parameter in self._parameters) - {0}
         return self.inventory
 
@@ -82,7 +85,7 @@ def _storage(tensor: torch.Tensor) -> int:
 def structure(model: torch.nn.Module) -> Hashable:
     """Equal for two states of a model whose inventories are equal; None where that cannot be told."""
     try:
-        return tuple(part for module in modules_of(model) for part in _parts(module))
+        return tuple([_part(module) for module in modules_of(model)])
     except (_Unknown, RecursionError):
         return None
 
@@ -91,12 +94,16 @@ class _Unknown(Exception):
     """A tensor whose class may keep its values elsewhere."""
 
 
-def _parts(module: torch.nn.Module) -> Iterator[Hashable]:
-    yield id(module), type(module)
-    for held in (module._parameters, module._buffers):
-        yield tuple([(name, _tensor(tensor)) for name, tensor in held.items()])
-    yield tuple([(name, id(child)) for name, child in module._modules.items()])
-    yield tuple([(name, _value(value)) for name, value in vars(module).items() if name not in _OWN])
+def _part(module: torch.nn.Module) -> Hashable:
+    held, buffers, children = module._parameters, module._buffers, module._modules
+    return (
+        id(module),
+        type(module),
+        tuple([(name, _tensor(tensor)) for name, tensor in held.items()]) if held else (),
+        tuple([(name, _tensor(tensor)) for name, tensor in buffers.items()]) if buffers else (),
+        tuple([(name, id(child)) for name, child in children.items()]) if children else (),
+        tuple([(name, _value(value)) for name, value in vars(module).items() if name not in _OWN]),
+    )
 
 
 def _tensor(tensor: torch.Tensor | None) -> Hashable:
@@ -104,12 +111,9 @@ def _tensor(tensor: torch.Tensor | None) -> Hashable:
         return None
     if type(tensor) not in _TENSORS:
         raise _Unknown
-    return id(tensor), tensor.shape, tensor.dtype, tensor.device, tensor.layout, _address(tensor)
-
-
-def _address(tensor: torch.Tensor) -> int:
-    """Tied weights share it."""
-    return tensor.data_ptr() if tensor.layout == torch.strided else 0
+    layout = tensor.layout
+    address = tensor.data_ptr() if layout is torch.strided else 0  # tied weights share it
+    return id(tensor), tensor.shape, tensor.dtype, tensor.device, layout, address
 
 
 def _value(value: Any) -> Hashable:

@@ -116,9 +116,15 @@ class WeightsProbe:
     def _views(self, step: int) -> Iterator[Pending]:
         turns = self._turns(step)
         copies = self.slab.copies([self.listing.views[place] for place in range(len(self.listing.views))])
-        for order, (matrix, copy) in enumerate(zip(self.listing.inventory, copies, strict=True)):
-            work = Decomposition(matrix, (copy,), step, self.places, self.starts, turns)
-            yield Pending(matrix.name, order, work, work.alike)
+        works = [
+            Decomposition(matrix, (copy,), step, self.places, self.starts, turns)
+            for matrix, copy in zip(self.listing.inventory, copies, strict=True)
+        ]
+        if turns is None and not self.listing.alike:
+            self.listing.alike = [work.alike for work in works]  # asked once: it is that of every copy of a matrix
+        together = self.listing.alike if turns is None else [None] * len(works)
+        for order, (work, alike) in enumerate(zip(works, together, strict=True)):
+            yield Pending(work.matrix.name, order, work, alike)
 
     def _turns(self, step: int) -> TopVectors | None:
         return self.turns if self.vectors is not None and schedule(self.vectors)(step) else None
