@@ -39,7 +39,13 @@ class Fingerprint:
     def __init__(self, model: torch.nn.Module) -> None:
         usable = [p for p in parameters_of(modules_of(model)) if is_trained(p)]
         chosen = dict.fromkeys((0, len(usable) // 2, len(usable) - 1)) if usable else ()
-        self._seen = [_Seen(usable[i], usable[i]._version, _head(usable[i])) for i in chosen][:_LOOKED_AT]
+        self._seen = [_seen(usable[i]) for i in chosen][:_LOOKED_AT]
+
+    def again(self) -> Fingerprint:
+        """Of the same parameters, as they are now, without asking the model for them."""
+        made = object.__new__(Fingerprint)
+        made._seen = [_seen(seen.parameter) for seen in self._seen]
+        return made
 
     @property
     def changed(self) -> bool:
@@ -61,6 +67,10 @@ class Fingerprint:
         """
         pairs = [(_head(seen.parameter), seen.values) for seen in self._seen]
         return [_differ(now, then) for now, then in pairs if (now.shape, now.device) == (then.shape, then.device)]
+
+
+def _seen(parameter: torch.nn.Parameter) -> _Seen:
+    return _Seen(parameter, parameter._version, _head(parameter))
 
 
 def _differ(now: torch.Tensor, then: torch.Tensor) -> torch.Tensor:

@@ -33,6 +33,7 @@ class Notices:
         self._counter, self._say, self._warn = counter, say, warn
         self._model, self._start = model, Fingerprint(model)
         self._left: Fingerprint | None = None  # as the last step left the weights
+        self._last: Fingerprint | None = None  # the last for which the model was asked
         self._moved: list[list[torch.Tensor]] = []  # since then, of each step that was looked at and not read yet
         self._looks = self._steps = self._between = 0
         self._said_uncounted = self._said_uneven = self._said_waiting = self._said_behind = self._said_moved = False
@@ -48,7 +49,7 @@ class Notices:
         rounds = self._counter.rounds
         self._steps += self._counter.fired
         looks = 0 < self._steps <= FIRST and self._between < 2 and not rounds.several and not _in_a_job()
-        self._left = Fingerprint(self._model) if looks else None
+        self._left = self._fingerprint() if looks else None
         if rounds.uneven and not self._said_uneven:
             self._said_uneven = True
             self._say(
@@ -56,6 +57,13 @@ class Notices:
                 f"({self._counter.leader}), and a snapshot shows the model before the next round; watch each part "
                 "of the model with its own optimizer for an axis each, or say which one counts: watch(model, optimizer)"
             )
+
+    def _fingerprint(self) -> Fingerprint:
+        """The model is asked for its parameters after 1, 2, 4, 8 ... steps: it may have been given others."""
+        if self._last is None or self._steps & (self._steps - 1) == 0:
+            self._last = Fingerprint(self._model)
+            return self._last
+        return self._last.again()
 
     def begins(self) -> None:
         """Before a step. What a device has found is read once, after all looks: a read waits for the device."""
