@@ -112,10 +112,11 @@ class Beside:
                 process.kill()
 
     @contextlib.contextmanager
-    def _answering(self) -> Iterator[None]:
-        """A block in which it has to answer; a process that does not is ended."""
+    def _answering(self, within: float = 0.0) -> Iterator[None]:
+        """A block in which it has to answer; a process that does not is ended. within: seconds, where that is more than
+        usual; once the end is waited for, no more than then."""
         with self._lock:
-            self._until = time.monotonic() + self._limit
+            self._until = time.monotonic() + (self._limit if self._hurried else max(self._limit, within))
         try:
             yield
         finally:

@@ -15,20 +15,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar, cast
 
 from htmu_diag.analysis.densities import densities
 from htmu_diag.analysis.diagnose import diagnose_each
 from htmu_diag.analysis.diagnosis import Diagnosis
 from htmu_diag.analysis.options import Options
 from htmu_diag.beside import Beside, answers_to
-from htmu_diag.errors import MeasurementError
+from htmu_diag.errors import HTMUError, MeasurementError
 from htmu_diag.spectrum import Spectrum
 
 __all__ = ["Diagnoser", "serve"]
 
 PATIENCE = 0.5  # CPU seconds of diagnosing on the caller's thread; what a process costs to start
+TAKES = 600.0  # seconds that a `call` may take, at a tenth of a core
 PRIORITY = 10  # of 19: a tenth of a core where a training keeps all of them busy
+
+T = TypeVar("T")
 
 
 class Diagnoser(Beside):
@@ -73,27 +77,56 @@ class Diagnoser(Beside):
         finally:
             self._patience -= time.thread_time() - began
 
+    def call(self, function: Callable[..., T], *arguments: Any) -> T:
+        """What a function of this package returns, from the process where there is one: what takes Python's lock for
+        long. Raises what it raises. Both ways have to do the same, so arguments and what is returned are plain data.
+        """
+        if self._process is not None:
+            try:
+                found = self._asked(self._process, partial(_outcome, function, *arguments), TAKES)
+            except (OSError, EOFError, pickle.UnpicklingError) as error:
+                self._give_up(error)
+            else:
+                if isinstance(found, HTMUError):
+                    raise found
+                return cast(T, found)
+        return function(*arguments)
+
     def hasten(self) -> None:
         """From any thread: there is a queue, so the process is worth its start now."""
         self._patience = 0.0
 
     def _answer(self, process: subprocess.Popen[bytes], spectra: Sequence[Spectrum]) -> list[Diagnosis | Exception]:
+        answer = self._asked(process, partial(_answers, list(spectra), self._options, self._drawn))
+        return [_with(spectrum, found) for spectrum, found in zip(spectra, answer, strict=True)]
+
+    def _asked(self, process: subprocess.Popen[bytes], call: Callable[[], Any], within: float = 0.0) -> Any:
         assert process.stdin is not None
         assert process.stdout is not None
-        with self._answering():
-            process.stdin.write(pickle.dumps((list(spectra), self._options, self._drawn)))
+        with self._answering(within):
+            process.stdin.write(pickle.dumps(call))
             process.stdin.flush()
-            answer = pickle.load(process.stdout)
-        return [_with(spectrum, found) for spectrum, found in zip(spectra, answer, strict=True)]
+            return pickle.load(process.stdout)
 
 
 def serve(parent: int) -> None:
-    """The process: (spectra, options, drawn) come in, their diagnoses go out, until the parent closes or ends."""
+    """The process: calls come in, what they return goes out, until the parent closes or ends."""
     requests, answers = sys.stdin.buffer, os.fdopen(answers_to(parent), "wb")
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
-            answers.write(pickle.dumps([_without(found) for found in _complete(*pickle.load(requests))]))
+            answers.write(pickle.dumps(pickle.load(requests)()))
             answers.flush()
+
+
+def _answers(spectra: Sequence[Spectrum], options: Options | None, drawn: bool) -> list[dict[str, Any] | Exception]:
+    return [_without(found) for found in _complete(spectra, options, drawn)]
+
+
+def _outcome(function: Callable[..., T], *arguments: Any) -> T | HTMUError:
+    try:
+        return function(*arguments)
+    except HTMUError as error:
+        return error
 
 
 def _complete(spectra: Sequence[Spectrum], options: Options | None, drawn: bool) -> list[Diagnosis | Exception]:

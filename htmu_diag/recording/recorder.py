@@ -24,7 +24,7 @@ from htmu_diag.recording.computing import Computing
 from htmu_diag.recording.decomposer import Decomposer
 from htmu_diag.recording.measured import Measured
 from htmu_diag.recording.sentences import put_off, undeclared
-from htmu_diag.sinks import Sink
+from htmu_diag.sinks import PageSink, Sink
 from htmu_diag.spectrum import Spectrum
 from htmu_diag.storage import Store
 from htmu_diag.warned import warn
@@ -53,6 +53,9 @@ class Recorder:
         self._store, self._sinks = store, list(sinks)
         self._options = options or Options()
         self._diagnose = Diagnoser(options, on_end=partial(complaints.add, "diagnosis"), drawn=bool(sinks))
+        for sink in self._sinks:
+            if isinstance(sink, PageSink):
+                sink.calls = self._diagnose.call
         self._team, self._complaints, self._budget = team, complaints, budget
         self._decompose = Decomposer(partial(complaints.add, "decomposing"))
         self._compute = Computing(complaints, self._decompose)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from htmu_diag.analysis.history import History
+from htmu_diag.analysis.quantities import declared
 from htmu_diag.analysis.record import StepRecord
 from htmu_diag.arguments import FLAG, PATH, checked
 from htmu_diag.errors import StorageError
 from htmu_diag.files import write_atomically
+from htmu_diag.kinds import Kind
 from htmu_diag.report.page import page
 from htmu_diag.report.stored import history_from_store
 from htmu_diag.sinks.history import history_from_events
@@ -27,12 +29,16 @@ class PageSink:
 
     directory: the run's folder, with its event files or its store. announce: print the page's path at the end.
     Comes after the sinks whose files it reads. Raises StorageError where the page cannot be written.
+
+    calls: calls a function with arguments, in a process beside a training where there is one: a page is 20 to 40 ms of
+    work that holds Python's lock, and about one more for each record before it. The last page is written here.
     """
 
     @checked(directory=PATH, announce=FLAG)
     def __init__(self, directory: str | os.PathLike[str], *, announce: bool = False) -> None:
         self.directory, self._announce = Path(os.path.abspath(directory)), announce
         self._records, self._written, self._open = 0, 0, False
+        self.calls: Callable[..., Any] = _called
 
     def open(self, run: Mapping[str, Any], *, start_step: int) -> None:
         """Begin counting records."""
@@ -48,15 +54,21 @@ class PageSink:
         """Write the last page; harmless when called twice."""
         if not self._open:
             return
-        self._open = False
+        self._open, self.calls = False, _called
         if self._records > self._written:
             self._write()
         if self._announce and self._written:
             print(f"htmu: this run's page is {self.directory / PAGE}")
 
     def _write(self) -> None:
-        write_page([self.directory], self.directory / PAGE)
+        plain = not declared() and all(kind.is_own for kind in Kind)  # what a process beside knows of
+        calls = self.calls if plain else _called
+        calls(write_page, [self.directory], self.directory / PAGE)
         self._written = self._records
+
+
+def _called(function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(*arguments)
 
 
 def write_page(folders: Sequence[Path], out: Path) -> Path:
