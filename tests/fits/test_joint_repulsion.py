@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 import pytest
-from scipy.special import gammaln
+from scipy.special import digamma, gammaln
 
 from htmu_diag.fits import fit_htmp, fit_marchenko_pastur
 from htmu_diag.fits.htmp_bulk import fit_htmp_bulk
-from htmu_diag.fits.joint_repulsion import Logarithms, _expected, _log_distances, joint_repulsion, joint_stderr
+from htmu_diag.fits.joint_repulsion import Logarithms, _log_distances, joint_repulsion, joint_stderr
+from htmu_diag.fits.selberg import _missing, selberg
 from htmu_diag.laws.ensembles import beta_laguerre, spiked, wishart
 from htmu_diag.laws.htmp import HTMP
 
@@ -46,13 +47,36 @@ def test_the_expected_statistic_is_the_derivative_of_selbergs_integral(n: int, c
     assert _expected(b, n, columns) == pytest.approx(slope, rel=1e-5)
 
 
+def _expected(b: float, n: int, columns: float) -> float:
+    return selberg(n, columns).limit - float(_missing(np.array([b]), n, columns)[0])
+
+
+@pytest.mark.parametrize(("n", "columns"), [(20, 20.0), (117, 256.5), (3000, 4000.0)])
+def test_few_terms_give_selbergs_sums_and_the_table_its_inverse(n: int, columns: float) -> None:
+    """Against all terms with scipy's digamma; the standard error against a difference of them."""
+    j = np.arange(1.0, n + 1)
+
+    def mean(b: float) -> float:
+        x = (columns - n + j) * b / 2
+        each = j * digamma(1 + j * b / 2) + (columns - n + j) * digamma(x) - digamma(1 + b / 2)
+        return 0.5 * float(each.sum() - n * columns * digamma(b * n * columns / 2))
+
+    table = selberg(n, columns)
+    for b in (2e-5, 0.01, 0.7, 1.0, 30.0, 90.0):
+        assert table.limit - _expected(b, n, columns) == pytest.approx(table.limit - mean(b), rel=1e-8)
+        assert table.repulsion(mean(b)) == pytest.approx(b, rel=2e-4)
+        assert table.stderr(b) == pytest.approx((b * (mean(1.001 * b) - mean(b / 1.001)) / 0.002) ** -0.5, rel=1e-3)
+    assert table.repulsion(table.limit + 1) == table.repulsion(mean(1e4)) == pytest.approx(100)
+    assert table.repulsion(-math.inf) == pytest.approx(1e-5)
+
+
 @pytest.mark.parametrize(("gamma", "kappa"), [(0.25, 100.0), (1.0, 30.0), (0.6, 12.0)])
 def test_repulsion_is_found_whatever_the_unit(gamma: float, kappa: float) -> None:
     rng = np.random.default_rng(3)
     drawn = [beta_laguerre(100, gamma, kappa, rng=rng) for _ in range(20)]
     found = [math.log(100 * joint_repulsion(x, gamma) / kappa) for x in drawn]
     assert abs(np.mean(found)) < 4 * 0.25 / math.sqrt(20)
-    assert joint_repulsion(7.0 * drawn[0], gamma) == joint_repulsion(drawn[0], gamma)
+    assert joint_repulsion(7.0 * drawn[0], gamma) == pytest.approx(joint_repulsion(drawn[0], gamma), rel=1e-9)
 
 
 def test_independent_values_and_a_ladder_are_told_from_noise() -> None:
