@@ -12,6 +12,7 @@ import math
 import numbers
 import os
 import reprlib
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
@@ -35,6 +36,7 @@ __all__ = [
     "globs_of",
     "having",
     "instance",
+    "masked_entries",
     "one_of",
     "optional",
     "real",
@@ -211,8 +213,7 @@ def real_array(values: Any, name: str = "values") -> Floats:
     """A float64 array of any shape. Raises InputError for what is none, and for masked and complex values."""
     if type(values) is np.ndarray and values.dtype == np.float64:
         return values
-    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
-        count = int(np.ma.getmaskarray(values).sum())
+    if count := masked_entries(values):
         raise InputError(f"{count} of {values.size} {name} are masked; pass {name}.compressed()")
     try:
         array = np.asarray(_detached(values))
@@ -221,6 +222,12 @@ def real_array(values: Any, name: str = "values") -> Floats:
     if array.dtype.kind not in "fiub" and array.size:
         raise InputError(f"{name} of type {array.dtype} cannot be used; pass real numbers")
     return array.astype(np.float64)
+
+
+def masked_entries(values: Any) -> int:
+    """Of an array. Whoever has such an array has imported numpy.ma, which takes as long as ten fits."""
+    masks = sys.modules.get("numpy.ma")
+    return int(masks.getmaskarray(values).sum()) if masks and isinstance(values, masks.MaskedArray) else 0
 
 
 def _detached(values: Any) -> Any:

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import scipy
 
 from htmu_diag.spectrum import Floats, Spectrum
 
@@ -67,4 +66,5 @@ def shape_of(spectrum: Spectrum) -> SpectrumShape:
 
 def _effective_rank(spectrum: Spectrum, share: Floats) -> float:
     """exp(-sum p log p) with p = |lambda| / sum |lambda| (Roy & Vetterli 2007)."""
-    return float(np.exp(-spectrum.dimension * (spectrum.masses @ scipy.special.xlogy(share, share))))
+    each = share * np.log(np.where(share > 0, share, 1.0))
+    return float(np.exp(-spectrum.dimension * (spectrum.masses @ each)))

@@ -17,8 +17,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-import scipy
 
+from htmu_diag.fits.normal_scores import share_above
 from htmu_diag.fits.null_table import load_table, place
 from htmu_diag.fits.results import Interval
 from htmu_diag.spectrum import Floats
@@ -50,7 +50,7 @@ def htmp_p_values(asked: Sequence[Null]) -> list[float]:
     low, high = rows[k, at], rows[k, at + 1]
     share = np.minimum(np.maximum((x - low) / (high - low), 0.0), 1.0)
     scores = null.scores[at] + (null.scores[at + 1] - null.scores[at]) * share
-    return [float(p) for p in scipy.special.ndtr(-scores)]
+    return [share_above(score) for score in scores.tolist()]
 
 
 def prediction_scores(n: float, gamma: float, kappa: float, *, inverse: bool) -> Interval:

@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-import scipy
 
 from htmu_diag.fits.htmp_lanes import Lane
 from htmu_diag.fits.htmp_likelihood import HIGHEST, LOWEST
 from htmu_diag.laws.htmp_lattice import STEP, Indices
+from htmu_diag.laws.log_gap import log_gamma
 from htmu_diag.spectrum import Floats
 
 __all__ = ["starts"]
@@ -65,7 +65,6 @@ def _by_logs(logs: Floats, means: Floats) -> Floats:
 def _log_means(gamma: float, n: float) -> Floats:
     """E log(x/mean) on the grid."""
     c, more = np.exp(_GRID) / 2, 0.5 / n
-    log_gamma = scipy.special.gammaln
-    return np.asarray(
-        (log_gamma(c * (1 / gamma + more)) - log_gamma(c * (1 / gamma - 1 + more))) / c - np.log(c / gamma)
-    )
+    upper, lower = (c * (1 / gamma + more)).tolist(), (c * (1 / gamma - 1 + more)).tolist()
+    ratios = [log_gamma(a) - log_gamma(b) for a, b in zip(upper, lower, strict=True)]
+    return np.asarray(ratios / c - np.log(c / gamma))

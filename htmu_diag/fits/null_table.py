@@ -8,8 +8,8 @@ from functools import lru_cache
 from importlib import resources
 
 import numpy as np
-import scipy
 
+from htmu_diag.fits.normal_scores import score_above, share_above
 from htmu_diag.spectrum import Floats
 
 __all__ = ["LEAST_P", "NullTable", "is_least", "load_table", "place"]
@@ -40,11 +40,11 @@ class NullTable:
         """Share of the null law at or above the statistic, by the quantiles at its place."""
         if math.isnan(statistic):
             return math.nan
-        return float(scipy.special.ndtr(-np.interp(statistic, row, self.scores)))
+        return share_above(float(np.interp(statistic, row, self.scores)))
 
     def quantile(self, p: float, row: Floats) -> float:
         """The value that the statistic exceeds with probability p."""
-        return float(np.interp(-scipy.special.ndtri(p), self.scores, row))
+        return float(np.interp(score_above(p), self.scores, row))
 
     def row(self, first: float, second: float) -> Floats:
         """(p,) quantiles at one place."""

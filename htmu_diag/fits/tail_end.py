@@ -142,4 +142,5 @@ def _gains(given: Sequence[tuple[_Ended, int]]) -> list[float]:
 def _tops(n_tail: int) -> np.ndarray:
     """Sizes from ``n_tail`` down to eight (or the tail alone where it is smaller)."""
     steps = max(int(np.log(_FEWEST / n_tail) / np.log(_STEP)), 0) + 1
-    return np.unique((n_tail * _STEP ** np.arange(steps)).astype(np.intp))
+    sizes = (n_tail * _STEP ** np.arange(steps - 1, -1, -1)).astype(np.intp)
+    return sizes[np.append(True, sizes[1:] > sizes[:-1])]

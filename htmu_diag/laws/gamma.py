@@ -9,6 +9,7 @@ import numpy as np
 import scipy
 
 from htmu_diag.laws.base import ContinuousLaw, numbers_only, require
+from htmu_diag.laws.log_gap import log_gamma
 from htmu_diag.spectrum import Floats
 
 __all__ = ["Gamma"]
@@ -38,7 +39,7 @@ class Gamma(ContinuousLaw):
     def _logpdf(self, x: Floats) -> Floats:
         y = x * (self.shape / self.scale)
         log_y = np.log(x) + math.log(self.shape / self.scale)
-        return self.shape * log_y - np.log(x) - y - float(scipy.special.gammaln(self.shape))
+        return self.shape * log_y - np.log(x) - y - log_gamma(self.shape)
 
     def _cdf(self, x: Floats) -> Floats:
         return np.asarray(scipy.special.gammainc(self.shape, x * (self.shape / self.scale)))

@@ -20,7 +20,7 @@ from htmu_diag.arguments import real_array
 from htmu_diag.errors import InputError
 from htmu_diag.spectrum import Floats
 
-__all__ = ["htmp_log_gap", "log_gap", "log_gaps", "marchenko_pastur_log_gap", "repulsion_of_log_gap"]
+__all__ = ["htmp_log_gap", "log_gamma", "log_gap", "log_gaps", "marchenko_pastur_log_gap", "repulsion_of_log_gap"]
 
 _SECANTS, _WITHIN = 60, 1e-12  # steps at most; of kappa
 LARGEST, SMALLEST = 1e8, 1e-8  # kappa beyond which its J is that of noise, or that of no repulsion, to rounding
@@ -62,11 +62,11 @@ def htmp_log_gap(kappa: float, gamma: float) -> float:
     if gamma == 1:
         return math.inf
     upper = kappa / (2 * gamma)
-    return math.log(upper) - (2 / kappa) * (_log_gamma(upper) - _log_gamma(upper - kappa / 2))
+    return math.log(upper) - (2 / kappa) * (log_gamma(upper) - log_gamma(upper - kappa / 2))
 
 
-def _log_gamma(x: float) -> float:
-    """A tenth of the price of scipy's for one number, where it exceeds no float."""
+def log_gamma(x: float) -> float:
+    """A tenth of the price of scipy's for one number, and without its import, where it exceeds no float."""
     return math.lgamma(x) if 0 < x < 1e300 else float(scipy.special.gammaln(x))
 
 

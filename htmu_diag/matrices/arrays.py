@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from htmu_diag.arguments import masked_entries
 from htmu_diag.errors import InputError
 from htmu_diag.matrices.stored_type import StoredType, stored_type
 from htmu_diag.model.torch_values import as_tensor, is_tensor
@@ -35,10 +36,8 @@ def type_of(kind: np.dtype[Any]) -> StoredType | None:
 def numbers_of(value: Any, name: str) -> Array:
     """The values of an array, in memory of their own. Raises InputError for what holds no numbers, and for masked
     entries."""
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        raise InputError(
-            f"{name}: {int(np.ma.getmaskarray(value).sum())} entries are masked; fill them or cut the array"
-        )
+    if count := masked_entries(value):
+        raise InputError(f"{name}: {count} entries are masked; fill them or cut the array")
     try:
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
