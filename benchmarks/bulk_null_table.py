@@ -74,7 +74,7 @@ def main(work: Path | None) -> None:
         quantiles = np.array([pareto_quantiles(x, P, shape, TAIL, JOIN) for x in samples])
         arrays[name] = smoothed(quantiles, terms(), weights, terms()).reshape(len(SIZES), len(GAMMAS), -1)
     TABLE.parent.mkdir(exist_ok=True)
-    np.savez_compressed(TABLE, **arrays)
+    np.savez(TABLE, **arrays)
 
 
 if __name__ == "__main__":

@@ -172,7 +172,7 @@ def main(work: Path | None) -> None:
         arrays[name] = np.exp(between(np.log([pareto_quantiles(x, P, tail, TAIL, JOIN) for x in ks])))
     for row, name in ((3, "direct"), (4, "inverse")):
         arrays[name] = linear(filled([x for _, x in places(0, row)]))
-    np.savez_compressed(TABLE, **{name: array.astype(np.float32) for name, array in arrays.items()})  # type: ignore[arg-type]
+    np.savez(TABLE, **{name: array.astype(np.float32) for name, array in arrays.items()})  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ def main() -> None:
         for name, array in stored(at).items()
     }
     FILE.parent.mkdir(exist_ok=True)
-    np.savez_compressed(FILE, **made)  # type: ignore[arg-type]
+    np.savez(FILE, **made)  # type: ignore[arg-type]
     print(f"{FILE.name}: {FILE.stat().st_size / 1e6:.2f} MB")
 
 

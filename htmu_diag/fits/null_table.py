@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
+from pathlib import Path
 
 import numpy as np
 
@@ -64,5 +64,5 @@ def place(grid: Floats, x: float) -> tuple[int, float]:
 @lru_cache(maxsize=8)
 def load_table(name: str) -> dict[str, Floats]:
     """The arrays of a file in ``fits/tables``, made by a script in ``benchmarks``."""
-    with resources.files("htmu_diag.fits").joinpath("tables", f"{name}.npz").open("rb") as file:
-        return dict(np.load(file, allow_pickle=False))
+    with np.load(Path(__file__).parent / "tables" / f"{name}.npz", allow_pickle=False) as data:
+        return dict(data)
