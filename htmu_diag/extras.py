@@ -7,7 +7,7 @@ from typing import Any
 
 from htmu_diag.errors import MissingPackage
 
-__all__ = ["EXTRAS", "imported", "missing"]
+__all__ = ["EXTRAS", "Late", "imported", "missing"]
 
 # package -> the extra that brings it
 EXTRAS = {
@@ -29,6 +29,22 @@ _TORCH = (
     "; a small build without CUDA comes from https://download.pytorch.org/whl/cpu (pip install torch torchvision "
     "--index-url ..., both in one line)"
 )
+
+
+class Late:
+    """A module that is imported when something of it is asked for: annotations name it, and no import waits for it.
+
+    ``typing.get_type_hints`` finds the types there. What Python itself asks of any value is never asked of the module.
+    """
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        module = importlib.import_module(self._module)
+        return getattr(module, name) if hasattr(module, name) else importlib.import_module(f"{self._module}.{name}")
 
 
 def imported(module: str, what: str) -> Any:

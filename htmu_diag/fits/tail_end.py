@@ -143,4 +143,4 @@ def _tops(n_tail: int) -> np.ndarray:
     """Sizes from ``n_tail`` down to eight (or the tail alone where it is smaller)."""
     steps = max(int(np.log(_FEWEST / n_tail) / np.log(_STEP)), 0) + 1
     sizes = (n_tail * _STEP ** np.arange(steps - 1, -1, -1)).astype(np.intp)
-    return sizes[np.append(True, sizes[1:] > sizes[:-1])]
+    return np.asarray(sizes[np.append(True, sizes[1:] > sizes[:-1])])

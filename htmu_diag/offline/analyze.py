@@ -21,6 +21,7 @@ from htmu_diag.analysis import Options
 from htmu_diag.arguments import FLAG, PATH, checked, globs_of, instance, optional, whole
 from htmu_diag.cores import cores
 from htmu_diag.errors import InputError
+from htmu_diag.extras import Late
 from htmu_diag.matrices import Inventory, checkpoint_matrices
 from htmu_diag.matrices.arguments import CUT
 from htmu_diag.matrices.given import is_given
@@ -31,17 +32,19 @@ from htmu_diag.model.torch_values import is_module
 from htmu_diag.model.wrappers import is_sharded, unwrap
 from htmu_diag.nearest import answering
 from htmu_diag.offline.folders import refuse_other_folders, step_of
-from htmu_diag.offline.jobs import in_processes, worth
-from htmu_diag.offline.layer_folder import LayerFolder, Measuring, resumed
-from htmu_diag.offline.measure import Choices, measured
+from htmu_diag.offline.measure import Choices, Measuring, measured
 from htmu_diag.offline.order import numbers_in_order
-from htmu_diag.ranks.alone import Alone, Team
+from htmu_diag.ranks.alone import Team, team_of
 from htmu_diag.ranks.share import shares
 from htmu_diag.report.analysis import Analysis, Layer
 from htmu_diag.warned import warn
 
 if TYPE_CHECKING:
     import torch
+
+    from htmu_diag.offline.layer_folder import LayerFolder
+else:
+    torch = Late("torch")
 
 __all__ = ["Globs", "Progress", "analyze"]
 
@@ -135,7 +138,7 @@ def analyze(
     choices.check()
     given = {"include": include, "exclude": exclude, "min_side": min_side, "conv": conv, "heads": heads, "fused": fused}
     given |= {"like": like, "vectors": vectors, "threads": threads, "device": device}
-    with _team(ranks) as team, _kept(parts, model, choices, given) as kept:
+    with team_of(ranks) as team, _kept(parts, model, choices, given) as kept:
         wanted = {"include": globs_of(include), "exclude": globs_of(exclude), "min_side": min_side}
         listing = partial(_listed, partial(_listing(model, like), **wanted, conv=conv, heads=heads, fused=fused))
         inventory = listing()
@@ -147,6 +150,8 @@ def analyze(
         measuring = partial(_here, inventory, choices, read_all)
         several = _jobs(jobs, inventory, choices, team) if isinstance(model, (str, os.PathLike)) else 1
         if several > 1:
+            from htmu_diag.offline.jobs import in_processes
+
             measuring = partial(in_processes, inventory, listing, choices, several)
         layers = _measured(inventory, choices, team, progress, kept, measuring)
     return Analysis(_name(model), layers, inventory.skipped, options, step)
@@ -166,7 +171,7 @@ def _measured(
     expected = range(len(costs)) if team.rank == 0 else mine
     whole, spent = sum(costs[place] for place in expected), 0.0
     found: dict[int, Layer] = {}
-    own = measuring(mine) if kept is None else resumed(kept, inventory, mine, choices, measuring)
+    own = measuring(mine) if kept is None else kept.resumed(inventory, mine, choices, measuring)
     for place, layer in team.gathered(own, owners):
         found[place] = layer
         spent += costs[place]
@@ -183,9 +188,11 @@ def _jobs(jobs: int | None, inventory: Inventory, choices: Choices, team: Team) 
     """Processes that share the matrices; ranks of a job are the processes, and a device is shared when asked for."""
     if jobs is not None and jobs < 1:
         raise InputError(f"jobs is {jobs}; use at least 1, or None for the cores of this process")
-    usual = cores() if choices.device is None and worth(inventory, choices) else 1
-    wanted = usual if jobs is None else jobs
-    return 1 if team.world > 1 else min(wanted, len(inventory))
+    if jobs is None:
+        from htmu_diag.offline.jobs import worth
+
+        jobs = cores() if choices.device is None and worth(inventory, choices) else 1
+    return 1 if team.world > 1 else min(jobs, len(inventory))
 
 
 def _listed(listing: Callable[[], Inventory]) -> Inventory:
@@ -202,6 +209,8 @@ def _kept(
     path = Path(model)
     if not path.exists():
         raise InputError(missing_path(path))
+    from htmu_diag.offline.layer_folder import LayerFolder
+
     return LayerFolder(Path(parts), path, choices.options, given, choices.step)
 
 
@@ -217,18 +226,6 @@ def _listing(model: object, like: torch.nn.Module | None) -> Callable[..., Inven
         return partial(checkpoint_matrices, cast("Mapping[str, Any]", model), like=like)
     taken = "a torch.nn.Module, a path, a state dict, arrays by name or one array"
     raise InputError(f"analyze takes {taken}, not {type(model).__name__}; pass the model itself")
-
-
-def _team(ranks: bool | float) -> Team:
-    if ranks is False:
-        return Alone()
-    import torch.distributed as dist
-
-    from htmu_diag.ranks.gather import Ranks
-
-    if not (dist.is_available() and dist.is_initialized()):
-        raise InputError("ranks: no torch.distributed job runs here; call init_process_group first, or leave ranks out")
-    return Ranks() if ranks is True else Ranks(float(ranks))
 
 
 def _name(model: object) -> str:

@@ -8,7 +8,7 @@ Ranks of a job keep theirs in the same folder.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,16 +17,14 @@ from typing import Any, cast
 from htmu_diag.analysis import Diagnosis, Options, Reading
 from htmu_diag.matrices import Inventory
 from htmu_diag.offline.asked import asked, files_of, require_same
-from htmu_diag.offline.measure import Choices, runs_of
+from htmu_diag.offline.measure import Choices, Measuring, runs_of
 from htmu_diag.report.analysis import Layer
 from htmu_diag.spectrum import Spectrum
 from htmu_diag.storage.record import DamagedRecord
 from htmu_diag.storage.shared_store import LAYERS, SharedStore
 from htmu_diag.storage.stored_diagnosis import StoredDiagnosis
 
-__all__ = ["LayerFolder", "Measuring", "resumed"]
-
-Measuring = Callable[[Sequence[int]], Iterator[tuple[int, Layer]]]
+__all__ = ["LayerFolder"]
 
 
 class LayerFolder:
@@ -72,6 +70,26 @@ class LayerFolder:
             self._store.write(place, spectra, readings, self._options, wall_time=0.0, events=events)
             yield place, layer
 
+    def resumed(
+        self, inventory: Inventory, mine: Sequence[int], choices: Choices, measuring: Measuring
+    ) -> Iterator[tuple[int, Layer]]:
+        """(place, layer) of each place: what an earlier call left, then the rest, each kept before it goes on.
+
+        What is decomposed together is so again, unless all of it is there: the numbers are those of a call that was not
+        interrupted. measuring: gives the layers of some places.
+        """
+        matrices = {place: inventory.matrices[place] for place in mine}
+        empty = {place: Layer(one.name, one.shape, one.role, None) for place, one in matrices.items()}
+        before = {place: layer for place in mine if (layer := self.found(place, empty[place])) is not None}
+        for run in runs_of(inventory, mine, batched=not choices.vectors):
+            if any(place not in before for place in run):
+                for place in run:
+                    before.pop(place, None)
+        yield from before.items()
+        rest = [place for place in mine if place not in before]
+        if rest:
+            yield from self.keeping(measuring(rest))
+
     def __enter__(self) -> LayerFolder:
         return self
 
@@ -82,27 +100,6 @@ class LayerFolder:
         """Its record is named by its place; the checkpoint has its own step."""
         own = replace(reading, source=replace(reading.source, step=self._step))
         return cast(Diagnosis, StoredDiagnosis(own, partial(_itself, spectrum), self._options))
-
-
-def resumed(
-    kept: LayerFolder, inventory: Inventory, mine: Sequence[int], choices: Choices, measuring: Measuring
-) -> Iterator[tuple[int, Layer]]:
-    """(place, layer) of each place: what an earlier call left, then the rest, each kept before it goes on.
-
-    What is decomposed together is so again, unless all of it is there: the numbers are those of a call that was not
-    interrupted. measuring: gives the layers of some places.
-    """
-    matrices = inventory.matrices
-    empty = {place: Layer(matrices[place].name, matrices[place].shape, matrices[place].role, None) for place in mine}
-    before = {place: layer for place in mine if (layer := kept.found(place, empty[place])) is not None}
-    for run in runs_of(inventory, mine, batched=not choices.vectors):
-        if any(place not in before for place in run):
-            for place in run:
-                before.pop(place, None)
-    yield from before.items()
-    rest = [place for place in mine if place not in before]
-    if rest:
-        yield from kept.keeping(measuring(rest))
 
 
 def _itself(spectrum: Spectrum) -> Spectrum:

@@ -9,7 +9,7 @@ others go on.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,9 @@ from htmu_diag.spectrum import Kind, Source, Spectrum
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Choices", "groups_of", "layers_of", "measured"]
+__all__ = ["Choices", "Measuring", "groups_of", "layers_of", "measured"]
+
+Measuring = Callable[[Sequence[int]], Iterator[tuple[int, Layer]]]
 
 _SMALL_SIDE = 128
 _TOGETHER = 4 * 1024 * 1024  # entries of one run, or group: of a run 16 MB in float32 are held at once

@@ -6,7 +6,9 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
-__all__ = ["Alone", "Team"]
+from htmu_diag.errors import InputError
+
+__all__ = ["Alone", "Team", "team_of"]
 
 T = TypeVar("T")
 
@@ -32,3 +34,16 @@ class Alone(contextlib.AbstractContextManager["Alone"]):
 
     def gathered(self, mine: Iterable[tuple[int, T]], owners: Sequence[int]) -> Iterator[tuple[int, T]]:
         yield from mine
+
+
+def team_of(ranks: bool | float) -> Team:
+    """This process alone, or the ranks of the running job with their limit in seconds, see `analyze`."""
+    if ranks is False:
+        return Alone()
+    import torch.distributed as dist
+
+    from htmu_diag.ranks.gather import Ranks
+
+    if not (dist.is_available() and dist.is_initialized()):
+        raise InputError("ranks: no torch.distributed job runs here; call init_process_group first, or leave ranks out")
+    return Ranks() if ranks is True else Ranks(float(ranks))

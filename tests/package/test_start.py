@@ -16,7 +16,10 @@ layers = htmu_diag.analyze(sys.argv[1]).layers
 assert len(layers) == 6 and all(layer.diagnosis is not None for layer in layers), layers
 print(*sorted(sys.modules))
 """
-UNNEEDED = {"scipy.special", "scipy.stats", "scipy.optimize", "scipy.linalg", "numpy.ma", "numpy.f2py", "torch"}
+UNNEEDED = {
+    *("scipy.special", "scipy.stats", "scipy.optimize", "scipy.linalg", "numpy.ma", "numpy.f2py", "torch"),
+    *("importlib.metadata", "concurrent.futures", "htmu_diag.storage.store"),
+}
 
 
 def test_weights_are_diagnosed_without_scipys_functions(tmp_path: Path) -> None:
