@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from htmu_diag.extras import Late
 from htmu_diag.spectrum import Source
 
 if TYPE_CHECKING:
-    from htmu_diag.analysis.diagnosis import Diagnosis
+    from htmu_diag.analysis import diagnosis as whole
+else:
+    whole = Late("htmu_diag.analysis.diagnosis")
 
 __all__ = ["Reading"]
 
@@ -34,7 +37,7 @@ class Reading:
     texts: Mapping[str, str]
 
     @classmethod
-    def of(cls, diagnosis: Diagnosis) -> Reading:
+    def of(cls, diagnosis: whole.Diagnosis) -> Reading:
         """The reading of a diagnosis."""
         numbers = {name: float(value) for name, value in diagnosis.numbers.items()}
         return cls(diagnosis.source, numbers, diagnosis.texts)

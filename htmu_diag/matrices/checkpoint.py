@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from htmu_diag.arguments import PATH, checked, either, having, instance, optional
+from htmu_diag.extras import Late
 from htmu_diag.matrices.arguments import CUT
 from htmu_diag.matrices.experts import Neighbours
 from htmu_diag.matrices.files import stored_tensors
@@ -29,6 +30,8 @@ from htmu_diag.model.names import clean_name
 
 if TYPE_CHECKING:
     import torch
+else:
+    torch = Late("torch")
 
 __all__ = ["checkpoint_matrices"]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from htmu_diag.errors import HTMUError, InputError
+from htmu_diag.extras import Late
 from htmu_diag.model.names import selected
 from htmu_diag.model.torch_values import as_tensor, memory_refused
 from htmu_diag.nearest import nearest
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import torch
 
     from htmu_diag.model.torch_values import Values
+else:
+    torch, Values = Late("torch"), Any
 
 __all__ = ["Inventory", "Matrix", "Skipped"]
 

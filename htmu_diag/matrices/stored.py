@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from htmu_diag.errors import InputError
 from htmu_diag.plain_files import open_plain
@@ -19,6 +19,8 @@ from htmu_diag.safe_text import safe_text
 if TYPE_CHECKING:
     from htmu_diag.matrices.stored_type import NumberType
     from htmu_diag.model.torch_values import Values
+else:
+    NumberType = Values = Any
 
 __all__ = [
     "DAMAGE",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from htmu_diag.analysis import QUANTITIES, Diagnosis, Options, summarize
 from htmu_diag.errors import InputError
-from htmu_diag.extras import imported
+from htmu_diag.extras import Late, imported
 from htmu_diag.nearest import did_you_mean
 from htmu_diag.report.figures import esd_figure
 from htmu_diag.report.weightwatcher import weightwatcher_row, weightwatcher_summary
@@ -22,8 +22,10 @@ from htmu_diag.skipped import Skipped
 from htmu_diag.spectrum import Spectrum
 
 if TYPE_CHECKING:
+    import matplotlib.figure
     import pandas as pd
-    from matplotlib.figure import Figure
+else:
+    pd, matplotlib = Late("pandas"), Late("matplotlib")
 
 __all__ = ["UNUSABLE", "Analysis", "Layer", "Names"]
 
@@ -144,7 +146,7 @@ class Analysis:
         counts |= {key.removesuffix("_count"): v for key, v in found.items() if key.startswith("phase_") and v}
         return {**counts, **means, **kappas}
 
-    def plot(self, name: str | None = None) -> Figure:
+    def plot(self, name: str | None = None) -> matplotlib.figure.Figure:
         """The log-log density with its fitted laws of one matrix, or of the largest twelve side by side."""
         if name is not None:
             return esd_figure(self[name])

@@ -15,11 +15,14 @@ import numpy as np
 
 from htmu_diag.analysis import Diagnosis
 from htmu_diag.arguments import checked, either, having, several, whole
+from htmu_diag.extras import Late
 from htmu_diag.report.panel import draw_esd, positive
 from htmu_diag.undisturbed import uncollected
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    import matplotlib.figure
+else:
+    matplotlib = Late("matplotlib")
 
 __all__ = ["Pictures", "esd_figure", "import_matplotlib", "png"]
 
@@ -33,7 +36,9 @@ _BELOW, _BELOW_ONE_OF_MANY = 1.05, 1.75
     diagnoses=either(having("a diagnosis", "fitted"), several("a list of them", "fitted")),
     columns=whole(1),
 )
-def esd_figure(diagnoses: Diagnosis | Sequence[Diagnosis], *, title: str = "", columns: int = 3) -> Figure:
+def esd_figure(
+    diagnoses: Diagnosis | Sequence[Diagnosis], *, title: str = "", columns: int = 3
+) -> matplotlib.figure.Figure:
     """The eigenvalue density of one layer, or of several side by side, as a matplotlib Figure.
 
     Each panel: histogram in logarithmic bins, fitted power law from xmin on, fitted HTMP law, edge of the
@@ -79,7 +84,7 @@ class Pictures:
     """
 
     def __init__(self) -> None:
-        self._figure: Figure | None = None
+        self._figure: matplotlib.figure.Figure | None = None
 
     def png(self, diagnosis: Diagnosis) -> bytes:
         """The layer's picture as PNG bytes."""
@@ -95,7 +100,7 @@ class Pictures:
         return found
 
 
-def _arrange(figure: Figure, height: int, width: int, titled: bool) -> None:
+def _arrange(figure: matplotlib.figure.Figure, height: int, width: int, titled: bool) -> None:
     """Size and margins so that every panel has the same size in inches: a solved layout takes twice the time."""
     (across, up), below = (_SINGLE, _BELOW) if width == 1 else (_ONE_OF_MANY, _BELOW_ONE_OF_MANY)
     top = _ABOVE + (_TITLE if titled else 0.0)
@@ -112,7 +117,7 @@ def _arrange(figure: Figure, height: int, width: int, titled: bool) -> None:
 
 
 @checked(figure=having("a matplotlib figure", "savefig"), dpi=whole(1, 10**4))
-def png(figure: Figure, *, dpi: int = 100) -> bytes:
+def png(figure: matplotlib.figure.Figure, *, dpi: int = 100) -> bytes:
     """The figure as PNG bytes."""
     from htmu_diag.report.canvas import packed
 

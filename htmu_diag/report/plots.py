@@ -17,6 +17,7 @@ import numpy as np
 from htmu_diag.analysis import QUANTITIES, diagnose
 from htmu_diag.arguments import PATH, checked, either, having, instance
 from htmu_diag.errors import InputError
+from htmu_diag.extras import Late
 from htmu_diag.nearest import did_you_mean, near_steps
 from htmu_diag.report.labels import set_scale, shortened
 from htmu_diag.report.panel import draw_fits, limits, log_histogram, positive
@@ -24,8 +25,10 @@ from htmu_diag.storage import Run, load_run
 from htmu_diag.ui import words
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    import matplotlib.axes
+    import matplotlib.figure
+else:
+    matplotlib = Late("matplotlib")
 
 __all__ = ["compare", "mathtext", "plot_curves", "plot_spectra"]
 
@@ -55,8 +58,8 @@ def plot_curves(
     kind: str = "weights",
     layers: Sequence[str] | None = None,
     interval: bool = False,
-    ax: Axes | None = None,
-) -> Figure:
+    ax: matplotlib.axes.Axes | None = None,
+) -> matplotlib.figure.Figure:
     """One quantity of every layer through time; dark lines lie early in the model.
 
     layers: a choice of names, all by default. interval: the 95 % interval of each as a band, where it has one.
@@ -98,8 +101,8 @@ def plot_spectra(
     steps: Sequence[int] | None = None,
     kind: str = "weights",
     fits: bool = True,
-    ax: Axes | Sequence[Axes] | None = None,
-) -> Figure:
+    ax: matplotlib.axes.Axes | Sequence[matplotlib.axes.Axes] | None = None,
+) -> matplotlib.figure.Figure:
     """A layer's log-log densities at several steps side by side on the same axes, so that they can be compared.
 
     steps: by default the first measured one, one in the middle and the last. fits: draw the fitted laws too. ax: one
@@ -144,8 +147,8 @@ def compare(
     quantity: str = "alpha",
     *,
     kind: str = "weights",
-    ax: Axes | None = None,
-) -> Figure:
+    ax: matplotlib.axes.Axes | None = None,
+) -> matplotlib.figure.Figure:
     """Every layer of two runs at the last step that both measured, with 95 % intervals where the quantity has them.
 
     one, two: runs, or their folders. Layers stand in the order of the first run; those that the other lacks are left
@@ -208,11 +211,11 @@ def _colour(place: int, count: int) -> Any:
     return colormaps["viridis"](0.92 * place / max(count - 1, 1))
 
 
-def _axes(ax: Axes | None, height: float = _HEIGHT) -> Any:
+def _axes(ax: matplotlib.axes.Axes | None, height: float = _HEIGHT) -> Any:
     return ax if ax is not None else _new(1, (5.2, height))[0]
 
 
-def _panels(ax: Axes | Sequence[Axes] | None, count: int) -> list[Any]:
+def _panels(ax: matplotlib.axes.Axes | Sequence[matplotlib.axes.Axes] | None, count: int) -> list[Any]:
     if ax is None:
         return _new(count, (_PANEL[0] * count, _PANEL[1]))
     panels = list(ax) if isinstance(ax, (Sequence, np.ndarray)) else [ax]
@@ -237,6 +240,6 @@ def _share(panels: Sequence[Any], limits: Sequence[tuple[Any, Any]]) -> None:
             getattr(panel, setter)(low if math.isfinite(low) else None, high if math.isfinite(high) else None)
 
 
-def _figure(axes: Any) -> Figure:
-    figure: Figure = axes.figure
+def _figure(axes: Any) -> matplotlib.figure.Figure:
+    figure: matplotlib.figure.Figure = axes.figure
     return figure

@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from htmu_diag.arguments import PATH, checked
+from htmu_diag.extras import Late
 from htmu_diag.report.plots import plot_curves, plot_spectra
 from htmu_diag.report.stored import history_from_store
 from htmu_diag.report.widget import widget
 from htmu_diag.storage import Run
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    import matplotlib.axes
+    import matplotlib.figure
+else:
+    matplotlib = Late("matplotlib")
 
 __all__ = ["ViewedRun", "load_run"]
 
@@ -45,8 +48,8 @@ class ViewedRun(Run):
         kind: str = "weights",
         layers: Sequence[str] | None = None,
         interval: bool = False,
-        ax: Axes | None = None,
-    ) -> Figure:
+        ax: matplotlib.axes.Axes | None = None,
+    ) -> matplotlib.figure.Figure:
         """One quantity of every layer through time, see `report.plots.plot_curves`."""
         return plot_curves(self, quantity, kind=kind, layers=layers, interval=interval, ax=ax)
 
@@ -57,7 +60,7 @@ class ViewedRun(Run):
         steps: Sequence[int] | None = None,
         kind: str = "weights",
         fits: bool = True,
-        ax: Axes | Sequence[Axes] | None = None,
-    ) -> Figure:
+        ax: matplotlib.axes.Axes | Sequence[matplotlib.axes.Axes] | None = None,
+    ) -> matplotlib.figure.Figure:
         """A layer's spectra at several steps on the same axes, see `report.plots.plot_spectra`."""
         return plot_spectra(self, layer, steps=steps, kind=kind, fits=fits, ax=ax)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from htmu_diag.extras import Late
 from htmu_diag.matrices.matrix import Matrix
 from htmu_diag.model.torch_values import as_tensor
 from htmu_diag.solvers.host import UNIT, Routine, host_spectrum, is_real
@@ -13,6 +14,8 @@ from htmu_diag.spectrum import Kind, Source, Spectrum
 
 if TYPE_CHECKING:
     import torch
+else:
+    torch = Late("torch")
 
 __all__ = ["matrix_spectrum"]
 

@@ -14,6 +14,7 @@ from htmu_diag.analysis.hold import held
 from htmu_diag.analysis.quantities import declare_stored
 from htmu_diag.arguments import PATH, checked
 from htmu_diag.errors import InputError, StorageError
+from htmu_diag.extras import Late
 from htmu_diag.spectrum import Kind, Spectrum
 from htmu_diag.storage.arrays import PROBE_BATCH, latest_arrays
 from htmu_diag.storage.gaps import Gap, gaps
@@ -29,6 +30,8 @@ from htmu_diag.storage.whereabouts import no_kind, no_layer, no_run
 
 if TYPE_CHECKING:
     import pandas as pd
+else:
+    pd = Late("pandas")
 
 __all__ = ["Run", "load_run"]
 
@@ -192,9 +195,7 @@ class Run:
 
     def to_pandas(self, options: Options | None = None, *, fit: bool = True) -> pd.DataFrame:
         """One row a layer and step: step, wall_time, kind, name, rows, columns, every quantity, verdict, reason, ...
-
-        Options and fit as in ``records``. Needs pandas (``pip install htmu_diag[pandas]``).
-        """
+        Options and fit as in ``records``. Needs pandas (``pip install htmu_diag[pandas]``)."""
         return frame(self.records(options, fit=fit))
 
     def undiagnosed(self, options: Options | None = None) -> tuple[int, ...]:
