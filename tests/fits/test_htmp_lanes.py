@@ -114,7 +114,7 @@ def test_p_values_lie_on_the_line_between_the_entries_of_the_table() -> None:
     distances = np.linspace(0.01, 0.3, 30)
     found = htmp_p_values([Null("ks", d, 64, 0.4, 3.0) for d in distances])
     before, after, share = _null().row("ks", 64, 0.4, 3.0)
-    row = before + share * (after - before)
+    row = before + np.float64(share) * (after - before).astype(np.float64)
     scores = np.interp(8 * distances, row, _null().scores)
     assert found == pytest.approx([0.5 * math.erfc(z / math.sqrt(2)) for z in scores], rel=1e-9)
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.integrate import trapezoid
 
 from htmu_diag.fits.law_row import Row
 from htmu_diag.fits.law_rows import FAMILIES
@@ -16,7 +17,7 @@ PLACES = [FAMILY.low, -8, -4, -1, 0]
 
 
 def mean_of(row: Row, values: np.ndarray) -> float:
-    return float(np.trapezoid(row.density * values, row.nodes))
+    return float(trapezoid(row.density * values, row.nodes))
 
 
 @pytest.mark.parametrize("gamma", GAMMAS)
