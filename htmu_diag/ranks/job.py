@@ -18,7 +18,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from htmu_diag.ranks.share import Share
 
-__all__ = ["Job", "join", "receive", "send"]
+__all__ = ["Job", "another", "join", "receive", "send"]
 
 PIECE = 2**20  # bytes of one value in the store
 
@@ -40,11 +40,27 @@ class Job:
 
     def connection(self) -> Store:
         """One more, for a thread of its own."""
-        return PrefixStore(self._prefix, self._store.clone())
+        return PrefixStore(self._prefix, self._store.clone() if hasattr(self._store, "clone") else another(self._store))
 
     def close(self) -> None:
         """The server may end as far as this process is concerned."""
         self._store = None
+
+
+def another(store: Any) -> Store:
+    """One more connection to where a store keeps its values, for torch before 2.8, whose stores have no ``clone``.
+
+    Prefixes around it are left off, on every rank alike. A store within one process is its own.
+    """
+    stores: Any = dist  # its stubs do not know where a store is
+    while isinstance(store, PrefixStore):
+        store = store.underlying_store
+    more: Store = store
+    if isinstance(store, stores.TCPStore):
+        more = stores.TCPStore(store.host, store.port, is_master=False, timeout=store.timeout, wait_for_workers=False)
+    elif isinstance(store, stores.FileStore):
+        more = stores.FileStore(store.path, -1)
+    return more
 
 
 def join(limit: float) -> None:

@@ -2,6 +2,8 @@
 
 import itertools
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
 
 import pytest
 import torch.distributed as dist
@@ -9,7 +11,7 @@ from torch.distributed.distributed_c10d import _get_default_store
 
 from htmu_diag.errors import MeasurementError
 from htmu_diag.ranks import gather
-from htmu_diag.ranks.job import PIECE, Job, join, receive, send
+from htmu_diag.ranks.job import PIECE, Job, another, join, receive, send
 
 
 @pytest.fixture
@@ -30,6 +32,22 @@ def test_a_value_of_any_length_is_received_once(length: int) -> None:
     assert receive(store, "key") == value
     assert not store.check(["key"])
     assert not store.check(["key/0"])
+
+
+@pytest.mark.parametrize("kind", ["tcp", "file"])
+def test_another_connection_is_to_the_same_store_and_not_held_by_a_thread_that_waits(kind: str, tmp_path: Path) -> None:
+    tcp = kind == "tcp"
+    first = (
+        dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        if tcp
+        else dist.FileStore(str(tmp_path / "store"))
+    )
+    own = another(dist.PrefixStore("job", first))
+    with ThreadPoolExecutor(1) as threads:
+        waited = threads.submit(first.get, "key")
+        assert not wait([waited], timeout=0.1).done
+        own.set("key", "value")
+        assert waited.result(timeout=20) == b"value"
 
 
 @pytest.mark.usefixtures("job")
