@@ -17,7 +17,7 @@ import scipy
 
 from htmu_diag.spectrum import Floats
 
-__all__ = ["averaged", "jacobi", "with_moments"]
+__all__ = ["averaged", "gauss_rule", "jacobi", "with_moments"]
 
 _RULES = 4  # as many as give 4/5 of what any number gives; the rule grows in proportion
 
@@ -41,6 +41,19 @@ def jacobi(nodes: Floats, weights: Floats) -> tuple[Floats, Floats]:
     return alphas, betas[:-1]
 
 
+def gauss_rule(alphas: Floats, betas: Floats) -> tuple[Floats, Floats]:
+    """Nodes (m,) ascending and eigenvectors (m, m), in columns, of the tridiagonal matrix of (m,) and (m - 1,) entries.
+
+    By relatively robust representations, which give up (LAPACK, info 22) on some matrices with clusters, those of runs
+    without a basis, in scipy 1.12 and its OpenBLAS; then by implicit QL.
+    """
+    try:
+        nodes, vectors = scipy.linalg.eigh_tridiagonal(alphas, betas)
+    except np.linalg.LinAlgError:
+        nodes, vectors = scipy.linalg.eigh_tridiagonal(alphas, betas, lapack_driver="stev")
+    return np.asarray(nodes), np.asarray(vectors)
+
+
 def averaged(nodes: Floats, weights: Floats, *, rules: int = _RULES) -> tuple[Floats, Floats]:
     """The mean of a Gauss rule (m,) and of those with m - 1, m - 2, ... nodes for the same measure; same total mass."""
     live = weights > 0
@@ -52,8 +65,8 @@ def averaged(nodes: Floats, weights: Floats, *, rules: int = _RULES) -> tuple[Fl
     for size in range(alphas.size - 1, alphas.size - rules, -1):
         if size < 1:
             return nodes, weights
-        values, vectors = scipy.linalg.eigh_tridiagonal(alphas[:size], betas[: size - 1])
-        found.append((np.asarray(values), np.asarray(vectors[0] ** 2) * (weights.sum() / rules)))
+        values, vectors = gauss_rule(alphas[:size], betas[: size - 1])
+        found.append((values, vectors[0] ** 2 * (weights.sum() / rules)))
     return np.concatenate([v for v, _ in found]), np.concatenate([w for _, w in found])
 
 

@@ -24,13 +24,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import scipy
 import torch
 
 from htmu_diag.arguments import checked, one_of, optional, real, whole
 from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.model.arguments import OPERATOR, RANDOM, TENSOR
 from htmu_diag.operators.base import Operator
+from htmu_diag.solvers.gauss_rules import gauss_rule
 from htmu_diag.solvers.orthogonality import Overlap, empty_rows, project_out
 from htmu_diag.spectrum import Floats
 
@@ -64,8 +64,7 @@ class Tridiagonal:
 
     def ritz(self) -> tuple[Floats, Floats]:
         """Ritz values (m,) ascending and the eigenvectors of T (m, m) in columns."""
-        theta, vectors = scipy.linalg.eigh_tridiagonal(self.alphas, self.betas[:-1])
-        return np.asarray(theta), np.asarray(vectors)
+        return gauss_rule(self.alphas, self.betas[:-1])
 
     def residuals(self, vectors: Floats) -> Floats:
         """|A x - theta x| of each Ritz pair, (m,), from the last row of T's eigenvectors."""

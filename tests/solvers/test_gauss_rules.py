@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import scipy
 from scipy.stats import wasserstein_distance
 
-from htmu_diag.solvers.gauss_rules import averaged, jacobi, with_moments
+from htmu_diag.solvers.gauss_rules import averaged, gauss_rule, jacobi, with_moments
 
 
 def legendre(m: int) -> tuple[np.ndarray, np.ndarray]:
@@ -17,6 +18,19 @@ def test_the_jacobi_matrix_of_gauss_legendre_has_the_closed_form() -> None:
     k = np.arange(1, 12)
     assert np.allclose(alphas, 0, atol=1e-13)
     assert np.allclose(betas, k / np.sqrt(4 * k**2 - 1))
+
+
+def test_where_one_routine_gives_up_another_gives_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = scipy.linalg.eigh_tridiagonal
+
+    def gives_up(alphas: np.ndarray, betas: np.ndarray, lapack_driver: str = "auto") -> tuple[np.ndarray, np.ndarray]:
+        if lapack_driver == "auto":
+            raise np.linalg.LinAlgError("stemr (eigh_tridiagonal) did not converge (LAPACK info=22)")
+        return inner(alphas, betas, lapack_driver=lapack_driver)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(scipy.linalg, "eigh_tridiagonal", gives_up)
+    nodes, vectors = gauss_rule(*jacobi(*legendre(12)))
+    assert np.allclose([nodes, vectors[0] ** 2], legendre(12), atol=1e-14)
 
 
 def test_an_averaged_rule_keeps_mass_low_moments_and_the_hull() -> None:
