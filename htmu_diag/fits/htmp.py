@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from htmu_diag.arguments import GENERATOR, RATIO, checked, either, one_of, optional, real, whole
 from htmu_diag.fits.floor import likeliest_floor
-from htmu_diag.fits.htmp_asked import FAMILY, Asked, Given, Orientation, given_values
+from htmu_diag.fits.htmp_asked import FAMILY, Asked, Given, Orientation, given_values, problems_of
 from htmu_diag.fits.htmp_problem import Problem
 from htmu_diag.fits.htmp_results import fits_of
 from htmu_diag.fits.results import LawFit, Status
@@ -87,7 +87,7 @@ def _shift(given: Given) -> float:
 
 def _fitted(shifted: Sequence[tuple[Given, float]]) -> list[tuple[Problem, LawFit]]:
     """All fits that are asked for, above their floors."""
-    problems = [given.problem(shift) for given, shift in shifted]
+    problems = problems_of(shifted)
     lanes: list[tuple[Problem, Orientation]] = []
     for (given, _), (problem, status) in zip(shifted, problems, strict=True):
         asked = given.asked.orientation

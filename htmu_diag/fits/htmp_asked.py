@@ -16,7 +16,7 @@ from htmu_diag.fits.htmp_problem import Problem
 from htmu_diag.fits.results import Status
 from htmu_diag.spectrum import Floats
 
-__all__ = ["FAMILY", "Asked", "Given", "Orientation", "given_values"]
+__all__ = ["FAMILY", "Asked", "Given", "Orientation", "given_values", "problems_of"]
 
 Orientation = Literal["direct", "inverse"]
 FAMILY: dict[str, str] = {"direct": "HTMP", "auto": "HTMP", "inverse": "InverseHTMP"}
@@ -37,21 +37,18 @@ class Asked:
     below: float | None = None
 
     def __post_init__(self) -> None:
-        check_fields(
-            self,
-            gamma=RATIO,
-            orientation=_ORIENTATION,
-            floor=_FLOOR,
-            dimension=_DIMENSION,
-            resolution=_RESOLUTION,
-            below=_BELOW,
-        )
+        check_fields(self, gamma=RATIO, orientation=_ORIENTATION)
+        if not (self.floor is self.dimension is self.resolution is self.below is None):
+            check_fields(self, **_OPTIONAL)
 
 
 _ORIENTATION = one_of("direct", "inverse", "auto")
-_FLOOR = optional(either(real(), one_of("fit")))
-_DIMENSION, _RESOLUTION = optional(whole(1)), optional(real(0, 1))
-_BELOW = optional(real(0, above=True, infinite=True))
+_OPTIONAL = {
+    "floor": optional(either(real(), one_of("fit"))),
+    "dimension": optional(whole(1)),
+    "resolution": optional(real(0, 1)),
+    "below": optional(real(0, above=True, infinite=True)),
+}
 
 
 @dataclass(frozen=True)
@@ -63,20 +60,9 @@ class Given:
     masses: Floats
     spikes: int
 
-    def problem(self, shift: float) -> tuple[Problem, Status]:
-        """With the floor taken off, and whether it can be fitted."""
-        asked, hidden = self.asked, self._hidden
-        sample = _without_rounding(self.values - shift if shift else self.values, asked.resolution)
-        lost = self.masses.size - sample.values.size
-        unseen = hidden + float(self.masses[:lost].sum())
-        cut, weighted = None if asked.below is None else asked.below - shift, asked.weights is not None
-        problem = Problem(
-            sample.values, self.masses[lost:], asked.gamma, unseen, weighted, hidden > 0, cut, self.spikes
-        )
-        return problem, sample.status
-
     @property
-    def _hidden(self) -> float:
+    def hidden(self) -> float:
+        """Eigenvalues below the values that were given."""
         dimension, masses = self.asked.dimension, self.masses
         if dimension is None:
             return 0.0
@@ -88,17 +74,53 @@ class Given:
 
 
 def given_values(asked: Sequence[Asked]) -> list[Given]:
-    """Of each; values that several ask for are sorted once."""
+    """Of each; values that several ask for are sorted once, and those with one cut are one array."""
     ascending: dict[tuple[int, int], tuple[Floats, Floats]] = {}
+    cuts: dict[tuple[int, int, float | None], tuple[Floats, Floats, int]] = {}
     found = []
     for one in asked:
         key = id(one.values), id(one.weights)
         if key not in ascending:
             ascending[key] = np.sort(as_values(one.values)), checked_masses(one.values, one.weights)
-        values, masses = ascending[key]
-        kept = values.size if one.below is None else int(np.searchsorted(values, one.below, side="right"))
-        found.append(Given(one, values[:kept], masses[:kept], values.size - kept))
+        part = *key, one.below
+        if part not in cuts:
+            cuts[part] = _up_to(one.below, *ascending[key])
+        found.append(Given(one, *cuts[part]))
     return found
+
+
+def _up_to(end: float | None, values: Floats, masses: Floats) -> tuple[Floats, Floats, int]:
+    """What lies there, and how many values beyond."""
+    if end is None or not values.size or values[-1] <= end:
+        return values, masses, 0
+    kept = int(np.searchsorted(values, end, side="right"))
+    return values[:kept], masses[:kept], values.size - kept
+
+
+def problems_of(shifted: Sequence[tuple[Given, float]]) -> list[tuple[Problem, Status]]:
+    """Each with its floor taken off, and whether it can be fitted; what several share is one problem."""
+    samples: dict[tuple[int, float, float | None], Sample] = {}
+    problems: dict[tuple[object, ...], tuple[Problem, Status]] = {}
+    found = []
+    for given, shift in shifted:
+        asked, values = given.asked, given.values
+        numbers = id(values), shift, asked.resolution
+        key = (*numbers, id(given.masses), asked.gamma, asked.dimension, asked.below)
+        if key not in problems:
+            if numbers not in samples:
+                samples[numbers] = _without_rounding(values - shift if shift else values, asked.resolution)
+            problems[key] = _problem(given, shift, samples[numbers])
+        found.append(problems[key])
+    return found
+
+
+def _problem(given: Given, shift: float, sample: Sample) -> tuple[Problem, Status]:
+    asked, hidden, masses, unseen = given.asked, given.hidden, given.masses, given.hidden
+    if lost := masses.size - sample.values.size:
+        unseen, masses = hidden + float(masses[:lost].sum()), masses[lost:]
+    cut = None if asked.below is None else asked.below - shift
+    weighted = asked.weights is not None
+    return Problem(sample.values, masses, asked.gamma, unseen, weighted, hidden > 0, cut, given.spikes), sample.status
 
 
 def _without_rounding(array: Floats, resolution: float | None) -> Sample:
@@ -109,7 +131,8 @@ def _without_rounding(array: Floats, resolution: float | None) -> Sample:
     if not sample.status.ok:
         return sample
     share = array.size * np.finfo(np.float64).eps if resolution is None else resolution
-    kept = array[np.searchsorted(array, array[-1] * share, side="right") :]
+    floor = array[-1] * share
+    kept = array if array[0] > floor else array[np.searchsorted(array, floor, side="right") :]
     status = sample.status if kept.size == array.size else checked_ascending(kept).status
     if kept.size < array.size / 4:
         message = f"{array.size - kept.size} of {array.size} values are zero to rounding; look at the rank"

@@ -61,9 +61,14 @@ def fit_htmps_and_bulks(asked: Sequence[Asked], bulks: Sequence[AskedBulk]) -> t
     fits = fit_htmps([*asked, *further])
     rest = iter(fits[len(asked) :])
     return fits[: len(asked)], [
-        fit or replace(next(rest), n=int(np.count_nonzero(np.asarray(one.values) <= one.bulk.threshold)))
+        fit or _of_all(next(rest), int(np.count_nonzero(np.asarray(one.values) <= one.bulk.threshold)))
         for one, fit in zip(bulks, known, strict=True)
     ]
+
+
+def _of_all(fit: LawFit, n: int) -> LawFit:
+    """With the values that are zero to rounding."""
+    return fit if fit.n == n else replace(fit, n=n)
 
 
 def _without_a_fit(asked: AskedBulk) -> LawFit | None:

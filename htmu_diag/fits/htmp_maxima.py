@@ -22,7 +22,7 @@ from htmu_diag.fits.htmp_starts import starts
 from htmu_diag.fits.intervals import Z95
 from htmu_diag.fits.repulsion import log_kappa_factors, of_the_matrix, skewness, skewnesses, spread_factors
 from htmu_diag.fits.results import Interval
-from htmu_diag.laws.htmp_lattice import POINTS, STEP, Row, grid_row, lattice
+from htmu_diag.laws.htmp_lattice import POINTS, STEP, Mask, Row, grid_row, lattice
 from htmu_diag.laws.htmp_windows import STARTS
 from htmu_diag.spectrum import Floats
 
@@ -53,9 +53,9 @@ def maxima(given: Sequence[Lane], independent: Sequence[bool]) -> list[Maximum]:
         pairs = zip(found.lanes.tolist(), tops.u.tolist(), strict=True)
         at_peak = Z95 * np.array([_factors(given[k], independent[k], math.exp(u)) for k, u in pairs]).T
         bounds, settled, higher = ends(lanes, found, known, tops, at_peak, on_grid)
-        for k in np.flatnonzero(settled).tolist():
-            one = int(found.lanes[k])
-            done[one] = Maximum(_peak(given[one], tops, k), (float(bounds[0, k]), float(bounds[1, k])))
+        which = found.lanes[settled].tolist()
+        intervals = zip(*bounds[:, settled].tolist(), strict=True)
+        done.update(zip(which, map(Maximum, _peaks([given[k] for k in which], tops, settled), intervals), strict=True))
         beyond[found.lanes] = higher
     for k in sorted(set(range(len(given))) - done.keys()):
         begin = [u for u in (min(STEP * float(rows[k]), _SAFE), float(beyond[k])) if not math.isnan(u)]
@@ -72,12 +72,17 @@ def _levels(gamma: float, n: float, independent: bool) -> Floats:
     return Z95 * np.concatenate([factors * skewnesses(kappas, sizes), factors])
 
 
-def _peak(lane: Lane, found: Peaks, k: int) -> Peak:
-    six = _six(lane.gamma, int(STARTS[found.numbers[k]]) + int(found.first[k]))
-    row = Row(lattice(lane.gamma), np.dot(found.shares[k], six).reshape(5, -1))
-    u, v, height = float(found.u[k]), float(found.v[k]), float(found.heights[k])
-    errors = float(found.u_stderr[k]), float(found.v_stderr[k])
-    return Peak(u, v, *errors, height, bool(found.edge[k]), settled=True, row=row)
+def _peaks(lanes: Sequence[Lane], found: Peaks, some: Mask) -> list[Peak]:
+    """Of these lanes."""
+    columns = (found.u, found.v, found.u_stderr, found.v_stderr, found.heights, found.edge, STARTS[found.numbers])
+    numbers = (each[some].tolist() for each in (*columns, found.first))
+    made = []
+    for lane, shares, u, v, u_stderr, v_stderr, height, edge, start, first in zip(
+        lanes, found.shares[some], *numbers, strict=True
+    ):
+        row = np.dot(shares, _six(lane.gamma, start + first)).reshape(5, -1)
+        made.append(Peak(u, v, u_stderr, v_stderr, height, edge, True, Row(lattice(lane.gamma), row)))
+    return made
 
 
 @lru_cache(maxsize=64)  # 150 kB; the laws of a ratio are alike

@@ -29,13 +29,17 @@ def repulsions_near_noise(
 
     inverse: whether the reciprocals are meant. What several fits of the same values need is computed once.
     """
-    known: dict[bytes, Logarithms] = {}
-    return [
-        _logarithms(known, problem.values, reciprocal).repulsion(problem.matrix_gamma, problem.unseen)
-        if _near_noise(problem, kappa)
-        else None
-        for problem, reciprocal, kappa in zip(problems, inverse, kappas, strict=True)
-    ]
+    logarithms: dict[tuple[int, bool], Logarithms] = {}
+    known: dict[tuple[int, bool, float, float], float] = {}
+    found: list[float | None] = [None] * len(problems)
+    for k, (problem, reciprocal) in enumerate(zip(problems, inverse, strict=True)):
+        if _near_noise(problem, kappas[k]):
+            key = id(problem.values), reciprocal
+            asked = (*key, problem.matrix_gamma, problem.unseen)
+            if asked not in known:
+                known[asked] = _logarithms(logarithms, problem.values, *key).repulsion(*asked[2:])
+            found[k] = known[asked]
+    return found
 
 
 def _near_noise(problem: Problem, kappa: float) -> bool:
@@ -43,11 +47,12 @@ def _near_noise(problem: Problem, kappa: float) -> bool:
     return problem.tested and FEWEST <= n <= MOST and matrix_kappa(kappa, n) >= _FAR * n
 
 
-def _logarithms(known: dict[bytes, Logarithms], values: Floats, reciprocal: bool) -> Logarithms:
-    key = values.tobytes()
-    if key not in known:
-        known[key] = Logarithms.of(values)
-    return known[key].reciprocal() if reciprocal else known[key]
+def _logarithms(known: dict[tuple[int, bool], Logarithms], values: Floats, which: int, reciprocal: bool) -> Logarithms:
+    if (which, reciprocal) not in known:
+        known[which, reciprocal] = (
+            _logarithms(known, values, which, False).reciprocal() if reciprocal else Logarithms.of(values)
+        )
+    return known[which, reciprocal]
 
 
 def tabulated_ps(

@@ -34,9 +34,14 @@ class Problem:
         return self.values.size
 
     @cached_property
+    def known(self) -> float:
+        """Eigenvalues that the values stand for."""
+        return float(self.masses.sum()) if self.weighted else float(self.values.size)
+
+    @cached_property
     def total(self) -> float:
         """Eigenvalues in all."""
-        return float(self.masses.sum()) + self.unseen
+        return self.known + self.unseen
 
     @cached_property
     def alike(self) -> bool:

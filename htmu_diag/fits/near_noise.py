@@ -45,23 +45,24 @@ def settled_near_noise(fit: LawFit, problem: Problem, repulsion: float) -> LawFi
     if interval[1] < low:
         return fit
     message = "the density is nearly that of noise; kappa is that of the eigenvalues' joint density"
-    return replace(_with_kappa(fit, kappa, kappa * stderr, interval, Status("ok", message)), joint=True)
+    return _with_kappa(fit, kappa, kappa * stderr, interval, Status("ok", message), joint=True)
 
 
-def _with_kappa(fit: LawFit, kappa: float, stderr: float, interval: Interval, status: Status) -> LawFit:
-    found = replace(
+def _with_kappa(
+    fit: LawFit, kappa: float, stderr: float, interval: Interval, status: Status, *, joint: bool = False
+) -> LawFit:
+    exponent, exponents = fit.tail_exponent, fit.tail_exponent_interval
+    if not math.isnan(exponent):
+        slope = (exponent - 1) / fit.kappa
+        exponent = 1 + kappa * slope if kappa < math.inf else exponent
+        exponents = 1 + interval[0] * slope, 1 + interval[1] * slope
+    return replace(
         fit,
         parameters={**fit.parameters, "kappa": kappa},
         stderr={**fit.stderr, "kappa": stderr},
         intervals={**fit.intervals, "kappa": interval},
-        status=status,
-    )
-    if math.isnan(fit.tail_exponent):
-        return found
-    slope = (fit.tail_exponent - 1) / fit.kappa
-    exponent = 1 + kappa * slope if kappa < math.inf else fit.tail_exponent
-    return replace(
-        found,
         tail_exponent=exponent,
-        tail_exponent_interval=(1 + interval[0] * slope, 1 + interval[1] * slope),
+        tail_exponent_interval=exponents,
+        status=status,
+        joint=joint,
     )
