@@ -77,7 +77,7 @@ def _shown(value: Any) -> str:
 
 
 def _is_real(value: Any) -> bool:
-    return not isinstance(value, bool) and isinstance(value, numbers.Real)
+    return type(value) is float or (not isinstance(value, bool) and isinstance(value, numbers.Real))
 
 
 def whole(low: int = 0, high: int = _MANY) -> Rule:
@@ -198,7 +198,8 @@ def check_fields(owner: Any, **rules: Rule) -> None:
     """The same for the attributes of a value that was just made; one glob becomes a tuple of one."""
     for name, rule in rules.items():
         value = getattr(owner, name)
-        rule(f"{type(owner).__name__}: {name}", value)
+        if not rule.holds(value):
+            rule(f"{type(owner).__name__}: {name}", value)
         if rule is GLOBS and isinstance(value, str):
             object.__setattr__(owner, name, (value,))
 

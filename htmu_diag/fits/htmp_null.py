@@ -70,7 +70,7 @@ class _Null:
     gammas: Floats
     log_sizes: Floats
     least: float
-    joint: Floats
+    joint: Interval
     scores: Floats
     levels: Floats
     tables: dict[str, Floats]
@@ -79,18 +79,15 @@ class _Null:
         """Quantiles before and behind one place, and how far it lies between them: linear in gamma, log n and the share
         of log kappa between the first and the last."""
         table = _of_shape(name, n, gamma)
-        i, share = place(_even(len(table)), self.share(name, n, kappa))
-        return table[i], table[i + 1], share
+        along = self.share(name, n, kappa) * (len(table) - 1)
+        i = min(int(along), len(table) - 2)
+        return table[i], table[i + 1], along - i
 
     def share(self, name: str, n: float, kappa: float) -> float:
         """How far log kappa lies from the first to the last."""
-        first, last = n * self.joint if name == "ks_joint" else (self.least, max(n, 2 * self.least))
+        low, high = self.joint
+        first, last = (n * low, n * high) if name == "ks_joint" else (self.least, max(n, 2 * self.least))
         return min(max(math.log(max(kappa, first) / first) / math.log(last / first), 0.0), 1.0)
-
-
-@lru_cache(maxsize=8)
-def _even(places: int) -> Floats:
-    return np.linspace(0, 1, places)
 
 
 def _along(table: Floats, grid: Floats, x: float) -> Floats:
@@ -103,7 +100,7 @@ def _along(table: Floats, grid: Floats, x: float) -> Floats:
 def _of_shape(name: str, n: float, gamma: float) -> Floats:
     """(places, levels) at one size and aspect ratio."""
     null = _null()
-    return _along(_along(null.tables[name], null.gammas, gamma), null.log_sizes, math.log(n))
+    return _along(_along(null.tables[name], null.gammas, gamma), null.log_sizes, math.log(n)).astype(np.float64)
 
 
 @lru_cache(maxsize=512)
@@ -120,7 +117,7 @@ def _null() -> _Null:
         file["gammas"],
         np.log(file["sizes"]),
         float(file["least_kappa"]),
-        file["joint"],
+        (float(file["joint"][0]), float(file["joint"][1])),
         file["scores"],
         file["prediction_levels"],
         tables,
