@@ -101,7 +101,7 @@ class Lanes:
         parts, some = self._of(which)
         many, sizes = self._many[which], self._sizes[parts]
         numbers = numbers.repeat(many)
-        t = self._t[some] - v.repeat(many).repeat(sizes)
+        t = self._t[some] - v.repeat(self._points_of_lanes[which])
         nodes, weights = self._nodes.weights(t, self._ratio[parts], sizes)
         if self._counts is not None:
             weights *= self._counts[some]
@@ -111,12 +111,12 @@ class Lanes:
         last = blocks.cumsum()
         nodes += ((last - high) * _ROWS).repeat(sizes)
         sums = np.bincount(nodes.ravel(), weights.ravel(), int(last[-1]) * _ROWS).reshape(-1, 1, _ROWS)
-        products, end = np.empty((len(sums), 1, _COLUMNS)), 0
-        each = (self._ratio[parts], numbers, self._what[parts], low, high)
-        for ratio, number, what, a, b in zip(*(one.tolist() for one in each), strict=True):
-            begin, end = end, end + b - a
-            np.matmul(sums[begin:end], self._tables[ratio].of(number, what)[a:b], out=products[begin:end])
-        begins = (last - blocks)[many.cumsum() - many]
+        products, starts = np.empty((len(sums), 1, _COLUMNS)), last - blocks
+        each = (self._ratio[parts], numbers, self._what[parts], low, high, starts, last)
+        tables, matmul = self._tables, np.matmul
+        for ratio, number, what, a, b, begin, end in zip(*(one.tolist() for one in each), strict=True):
+            matmul(sums[begin:end], tables[ratio].of(number, what)[a:b], products[begin:end])
+        begins = starts[many.cumsum() - many]
         np.add.reduceat(products[:, 0], begins, axis=0, out=out)
 
     def _of(self, which: Indices) -> tuple[Indices | slice, Indices | slice]:
@@ -182,7 +182,7 @@ class Lanes:
 
     @cached_property
     def _nodes(self) -> Nodes:
-        return Nodes([tables.lattice for tables in self._tables])
+        return Nodes(self._tables)
 
     @cached_property
     def _room(self) -> Floats:

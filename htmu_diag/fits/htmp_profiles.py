@@ -7,6 +7,7 @@ it; elsewhere it is not settled, and these say where to look next.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,7 +63,7 @@ class Brackets:
         return cls(np.full((2, 4, count, rows), np.nan))
 
     def __getitem__(self, some: Indices | Mask) -> Brackets:
-        return Brackets(self.sides[:, :, some])
+        return Brackets(self.sides.compress(some, axis=2) if some.dtype == np.bool_ else self.sides.take(some, axis=2))
 
     def forget(self, some: Indices | Mask) -> None:
         """Of these lanes, what is known."""
@@ -89,8 +90,11 @@ class Brackets:
             steepest = -np.minimum(c[0], c[1])
             k, row = np.nonzero((c[0] < 0) & (c[1] < 0) & (width * width * steepest < _APART**2))
             if k.size:
-                height[k, row], share = _between(width[k, row], left[1:, k, row], right[1:, k, row])
-                v[k, row] = left[0, k, row] + share * width[k, row]
+                at = k * width.shape[1] + row
+                (start, *low), high = left.reshape(4, -1).take(at, axis=1), right.reshape(4, -1)[1:].take(at, axis=1)
+                apart = width.ravel().take(at)
+                height[k, row], share = _between(apart, low, high)
+                v[k, row] = start + share * apart
                 miss[k, row] = 0.0
         return Profiles(height, v, miss, miss < _NEARLY**2)
 
@@ -117,7 +121,7 @@ def newton(slopes: Floats) -> tuple[Floats, Floats, Floats]:
     return gain, step, misses
 
 
-def _between(width: Floats, left: Floats, right: Floats) -> tuple[Floats, Floats]:
+def _between(width: Floats, left: Sequence[Floats], right: Floats) -> tuple[Floats, Floats]:
     """Height of the maximum, and how far between the ends, of the polynomial with these heights, slopes and curvatures
     at both."""
     p0, p1, p2 = left[0], left[1] * width, left[2] * width * width / 2

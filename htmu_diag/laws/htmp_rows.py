@@ -117,5 +117,5 @@ def _cells(rows: Sequence[Row], counts: Sequence[int], t: Floats) -> tuple[Float
         at[of], width[of], s[of] = alike[0][0].lattice.places(t[of])
     for row, (a, b) in zip(rows, spans, strict=True):
         i = at[a:b]
-        ends[0, :, a:b], ends[1, :, a:b] = row.data[:, i], row.data[:, i + 1]
+        ends[0, :, a:b], ends[1, :, a:b] = row.data.take(i, axis=1), row.data.take(i + 1, axis=1)
     return width, s, ends

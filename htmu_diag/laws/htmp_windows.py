@@ -13,6 +13,7 @@ from functools import cached_property, lru_cache
 from itertools import accumulate
 
 import numpy as np
+import numpy.typing as npt
 
 from htmu_diag.laws.htmp_lattice import Indices, Lattice, grid_row, lattice
 from htmu_diag.spectrum import Floats
@@ -37,6 +38,9 @@ STARTS = np.minimum(np.arange(FIRST, LAST - WIDTH + 1 + _STRIDE, _STRIDE), LAST 
 WINDOWS = STARTS.size
 DENSITY, LOWER, UPPER = 0, 1, 2  # what a table is of: log density, log mass below, log mass above
 BLOCK = 64  # nodes: a block times its weights is a BLAS call of fixed shape, below what is split between threads
+# of logarithms of values over their mean, where nearly all lie, and the distance of nodes at an edge
+_LOW, _HIGH, _CELL, _ROUNDING = -16.0, 4.0, 4e-4, 1e-12
+_FEW, _CROWDED = 1024, 2  # points up to here, or nodes in a cell beyond it, are cheaper to look up one by one
 _MOST = 300.0  # of a logarithm before its exponential
 
 
@@ -64,6 +68,26 @@ class Windows:
         if (number, what) not in self._made:
             self._make(number, what)
         return self._made[number, what]
+
+    def beyond(self, t: Floats) -> Indices:
+        """(n,): of each point the first node that is larger."""
+        nodes = self.lattice.nodes
+        if t.size < _FEW:
+            return nodes.searchsorted(t, "right")
+        (counts, most), cells = self._cells, (t - _LOW) * (1 / _CELL)
+        if most > _CROWDED or not (cells.min() >= 0 and cells.max() < counts.size):
+            return nodes.searchsorted(t, "right")
+        found = counts.take(cells.astype(np.intp)).astype(np.intp)
+        for _ in range(most):
+            found += nodes.take(found) <= t
+        return found
+
+    @cached_property
+    def _cells(self) -> tuple[npt.NDArray[np.int16], int]:
+        """Of narrow cells of one width the nodes up to each, rounding considered, and the most that one may add."""
+        ends = _LOW + _CELL * np.arange(round((_HIGH - _LOW) / _CELL) + 1)
+        low, high = (self.lattice.nodes.searchsorted(ends + near, "right") for near in (-_ROUNDING, _ROUNDING))
+        return low[:-1].astype(np.int16), int((high[1:] - low[:-1]).max())
 
     def _make(self, number: int, what: int) -> None:
         first, nodes = int(STARTS[number]), self.lattice.nodes
@@ -97,7 +121,7 @@ def windows(gamma: float) -> Windows:
 class Nodes:
     """The nodes of several aspect ratios, those of each behind one another."""
 
-    lattices: Sequence[Lattice]
+    tables: Sequence[Windows]
 
     def weights(self, t: Floats, ratios: Indices, sizes: Indices) -> tuple[Indices, Floats]:
         """(4, n) each, of points of many lanes (the ratios, (lanes,), ascending): rows of a table, the values at the
@@ -105,38 +129,42 @@ class Nodes:
         at, begin, nodes = np.empty(t.size, np.intp), 0, self._nodes
         for ratio, end in enumerate(self._ends(ratios, sizes)):
             if end > begin:
-                part, these = at[begin:end], self.lattices[ratio].nodes
-                part[:] = these.searchsorted(t[begin:end], "right")
-                np.minimum(np.maximum(part, 1, out=part), these.size - 1, out=part)
+                part, these = at[begin:end], self.tables[ratio]
+                np.maximum(these.beyond(t[begin:end]), 1, out=part)
+                np.minimum(part, these.lattice.nodes.size - 1, out=part)
                 part += self._first[ratio]
             begin = end
-        return self._rows.take(at, axis=1), _hermite_weights(self._widths[at], nodes[at] - t)
+        return self._rows.take(at, axis=1), _hermite_weights(self._widths.take(at), nodes.take(at) - t)
 
     def _ends(self, ratios: Indices, sizes: Indices) -> list[int]:
         """Points of each ratio and of those before it."""
-        if len(self.lattices) == 1:
+        if len(self.tables) == 1:
             return [int(sizes.sum())]
         points = np.append(0, sizes.cumsum())
-        ends: list[int] = points[ratios.searchsorted(np.arange(len(self.lattices)), "right")].tolist()
+        ends: list[int] = points[ratios.searchsorted(np.arange(len(self.tables)), "right")].tolist()
         return ends
 
     @cached_property
+    def _lattices(self) -> list[Lattice]:
+        return [tables.lattice for tables in self.tables]
+
+    @cached_property
     def _first(self) -> list[int]:
-        return list(accumulate((each.nodes.size for each in self.lattices), initial=0))
+        return list(accumulate((each.nodes.size for each in self._lattices), initial=0))
 
     @cached_property
     def _nodes(self) -> Floats:
-        return np.concatenate([lattice.nodes for lattice in self.lattices])
+        return np.concatenate([lattice.nodes for lattice in self._lattices])
 
     @cached_property
     def _widths(self) -> Floats:
         """Of the intervals that end at each node."""
-        return np.concatenate([lattice.widths for lattice in self.lattices])
+        return np.concatenate([lattice.widths for lattice in self._lattices])
 
     @cached_property
     def _rows(self) -> Indices:
         """(4, nodes): of tables, values on the left of each node and at it, and slopes there."""
-        each = [np.arange(lattice.nodes.size) + np.array([[-1], [0]]) for lattice in self.lattices]
+        each = [np.arange(lattice.nodes.size) + np.array([[-1], [0]]) for lattice in self._lattices]
         ends = np.concatenate([2 * BLOCK * (k // BLOCK) + k % BLOCK for k in each], axis=1)
         return np.concatenate([ends, ends + BLOCK])
 
