@@ -53,9 +53,10 @@ class Numbers:
 
     def _own(self, sizes: tuple[int, int]) -> tuple[OwnTails, int]:
         n, n_tail = sizes
-        counts = self.cells[n].counts[n_tail].astype(np.intp)
+        cells = self.cells[n]
+        counts = cells.counts[n_tail].astype(np.intp)
         starts = self.ordered.heights[:, n] + math.log(n_tail / n)
-        own = OwnTails.of(self.ordered, starts, counts, *self.tails.best(counts))
+        own = OwnTails.of(self.ordered, starts, counts, cells.ranks, *self.tails.best(counts))
         return own, 2 * own.logs.size
 
 

@@ -19,9 +19,10 @@ import numpy as np
 from htmu_diag.fits.replicates import FAR, Indices, Ordered, Singles
 from htmu_diag.spectrum import Floats
 
-__all__ = ["FEWEST", "OwnTails", "ReplicateTails", "at_known_start", "deviate"]
+__all__ = ["BLOCK", "FEWEST", "OwnTails", "ReplicateTails", "at_known_start", "deviate"]
 
 FEWEST = 3  # a tail of two points fits anything
+BLOCK = 8  # ranks whose sums are one step of those of all
 _PROBES = (0.06, 0.14, 0.25, 0.38, 0.5, 0.62, 0.75, 0.87)  # shares of a tail where its fit is tried first
 _STEP = 64  # columns by which the tables grow
 
@@ -30,53 +31,58 @@ _STEP = 64  # columns by which the tables grow
 class OwnTails:
     """What is known of replicates with so many tail values each, in the unit of their law, 1/(alpha - 1).
 
-    sizes: (rows,) of the tails; singles: (rows, 1), the same; sums: of their logarithms; best: the smallest KS distance
-    of their tails, infinite where there is none; rates: slopes of these fits, NaN there; logs: (rows, longest) over
-    xmin, the largest first, with the last one of shorter tails repeated; ranks: of these; last: (rows, 1), the smallest
-    logarithm; short: rows of less than two values.
+    sizes: (rows,) of the tails; best: the smallest KS distance of their tails, infinite where there is none; rates:
+    slopes of these fits, NaN there; last: the smallest logarithm over xmin; short: rows of less than two values.
+    logs: (longest, rows) over xmin, the largest value first, and lower than any below xmin; ranks: of these values, and
+    beyond the tail those in the cells. first: ranks that all rows have, a multiple of ``BLOCK``; sums: (rows,) of the
+    logarithms of so many values over the smallest of them.
     """
 
     sizes: Indices
-    singles: Singles
-    sums: Floats
     best: Singles
     rates: Floats
+    last: Singles
     logs: Singles
     ranks: Singles
-    last: Singles
+    first: int
+    sums: Singles
     short: Indices
 
     @classmethod
-    def of(cls, ordered: Ordered, starts: Floats, sizes: Indices, best: Singles, counts: Indices) -> OwnTails:
+    def of(
+        cls, ordered: Ordered, starts: Floats, sizes: Indices, in_cells: Singles, best: Singles, counts: Indices
+    ) -> OwnTails:
         """starts: (rows,), height of xmin, which is between those of the last value of the tail and of the next one;
-        best, counts: as of `ReplicateTails.best`."""
+        in_cells: (n, rows) ranks there; best, counts: as of `ReplicateTails.best`."""
         longest, each = max(int(sizes.max()), 1), np.arange(sizes.size)
         rates = np.full(sizes.size, np.nan)
         any_ = counts.nonzero()[0]
         rates[any_] = counts[any_] / ordered.sums[any_, counts[any_] - 1]
-        logs = starts[:, None].astype(np.float32) - ordered.singles[:, :longest]
-        before = np.maximum(sizes, 1) - 1
-        last = np.maximum(logs[each, before], 0)[:, None]
+        logs = np.maximum(starts.astype(np.float32) - ordered.singles[:, :longest].T, 0)
+        last = logs[np.maximum(sizes, 1) - 1, each]
         last[sizes == 0] = FAR
-        np.maximum(logs, last, out=logs)
-        singles = sizes[:, None].astype(np.float32)
-        ranks = np.minimum(np.arange(1, longest + 1, dtype=np.float32), singles)
-        sums = sizes * np.maximum(starts - ordered.heights[each, before], 0) + ordered.sums[each, before]
-        return cls(sizes, singles, sums, best, rates, logs, ranks, last, (sizes < 2).nonzero()[0])
+        rank = np.arange(1, longest + 1, dtype=np.float32)[:, None]
+        beyond = rank > sizes
+        logs[beyond] = -FAR
+        ranks = np.where(beyond, in_cells[:longest], rank)
+        first = int(sizes.min()) // BLOCK * BLOCK
+        sums = ordered.sums[:, max(first - 1, 0)].astype(np.float32)
+        return cls(sizes, best, rates, last, logs, ranks, first, sums, (sizes < 2).nonzero()[0])
 
     def rows(self, span: slice) -> OwnTails:
         """Some of the rows, as views."""
         if span.stop - span.start >= self.sizes.size:
             return self
-        tables = {name: table[span] for name, table in vars(self).items() if name != "short"}
-        return OwnTails(**tables, short=(self.sizes[span] < 2).nonzero()[0])
+        short = (self.sizes[span] < 2).nonzero()[0]
+        tables = {name: table[..., span] for name, table in vars(self).items() if name not in ("short", "first")}
+        return OwnTails(**tables, first=self.first, short=short)
 
 
 def at_known_start(ordered: Ordered, size: int) -> tuple[Singles, Floats]:
     """KS distances and slopes, in the unit of the law, of the fits to ``size`` values of the law from its start on."""
     slopes = size / ordered.sums[:, size]
     off = ordered.singles[:, size : size + 1] - ordered.singles[:, :size]
-    seen = np.arange(1, size + 1, dtype=np.float32) / np.float32(size)
+    seen = np.tile(np.arange(1, size + 1, dtype=np.float32) / np.float32(size), (off.shape[0], 1))
     deviate(off, -slopes[:, None].astype(np.float32), seen)
     return np.asarray(off.max(axis=1)), slopes
 
@@ -150,8 +156,10 @@ class ReplicateTails:
 
 def deviate(off: Singles, slopes: Singles, seen: Singles) -> None:
     """Logarithms from a tail's start on, into what its fit is off by there; nothing before the start."""
-    np.maximum(off, 0, out=off)
+    none = np.zeros(slopes.shape, np.float32)  # numpy takes three times as long with a number in its place
+    np.maximum(off, none, out=off)
     off *= slopes
     np.exp(off, out=off)
-    off -= np.minimum(seen, 1, out=seen)
+    none += 1
+    off -= np.minimum(seen, none, out=seen)
     np.abs(off, out=off)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from htmu_diag.spectrum import Floats
 
-__all__ = ["FAR", "Cells", "Exponentials", "Ordered", "Singles", "column_of_part", "drawn", "seeded"]
+__all__ = ["FAR", "Cells", "Exponentials", "Ordered", "Singles", "drawn", "seeded"]
 
 Singles = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.intp]
@@ -25,7 +25,6 @@ Exponentials = Callable[[int, int], Floats]
 
 _FIRST = 128  # columns of the first block; each one after it doubles the width so far
 FAR = np.float32(1e30)  # beyond every logarithm
-_PART = 0.68  # of a body candidate's count: where a light law is furthest above the power law fitted to it
 
 
 def drawn(rng: np.random.Generator) -> Exponentials:
@@ -78,43 +77,42 @@ class Ordered:
 
 @dataclass(frozen=True)
 class Cells:
-    """Of n uniform numbers, how many are at most c/n, c = 0, ..., n; a replicate of n values takes each from a cell.
+    """Cells 1 to n of equal width, and in which of them n ordered uniform numbers lie; a replicate of n values takes
+    each from a cell.
 
-    By column, (n + 1, rows): counts; new: whether cell c has a number; part: the count at column ``column_of_part(c)``,
-    over that at c (over one where there are none). By row, (rows, n + 1): held: counts of cells that have a number,
-    else 0; far: 0 for those, else beyond every logarithm.
+    cell, ranks: (n, rows), the smallest number first: its cell, and how many numbers lie there or before.
+    counts: (n + 1, rows), how many lie in cells up to each.
     """
 
+    cell: Indices
+    ranks: Singles
     counts: Singles
-    new: npt.NDArray[np.bool_]
-    part: Singles
-    held: Singles
-    far: Singles
 
     @classmethod
     def of(cls, ordered: Ordered, n: int) -> Cells:
         """Cells of samples of n values."""
         rows = len(ordered.heights)
         cell = np.ceil(n * ordered.levels(n)).astype(np.intp)
-        cell += (n + 1) * np.arange(rows)[:, None]
-        held = np.bincount(cell.ravel(), minlength=rows * (n + 1)).reshape(rows, n + 1)
-        counts, new = held.cumsum(axis=1).astype(np.float32), held > 0
-        by_column = np.ascontiguousarray(counts.T)
-        part = by_column[column_of_part(np.arange(n + 1))] * np.reciprocal(np.maximum(by_column, 1))
-        return cls(by_column, np.ascontiguousarray(new.T), part, counts * new, FAR * ~new)
+        each = (n + 1) * np.arange(rows)[:, None]
+        held = np.bincount((cell + each).ravel(), minlength=rows * (n + 1)).reshape(rows, n + 1)
+        counts = held.cumsum(axis=1).astype(np.float32)
+        ranks = counts.take(cell + each)
+        return cls(np.ascontiguousarray(cell.T), np.ascontiguousarray(ranks.T), np.ascontiguousarray(counts.T))
 
     @property
     def entries(self) -> int:
-        """Of all tables."""
-        return 5 * self.counts.size
+        """Of all tables, in units of four bytes."""
+        return 4 * self.counts.size
 
     def rows(self, span: slice) -> Cells:
         """Some of the rows, as views."""
-        if span.stop - span.start >= len(self.held):
+        if span.stop - span.start >= self.cell.shape[1]:
             return self
-        return Cells(self.counts[:, span], self.new[:, span], self.part[:, span], self.held[span], self.far[span])
+        return Cells(self.cell[:, span], self.ranks[:, span], self.counts[:, span])
 
-
-def column_of_part(column: Indices) -> Indices:
-    """Where the fit of a candidate at a column is tried: at a fixed share of its count."""
-    return (_PART * column).astype(np.intp)
+    def ranks_among(self, last: Indices, first: int) -> Singles:
+        """(n - first, rows): how many numbers lie in the cells up to ``last`` (n + 1,) of its cell, for the numbers
+        from ``first`` on."""
+        rows = self.cell.shape[1]
+        counts = np.ascontiguousarray(self.counts)
+        return np.asarray(counts.take(last.take(self.cell[first:]) * rows + np.arange(rows)))

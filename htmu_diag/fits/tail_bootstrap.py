@@ -29,7 +29,7 @@ from htmu_diag.spectrum import Floats
 __all__ = ["Resampled", "TailBootstrap", "bootstrap_tails"]
 
 _AT_ONCE = 40_000  # values of replicates of one sample that are refitted together: what a cache holds
-_TOGETHER = 100_000  # the same of all samples
+_TOGETHER = 150_000  # the same of all samples
 _KEPT = 2**17  # values of all replicates of a sample whose random numbers are kept
 _WINSORISED = 1.0968  # of a normal law: its deviation over that of its values cut at the 5 and 95 % quantiles
 
@@ -86,14 +86,16 @@ class _Refit:
 
     @property
     def n_body(self) -> int:
-        return 0 if self.body is None else self.body.gaps.size
+        return 0 if self.body is None else self.body.size
 
 
 def bootstrap_tails(asked: Sequence[Resampled]) -> list[TailBootstrap]:
     """Refit synthetic samples like each of those asked for; what one gives does not depend on the others."""
     fits: list[list[_Refit]] = [[] for _ in asked]
     waiting: list[_Refit] = []
-    for k in sorted(range(len(asked)), key=lambda k: asked[k].found.start):  # like bodies share arrays
+    for k in sorted(
+        range(len(asked)), key=lambda k: (asked[k].values.size, asked[k].found.start)
+    ):  # like ones together
         for refit in _refits(asked[k]):
             fits[k].append(refit)
             if refit.body is not None:
