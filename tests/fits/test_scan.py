@@ -66,3 +66,10 @@ def test_a_tail_of_equal_values_has_no_exponent():
 def test_a_tail_longer_than_numbers_go_has_its_exponent():
     decades = np.linspace(-200, 200, 41)
     assert tail_at(10.0**decades, 1e-200).alpha == pytest.approx(1 + 41 / (np.log(10) * (decades + 200).sum()))
+
+
+def test_tails_side_by_side_count_from_their_own_first_values():
+    """Also where one begins with the value that the one before it ends with."""
+    first, second = np.array([1.0, 2.0, 3.0, 7.0]), np.array([2.0, 7.0, 7.0, 9.0, 20.0])
+    given = [(first, 1.0), (second, 7.0), (first, 2.0)]
+    assert tails_at(given) == [tail_at(*each) for each in given]
