@@ -138,7 +138,7 @@ class _Candidates:
             distances = self._distances(index, slice(index, None))
             furthest = int(distances.argmax())
             distance = float(distances[furthest])
-            if distance < best or (distance == best and index < where):
+            if distance < best:
                 best, where = distance, index
             self.bounds[k] = np.inf
             self._raise_bounds(np.maximum(self.alive, index + furthest))

@@ -63,9 +63,9 @@ def _starts(values: Floats) -> Indices:
         chosen = lowest(alive.bound, lengths)
         tried = alive.take(chosen)
         furthest, distance = tried.measured(logs)
-        row, index = tried.row, tried.index
-        better = ((distance < best[row]) | ((distance == best[row]) & (index < where[row]))).nonzero()[0]
-        best[row[better]], where[row[better]] = distance[better], index[better]
+        better = (distance < best[tried.row]).nonzero()[0]
+        row = tried.row[better]
+        best[row], where[row] = distance[better], tried.index[better]
         alive.bound[chosen] = np.inf
         alive.raise_bounds(logs, np.maximum(alive.index, np.repeat(furthest, lengths)))
         alive = alive.take((alive.bound <= best.take(alive.row)).nonzero()[0])
