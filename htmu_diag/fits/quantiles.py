@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from htmu_diag.spectrum import Floats
 
-__all__ = ["quantile_of_sorted"]
+__all__ = ["quantile_of_sorted", "quantiles_of_sorted"]
 
 
 def quantile_of_sorted(ascending: Floats, q: float) -> float:
@@ -21,3 +23,12 @@ def quantile_of_sorted(ascending: Floats, q: float) -> float:
     low, high = float(ascending[below]), float(ascending[min(below + 1, ascending.size - 1)])
     rise = high - low
     return high - rise * (1 - share) if share >= 0.5 else low + rise * share
+
+
+def quantiles_of_sorted(ascending: Floats, q: float) -> Floats:
+    """The same of each row, (rows,) of (rows, n)."""
+    place = (ascending.shape[1] - 1) * q
+    below = int(place)
+    share = place - below
+    low, high = ascending[:, below], ascending[:, min(below + 1, ascending.shape[1] - 1)]
+    return np.asarray(high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share)

@@ -13,7 +13,7 @@ from htmu_diag.fits.tail_rival import TailRival
 
 
 def replicates(p_value, excess=0.1):
-    return TailBootstrap(2 + np.linspace(-0.1, 0.1, 99), p_value, excess)
+    return TailBootstrap(2 + np.linspace(-0.1, 0.1, 99), p_value, excess, spread=0.06)
 
 
 def test_a_p_value_of_a_tenth_rules_nothing_out():
