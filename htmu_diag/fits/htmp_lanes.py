@@ -115,7 +115,7 @@ class Lanes:
         each = (self._ratio[parts], numbers, self._what[parts], low, high, starts, last)
         tables, matmul = self._tables, np.matmul
         for ratio, number, what, a, b, begin, end in zip(*(one.tolist() for one in each), strict=True):
-            matmul(sums[begin:end], tables[ratio].of(number, what)[a:b], products[begin:end])
+            matmul(sums[begin:end], tables[ratio].of(number, what, a, b), products[begin:end])
         begins = starts[many.cumsum() - many]
         np.add.reduceat(products[:, 0], begins, axis=0, out=out)
 

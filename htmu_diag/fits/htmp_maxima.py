@@ -85,7 +85,7 @@ def _peaks(lanes: Sequence[Lane], found: Peaks, some: Mask) -> list[Peak]:
     return made
 
 
-@lru_cache(maxsize=64)  # 150 kB; the laws of a ratio are alike
+@lru_cache(maxsize=256)  # 240 kB; the laws of a ratio are alike
 def _six(gamma: float, first: int) -> Floats:
     """(6, 5 m): rows of the grid from this place on."""
     return np.stack([grid_row(gamma, first + i).data.ravel() for i in range(POINTS)])

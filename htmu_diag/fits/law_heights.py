@@ -48,7 +48,7 @@ class Rows:
         return np.concatenate([rows.at(place, 1, 0, points) for family, rows in pairs for place in family.first])
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def rows_of(gamma: float, step: float) -> Rows:
     return Rows(gamma, step)
 

@@ -52,7 +52,7 @@ def window_about(places: Indices) -> Indices:
 
 @dataclass
 class Windows:
-    """All windows of one aspect ratio, made when they are asked for; 0.5 MB for each table.
+    """All windows of one aspect ratio; each block of a table is made when it is first asked for, 50 kB.
 
     A table is of one window and of density or a tail: the nodes in blocks, BLOCK for values, then the same for slopes;
     a quantity under each row and its first two derivatives in t, and the derivatives of these three. Behind the last
@@ -61,13 +61,21 @@ class Windows:
 
     gamma: float
     lattice: Lattice
-    _made: dict[tuple[int, int], Floats] = field(default_factory=dict)
+    _tables: dict[tuple[int, int], Floats] = field(default_factory=dict)
+    _made: dict[tuple[int, int], bytearray] = field(default_factory=dict)
 
-    def of(self, number: int, what: int) -> Floats:
-        """The table of one window, (blocks, 2 BLOCK, 3 WIDTH)."""
+    def of(self, number: int, what: int, low: int, high: int) -> Floats:
+        """Blocks low to high of one window's table, (high - low, 2 BLOCK, 3 WIDTH)."""
         if (number, what) not in self._made:
-            self._make(number, what)
-        return self._made[number, what]
+            blocks = -(-self.lattice.nodes.size // BLOCK)
+            self._tables[number, what] = np.empty((blocks, 2 * BLOCK, 3 * WIDTH))
+            self._made[number, what] = bytearray(blocks)
+        table, made = self._tables[number, what], self._made[number, what]
+        if 0 in made[low:high]:
+            first, last = made.index(0, low, high), made.rindex(0, low, high) + 1
+            table[first:last] = self._blocks(int(STARTS[number]), what, first, last)
+            made[first:last] = b"\1" * (last - first)
+        return table[low:high]
 
     def beyond(self, t: Floats) -> Indices:
         """(n,): of each point the first node that is larger."""
@@ -89,17 +97,32 @@ class Windows:
         low, high = (self.lattice.nodes.searchsorted(ends + near, "right") for near in (-_ROUNDING, _ROUNDING))
         return low[:-1].astype(np.int16), int((high[1:] - low[:-1]).max())
 
-    def _make(self, number: int, what: int) -> None:
-        first, nodes = int(STARTS[number]), self.lattice.nodes
-        m, blocks = nodes.size, -(-nodes.size // BLOCK)
-        rows = np.stack([grid_row(self.gamma, first + k).data for k in range(WIDTH)], axis=2)
-        parts = np.zeros((2, blocks * BLOCK, 3, WIDTH))
+    def _blocks(self, first: int, what: int, low: int, high: int) -> Floats:
+        """Those of the rows from one place on: (high - low, 2 BLOCK, 3 WIDTH)."""
+        begin, nodes = low * BLOCK, self.lattice.nodes
+        m, before = min(high * BLOCK, nodes.size) - begin, min(begin, 1)  # a node more on either side, for differences
+        some = slice(begin - before, begin + m + 1)
+        rows = np.stack([grid_row(self.gamma, first + k).data[:, some] for k in range(WIDTH)], axis=2)
+        parts = np.zeros((2, (high - low) * BLOCK, 3, WIDTH))
         with np.errstate(over="ignore", invalid="ignore"):
-            parts[0, :m] = np.stack(_orders(rows, what), axis=1)
+            orders = _orders(rows, what)
+            parts[0, :m] = np.stack(orders, axis=1)[before : before + m]
             parts[1, :m, :2] = parts[0, :m, 1:]
-            parts[1, :m, 2] = np.gradient(parts[0, :m, 2], nodes, axis=0)
-        table = parts.reshape(2, blocks, BLOCK, 3 * WIDTH).swapaxes(0, 1)
-        self._made[number, what] = table.reshape(blocks, 2 * BLOCK, 3 * WIDTH)
+            parts[1, :m, 2] = _slopes(orders[2], nodes[some])[before : before + m]
+        table = parts.reshape(2, high - low, BLOCK, 3 * WIDTH).swapaxes(0, 1)
+        return np.asarray(table.reshape(high - low, 2 * BLOCK, 3 * WIDTH))
+
+
+def _slopes(values: Floats, t: Floats) -> Floats:
+    """(m, k): of values (m, k) at t, by the parabola through each and its neighbours; at the ends by a straight line.
+    As `numpy.gradient` without its other formula for even distances: a block would have other bits than the whole."""
+    steps = np.diff(t)[:, None]
+    left, right = steps[:-1], steps[1:]
+    found = np.empty_like(values)
+    found[1:-1] = -right / (left * (left + right)) * values[:-2] + (right - left) / (left * right) * values[1:-1]
+    found[1:-1] += left / (right * (left + right)) * values[2:]
+    found[0], found[-1] = (values[1] - values[0]) / steps[0], (values[-1] - values[-2]) / steps[-1]
+    return found
 
 
 def _orders(rows: Floats, what: int) -> tuple[Floats, Floats, Floats]:
@@ -111,9 +134,9 @@ def _orders(rows: Floats, what: int) -> tuple[Floats, Floats, Floats]:
     return tail, rate, rate * (rows[1] - rate)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=128)  # some networks have a hundred: with fewer places than ratios, every step makes all anew
 def windows(gamma: float) -> Windows:
-    """Of this aspect ratio; 3 to 8 MB."""
+    """Of this aspect ratio; 1 MB or so."""
     return Windows(gamma, lattice(gamma))
 
 
