@@ -194,7 +194,7 @@ class Monitor(OneOfAKind):
             call()
 
     def _say_the_end(self) -> None:
-        self._voice.end(self._recorder.records, self._recorder.measured, self._counter.step)
+        self._voice.end(self._recorder.records, self._recorder.measured, self._recorder.measured_at, self._counter.step)
 
     def __enter__(self) -> Monitor:
         return self

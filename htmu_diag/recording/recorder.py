@@ -63,7 +63,7 @@ class Recorder:
         self._left: list[int] = []  # steps whose spectra are stored, for which there was no time at the end
         self._told: set[tuple[str, str]] = set()  # (probe, number) that no table knows
         self.records: deque[StepRecord] = deque(maxlen=KEPT_RECORDS)
-        self.measured = 0  # snapshots written
+        self.measured, self.measured_at = 0, 0  # snapshots written, and the step of the newest
 
     def open(self, run: Mapping[str, Any], start_step: int) -> None:
         """Begin or resume; a sink that cannot be opened is left out, with a warning."""
@@ -173,8 +173,9 @@ class Recorder:
         record = StepRecord(
             measured.step, measured.wall_time, tuple(diagnoses), scalars=measured.scalars, events=tuple(events)
         )
-        self.records.append(record)
-        self.measured += 1
+        if diagnoses or measured.step not in self._left:
+            self.records.append(record)
+        self.measured, self.measured_at = self.measured + 1, measured.step
         self._emit(record)
         self._spent(measured)
 

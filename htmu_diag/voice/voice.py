@@ -70,8 +70,8 @@ class Voice:
             if timer.ident is not None:  # it was started
                 timer.join(1.0)
 
-    def end(self, records: Sequence[StepRecord], measured: int, step: int) -> None:
-        """The verdicts of the newest record that has some, and the paths."""
+    def end(self, records: Sequence[StepRecord], measured: int, measured_at: int, step: int) -> None:
+        """The verdicts of the newest record that has some, and the paths. measured_at: the step of the newest."""
         if not self._speaks:
             return
         last = next((record for record in reversed(records) if record.diagnoses), None)
@@ -79,7 +79,8 @@ class Voice:
             self._say(f"closed after step {step}; nothing was diagnosed")
             return
         times = "once" if measured == 1 else f"{measured} times"
-        self._say(f"measured {times}, the last time at step {last.step}")
+        late = f"; diagnosed up to step {last.step}, and so is this table" if last.step < measured_at else ""
+        self._say(f"measured {times}, the last time at step {measured_at}{late}")
         self._write(_table(last.diagnoses))
         if self._stored:
             self._say("; ".join(_paths(self._folder)))

@@ -14,6 +14,7 @@ from htmu_diag.ranks.team import Found
 from htmu_diag.recording import backlog, worker
 from htmu_diag.recording.backlog import Held
 from htmu_diag.recording.one_thread import OneThread
+from htmu_diag.recording.recorder import KEPT_RECORDS
 from htmu_diag.recording.worker import LOST, SHORT, Worker
 from htmu_diag.sinks import MemorySink
 from htmu_diag.storage import Store
@@ -82,6 +83,26 @@ def test_what_there_is_no_time_for_at_the_end_is_diagnosed_by_whoever_looks(
     assert run.steps == (0, 1, 2, 3)
     assert set(run.undiagnosed()) >= {1, 2, 3}
     assert all(len(record.readings) == 2 for record in run.records())
+
+
+def test_the_last_lines_are_of_what_was_diagnosed_however_many_steps_are_left(
+    tmp_path: Path, free: threading.Event, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(backlog, "FINISHES_WITHIN", -1.0)
+    task = Task()
+    free.set()
+    monitor = htmu_diag.watch(task.model, task.optimizer, log_dir=tmp_path, every=1, sinks=[], usual_sinks=False)
+    monitor.flush()
+    free.clear()
+    task.train(KEPT_RECORDS + 2)
+    threading.Timer(0.2, free.set).start()
+    with pytest.warns(RuntimeWarning, match=r"not diagnosed yet"):
+        monitor.close()
+    said = capsys.readouterr().err
+    left = f"measured {KEPT_RECORDS + 3} times, the last time at step {KEPT_RECORDS + 2}; diagnosed up to step "
+    assert left in said
+    assert "nothing was diagnosed" not in said
+    assert all(record.diagnoses for record in monitor.records)
 
 
 def test_a_step_that_was_put_aside_is_read_back_to_the_last_bit(tmp_path: Path) -> None:
