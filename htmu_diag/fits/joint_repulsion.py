@@ -25,9 +25,8 @@ __all__ = ["FEWEST", "MOST", "Logarithms", "joint_repulsion", "joint_stderr"]
 
 FEWEST, MOST = 20, 20_000  # eigenvalues: fewer say little of kappa, pairs of more would take seconds
 
-_ROWS = 64  # values whose distances to all larger ones are taken at once
+_ROWS, _TOGETHER = 64, 2**15  # rows of distances that are taken at once, and how many of these: 256 kB
 _BLOCK = 8  # distances multiplied before their logarithm is taken: far inside the range of floats
-_NOT_LARGER = np.tri(_ROWS, dtype=np.bool_)
 
 
 def joint_repulsion(values: Floats, gamma: float, unseen: float = 0.0) -> float:
@@ -76,17 +75,28 @@ def joint_stderr(repulsion: float, n: float, gamma: float) -> float:
 
 
 def _log_distances(x: Floats) -> float:
-    """Sum over pairs of log|x_i - x_j| of ascending x, of which products of a few are taken first."""
-    total = 0.0
-    for first in range(0, x.size, _ROWS):
-        rows = x[first : first + _ROWS, None]
-        apart = x[first:] - rows
-        np.copyto(apart[:, : len(rows)], 1.0, where=_NOT_LARGER[: len(rows), : len(rows)])  # each pair once
-        whole = len(rows) // _BLOCK * _BLOCK
-        products = np.multiply.reduce(apart[:whole].reshape(-1, _BLOCK, x.size - first), axis=1)
-        rest = np.multiply.reduce(apart[whole:], axis=0)
-        if products.all() and rest.all():
-            total += float(np.log(products).sum() + np.log(rest).sum())
-        else:
-            total += float(np.log(apart[apart > 0]).sum())
+    """Sum over pairs of log|x_i - x_j| of ascending x, of which products of a few are taken first.
+
+    On a ring each pair is 1, 2, ... or (n - 1)/2 places apart, once; n/2 places are told from both ends.
+    """
+    n, total = x.size, 0.0
+    if n % 2 == 0:
+        opposite = x[n // 2 :] - x[: n // 2]
+        total = float(np.log(opposite[opposite > 0]).sum())
+    ring, step, end = np.concatenate([x, x]), x.itemsize, (n + 1) // 2
+    rows = _BLOCK * min(max(_TOGETHER // (n * _BLOCK), 1), _ROWS // _BLOCK)
+    for first in range(1, end, rows):
+        shifted = np.ndarray((min(rows, end - first), n), np.float64, ring, first * step, (step, step))
+        total += _log_sum(shifted - x)
     return total
+
+
+def _log_sum(apart: Floats) -> float:
+    """Sum of the logarithms of sizes; those of nothing are left out."""
+    whole = len(apart) // _BLOCK * _BLOCK
+    products = [np.multiply.reduce(apart[:whole].reshape(-1, _BLOCK, apart.shape[1]), axis=1)] if whole else []
+    if whole < len(apart):
+        products.append(np.multiply.reduce(apart[whole:], axis=0))
+    if all(each.all() for each in products):
+        return sum(float(np.log(np.abs(each)).sum()) for each in products)
+    return float(np.log(np.abs(apart[apart != 0])).sum())
