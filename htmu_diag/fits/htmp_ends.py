@@ -10,7 +10,7 @@ import numpy.typing as npt
 from htmu_diag.fits.htmp_lanes import Lanes
 from htmu_diag.fits.htmp_likelihood import LOWEST
 from htmu_diag.fits.htmp_peaks import Peaks
-from htmu_diag.fits.htmp_profiles import Profiles
+from htmu_diag.fits.htmp_profiles import Profiles, at_each
 from htmu_diag.fits.htmp_search import Found
 from htmu_diag.laws.htmp_lattice import STEP, Indices
 from htmu_diag.laws.htmp_windows import STARTS, WIDTH, WINDOWS
@@ -26,7 +26,6 @@ _ON_A_ROW = 1e-12
 _BEYOND = np.array(
     [[0, 0, 1, 2, 3, 4, 5, 5], [1, 2, 3, 4, 5, 7, 7, 7]]
 )  # the next window that overlaps, on either side
-_OUTWARDS = np.array([np.arange(WIDTH)[::-1], np.arange(WIDTH)])
 
 
 def ends(
@@ -77,12 +76,13 @@ class _Look:
 
 def _looked(found: Found, known: Profiles, peaks: Peaks, k: Indices, side: Indices, levels: Floats) -> _Look:
     """Rows in their order outwards: the first that lies below the level, and the one before it."""
-    each = np.arange(k.size)
     places = STARTS[found.numbers][:, None] + np.arange(WIDTH)
-    level = levels[side[:, None], found.lanes[:, None], places - LOWEST]
-    outwards = each[:, None], _OUTWARDS[side]
-    places, level, settled = places[outwards], level[outwards], known.settled[outwards]
-    heights, v = known.heights[outwards], known.v[outwards]
+    which = (side * levels.shape[1] + found.lanes)[:, None] * levels.shape[2] + places - LOWEST
+    inwards = side[:, None] == 0
+    places, level, heights, v, settled = (
+        np.where(inwards, each[:, ::-1], each)
+        for each in (places, levels.ravel().take(which), known.heights, known.v, known.settled)
+    )
     u, top = peaks.u[k, None] / STEP, peaks.heights[k, None]
     sign = np.where(side == 1, 1, -1)
     beyond = places * sign[:, None] > np.where(np.abs(u - np.round(u)) < _ON_A_ROW, np.round(u), u) * sign[:, None]
@@ -91,18 +91,18 @@ def _looked(found: Found, known: Profiles, peaks: Peaks, k: Indices, side: Indic
     some = hit.any(axis=1)
     end = np.where(some, hit.argmax(axis=1), WIDTH - 1)
     before = np.maximum(end - 1, 0)
-    inside = beyond[each, before] & (end > 0)
-    near, far = np.where(inside, fall[each, before], 0.0), fall[each, end]
-    from_u = np.where(inside, places[each, before], u[:, 0])
-    sure = settled[each, end] & (~inside | settled[each, before] | ~some)
+    inside = at_each(beyond, before) & (end > 0)
+    near, far = np.where(inside, at_each(fall, before), 0.0), at_each(fall, end)
+    from_u = np.where(inside, at_each(places, before), u[:, 0])
+    sure = at_each(settled, end) & (~inside | at_each(settled, before) | ~some)
     last = found.numbers == np.where(side == 1, WINDOWS - 1, 0)
     apart = np.where(some, far - near, 1.0)
-    crossing = np.where(some, (from_u + (places[each, end] - from_u) * (1 - near) / apart) * STEP, sign * np.inf)
+    crossing = np.where(some, (from_u + (at_each(places, end) - from_u) * (1 - near) / apart) * STEP, sign * np.inf)
     better = (heights > top + _HIGHER) & settled & beyond
     return _Look(
         np.where(sure & (some | last), crossing, np.nan),
-        np.where(settled[each, end] & some, v[each, before], v[each, end]),
+        np.where(at_each(settled, end) & some, at_each(v, before), at_each(v, end)),
         np.asarray(~some & ~last),
-        better.any(axis=1),
-        places[each, np.where(better, heights, -np.inf).argmax(axis=1)] * STEP,
+        np.asarray(better.any(axis=1)),
+        np.asarray(at_each(places, np.where(better, heights, -np.inf).argmax(axis=1)) * STEP, np.float64),
     )

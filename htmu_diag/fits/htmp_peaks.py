@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from htmu_diag.fits.htmp_lanes import Lanes
 from htmu_diag.fits.htmp_likelihood import HIGHEST, LOWEST
-from htmu_diag.fits.htmp_profiles import Profiles, newton
+from htmu_diag.fits.htmp_profiles import Profiles, at_each, newton
 from htmu_diag.fits.htmp_search import Found
 from htmu_diag.fits.sextic import SIDE, tops
 from htmu_diag.laws.htmp_lattice import POINTS, STEP, Indices
@@ -46,12 +46,12 @@ class Peaks:
 
 def peaks(lanes: Lanes, found: Found, known: Profiles) -> Peaks:
     """From the profiles in the windows of all lanes."""
-    begins, k = STARTS[found.numbers], np.arange(found.lanes.size)
+    begins = STARTS[found.numbers]
     top = known.heights.argmax(axis=1)
     centre = np.minimum(np.maximum(top, SIDE), WIDTH - 1 - SIDE)
     lowest, highest = LOWEST - begins, HIGHEST - begins
-    seven = k[:, None], centre[:, None] + _AROUND
-    place, bend, v, drift = tops(known.heights[seven], known.v[seven], top - centre)
+    seven = centre[:, None] + _AROUND
+    place, bend, v, drift = tops(at_each(known.heights, seven), at_each(known.v, seven), top - centre)
     at = centre + place
     first = np.minimum(np.maximum(np.floor(at + 1e-12).astype(np.intp) - POINTS // 2 + 1, 0), WIDTH - POINTS)
     shares = _lagrange(at - first)

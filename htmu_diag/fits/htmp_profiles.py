@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from htmu_diag.spectrum import Floats
 
-__all__ = ["Brackets", "Profiles", "newton"]
+__all__ = ["Brackets", "Profiles", "at_each", "newton"]
 
 Indices = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
@@ -25,6 +26,19 @@ _APART = 2.5  # standard errors between two places up to which the polynomial is
 _STEP = 1.0  # in v at most, from one place alone
 _ITERATIONS = 2
 _FLAT = 1e-300  # a curvature of nothing
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+def at_each(numbers: npt.NDArray[Scalar], columns: Indices) -> npt.NDArray[Scalar]:
+    """Of (k, n) numbers in each row the one in this column (k,), or those in these (k, m)."""
+    rows = numbers.shape[1] * np.arange(len(columns))
+    return np.asarray(numbers.ravel().take(columns + (rows if columns.ndim == 1 else rows[:, None])))
+
+
+def _of(some: Indices | Mask, numbers: npt.NDArray[Scalar], axis: int) -> npt.NDArray[Scalar]:
+    """Half the price of brackets."""
+    return numbers.compress(some, axis) if some.dtype == np.bool_ else numbers.take(some, axis)
 
 
 @dataclass(frozen=True)
@@ -43,7 +57,9 @@ class Profiles:
         return cls(height, v, misses, np.zeros((count, rows), np.bool_))
 
     def __getitem__(self, some: Indices | Mask) -> Profiles:
-        return Profiles(self.heights[some], self.v[some], self.misses[some], self.settled[some])
+        return Profiles(
+            _of(some, self.heights, 0), _of(some, self.v, 0), _of(some, self.misses, 0), _of(some, self.settled, 0)
+        )
 
     def put(self, some: Indices, known: Profiles) -> None:
         """What is known of these lanes."""
@@ -63,7 +79,7 @@ class Brackets:
         return cls(np.full((2, 4, count, rows), np.nan))
 
     def __getitem__(self, some: Indices | Mask) -> Brackets:
-        return Brackets(self.sides.compress(some, axis=2) if some.dtype == np.bool_ else self.sides.take(some, axis=2))
+        return Brackets(_of(some, self.sides, 2))
 
     def forget(self, some: Indices | Mask) -> None:
         """Of these lanes, what is known."""

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from htmu_diag.fits.htmp_lanes import Lanes
 from htmu_diag.fits.htmp_likelihood import HIGHEST, LOWEST
-from htmu_diag.fits.htmp_profiles import Brackets, Profiles
+from htmu_diag.fits.htmp_profiles import Brackets, Profiles, at_each
 from htmu_diag.fits.sextic import SIDE
 from htmu_diag.laws.htmp_lattice import Indices
 from htmu_diag.laws.htmp_windows import STARTS, WIDTH, WINDOWS, window_about
@@ -100,16 +100,17 @@ class _Next:
 
 def _next(found: Found, known: Profiles, levels: Floats) -> _Next:
     numbers = found.numbers
-    each, top = np.arange(numbers.size), known.heights.argmax(axis=1)  # NaN is the highest
-    misses, v = known.misses[each, top], known.v[each, top]
-    lost = np.isnan(known.heights[each, top])
+    top = known.heights.argmax(axis=1)  # NaN is the highest
+    misses, v = at_each(known.misses, top), at_each(known.v, top)
+    lost = np.isnan(at_each(known.heights, top))
     outside = ((top < SIDE) & (numbers > 0)) | ((top >= WIDTH - SIDE) & (numbers < WINDOWS - 1))
     climbs = (outside | (misses >= _AT_THE_TOP)) & ~lost
     asked = np.full((2, top.size), np.nan)
     asked[0, climbs] = v[climbs]
     rest = np.flatnonzero(~climbs & ~lost)
     if rest.size:
-        asked[:, rest] = _sides(known[rest], top[rest], levels[:, found.lanes[rest, None], found.places[rest]])
+        places = found.lanes[rest, None] * levels.shape[2] + found.places[rest]
+        asked[:, rest] = _sides(known[rest], top[rest], levels.reshape(2, -1).take(places, axis=1))
     moved = outside & climbs & (misses < _FAR)
     if moved.any():
         upwards = np.where(numbers >= _NEAR_NOISE, WIDTH // 2, SIDE)
@@ -121,12 +122,11 @@ def _next(found: Found, known: Profiles, levels: Floats) -> _Next:
 def _sides(known: Profiles, top: Indices, levels: Floats) -> Floats:
     """(2, k): v of the furthest rows below and above the top that are needed and not settled, NaN for none; the first
     of the two is there if one is."""
-    each = np.arange(top.size)
     low, high = _needed(known, top, levels)
     open_ = ~known.settled & (low[:, None] <= _ROWS) & (high[:, None] >= _ROWS)
     first, last = open_.argmax(axis=1), WIDTH - 1 - open_[:, ::-1].argmax(axis=1)
-    below, above = open_[each, first] & (first <= top), open_[each, last] & (last > top)
-    at_first, at_last = known.v[each, first], known.v[each, last]
+    below, above = at_each(open_, first) & (first <= top), at_each(open_, last) & (last > top)
+    at_first, at_last = at_each(known.v, first), at_each(known.v, last)
     return np.stack(
         [np.where(below, at_first, np.where(above, at_last, np.nan)), np.where(below & above, at_last, np.nan)]
     )
