@@ -87,7 +87,9 @@ class _Drawing:
                     yield from part.result()
             finally:
                 _inherited.clear()
-                pool.shutdown(wait=False, cancel_futures=True)
+                pool.shutdown(
+                    cancel_futures=True
+                )  # waits: a thread that it left behind would be in Python's way at its end
 
 
 _inherited: list[_Drawing] = []

@@ -8,7 +8,7 @@ import pytest
 from tests import warm
 
 CODE = """
-import os, sys, torch
+import multiprocessing, os, sys, threading, torch
 from pathlib import Path
 from htmu_diag import Options, analyze
 from htmu_diag.report import picture_files
@@ -24,6 +24,8 @@ alone, shared = written("alone", 1), written("shared", 2)
 assert alone == shared and len(alone) == 3
 assert said[:3] == [(1, "0.weight"), (2, "1.weight"), (3, "2.weight")]
 assert [count for count, _ in said[3:]] == [1, 2, 3] and sorted(said[3:], key=lambda one: one[1])
+others = [thread.name for thread in threading.enumerate() if thread.name == "QueueFeederThread"]
+assert not multiprocessing.active_children() and not others, others
 parent, png = os.getpid(), picture_files.Pictures.png
 picture_files.Pictures.png = lambda *given: png(*given) if os.getpid() == parent else os._exit(9)
 assert written("ended", 2) == alone
