@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -37,14 +38,16 @@ _RATE = 4e10  # multiplications a second of one core, in the units of `Matrix.co
 _START = "spawn"
 _SAFE = "PYTHONSAFEPATH"
 _FITS = 0.005  # seconds a matrix
-_WORTH, _WORTH_A_FORK = 4.0, 0.5  # seconds of work: a spawned process takes about two to start
+# seconds of work: a spawned process takes 0.4 to start, 1.8 where it imports torch
+_WORTH, _WORTH_WITH_TORCH, _WORTH_A_FORK = 1.5, 4.0, 0.5
 _TURNS, _MOST = 4, 16  # groups that each process takes, or more; matrices of a group, or fewer
 _CHEAP = 0.3  # seconds of decomposing: beside more of it, tables cost little
 
 
 def worth(inventory: Inventory, choices: Choices) -> bool:
     """Whether there is enough to do for other processes to be worth their start."""
-    least = _WORTH_A_FORK if _start(choices) == "fork" else _WORTH
+    spawned = _WORTH_WITH_TORCH if "torch" in sys.modules else _WORTH  # the script's own imports are repeated, too
+    least = _WORTH_A_FORK if _start(choices) == "fork" else spawned
     return sum(matrix.cost / _RATE + _FITS for matrix in inventory) > least
 
 
