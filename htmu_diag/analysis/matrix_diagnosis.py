@@ -22,7 +22,6 @@ from htmu_diag.fits import BulkFit, LawFit
 from htmu_diag.fits.gaps import gap_ratios
 from htmu_diag.fits.htmp import Asked, fit_htmps
 from htmu_diag.fits.htmp_bulk import AskedBulk, fit_htmps_and_bulks
-from htmu_diag.fits.inverse_gamma import fit_inverse_gammas
 from htmu_diag.fits.law_ranking import rank_laws_of
 from htmu_diag.fits.marchenko_pastur import fit_marchenko_pasturs
 from htmu_diag.fits.power_law import AskedTail, fit_power_laws
@@ -87,7 +86,7 @@ def diagnose_matrices(given: Sequence[MatrixSpectrum], options: Options) -> list
     htmps, others, of_bulks = _htmps(pairs, bulks)
     laws = rank_laws_of([(one.positive, part.gamma) for one, part in pairs])
     gaps = gap_ratios([one.positive for one in given])
-    lowest = iter(fit_inverse_gammas([one.positive for one, kernel in zip(given, kernels, strict=True) if kernel]))
+    lowest = iter(_of_kernels([one.positive for one, kernel in zip(given, kernels, strict=True) if kernel]))
     repulsions = read_repulsions(
         [Repelling(one.positive, part.gamma, htmps[i], gaps[i], kernels[i]) for i, (one, part) in enumerate(pairs)]
     )
@@ -119,6 +118,15 @@ def diagnose_matrices(given: Sequence[MatrixSpectrum], options: Options) -> list
         )
         found.append(diagnosis)
     return found
+
+
+def _of_kernels(values: list[Floats]) -> list[LawFit]:
+    """Their smallest eigenvalues' law; weights need nothing of it."""
+    if not values:
+        return []
+    from htmu_diag.fits.inverse_gamma import fit_inverse_gammas
+
+    return fit_inverse_gammas(values)
 
 
 def _htmps(

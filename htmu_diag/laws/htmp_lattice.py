@@ -13,6 +13,7 @@ import math
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +21,10 @@ import numpy.typing as npt
 from htmu_diag.laws.hermite import hermite
 from htmu_diag.laws.htmp_stored import stored_row
 from htmu_diag.laws.htmp_table import Table, ends, table
-from htmu_diag.laws.riccati import Panels
-from htmu_diag.laws.riccati_all import solve_all
 from htmu_diag.spectrum import Floats
+
+if TYPE_CHECKING:
+    from htmu_diag.laws.riccati import Panels
 
 __all__ = ["FIRST", "LAST", "POINTS", "STEP", "Lattice", "Row", "grid_row", "lattice", "row_at"]
 
@@ -210,6 +212,8 @@ def grid_row(gamma: float, index: int) -> Row:
 def _solved(gamma: float) -> list[Panels]:
     """The equation's solutions at the grid's kappas from FIRST to LAST; 0.8 MB."""
     a, c = np.array([_parameters(gamma, math.exp(k * STEP)) for k in range(FIRST, LAST + 1)]).T
+    from htmu_diag.laws.riccati_all import solve_all  # where no stored rows will do
+
     return solve_all(a, c, *ends(a, c))
 
 

@@ -6,12 +6,15 @@ What they are and solve: `htmp_table`.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from htmu_diag.laws.chebyshev import collocation
-from htmu_diag.laws.riccati import Panels
 from htmu_diag.spectrum import Floats
+
+if TYPE_CHECKING:
+    from htmu_diag.laws.riccati import Panels
 
 __all__ = ["log_density", "ratios"]
 

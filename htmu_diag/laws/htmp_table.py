@@ -18,14 +18,17 @@ import functools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from htmu_diag.laws.chebyshev import Collocation, Indices, collocation, series
 from htmu_diag.laws.htmp_nodes import log_density, ratios
-from htmu_diag.laws.riccati import Panels, solve
 from htmu_diag.spectrum import Floats
+
+if TYPE_CHECKING:
+    from htmu_diag.laws.riccati import Panels
 
 __all__ = ["Table", "ends", "table"]
 
@@ -40,6 +43,8 @@ _NEWTON_STEPS = 40
 def table(a: float, c: float) -> Table:
     """The table of the law with parameters (a, c), built in 1 to 10 ms and kept for the next call."""
     low, high = ends(np.array([a]), np.array([c]))
+    from htmu_diag.laws.riccati import solve  # where no stored row will do
+
     return Table.build(a, c, solve(a, c, float(low[0]), float(high[0])))
 
 
