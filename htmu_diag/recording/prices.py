@@ -1,7 +1,8 @@
 """What a dear probe will cost, found out before it is paid, by a small part of it.
 
 A probe that declares ``priced`` says so before its first run. The budget then holds for that run too. Without a budget
-a run of more than two seconds does not stand between `watch` and the first step of the training: it comes after a few.
+no more than two seconds of runs stand between `watch` and the first step of the training: what is dear, or would be
+with those before it, comes after a few.
 What is known when the run begins stands in its first line; what a probe that is due later costs is said then.
 """
 
@@ -31,6 +32,7 @@ class Prices:
         self._budget, self._start, self._say = budget, start, say
         self._unknown = set(priced) if alone else set[str]()
         self._waiting: list[Probe] = []
+        self._at_first = 0.0  # seconds of the runs that were not put off
 
     def to_decide(self, due: Sequence[Probe]) -> bool:
         """Whether a price is still unknown among them, or a first run was put off."""
@@ -68,11 +70,14 @@ class Prices:
         self._unknown.discard(probe.name)
         seconds = cast(Any, probe).price(context)
         self._budget.expect(probe.name, seconds)
-        if seconds <= MUCH:
-            return ""
-        late = context.step < self._start + AFTER and self._budget.share is None
+        early = context.step < self._start + AFTER and self._budget.share is None
+        late = early and self._at_first + seconds > MUCH
         if late:
             self._waiting.append(probe)
+        else:
+            self._at_first += seconds
+        if seconds <= MUCH and not late:
+            return ""
         return f"one run takes about {seconds:.2g} s, by a small trial" + self._consequence(late)
 
     def _consequence(self, late: bool) -> str:

@@ -19,10 +19,10 @@ class Dear(StubProbe):
 
     priced = True
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, name: str = "dear") -> None:
         self.steps: list[int] = []
         self.asked, self._seconds = 0, seconds
-        super().__init__(self._run, "dear")
+        super().__init__(self._run, name)
 
     def _run(self, step: int) -> list:
         self.steps.append(step)
@@ -33,10 +33,10 @@ class Dear(StubProbe):
         return self._seconds
 
 
-def trained(probe: Dear, folder, steps: int = 6, **choices) -> Dear:
+def trained(probe: Dear, folder, steps: int = 6, others: tuple[Dear, ...] = (), **choices) -> Dear:
     task = Task()
     given = {"every": 5, "verbose": False, **choices}
-    with htmu_diag.watch(task.model, task.optimizer, probes=[probe], log_dir=folder, sinks=[], **given):
+    with htmu_diag.watch(task.model, task.optimizer, probes=[probe, *others], log_dir=folder, sinks=[], **given):
         task.train(steps)
     return probe
 
@@ -73,6 +73,13 @@ def test_a_run_that_ends_before_says_what_it_did_not_measure(tmp_path) -> None:
 
 def test_a_cheap_one_runs_before_the_first_step(tmp_path) -> None:
     assert trained(Dear(0.5), tmp_path).steps == [0, 5]
+
+
+def test_several_that_are_dear_together_do_not_all_run_before_the_first_step(tmp_path) -> None:
+    others = Dear(1.2, "second"), Dear(0.4, "third")
+    assert trained(Dear(1.2), tmp_path, others=others).steps == [0, 5]
+    assert [other.steps for other in others] == [[AFTER, 5], [0, 5]]
+    assert "second: one run takes about 1.2 s, by a small trial; the first one comes after step" in events_of(tmp_path)
 
 
 def test_a_budget_holds_for_the_first_run(tmp_path) -> None:
