@@ -8,15 +8,23 @@
 Each run is a process of its own; the schedules of a row (none, every 100, every 10) run one behind the other, each
 round in another order. FILE holds one line of JSON a run, so that what was measured is not measured again. Columns:
 
-    ms a step      the median step
+    ms a step      the median step; faults: pages of new memory that it asked for, of the training's own mostly
     wall, CPU s    of the training loop; CPU of this process, so with the monitor's threads
+    ours, CPU s    of that, and of its processes, what the monitor took during the loop, by the scheduler's account
     all CPU s      with its children, `watch` and `close`
     stall ms       the longest step less the median one, and which step it was
+    blocked ms     the longest time in a step that the training's thread neither ran nor waited for a core
     watch, close s what these two take (the first import included)
 
-The lines below the table: what one more snapshot adds to all CPU time, from the difference of the two schedules, in
-which fixed costs cancel, and as a share of the training's own CPU: the steady state. The training of 3,000 steps has a
-quarter of the batch, so that a run of it takes less than four minutes.
+What settles what a snapshot costs is "ours": it does not hold the training's own steps, which vary by a tenth from run
+to run; "all CPU", "wall" and "stall" hold these and whatever else runs on the machine, "blocked" neither. A part of the
+variation is memory that the C library gives back and asks for again (3,000 pages a step of the CNN, or 6,000): here it
+keeps it (MALLOC_*), unless --usual-memory is given. Left out of "ours": what the caches of a core lose to it.
+
+The lines below the table: what one more snapshot adds. First "ours", of the second half of a run, in which nothing
+starts any more, until all is diagnosed: by hooks on the training's thread, other threads, processes; as a share of the
+training's CPU. Then the older reckoning, from the difference of all CPU time between two schedules. The training of
+3,000 steps has a quarter of the batch, so that a run of it takes less than four minutes.
 """
 
 from __future__ import annotations
@@ -31,7 +39,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +49,7 @@ from torch.nn import functional as F
 
 import htmu_diag
 from benchmarks.common import machine, table
+from benchmarks.shares import Ours, Step, timed
 from htmu_diag.training.models import CharTransformer
 
 EVERY = (0, 100, 10)
@@ -52,7 +61,12 @@ ROWS = {  # model, steps, training threads, samples of a step
     "cnn 3000, 1 thread": ("cnn", 3000, 1, 8),
     "cnn 3000, 2 threads": ("cnn", 3000, 2, 8),
 }
-NUMBERS = ("ms a step", "wall s", "CPU s", "all CPU s", "stall ms", "at step", "watch s", "close s")
+NUMBERS = (
+    *("ms a step", "faults", "wall s", "CPU s", "ours s", "all CPU s"),
+    *("stall ms", "at step", "blocked ms", "watch s", "close s"),
+)
+PARTS = ("hooks", "threads", "processes")
+KEEPS_MEMORY = dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), str(2**31 - 1))
 Data = tuple[nn.Module, torch.Tensor, torch.Tensor]
 Run = dict[str, Any]
 
@@ -91,28 +105,41 @@ def child(name: str, steps: int, threads: int, samples: int, every: int) -> Run:
         step()
     before_all = cpu()
     with tempfile.TemporaryDirectory() as folder:
-        began = time.perf_counter()
+        ours, began = Ours(), time.perf_counter()
         monitor = htmu_diag.watch(model, optimizer, log_dir=folder, every=every, verbose=False) if every else None
         found: Run = {"watch s": time.perf_counter() - began}
-        found |= loop(step, steps)
+        ours.watched()
+        at, taken, found["CPU s"] = [ours.parts()], [], 0.0
+        for half in (steps // 2, steps - steps // 2):
+            began = time.process_time()
+            taken += [timed(step) for _ in range(half)]
+            found["CPU s"] += time.process_time() - began
+            at.append(ours.parts())
+            if monitor:
+                monitor.flush()
+                at.append(ours.parts())
         began = time.perf_counter()
         if monitor:
             monitor.close()
         found["close s"] = time.perf_counter() - began
-    return {**found, "all CPU s": cpu() - before_all}
+    if monitor:
+        found |= {f"{name} s": end - start for name, end, start in zip(PARTS, at[-1], at[2], strict=True)}
+    found["ours s"] = sum(at[-2 if monitor else -1]) - sum(at[0])
+    return {**found, **summary(taken), "all CPU s": cpu() - before_all}
 
 
-def loop(step: Callable[[], None], steps: int) -> Run:
-    """Wall and CPU seconds of so many steps, the median one and the longest."""
-    taken, began, mine = [], time.perf_counter(), time.process_time()
-    for _ in range(steps):
-        start = time.perf_counter()
-        step()
-        taken.append(time.perf_counter() - start)
-    wall, spent = time.perf_counter() - began, time.process_time() - mine
-    usual, longest = statistics.median(taken), max(taken)
-    found = {"wall s": wall, "CPU s": spent, "ms a step": 1e3 * usual, "stall ms": 1e3 * (longest - usual)}
-    return {**found, "at step": taken.index(longest) + 1}
+def summary(taken: list[Step]) -> Run:
+    """Of all steps: the wall time, the median step, the longest, and the longest time in one that it was blocked."""
+    walls = [step.wall for step in taken]
+    usual, longest = statistics.median(walls), max(walls)
+    return {
+        "wall s": sum(walls),
+        "ms a step": 1e3 * usual,
+        "faults": statistics.median(step.faults for step in taken),
+        "stall ms": 1e3 * (longest - usual),
+        "at step": walls.index(longest) + 1,
+        "blocked ms": 1e3 * max(step.blocked for step in taken),
+    }
 
 
 def cpu() -> float:
@@ -128,9 +155,10 @@ def wanted(words: str, rounds: int) -> Iterator[tuple[str, int, int]]:
             yield from ((row, turn, every) for every in EVERY[turn % 3 :] + EVERY[: turn % 3])
 
 
-def measured(row: str, every: int, package: Path) -> Run:
+def measured(row: str, every: int, package: Path, usual_memory: bool) -> Run:
     """One run in a process of its own: this script with that package."""
     environment = {**os.environ, "PYTHONPATH": f"{package}{os.pathsep}{Path(__file__).parents[1]}"}
+    environment |= {} if usual_memory else KEEPS_MEMORY
     command = [sys.executable, __file__, "child", *map(str, ROWS[row]), str(every)]
     done = subprocess.run(command, cwd=package, env=environment, check=True, capture_output=True, text=True)
     found: Run = json.loads(done.stdout.splitlines()[-1])
@@ -157,21 +185,33 @@ def show(runs: list[Run]) -> None:
     print("\n".join(sentences))
 
 
-def _numbers(runs: list[Run]) -> list[object]:
-    worst = max(runs, key=lambda run: float(run["stall ms"]))
-    return [worst[name] if name in ("stall ms", "at step") else _median(runs, name) for name in NUMBERS]
-
-
 def _median(runs: list[Run], name: str) -> float:
     return statistics.median(float(run[name]) for run in runs)
+
+
+def _numbers(runs: list[Run]) -> list[object]:
+    worst = max(runs, key=lambda run: float(run["stall ms"]))
+    largest = {name: worst[name] for name in ("stall ms", "at step")}
+    largest["blocked ms"] = max(float(run["blocked ms"]) for run in runs)
+    return [largest[name] if name in largest else _median(runs, name) for name in NUMBERS]
 
 
 def _steady(runs: dict[int, list[Run]], steps: int) -> str:
     alone, sparse, dense = (_median(runs[every], "all CPU s") for every in EVERY)
     price = (dense - sparse) / (steps // EVERY[2] - steps // EVERY[1])
-    shares = [f"every {every}: {100 * price * steps / alone / every:.2f} % of CPU" for every in EVERY[1:]]
     wall = [f"{100 * (_median(runs[e], 'wall s') / _median(runs[0], 'wall s') - 1):+.1f} %" for e in EVERY[1:]]
-    return f"one more snapshot {price:.3f} CPU s, in steady state {', '.join(shares)}; wall {' and '.join(wall)}"
+    ours = [_ours(runs[every], every, steps, alone) for every in EVERY[1:]]
+    return f"{'; '.join(ours)}. By differences {1e3 * price:.0f} CPU ms a snapshot; wall {' and '.join(wall)}"
+
+
+def _ours(runs: list[Run], every: int, steps: int, alone: float) -> str:
+    """What a snapshot of the second half took."""
+    snapshots = steps // every - steps // 2 // every
+    parts = [_median(runs, f"{name} s") / snapshots for name in PARTS]
+    each = ", ".join(f"{name} {1e3 * part:.0f}" for name, part in zip(PARTS, parts, strict=True))
+    return f"every {every}: ours {1e3 * sum(parts):.0f} CPU ms a snapshot ({each}), " + (
+        f"{100 * sum(parts) * steps / alone / every:.2f} % of the training's"
+    )
 
 
 def main() -> None:
@@ -182,6 +222,7 @@ def main() -> None:
     parser.add_argument("--kept", type=Path, help="a file that keeps what was measured")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no run that would end later")
     parser.add_argument("--package", type=Path, default=Path(__file__).parents[1], help="a checkout of the package")
+    parser.add_argument("--usual-memory", action="store_true", help="the C library gives memory back, as for a user")
     given = parser.parse_args()
     package = given.package.resolve()
     began, taken, found = time.monotonic(), 0.0, known(given.kept, package)
@@ -190,7 +231,7 @@ def main() -> None:
             continue
         start = time.monotonic()
         run = {"package": str(package), "row": key[0], "round": key[1], "every": key[2]}
-        found[key] = {**run, **measured(key[0], key[2], package)}
+        found[key] = {**run, **measured(key[0], key[2], package, given.usual_memory)}
         taken = time.monotonic() - start  # as long as the next one may take
         if given.kept is not None:
             with open(given.kept, "a") as file:
