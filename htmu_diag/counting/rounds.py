@@ -54,18 +54,27 @@ class Rounds:
         """A new round begins: what stepped is one. The first may hold a warm-up of another one than the leader."""
         warm_up = self._first and self._opener is not None and self._opener() is not leader
         if not warm_up:
-            self.uneven |= self._known and dict(self._now) != dict(self._most)
-            for optimizer, times in self._now.items():
-                self._most[optimizer] = max(times, self._most.get(optimizer, 0))
+            if not self._as_before:
+                self.uneven |= self._known
+                for optimizer, times in self._now.items():
+                    self._most[optimizer] = max(times, self._most.get(optimizer, 0))
             self._known = True
         self._first = False
-        self._now.clear()
+        self._now = weakref.WeakKeyDictionary()
+
+    @property
+    def _as_before(self) -> bool:
+        """Whether all have stepped as often as known; asked at each step, so no dictionary is made of it."""
+        # weak references are equal where what they refer to is
+        return bool(self._now.data == self._most.data)  # type: ignore[attr-defined]
 
     @property
     def over(self) -> bool:
         """Whether all that step in a round have stepped in this one."""
         if self._known:
-            return all(self._now.get(optimizer, 0) >= times for optimizer, times in self._most.items())
+            return self._as_before or all(
+                self._now.get(optimizer, 0) >= times for optimizer, times in self._most.items()
+            )
         held = {id(p) for optimizer in self._now for group in optimizer.param_groups for p in group["params"]}
         return len(self._now) == 1 and all(
             id(parameter) in held for parameter in self._model.parameters() if parameter.requires_grad

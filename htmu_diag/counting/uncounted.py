@@ -75,6 +75,8 @@ def _seen(parameter: torch.nn.Parameter) -> _Seen:
 
 def _differ(now: torch.Tensor, then: torch.Tensor) -> torch.Tensor:
     """Whether any number is another one, (); NaN is the same as NaN."""
+    if now.device.type == "cpu" and torch.equal(now, then):
+        return torch.zeros((), dtype=torch.bool)  # as nearly always, by one call in place of six
     return ~((now == then) | (now.isnan() & then.isnan())).all()
 
 
