@@ -23,10 +23,10 @@ from htmu_diag.laws.hermite import hermite
 from htmu_diag.laws.htmp_lattice import STEP, grid_row, lattice
 from htmu_diag.spectrum import Floats
 
-__all__ = ["FAMILIES", "Family"]
+__all__ = ["FAMILIES", "NEVER", "Family"]
 
 _FAR = 42.0  # in t: from there on every density is below what contamination leaves
-_NEVER = -700.0
+NEVER = -700.0
 _SPARSE = 130  # points at which Silverstein's equation is solved for a row
 _OVER = 0.05  # that a smooth log density rises above two neighbouring points
 _NARROW = 0.3  # a population of less spread leaves an edge that no spline follows
@@ -74,7 +74,7 @@ def _near(gamma: float) -> Floats:
 
 def _log_g_of(law: Law, nodes: Floats) -> Floats:
     """Of a law of mean 1, from its density."""
-    return np.maximum(law.logpdf(np.exp(nodes)) + nodes, _NEVER)
+    return np.maximum(law.logpdf(np.exp(nodes)) + nodes, NEVER)
 
 
 @lru_cache(maxsize=64)
@@ -100,7 +100,7 @@ def _free(gamma: float, place: int) -> Row:
     low = 2 * math.log1p(-math.sqrt(gamma)) if gamma < 1 else -16.0
     reach = 6.5 * sigma + 0.5 * sigma**2
     inner = np.flatnonzero((nodes > low - reach) & (nodes < 2 * math.log1p(math.sqrt(gamma)) + reach))
-    log_g = np.full(nodes.size, _NEVER)
+    log_g = np.full(nodes.size, NEVER)
     if sigma < _NARROW:
         log_g[inner] = log_density_at(nodes[inner], gamma, sigma)
         return Row(nodes, log_g)

@@ -112,6 +112,20 @@ def test_no_scale_of_marchenko_pastur_is_likelier(values: np.ndarray, gamma: flo
     assert heights.max() < found.log_likelihood + 0.05
 
 
+@pytest.mark.parametrize("name", ["MarchenkoPastur", "Wachter"])
+@pytest.mark.parametrize("gamma", [0.1, 1.0])
+def test_the_likelihood_of_a_law_with_edges_is_that_of_the_law_itself(name: str, gamma: float) -> None:
+    """Between shapes and scales it has kinks, which no interpolation follows."""
+    for seed in range(4):
+        p, n = 60, round(60 / gamma)
+        values = wishart(p, n, rng=rng(seed)) * np.exp(rng(seed).normal(0, 1.2, p))
+        found = rank_laws(values, gamma).of(name)
+        assert found is not None
+        share = CONTAMINATION / np.log(values.max() / values.min())
+        exact = np.log((1 - CONTAMINATION) * found.law.pdf(values) * values + share).sum()
+        assert found.log_likelihood == pytest.approx(exact, abs=1e-9)
+
+
 def beside_all_kinks(values: np.ndarray, gamma: float) -> float:
     """Highest log likelihood of Marchenko-Pastur at six scales between each two at which an edge passes a value, and
     at finer ones about the best of these."""
