@@ -29,8 +29,8 @@ from htmu_diag.spectrum import Floats
 
 __all__ = ["Resampled", "TailBootstrap", "bootstrap_tails"]
 
-_AT_ONCE = 40_000  # values of replicates of one sample that are refitted together: what a cache holds
-_TOGETHER = 150_000  # the same of all samples
+_DRAWN = 40_000  # values of replicates whose numbers are drawn at once where they are not kept: their tables are memory
+_AT_ONCE = 150_000  # values of replicates that are refitted together, of one sample or of many
 _KEPT = 2**17  # values of all replicates of a sample whose random numbers are kept
 _WINSORISED = 1.0968  # of a normal law: its deviation over that of its values cut at the 5 and 95 % quantiles
 
@@ -97,7 +97,7 @@ def bootstrap_tails(asked: Sequence[Resampled]) -> list[TailBootstrap]:
 
 def _go_together(waiting: list[_Refit], refit: _Refit) -> bool:
     values = refit.best.size * max(asked.n_body for asked in (waiting[0], refit)) * (len(waiting) + 1)
-    return refit.best.size == waiting[0].best.size and values <= _TOGETHER
+    return refit.best.size == waiting[0].best.size and values <= _AT_ONCE
 
 
 def _refits(asked: Resampled) -> Iterator[_Refit]:
@@ -106,7 +106,7 @@ def _refits(asked: Resampled) -> Iterator[_Refit]:
         yield from _parts(asked, numbers_of_seed(asked.rng, replicates, n))
         return
     source = seeded(asked.rng) if isinstance(asked.rng, int) else drawn(asked.rng)
-    step = max(_AT_ONCE // n, 1)
+    step = max(_DRAWN // n, 1)
     for done in range(0, replicates, step):
         yield from _parts(asked, Numbers(source(min(step, replicates - done), n)))
 
