@@ -19,7 +19,9 @@ what is not deflated. With Rademacher entries it can, on operators close to diag
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -70,10 +72,11 @@ def spectral_density(
     deflate: "auto" splits the products between ``probes`` Lanczos runs and single ones, and removes the errors named
     above; "never" is plain stochastic Lanczos quadrature.
     memory_limit: bytes for all vectors held here, half of the free memory by default: the largest outliers that fit are
-    kept. Where the basis of whole runs does not fit, shorter ones that keep theirs spend as many products (not with
-    "never"); where sixteen steps do not fit either, a warning says so, no basis is kept and outliers keep their
-    measured weights. W1 over mean |lambda| of 64 products on four networks: 0.03 to 0.07, 0.04 to 0.08, and 0.10 to
-    0.20. The operator has a limit of its own for the graphs that it keeps; the memory of one product comes on top.
+    kept. Where whole runs and half as many outliers do not fit, shorter ones spend as many products (not with "never");
+    where sixteen steps and three outliers do not fit, a warning says so, no basis is kept and outliers keep their
+    measured weights. W1 over mean |lambda| of 64 products on four networks: 0.03 to 0.07 with all that is wanted, 0.05
+    to 0.07 with 36 vectors, 0.07 to 0.11 with 29, 0.10 to 0.20 without a basis. The operator has a limit of its own for
+    the graphs that it keeps; the memory of one product comes on top.
     values: 0 below the rounding of a product and below what the outliers may be off, where no sign is known.
     scalars: ``trace_stderr`` from the scatter of all directions beside the outliers, where there are two or more, and
     from rounding. The outliers' part of the trace has no other error (``outliers.py``). At 64 x 1 it is from nine
@@ -114,9 +117,10 @@ class _Plan:
 
     def run(self, steps: int, *, refine: bool) -> ProbeMeasure:
         """One Lanczos run orthogonal to the known outliers; adds those that it finds."""
+        again = partial(_drawn_again, self.operator, self.rng.get_state())
         start, norm = start_vector(self.operator, self.rng), self.outliers.norm
         if self.free < 1:
-            return ProbeMeasure(np.zeros(0), np.zeros(0), start, 0, len(self.outliers.values))
+            return ProbeMeasure(np.zeros(0), np.zeros(0), again, 0, len(self.outliers.values))
         unseen = max(0.0, 1.0 - float(self.outliers.overlaps(start).sum()))
         run = lanczos(
             self.operator,
@@ -138,7 +142,7 @@ class _Plan:
         values, weights = theta[~kept], weights[~kept]
         if refine and not exact:
             values, weights = averaged(values, weights)
-        return ProbeMeasure(values, weights, start, run.steps, len(self.outliers.values), doubt)
+        return ProbeMeasure(values, weights, again, run.steps, len(self.outliers.values), doubt)
 
     def singles(self, count: int) -> list[Direction]:
         """``count`` new directions orthogonal to the outliers, a product each; none if nothing is left."""
@@ -149,6 +153,13 @@ class _Plan:
         start.div_(project_out(start, *self.outliers.blocks))
         product = self.operator.matvec(start).to(start.dtype)
         return Direction((float(start[None] @ product), float(product.norm()) ** 2 - self.outliers.leak))
+
+
+def _drawn_again(operator: Operator, state: torch.Tensor) -> torch.Tensor:
+    """The start of a run, from the state of the generator before it."""
+    rng = torch.Generator()
+    rng.set_state(state)
+    return start_vector(operator, rng)
 
 
 def _doubt(theta: Floats, weights: Floats, doubtful: Mask, share: float) -> tuple[float, float]:
@@ -184,8 +195,8 @@ def _rest(measures: list[ProbeMeasure], singles: list[Direction], outliers: Outl
     """Nodes and weights of mass 1 of what is beside the outliers, and the standard error of its mean."""
     if len(outliers.values) == outliers.size:
         return np.zeros(0), np.zeros(0), 0.0
-    directions = [measure.direction(outliers) for measure in measures]
-    values, weights = _mean_rule([measure.completed(outliers) for measure in measures], directions)
+    rules, directions = zip(*(measure.beside(outliers) for measure in measures), strict=True)
+    values, weights = _mean_rule(rules, directions)
     if not values.size:  # all that the runs saw is known: what is left can only be further copies of it
         values, weights = np.array(outliers.values), np.full(len(outliers.values), 1.0 / len(outliers.values))
     said = [direction for direction in [*directions, *singles] if direction.share]
@@ -197,7 +208,7 @@ def _rest(measures: list[ProbeMeasure], singles: list[Direction], outliers: Outl
     return values, weights, math.hypot(error, float(weights @ values) - first)
 
 
-def _mean_rule(rules: list[tuple[Floats, Floats]], directions: list[Direction]) -> tuple[Floats, Floats]:
+def _mean_rule(rules: Sequence[tuple[Floats, Floats]], directions: Sequence[Direction]) -> tuple[Floats, Floats]:
     """The mean of rules of mass 1 by the shares of their directions; no nodes where all shares are 0."""
     total = sum(direction.share for direction in directions)
     scaled = [(nodes, mass * (d.share / total)) for (nodes, mass), d in zip(rules, directions, strict=True) if d.share]

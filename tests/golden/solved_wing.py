@@ -65,8 +65,8 @@ def of_outliers() -> dict[str, Any]:
     found["left"] = known.remove(waves(2, 8)), known.overlaps(waves(8))
     values, weights = np.array([1.0, 2.0, 4.0]), np.array([0.2, 0.3, 0.1])
     for count in (0, 1, 3):
-        measure = ProbeMeasure(values, weights, waves(8) / waves(8).norm() * 0.5, 5, count, (0.1, 0.2))
-        found[f"measure {count}"] = measure.direction(known), measure.completed(known)
+        measure = ProbeMeasure(values, weights, lambda: waves(8) / waves(8).norm() * 0.5, 5, count, (0.1, 0.2))
+        found[f"measure {count}"] = measure.beside(known)[::-1]
     return found
 
 
@@ -140,7 +140,7 @@ def of_products() -> dict[str, Any]:
         )
     about = Source(Kind.HESSIAN, "model", (4, 4))
     found["small density"] = [solvers.spectral_density(each, about, steps=6, probes=2, rng=rng(0)) for each in (small,)]
-    found["tight"] = solvers.spectral_density(operator, source, steps=6, probes=2, memory_limit=36 * 8 * 12, rng=rng(0))
+    found["tight"] = solvers.spectral_density(operator, source, steps=6, probes=2, memory_limit=36 * 8 * 11, rng=rng(0))
     return found
 
 

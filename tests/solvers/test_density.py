@@ -181,7 +181,7 @@ def test_a_positive_operator_has_a_positive_density() -> None:
 
 def test_few_rows_of_memory_keep_the_largest_outliers_only() -> None:
     size = 600
-    found = density(operator(heavy(size)), steps=40, probes=2, memory_limit=(35 + 2 + 5 + 5) * size * 8)
+    found = density(operator(heavy(size)), steps=40, probes=2, memory_limit=(18 + 6 + 5) * size * 8)
     assert "5 outliers exact" in found.estimator.routine
     assert found.masses[-1] == pytest.approx(1 / size)
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.stats import wasserstein_distance
 
+from htmu_diag.solvers import density as density_module
 from htmu_diag.solvers import tridiagonal
 from htmu_diag.solvers.run_lengths import planned
 from htmu_diag.solvers.tridiagonal import lanczos, start_vector
@@ -34,16 +35,33 @@ def test_what_is_kept_of_a_basis_is_within_the_limit(rows: int, monkeypatch: pyt
     monkeypatch.setattr(tridiagonal, "empty_rows", lambda count, *rest: made.append(count) or inner(count, *rest))  # type: ignore[func-returns-value]
     routine = density(operator(heavy()), steps=40, probes=2, memory_limit=rows * ROW).estimator.routine
     assert "selective" in routine
-    starts, outliers = routine.count("+") + 1, int(routine.split(", ")[2].split()[0])
-    assert max(made) + starts + outliers <= rows
+    assert max(made) + int(routine.split(", ")[2].split()[0]) + 1 <= rows
 
 
 @pytest.mark.parametrize("rows", [*range(15, 60), 10**6])
-def test_all_products_are_spent_and_whole_runs_come_first(rows: int) -> None:
+def test_all_products_are_spent_and_the_longest_runs_come_first(rows: int) -> None:
     runs = planned(40, 2, 600, rows, "selective", refine=True)
     assert sum(runs.lengths) + runs.singles == 80
-    assert (runs.lengths == [35, 35]) == (runs.policy == "none" or rows >= 35 + 2 + 5)
+    assert (runs.lengths == [35, 35]) == (runs.policy == "none" or rows >= 35 + 6 + 18)
     assert (runs.policy == "none") == (rows < runs.least)
+    assert runs.room <= rows - max(runs.lengths) - 6 or runs.policy == "none"
+
+
+def test_more_memory_never_means_shorter_runs_or_less_room_for_outliers_than_a_sixth() -> None:
+    runs = [planned(64, 4, 10**4, rows, "selective", refine=True) for rows in range(25, 400)]
+    kept = [max(each.lengths) for each in runs if each.policy != "none"]
+    assert kept == sorted(kept)
+    assert all(each.room >= max(each.lengths) / 6 for each in runs if each.policy != "none")
+    assert kept[0] == 16
+    assert kept[-1] == 56
+
+
+def test_starts_drawn_again_are_the_same_directions() -> None:
+    of, generator = operator(heavy()), rng(8)
+    before = generator.get_state()
+    first = start_vector(of, generator)
+    assert torch.equal(density_module._drawn_again(of, before), first)
+    assert not torch.equal(start_vector(of, generator), first)
 
 
 @pytest.mark.filterwarnings("error")
