@@ -31,6 +31,7 @@ import htmu_diag
 from benchmarks.common import record
 from htmu_diag.errors import MeasurementError
 from htmu_diag.probes import registry
+from htmu_diag.recording.prices import AFTER
 from htmu_diag.training.models import CharTransformer
 
 EVERY, BLOCK, ROUNDS, THREADS = 100, 25, 8, 2
@@ -187,6 +188,7 @@ def _price(training: Training, probe: str) -> tuple[float, float]:
     the worker's."""
     found = []
     with _watching(training, [probe], every=1, strict=True) as monitor:
+        training.steps(AFTER + 1)  # a dear first run is put off so long
         for _ in range(2):
             training.backward()
             monitor.flush()
@@ -197,6 +199,8 @@ def _price(training: Training, probe: str) -> tuple[float, float]:
             found.append((waits, _now().since(began).cpu))
             if found[-1][1] > DEAR:
                 break
+        if monitor.last is None:
+            raise RuntimeError(f"{training.name}, {probe}: nothing was measured")
     return statistics.mean(waits for waits, _ in found), statistics.mean(cpu for _, cpu in found)
 
 
