@@ -1,13 +1,15 @@
-"""Packages that are not installed with this one, and the words that say which to add."""
+"""Packages that are not installed with this one, the words that say which to add, and imports that wait for use."""
 
 from __future__ import annotations
 
 import importlib
+import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from htmu_diag.errors import MissingPackage
 
-__all__ = ["EXTRAS", "Late", "imported", "missing"]
+__all__ = ["EXTRAS", "Late", "imported", "late_names", "missing"]
 
 # package -> the extra that brings it
 EXTRAS = {
@@ -45,6 +47,20 @@ class Late:
             raise AttributeError(name)
         module = importlib.import_module(self._module)
         return getattr(module, name) if hasattr(module, name) else importlib.import_module(f"{self._module}.{name}")
+
+
+def late_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """``__getattr__`` of a package whose names resolve on first use. homes: name -> the module in it that has it."""
+
+    def found(name: str) -> Any:
+        here = sys.modules[package]
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}; it has {', '.join(here.__all__)}")
+        value = getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
+        setattr(here, name, value)
+        return value
+
+    return found
 
 
 def imported(module: str, what: str) -> Any:

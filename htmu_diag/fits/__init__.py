@@ -1,8 +1,8 @@
 """Fits: values in, a frozen result out. Names resolve on first use, for a process needs few."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from htmu_diag.extras import late_names
 from htmu_diag.fits.hill import hill  # a module of this name, too, which it hides
 
 if TYPE_CHECKING:
@@ -85,14 +85,8 @@ _PUBLIC = {
     **dict.fromkeys(("fit_tail_law", "fit_truncated_power_law"), "tail_laws"),
 }
 
-
 if not TYPE_CHECKING:  # a type checker that saw it would take every mistyped name for Any
-
-    def __getattr__(name: str) -> Any:
-        if name not in _PUBLIC:
-            raise AttributeError(f"module 'htmu_diag.fits' has no attribute {name!r}; it has {', '.join(__all__)}")
-        found = globals()[name] = getattr(importlib.import_module(f"htmu_diag.fits.{_PUBLIC[name]}"), name)
-        return found
+    __getattr__ = late_names(__name__, _PUBLIC)
 
 
 def __dir__() -> list[str]:

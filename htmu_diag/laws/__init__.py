@@ -1,8 +1,8 @@
 """Laws of spectra: one law, one file, scipy's method names. Names resolve on first use: a process needs few laws."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from htmu_diag.extras import late_names
 from htmu_diag.laws import ensembles
 
 if TYPE_CHECKING:
@@ -58,14 +58,8 @@ _PUBLIC = {
     "as_rv_continuous": "adapter",
 }
 
-
 if not TYPE_CHECKING:  # a type checker that saw it would take every mistyped name for Any
-
-    def __getattr__(name: str) -> Any:
-        if name not in _PUBLIC:
-            raise AttributeError(f"module 'htmu_diag.laws' has no attribute {name!r}; it has {', '.join(__all__)}")
-        found = globals()[name] = getattr(importlib.import_module(f"htmu_diag.laws.{_PUBLIC[name]}"), name)
-        return found
+    __getattr__ = late_names(__name__, _PUBLIC)
 
 
 def __dir__() -> list[str]:

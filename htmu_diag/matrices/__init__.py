@@ -3,8 +3,9 @@
 What reads a module needs torch, and is imported at its first use: a file of arrays is read without it.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from htmu_diag.extras import late_names
 from htmu_diag.matrices.checkpoint import checkpoint_matrices
 from htmu_diag.matrices.matrix import Inventory, Matrix, Skipped
 from htmu_diag.matrices.stored import StoredTensor
@@ -17,11 +18,4 @@ __all__ = ["Inventory", "Matrix", "Skipped", "StoredTensor", "checkpoint_matrice
 
 
 if not TYPE_CHECKING:  # a type checker that saw it would take every mistyped name for Any
-
-    def __getattr__(name: str) -> Any:
-        if name != "matrices":
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from htmu_diag.matrices.module import matrices
-
-        globals()[name] = matrices
-        return matrices
+    __getattr__ = late_names(__name__, {"matrices": "module"})

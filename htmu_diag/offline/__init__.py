@@ -3,9 +3,10 @@
 A series writes TensorBoard's events; its module is imported on first use, so that one checkpoint does not wait for it.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import htmu_diag.rich_import  # noqa: F401  first of all
+from htmu_diag.extras import late_names
 from htmu_diag.offline.analyze import Progress, analyze
 from htmu_diag.offline.folders import CheckpointSeries, find_series
 
@@ -16,10 +17,4 @@ __all__ = ["CheckpointSeries", "Progress", "analyze", "analyze_series", "find_se
 
 
 if not TYPE_CHECKING:  # a type checker that saw it would take every mistyped name for Any
-
-    def __getattr__(name: str) -> Any:
-        if name != "analyze_series":
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from htmu_diag.offline.series import analyze_series
-
-        return analyze_series
+    __getattr__ = late_names(__name__, {"analyze_series": "series"})

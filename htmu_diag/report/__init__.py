@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import htmu_diag.rich_import  # noqa: F401  first of all
+from htmu_diag.extras import late_names
 from htmu_diag.skipped import Skipped
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ _PUBLIC = {
     **dict.fromkeys(_TABLES, "tables"),
     **dict.fromkeys(("ViewedRun", "load_run"), "viewed_run"),
 }
+_late = late_names(__name__, _PUBLIC)
 
 
 if not TYPE_CHECKING:  # a type checker that saw it would take every mistyped name for Any
@@ -51,10 +52,7 @@ if not TYPE_CHECKING:  # a type checker that saw it would take every mistyped na
         if name == "SkippedTensor":
             warnings.warn("htmu_diag.report.SkippedTensor is now Skipped", DeprecationWarning, stacklevel=2)
             return Skipped
-        if name not in _PUBLIC:
-            raise AttributeError(f"module 'htmu_diag.report' has no attribute {name!r}; it has {', '.join(__all__)}")
-        found = globals()[name] = getattr(importlib.import_module(f"htmu_diag.report.{_PUBLIC[name]}"), name)
-        return found
+        return _late(name)
 
 
 def __dir__() -> list[str]:

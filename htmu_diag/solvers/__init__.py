@@ -5,9 +5,9 @@ What needs torch is imported at its first use: the spectrum of an array does wit
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from htmu_diag.extras import late_names
 from htmu_diag.solvers.host import FAILURES, UNIT
 from htmu_diag.solvers.matrix import matrix_spectrum
 
@@ -74,11 +74,5 @@ _PUBLIC = {
     **dict.fromkeys(("TraceEstimate", "block_traces", "trace"), "traces"),
 }
 
-
 if not TYPE_CHECKING:  # a type checker that saw it would take every mistyped name for Any
-
-    def __getattr__(name: str) -> Any:
-        if name not in _PUBLIC:
-            raise AttributeError(f"module 'htmu_diag.solvers' has no attribute {name!r}")
-        found = globals()[name] = getattr(importlib.import_module(f"htmu_diag.solvers.{_PUBLIC[name]}"), name)
-        return found
+    __getattr__ = late_names(__name__, _PUBLIC)

@@ -3,8 +3,9 @@
 Names resolve on first use: an analysis of a file, which stores nothing, needs the rules of folders only.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from htmu_diag.extras import late_names
 
 if TYPE_CHECKING:
     from htmu_diag.storage.arrays import PROBE_BATCH as PROBE_BATCH
@@ -46,14 +47,8 @@ _PUBLIC = {
     "Store": "store",
 }
 
-
 if not TYPE_CHECKING:  # a type checker that saw it would take every mistyped name for Any
-
-    def __getattr__(name: str) -> Any:
-        if name not in _PUBLIC:
-            raise AttributeError(f"module 'htmu_diag.storage' has no attribute {name!r}; it has {', '.join(__all__)}")
-        found = globals()[name] = getattr(importlib.import_module(f"htmu_diag.storage.{_PUBLIC[name]}"), name)
-        return found
+    __getattr__ = late_names(__name__, _PUBLIC)
 
 
 def __dir__() -> list[str]:
