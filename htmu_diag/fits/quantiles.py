@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import TypeVar
 
 from htmu_diag.spectrum import Floats
 
 __all__ = ["quantile_of_sorted", "quantiles_of_sorted"]
+
+Numbers = TypeVar("Numbers", float, Floats)
 
 
 def quantile_of_sorted(ascending: Floats, q: float) -> float:
@@ -17,18 +19,23 @@ def quantile_of_sorted(ascending: Floats, q: float) -> float:
     >>> quantile_of_sorted(np.array([1.0, 2.0, 4.0]), 0.75)
     3.0
     """
-    place = (ascending.size - 1) * q
-    below = int(place)
-    share = place - below
-    low, high = float(ascending[below]), float(ascending[min(below + 1, ascending.size - 1)])
-    rise = high - low
-    return high - rise * (1 - share) if share >= 0.5 else low + rise * share
+    below, above, share = _place(ascending.size, q)
+    return _between(float(ascending[below]), float(ascending[above]), share)
 
 
 def quantiles_of_sorted(ascending: Floats, q: float) -> Floats:
     """The same of each row, (rows,) of (rows, n)."""
-    place = (ascending.shape[1] - 1) * q
+    below, above, share = _place(ascending.shape[1], q)
+    return _between(ascending[:, below], ascending[:, above], share)
+
+
+def _place(n: int, q: float) -> tuple[int, int, float]:
+    """The neighbours among n values, and how far from the first to the second."""
+    place = (n - 1) * q
     below = int(place)
-    share = place - below
-    low, high = ascending[:, below], ascending[:, min(below + 1, ascending.shape[1] - 1)]
-    return np.asarray(high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share)
+    return below, min(below + 1, n - 1), place - below
+
+
+def _between(low: Numbers, high: Numbers, share: float) -> Numbers:
+    rise = high - low
+    return high - rise * (1 - share) if share >= 0.5 else low + rise * share
