@@ -115,7 +115,8 @@ def problems_of(shifted: Sequence[tuple[Given, float]]) -> list[tuple[Problem, S
 
 
 def _problem(given: Given, shift: float, sample: Sample) -> tuple[Problem, Status]:
-    asked, hidden, masses, unseen = given.asked, given.hidden, given.masses, given.hidden
+    asked, masses = given.asked, given.masses
+    hidden = unseen = given.hidden
     if lost := masses.size - sample.values.size:
         unseen, masses = hidden + float(masses[:lost].sum()), masses[lost:]
     cut = None if asked.below is None else asked.below - shift

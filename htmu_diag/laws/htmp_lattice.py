@@ -211,9 +211,9 @@ def grid_row(gamma: float, index: int) -> Row:
 @lru_cache(maxsize=16)
 def _solved(gamma: float) -> list[Panels]:
     """The equation's solutions at the grid's kappas from FIRST to LAST; 0.8 MB."""
-    a, c = np.array([_parameters(gamma, math.exp(k * STEP)) for k in range(FIRST, LAST + 1)]).T
     from htmu_diag.laws.riccati_all import solve_all  # where no stored rows will do
 
+    a, c = np.array([_parameters(gamma, math.exp(k * STEP)) for k in range(FIRST, LAST + 1)]).T
     return solve_all(a, c, *ends(a, c))
 
 

@@ -42,9 +42,9 @@ _NEWTON_STEPS = 40
 @functools.lru_cache(maxsize=1024)
 def table(a: float, c: float) -> Table:
     """The table of the law with parameters (a, c), built in 1 to 10 ms and kept for the next call."""
-    low, high = ends(np.array([a]), np.array([c]))
     from htmu_diag.laws.riccati import solve  # where no stored row will do
 
+    low, high = ends(np.array([a]), np.array([c]))
     return Table.build(a, c, solve(a, c, float(low[0]), float(high[0])))
 
 

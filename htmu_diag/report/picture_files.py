@@ -87,9 +87,8 @@ class _Drawing:
                     yield from part.result()
             finally:
                 _inherited.clear()
-                pool.shutdown(
-                    cancel_futures=True
-                )  # waits: a thread that it left behind would be in Python's way at its end
+                # it waits: a thread that it left behind would be in Python's way at its end
+                pool.shutdown(cancel_futures=True)
 
 
 _inherited: list[_Drawing] = []
