@@ -171,7 +171,6 @@ GOALS = {
     "analyze of 12 matrices of 128 to 384: first call, then another": {"first, CPU s": "1.3 times the warm one"},
     "40 layers of 128, every=1, 30 steps": {
         "watched, s": "1.5 times alone",
-        "close, s": "0.5 after the last fit",
         "steps stored": "31, all",
     },
     "40 layers of 128, every=100, 300 steps": {"close after the last fit, s": "0.5"},
