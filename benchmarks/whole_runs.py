@@ -1,6 +1,6 @@
 """What watching costs whole trainings, fixed costs included: a GPT of 1.2 M parameters and a CNN of 0.4 M.
 
-    python -m benchmarks.whole_runs                                    the whole table, once: 20 minutes
+    python -m benchmarks.whole_runs                                    both tables, once, to RESULTS.md: 25 minutes
     python -m benchmarks.whole_runs --kept FILE --seconds 220          in pieces: call it until nothing is missing
     python -m benchmarks.whole_runs --rows "gpt 300" --rounds 3        some rows (a part of their names), three rounds
     python -m benchmarks.whole_runs --package CHECKOUT ...             of another checkout, by this script
@@ -21,10 +21,11 @@ to run; "all CPU", "wall" and "stall" hold these and whatever else runs on the m
 variation is memory that the C library gives back and asks for again (3,000 pages a step of the CNN, or 6,000): here it
 keeps it (MALLOC_*), unless --usual-memory is given. Left out of "ours": what the caches of a core lose to it.
 
-The lines below the table: what one more snapshot adds. First "ours", of the second half of a run, in which nothing
-starts any more, until all is diagnosed: by hooks on the training's thread, other threads, processes; as a share of the
-training's CPU. Then the older reckoning, from the difference of all CPU time between two schedules. The training of
-3,000 steps has a quarter of the batch, so that a run of it takes less than four minutes.
+The second table: what one more snapshot adds. First "ours", of the second half of a run, in which nothing starts any
+more, until all is diagnosed: by hooks on the training's thread, other threads, processes; as a share of the training's
+CPU. Then the older reckoning, from the difference of all CPU time between two schedules. The trainings of 3,000 steps
+have a third or a quarter of the batch, so that a run of one takes a minute or two. Both tables go to RESULTS.md when
+all rows are there; a part of them, or those of another checkout, are printed.
 """
 
 from __future__ import annotations
@@ -41,34 +42,28 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 import htmu_diag
-from benchmarks.common import machine, table
 from benchmarks.shares import Ours, Step, timed
+from benchmarks.whole_runs_table import EVERY, PARTS, Run, show
 from htmu_diag.training.models import CharTransformer
 
-EVERY = (0, 100, 10)
 ROWS = {  # model, steps, training threads, samples of a step
     "gpt 300, 1 thread": ("gpt", 300, 1, 6),
     "gpt 300, 2 threads": ("gpt", 300, 2, 6),
+    "gpt 3000, 1 thread": ("gpt", 3000, 1, 2),
+    "gpt 3000, 2 threads": ("gpt", 3000, 2, 2),
     "cnn 300, 1 thread": ("cnn", 300, 1, 32),
     "cnn 300, 2 threads": ("cnn", 300, 2, 32),
     "cnn 3000, 1 thread": ("cnn", 3000, 1, 8),
     "cnn 3000, 2 threads": ("cnn", 3000, 2, 8),
 }
-NUMBERS = (
-    *("ms a step", "faults", "wall s", "CPU s", "ours s", "all CPU s"),
-    *("stall ms", "at step", "blocked ms", "watch s", "close s"),
-)
-PARTS = ("hooks", "threads", "processes")
 KEEPS_MEMORY = dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), str(2**31 - 1))
 Data = tuple[nn.Module, torch.Tensor, torch.Tensor]
-Run = dict[str, Any]
 
 
 def gpt(samples: int = 6) -> Data:
@@ -172,50 +167,8 @@ def known(kept: Path | None, package: Path) -> dict[tuple[str, int, int], Run]:
     return {(run["row"], run["round"], run["every"]): run for run in runs if run["package"] == str(package)}
 
 
-def show(runs: list[Run]) -> None:
-    """The medians of each row over its rounds, the largest stall, and what a snapshot adds."""
-    lines, sentences = [], []
-    for row in ROWS:
-        of_row = {every: [run for run in runs if (run["row"], run["every"]) == (row, every)] for every in EVERY}
-        lines += [[row, every or "alone", len(found), *_numbers(found)] for every, found in of_row.items() if found]
-        if all(of_row.values()):
-            sentences.append(f"{row}: {_steady(of_row, ROWS[row][1])}")
-    print(f"htmu_diag {htmu_diag.__version__}; {machine()}")
-    print(table(("training", "every", "rounds", *NUMBERS), lines))
-    print("\n".join(sentences))
-
-
-def _median(runs: list[Run], name: str) -> float:
-    return statistics.median(float(run[name]) for run in runs)
-
-
-def _numbers(runs: list[Run]) -> list[object]:
-    worst = max(runs, key=lambda run: float(run["stall ms"]))
-    largest = {name: worst[name] for name in ("stall ms", "at step")}
-    largest["blocked ms"] = max(float(run["blocked ms"]) for run in runs)
-    return [largest[name] if name in largest else _median(runs, name) for name in NUMBERS]
-
-
-def _steady(runs: dict[int, list[Run]], steps: int) -> str:
-    alone, sparse, dense = (_median(runs[every], "all CPU s") for every in EVERY)
-    price = (dense - sparse) / (steps // EVERY[2] - steps // EVERY[1])
-    wall = [f"{100 * (_median(runs[e], 'wall s') / _median(runs[0], 'wall s') - 1):+.1f} %" for e in EVERY[1:]]
-    ours = [_ours(runs[every], every, steps, alone) for every in EVERY[1:]]
-    return f"{'; '.join(ours)}. By differences {1e3 * price:.0f} CPU ms a snapshot; wall {' and '.join(wall)}"
-
-
-def _ours(runs: list[Run], every: int, steps: int, alone: float) -> str:
-    """What a snapshot of the second half took."""
-    snapshots = steps // every - steps // 2 // every
-    parts = [_median(runs, f"{name} s") / snapshots for name in PARTS]
-    each = ", ".join(f"{name} {1e3 * part:.0f}" for name, part in zip(PARTS, parts, strict=True))
-    return f"every {every}: ours {1e3 * sum(parts):.0f} CPU ms a snapshot ({each}), " + (
-        f"{100 * sum(parts) * steps / alone / every:.2f} % of the training's"
-    )
-
-
 def main() -> None:
-    """Runs what is missing, as far as the time goes, then one table."""
+    """Runs what is missing, as far as the time goes, then two tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", default="", help="only rows whose name holds this")
     parser.add_argument("--rounds", type=int, default=1)
@@ -236,8 +189,9 @@ def main() -> None:
         if given.kept is not None:
             with open(given.kept, "a") as file:
                 file.write(json.dumps(found[key]) + "\n")
-    show(list(found.values()))
     missing = sum(key not in found for key in wanted(given.rows, given.rounds))
+    partial = bool(missing or given.rows or given.usual_memory or package != Path(__file__).parents[1].resolve())
+    show(list(found.values()), {row: what[1] for row, what in ROWS.items()}, write=not partial)
     print(f"{missing} runs are missing: call it again" if missing else "nothing is missing")
 
 
