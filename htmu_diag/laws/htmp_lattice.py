@@ -37,6 +37,7 @@ POINTS = 6  # rows behind one between them
 _LOW, _HIGH = -740.0, 16.0  # in t: every positive float over its mean, and 10**7 times the mean
 _WIDEST, _GROWTH = 0.03, 0.06  # of the node distance: at most, per distance from an edge
 _FINEST = 8e-4  # at an edge, times the width of the law
+_LOG_2 = math.log(2.0)
 _FAR = 0.04  # of the node distance beyond |t| = 1, times |t|
 
 
@@ -136,10 +137,6 @@ class Row:
         rate = math.exp(min(g - log_mass, 300.0))
         return (log_mass, -rate, -rate * (slope + rate)) if above else (log_mass, rate, rate * (slope - rate))
 
-    def log_tail_at(self, t: float, *, above: bool) -> float:
-        """The first of the three alone."""
-        return self._log_tail(t, above, self._place(t))
-
     def _log_tail(self, t: float, above: bool, place: tuple[int, float, float]) -> float:
         upper = t >= self._middle
         small = min(self._one(4 if upper else 3, self._slopes[int(upper)], *place), 0.0)
@@ -158,7 +155,10 @@ class Row:
 
     @cached_property
     def _middle(self) -> float:
-        return float(np.interp(math.log(2.0), -self.data[4], self.lattice.nodes))
+        """Where 1 - F is a half: between two nodes."""
+        above = self.data[4]
+        i = min(max(above.size - int(above[::-1].searchsorted(-_LOG_2)), 1), above.size - 1)
+        return float(np.interp(_LOG_2, -above[i - 1 : i + 1], self.lattice.nodes[i - 1 : i + 1]))
 
     @cached_property
     def _slopes(self) -> Floats:

@@ -19,7 +19,7 @@ from htmu_diag.laws.htmp import HTMP, InverseHTMP
 from htmu_diag.laws.htmp_lattice import Mask, Row
 from htmu_diag.spectrum import Floats
 
-__all__ = ["RowLaw", "log_survivals", "log_tails", "row_law", "shares_below"]
+__all__ = ["RowLaw", "log_survivals", "log_survivals_at", "log_tails", "row_law", "shares_below"]
 
 _MOST = 300.0  # of a logarithm before its exponential
 _STEPS = 4
@@ -34,10 +34,6 @@ class RowLaw:
     shift: float
     sign: float
 
-    def log_survival(self, x: float) -> float:
-        """log P(X > x) at one positive point."""
-        return self.row.tail_at(self.sign * math.log(x) + self.shift, above=self.sign > 0)[0]
-
     def upper_quantile(self, log_p: float) -> float:
         """log x with log P(X > x) = log_p, below log(1/2), by Newton's method in the cubic between two nodes; NaN
         beyond the nodes."""
@@ -45,9 +41,8 @@ class RowLaw:
         i = int(tail.searchsorted(log_p) if self.sign < 0 else tail.size - tail[::-1].searchsorted(log_p)) - 1
         if not 0 <= i < tail.size - 1:
             return math.nan
-        (a, b), (g, h), (left, right) = (
-            each[i : i + 2].tolist() for each in (tail, self.row.data[0], self.row.lattice.nodes)
-        )
+        (a, b), (g, h) = tail[i : i + 2].tolist(), self.row.data[0, i : i + 2].tolist()
+        left, right = self.row.lattice.ascending[i : i + 2]
         if math.isinf(a + b):
             return math.nan
         rise, slope = b - a, (left - right) * self.sign
@@ -69,6 +64,31 @@ def row_law(law: Law | None) -> RowLaw | None:
 def log_survivals(laws: Sequence[RowLaw], counts: Sequence[int], log_x: Floats) -> Floats:
     """(n,) log P(X > x) at so many points of each law, those of a law behind one another."""
     return _log_tails(laws, counts, log_x, above=True)
+
+
+def log_survivals_at(laws: Sequence[RowLaw], points: Sequence[float]) -> list[float]:
+    """log P(X > x) of each law at one positive point of its own: as `Row.tail_at`, without slopes at all nodes."""
+    cells, ends = [], []
+    for law, x in zip(laws, points, strict=True):
+        t = law.sign * math.log(x) + law.shift
+        upper = t >= law.row._middle
+        i, *place = law.row._place(t)
+        cells.append((upper, *place))
+        ends.append([*law.row.data[0, i : i + 2].tolist(), *law.row.data[3 + upper, i : i + 2].tolist()])
+    if not ends:
+        return []
+    (uppers, widths, shares), numbers = zip(*cells, strict=True), np.array(ends).T
+    slopes = np.exp(np.minimum(numbers[:2] - numbers[2:], _MOST)) * np.where(uppers, -1.0, 1.0)
+    small = hermite(numbers[2:], slopes, 0, np.array(widths), np.array(shares)).tolist()
+    return [
+        _tail(min(tail, 0.0), known=upper == (law.sign > 0))
+        for law, upper, tail in zip(laws, uppers, small, strict=True)
+    ]
+
+
+def _tail(small: float, *, known: bool) -> float:
+    """A logarithm of a share, or that of the rest."""
+    return small if known else math.log(-math.expm1(small)) if small < 0 else -math.inf
 
 
 def shares_below(laws: Sequence[RowLaw], counts: Sequence[int], x: Floats) -> Floats:

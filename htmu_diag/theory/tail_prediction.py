@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from htmu_diag.laws.base import Law
-from htmu_diag.laws.htmp_rows import RowLaw, log_survivals
+from htmu_diag.laws.htmp_rows import RowLaw, log_survivals, log_survivals_at
 from htmu_diag.spectrum import Floats
 
 __all__ = ["TailPrediction", "exponent_above", "exponents_above"]
@@ -60,8 +60,10 @@ def exponents_above(
     """`exponent_above` of many laws; None where a quantile lies beyond the rows."""
     found: list[TailPrediction | None] = [_NONE] * len(laws)
     chosen = []
-    for i, (law, xmin, n_tail) in enumerate(zip(laws, xmins, n_tails, strict=True)):
-        share = math.exp(law.log_survival(xmin)) if n_tail > 1 and xmin > 0 else 0.0
+    able = [i for i, (xmin, n_tail) in enumerate(zip(xmins, n_tails, strict=True)) if n_tail > 1 and xmin > 0]
+    log_shares = log_survivals_at([laws[i] for i in able], [xmins[i] for i in able])
+    for i, log_share in zip(able, log_shares, strict=True):
+        law, xmin, share = laws[i], xmins[i], math.exp(log_share)
         if share > _LEAST:
             length = law.upper_quantile(math.log(share * _NEGLIGIBLE)) - math.log(xmin)
             if math.isnan(length):

@@ -7,7 +7,7 @@ import pytest
 
 from htmu_diag.laws import HTMP, InverseHTMP, MarchenkoPastur
 from htmu_diag.laws.htmp_lattice import row_at
-from htmu_diag.laws.htmp_rows import log_survivals, row_law
+from htmu_diag.laws.htmp_rows import log_survivals, log_survivals_at, row_law
 
 
 def laws() -> list[HTMP | InverseHTMP]:
@@ -30,7 +30,17 @@ def test_one_point_is_found_by_its_tail_and_back(law: HTMP | InverseHTMP, p: flo
     assert row is not None
     log_x = row.upper_quantile(math.log(p))
     assert math.exp(log_x) == pytest.approx(float(law.isf(p)), rel=1e-9)
-    assert row.log_survival(math.exp(log_x)) == pytest.approx(math.log(p), rel=1e-12)
+    assert log_survivals_at([row], [math.exp(log_x)]) == pytest.approx([math.log(p)], rel=1e-12)
+
+
+def test_single_points_of_many_laws_have_the_shares_of_each_law_alone() -> None:
+    rows = [row for law in laws() if (row := row_law(law)) is not None]
+    points = np.random.default_rng(3).lognormal(0, 1.5, len(rows)).tolist()
+    found = log_survivals_at(rows, points)
+    for row, x, log_share in zip(rows, points, found, strict=True):
+        assert log_share == log_survivals_at([row], [x])[0]
+        assert log_share == row.row.tail_at(row.sign * math.log(x) + row.shift, above=row.sign > 0)[0]
+    assert log_survivals_at([], []) == []
 
 
 def test_beyond_the_nodes_there_is_no_quantile() -> None:
