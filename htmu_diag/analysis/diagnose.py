@@ -103,7 +103,7 @@ def _alone(spectrum: Spectrum, options: Options) -> Diagnosis | MatrixSpectrum:
         return _diagnose_quadrature(spectrum, found, options)
     signed = options.magnitudes and not spectrum.source.kind.bulk
     values = np.abs(spectrum.values) if signed else spectrum.values
-    positive = values[values > numerical_zero(spectrum.dimension, values.max(initial=0.0))]
+    positive = _above_zero(values, spectrum.dimension, ascending=not signed)
     if options.tail_only:
         return Diagnosis(spectrum, found, fit_power_law(positive))
     if spectrum.path is not None:
@@ -114,6 +114,14 @@ def _alone(spectrum: Spectrum, options: Options) -> Diagnosis | MatrixSpectrum:
     tail = fit_power_law(positive, bootstrap=options.bootstrap, rng=options.rng(spectrum.source))
     lower = fit_power_law(positive, tail="lower") if spectrum.source.kind.lower_tail else None
     return Diagnosis(spectrum, found, tail, lower, phase=pooled_reading(pooled) if pooled > 1 else NOT_CLASSIFIED)
+
+
+def _above_zero(values: Floats, dimension: int, *, ascending: bool) -> Floats:
+    """Those that differ from zero beside the largest one."""
+    if not ascending or not values.size:
+        return values[values > numerical_zero(dimension, values.max(initial=0.0))]
+    zero = numerical_zero(dimension, max(values.item(-1), 0.0))
+    return values if values.item(0) > zero else values[values.searchsorted(zero, side="right") :]
 
 
 def _diagnose_series(spectrum: Spectrum, path: Floats, shape: SpectrumShape, options: Options) -> Diagnosis:

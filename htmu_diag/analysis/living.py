@@ -15,6 +15,7 @@ from htmu_diag.theory import Evidence, Phase, PhaseReading, classify
 __all__ = ["LivingPart", "living_part"]
 
 _SIDES = ("rows", "columns")
+_COUNTS = [f"{what}_{side}" for what in ("zero", "copied") for side in _SIDES]
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,9 @@ class LivingPart:
 
 def living_part(spectrum: Spectrum) -> LivingPart:
     """The living part of the matrix behind a spectrum; the whole of it where nothing was counted."""
-    shape = spectrum.source.shape
+    shape, scalars = spectrum.source.shape, spectrum.scalars
+    if not any(name in scalars for name in _COUNTS):
+        return LivingPart(shape)
     zero, copied = ([_count(spectrum, f"{what}_{side}") for side in _SIDES] for what in ("zero", "copied"))
     copies = _said(copied, shape, "a copy of another", "copies of others")
     rows, columns = (size - count for size, count in zip(shape, zero, strict=True))

@@ -17,8 +17,9 @@ from htmu_diag.analysis.living import LivingPart, living_part
 from htmu_diag.analysis.options import Options
 from htmu_diag.analysis.repulsion import Repelling, read_repulsions, with_cause
 from htmu_diag.analysis.shape import SpectrumShape, numerical_zero
-from htmu_diag.analysis.tied import tied_words
+from htmu_diag.analysis.tied import tied_words_of
 from htmu_diag.fits import BulkFit, LawFit
+from htmu_diag.fits.checked_sample import checked_ascending
 from htmu_diag.fits.gaps import gap_ratios
 from htmu_diag.fits.htmp import Asked, fit_htmps
 from htmu_diag.fits.htmp_bulk import AskedBulk, fit_htmps_and_bulks
@@ -73,24 +74,32 @@ class _Fitted:
 
 def diagnose_matrices(given: Sequence[MatrixSpectrum], options: Options) -> list[Diagnosis]:
     """A diagnosis of each, in their order."""
+    samples = [checked_ascending(one.positive) for one in given]
+    each = list(zip(given, samples, strict=True))
     upper = [
-        AskedTail(one.positive, bootstrap=options.bootstrap, rng=options.rng(one.spectrum.source)) for one in given
+        AskedTail(sample, bootstrap=options.bootstrap, rng=options.rng(one.spectrum.source)) for one, sample in each
     ]
-    lower = [AskedTail(one.positive, tail="lower") for one in given if one.spectrum.source.kind.lower_tail]
+    lower = [AskedTail(sample, tail="lower") for one, sample in each if one.spectrum.source.kind.lower_tail]
     both = fit_power_laws([*upper, *lower])
     tails, lowers = both[: len(given)], iter(both[len(given) :])
     parts = _fitted_parts(given)
     pairs = list(zip(given, parts, strict=True))
     kernels = [one.orientation == "inverse" for one in given]
-    bulks = fit_marchenko_pasturs([(part.rounded, part.gamma) for part in parts])
+    bulks = fit_marchenko_pasturs(
+        [
+            (sample if part.rounded.size == sample.values.size else part.rounded, part.gamma)
+            for sample, part in zip(samples, parts, strict=True)
+        ]
+    )
     htmps, others, of_bulks = _htmps(pairs, bulks)
-    laws = rank_laws_of([(one.positive, part.gamma) for one, part in pairs])
-    gaps = gap_ratios([one.positive for one in given])
+    laws = rank_laws_of([(sample, part.gamma) for sample, part in zip(samples, parts, strict=True)])
+    gaps = gap_ratios(samples)
     lowest = iter(_of_kernels([one.positive for one, kernel in zip(given, kernels, strict=True) if kernel]))
     repulsions = read_repulsions(
         [Repelling(one.positive, part.gamma, htmps[i], gaps[i], kernels[i]) for i, (one, part) in enumerate(pairs)]
     )
     predicted = predictions(htmps, tails)
+    tied = tied_words_of([one.positive for one in given])
     found = []
     for i, (one, part) in enumerate(pairs):
         noise = scanned_noise_exponent(one.positive.size, part.gamma)
@@ -111,9 +120,7 @@ def diagnose_matrices(given: Sequence[MatrixSpectrum], options: Options) -> list
             repulsion=repulsions[i],
             alpha_noise=noise_exponent(tails[i], part.gamma),
             prediction=predicted[i],
-            phase=_with_ties(
-                part.living.within(with_cause(phase, repulsions[i]), part.near_zero, part.size), one.positive
-            ),
+            phase=_with_ties(part.living.within(with_cause(phase, repulsions[i]), part.near_zero, part.size), tied[i]),
             near_zero=part.near_zero,
         )
         found.append(diagnosis)
@@ -197,10 +204,9 @@ def _fitted(one: MatrixSpectrum, alive: _Living, with_zeros: LawFit | None) -> _
     return _Fitted(living, gamma, values, rounded, allowed, alive.size, alive.near_zero, lost, foretold)
 
 
-def _with_ties(phase: PhaseReading, positive: Floats) -> PhaseReading:
+def _with_ties(phase: PhaseReading, tied: str) -> PhaseReading:
     """The reason with what tied eigenvalues say; of equal ones it says so already."""
-    tied = "" if phase.name else tied_words(positive)
-    return replace(phase, reason=f"{phase.reason}; {tied}") if tied else phase
+    return replace(phase, reason=f"{phase.reason}; {tied}") if tied and not phase.name else phase
 
 
 def _foretells(whole: LawFit, positive: Floats, allowed: Floats) -> bool:

@@ -46,17 +46,18 @@ def shape_of(spectrum: Spectrum) -> SpectrumShape:
     values, masses = spectrum.values, spectrum.masses
     if values.size == 0:
         return SpectrumShape(float(spectrum.dimension), spectrum.source.gamma, *[math.nan] * 8)
-    magnitude = values if values[0] >= 0 else np.abs(values)
-    largest, total = float(max(values[-1], -values[0])), spectrum.dimension * float(masses @ magnitude)
+    least, most = values.item(0), values.item(-1)
+    magnitude = values if least >= 0 else np.abs(values)
+    largest, total = max(most, -least), spectrum.dimension * float(masses @ magnitude)
     nothing = numerical_zero(spectrum.dimension, largest)
-    zero = magnitude <= nothing if values[0] <= nothing else None  # all are positive
+    zero = magnitude <= nothing if least <= nothing else None  # all are positive
     return SpectrumShape(
         dimension=float(spectrum.dimension),
         gamma=spectrum.source.gamma,
-        lambda_max=float(values[-1]),
-        lambda_min=float(values[0]),
+        lambda_max=most,
+        lambda_min=least,
         trace=total if magnitude is values else spectrum.trace(),
-        log_norm=math.log10(values[-1]) if values[-1] > 0 else math.nan,
+        log_norm=math.log10(most) if most > 0 else math.nan,
         stable_rank=total / largest if largest > 0 else math.nan,
         effective_rank=_effective_rank(spectrum, magnitude / total) if total > 0 else math.nan,
         zero_fraction=0.0 if zero is None else float(masses[zero].sum()),
@@ -66,5 +67,5 @@ def shape_of(spectrum: Spectrum) -> SpectrumShape:
 
 def _effective_rank(spectrum: Spectrum, share: Floats) -> float:
     """exp(-sum p log p) with p = |lambda| / sum |lambda| (Roy & Vetterli 2007)."""
-    each = share * np.log(np.where(share > 0, share, 1.0))
+    each = share * np.log(share if share.all() else np.where(share > 0, share, 1.0))
     return float(np.exp(-spectrum.dimension * (spectrum.masses @ each)))

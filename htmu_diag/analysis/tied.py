@@ -6,14 +6,29 @@ groups. The phases compare with noise of independent entries; where eigenvalues 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from htmu_diag.spectrum import Floats
 
-__all__ = ["tied_words"]
+__all__ = ["tied_words", "tied_words_of"]
 
 _SAME = 1e-9  # relative: a million times less than neighbours of a thousand random values are apart
 _MANY = 0.1  # of the eigenvalues
+
+
+def tied_words_of(spectra: Sequence[Floats]) -> list[str]:
+    """`tied_words` of each."""
+    if len(spectra) < 2:
+        return [tied_words(values) for values in spectra]
+    flat, ends = np.concatenate(spectra), np.cumsum([values.size for values in spectra])
+    same = flat[1:] - flat[:-1] <= _SAME * flat[1:]
+    same[ends[(ends > 0) & (ends < flat.size)] - 1] = False  # of two spectra
+    found = [""] * len(spectra)
+    for k in set(ends.searchsorted(same.nonzero()[0], side="right").tolist()):
+        found[k] = tied_words(spectra[k])
+    return found
 
 
 def tied_words(values: Floats) -> str:

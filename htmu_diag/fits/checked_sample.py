@@ -38,7 +38,7 @@ _OK = Status()
 
 @dataclass(frozen=True)
 class Sample:
-    """values: (n,) ascending float64; status: ok, or why no law can be fitted and what to do."""
+    """values: (n,) ascending float64, never written to; status: ok, or why no law can be fitted and what to do."""
 
     values: Floats
     status: Status
@@ -52,8 +52,13 @@ def as_values(values: npt.ArrayLike) -> Floats:
     return array.copy()
 
 
-def checked_sample(values: npt.ArrayLike, *, positive: bool = True, minimum: int = MIN_VALUES) -> Sample:
-    """The values in ascending order, with the first reason why they cannot be fitted."""
+def checked_sample(values: npt.ArrayLike | Sample, *, positive: bool = True, minimum: int = MIN_VALUES) -> Sample:
+    """The values in ascending order, with the first reason why they cannot be fitted; of a sample whose values were
+    all positive that sample."""
+    if isinstance(values, Sample):
+        if values.status.ok and minimum == MIN_VALUES:
+            return values
+        values = values.values
     array = as_values(values)
     array.sort()
     return checked_ascending(array, positive=positive, minimum=minimum)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from htmu_diag.fits.checked_sample import checked_sample
+from htmu_diag.fits.checked_sample import Sample, checked_sample
 from htmu_diag.fits.results import GapRatio
 from htmu_diag.spectrum import Floats
 
@@ -29,7 +29,7 @@ def gap_ratio(values: npt.ArrayLike) -> GapRatio:
     return gap_ratios([values])[0]
 
 
-def gap_ratios(spectra: Sequence[npt.ArrayLike]) -> list[GapRatio]:
+def gap_ratios(spectra: Sequence[npt.ArrayLike | Sample]) -> list[GapRatio]:
     """`gap_ratio` of each."""
     samples = [checked_sample(values, positive=False) for values in spectra]
     found = iter(_of_ascending([sample.values for sample in samples if sample.status.ok]))

@@ -102,7 +102,7 @@ def rank_laws(values: npt.ArrayLike, gamma: float) -> LawRanking:
     return rank_laws_of([(values, gamma)])[0]
 
 
-def rank_laws_of(asked: Sequence[tuple[npt.ArrayLike, float]]) -> list[LawRanking]:
+def rank_laws_of(asked: Sequence[tuple[npt.ArrayLike | Checked, float]]) -> list[LawRanking]:
     """`rank_laws` of many (values, gamma): each as if it were alone, to the last bit."""
     for _, gamma in asked:
         check_gamma(gamma)
@@ -117,7 +117,7 @@ def rank_laws_of(asked: Sequence[tuple[npt.ArrayLike, float]]) -> list[LawRankin
     return found
 
 
-def _checked(values: npt.ArrayLike) -> Checked:
+def _checked(values: npt.ArrayLike | Checked) -> Checked:
     sample = checked_sample(values)
     if sample.status.ok and sample.values.size < FEWEST:
         few = f"{sample.values.size} values, where a choice between laws needs {FEWEST}; use a larger matrix"

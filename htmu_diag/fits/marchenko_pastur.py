@@ -11,7 +11,7 @@ import numpy.typing as npt
 from htmu_diag.arguments import GENERATOR, checked, optional
 from htmu_diag.fits.bulk import failed_bulk, fit_bulks
 from htmu_diag.fits.bulk_rounds import Asked
-from htmu_diag.fits.checked_sample import check_gamma, checked_masses, checked_sample
+from htmu_diag.fits.checked_sample import Sample, check_gamma, checked_masses, checked_sample
 from htmu_diag.fits.results import BulkFit
 
 __all__ = ["fit_marchenko_pastur", "fit_marchenko_pasturs"]
@@ -45,7 +45,7 @@ def fit_marchenko_pastur(
     return fit_bulks([Asked(sample.values, gamma, masses)])[0]
 
 
-def fit_marchenko_pasturs(samples: Sequence[tuple[npt.ArrayLike, float]]) -> list[BulkFit]:
+def fit_marchenko_pasturs(samples: Sequence[tuple[npt.ArrayLike | Sample, float]]) -> list[BulkFit]:
     """`fit_marchenko_pastur` of many (values, gamma) at once: to each the same as alone."""
     found: list[BulkFit | None] = []
     asked = []

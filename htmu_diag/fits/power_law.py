@@ -36,7 +36,7 @@ RANDOM = optional(either(GENERATOR, whole(0)))
 class AskedTail:
     """What `fit_power_law` is asked for, argument by argument."""
 
-    values: npt.ArrayLike
+    values: npt.ArrayLike | Sample
     xmin: float | None = None
     tail: Tail = "upper"
     bootstrap: int = 0

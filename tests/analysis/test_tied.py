@@ -5,7 +5,7 @@ import pytest
 import scipy
 
 from htmu_diag.analysis import Options, diagnose
-from htmu_diag.analysis.tied import tied_words
+from htmu_diag.analysis.tied import tied_words, tied_words_of
 from htmu_diag.spectrum import Kind, Source, Spectrum
 
 RNG = np.random.default_rng(0)
@@ -28,3 +28,11 @@ def test_noise_heavy_tails_and_equal_values_are_not_told_as_pairs() -> None:
     for matrix in (RNG.standard_normal((90, 120)), RNG.standard_t(1.5, (90, 90)), np.eye(60)):
         assert "neighbour" not in reason(matrix)
     assert tied_words(np.array([])) == ""
+
+
+def test_of_many_each_is_told_its_own() -> None:
+    """Those of two spectra that follow each other are no pair, empty ones are none."""
+    pairs, apart = np.repeat(np.arange(1.0, 20), 2), np.arange(1.0, 40)
+    spectra = [apart, pairs, np.array([]), 39 + apart, pairs[:1], np.array([])]
+    assert tied_words_of(spectra) == [tied_words(values) for values in spectra] == ["", tied_words(pairs), *[""] * 4]
+    assert tied_words(pairs) != ""

@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 
 from htmu_diag.fits import fit_power_law, repulsion
-from htmu_diag.fits.checked_sample import checked_sample
+from htmu_diag.fits.checked_sample import checked_ascending, checked_sample
 from htmu_diag.fits.gamma_cut import log_upper_gamma
+from htmu_diag.fits.gaps import gap_ratios
 from htmu_diag.fits.hill import hill
 from htmu_diag.fits.intervals import normal_interval
+from htmu_diag.fits.law_ranking import rank_laws_of
+from htmu_diag.fits.marchenko_pastur import fit_marchenko_pasturs
+from htmu_diag.fits.power_law import AskedTail, fit_power_laws
 from htmu_diag.fits.repulsion import GAMMAS, KAPPAS
 
 
@@ -67,3 +71,21 @@ def test_fits_stray_beyond_a_normal_estimate_near_noise_alone_and_most_below_hal
     assert found == pytest.approx(repulsion._SKEWNESS, rel=1e-12)
     between = [repulsion.skewness(500.0 * math.sqrt(a * b), 500.0) for a, b in itertools.pairwise(shares)]
     assert all(min(a, b) <= x <= max(a, b) for x, (a, b) in zip(between, itertools.pairwise(found), strict=True))
+
+
+@pytest.mark.parametrize("wrong", [None, 0.0, -1.0, math.nan])
+def test_a_sample_that_was_checked_has_the_fits_of_its_values(wrong: float | None) -> None:
+    """Also where it cannot be fitted: zeros are no values of a tail, but of a bulk."""
+    values = np.sort(np.random.default_rng(4).gamma(2, size=60))
+    if wrong is not None:
+        values[:2] = wrong
+        values.sort()
+    sample = checked_ascending(values)
+    assert sample.status.ok == (wrong is None)
+    for fits in (
+        lambda given: gap_ratios([given]),
+        lambda given: fit_marchenko_pasturs([(given, 0.5)]),
+        lambda given: rank_laws_of([(given, 0.5)]),
+        lambda given: fit_power_laws([AskedTail(given), AskedTail(given, tail="lower")]),
+    ):
+        assert repr(fits(sample)) == repr(fits(values))
