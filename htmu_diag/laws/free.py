@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from htmu_diag.laws.base import ContinuousLaw, numbers_only, require
-from htmu_diag.laws.chebyshev import NODES, TO_COEFFICIENTS, series
+from htmu_diag.laws.chebyshev import DEGREE, NODES, TO_COEFFICIENTS, series
 from htmu_diag.laws.silverstein import Population, log_density, solve
 from htmu_diag.spectrum import Floats
 
@@ -26,6 +26,7 @@ _DEEPEST = -45.0  # of the log density of log x: the table ends there, and goes 
 _LOWEST, _HIGHEST = -90.0, 60.0  # in log x
 _TOLERANCE = 1e-9  # relative size of the last coefficients of a panel
 _MOST_PANELS = 64
+_OVERSHOOTS = 1e-2  # of the last coefficients
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ class _Table:
     def _end_slopes(self) -> tuple[float, float]:
         ends = self.edges[[0, 0, -1, -1]] + 1e-3 * np.array([0, 1, -1, 0])
         values = self._at(ends)[0]
-        return float(values[1] - values[0]) / 1e-3, float(values[3] - values[2]) / 1e-3
+        return max(float(values[1] - values[0]) / 1e-3, 0.0), min(float(values[3] - values[2]) / 1e-3, 0.0)
 
     def _at(self, t: Floats) -> Floats:
         index = np.clip(np.searchsorted(self.edges, t, side="right") - 1, 0, len(self.coefficients) - 1)
@@ -153,10 +154,22 @@ def _table(gamma: float, sigma: float) -> _Table:
         rough = np.abs(coefficients[:, :, -3:]).max(axis=(1, 2)) > _TOLERANCE * np.abs(coefficients).max(axis=(1, 2))
         room = len(done) + 2 * len(waiting) <= _MOST_PANELS
         split = [pair for pair, bad in zip(waiting, rough, strict=True) if bad and room]
-        done += [(a, b, c) for (a, b), c, bad in zip(waiting, coefficients, rough, strict=True) if not (bad and room)]
+        for (a, b), line, bad in zip(waiting, coefficients, rough, strict=True):
+            if bad and not room:
+                _take_a_straight_line(line)
+            if not (bad and room):
+                done.append((a, b, line))
         waiting = [half for a, b in split for half in ((a, (a + b) / 2), ((a + b) / 2, b))]
     done.sort(key=lambda panel: panel[0])
     return _Table(np.array([done[0][0], *(b for _, b, _ in done)]), np.array([c for _, _, c in done]))
+
+
+def _take_a_straight_line(series: Floats) -> None:
+    """From end to end of a panel that lies at a cliff, if its series is far from it: that would overshoot."""
+    if np.abs(series[:, -3:]).max() > _OVERSHOOTS:
+        left, right = (series @ sign ** np.arange(DEGREE + 1) for sign in (-1.0, 1.0))
+        series[:] = 0
+        series[:, 0], series[:, 1] = (left + right) / 2, (right - left) / 2
 
 
 def _ends(gamma: float, population: Population) -> tuple[float, float]:

@@ -41,6 +41,7 @@ _ON_THE_WAY = 0.03  # of a step at a height that is only passed: Newton's error 
 _EXACT = 1e-12  # and of the last one
 _FEWER = 0.8  # where this share of the points goes on, the others are left out
 _FLAT = 0.02
+_NOTHING = 1e-14  # of Im m/|m|: beside an edge less is rounding, of either sign
 _TINY = 1e-5  # of Im m/|m|: below it the residue, whose error is its square
 
 
@@ -98,7 +99,7 @@ def log_density(x: Floats, gamma: float, population: Population) -> Floats:
 def _at(x: Floats, gamma: float, population: Population) -> tuple[Floats, Complexes]:
     """The log density, and m."""
     m = _root(x, gamma, population)
-    log_density = np.log(np.maximum(m.imag, 1e-300) / (math.pi * gamma))
+    log_density = np.log(np.maximum(m.imag, _NOTHING * np.abs(m)) / (math.pi * gamma))
     tiny = m.imag < _TINY * np.abs(m)
     tiny[tiny] = _steep(_real(m[tiny]), x[tiny], gamma, population)
     if tiny.any():

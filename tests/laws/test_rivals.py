@@ -103,3 +103,16 @@ def test_a_population_of_mean_one_has_mass_one(sigma):
     for power in (0, 1):
         found = integrate.quad(lambda u, power=power: np.exp(power * u) * density(u), -12 * sigma - 3, 12 * sigma + 3)
         assert found[0] == pytest.approx(1.0, rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("gamma", "sigma", "reach"),
+    [(0.9394, 0.13516, -8.2), (0.9821917, 0.1891899, -9.65), (0.8968339, 0.05716753, 1.335778)],
+)
+def test_at_a_cliff_the_density_neither_overshoots_nor_rises_beyond_the_table(gamma, sigma, reach):
+    """Where a little spread leaves an edge there is no more than the equation says, and nothing far below it."""
+    law, t = FreeLognormal(gamma, sigma), np.linspace(reach - 0.02, reach + 0.02, 41)
+    assert np.abs(law.pdf(np.exp(t)) * np.exp(t) - np.exp(log_density_at(t, gamma, sigma))).max() < 1e-3
+    far = np.linspace(-40, -10, 200)
+    assert (law.pdf(np.exp(far)) * np.exp(far)).max() < 1e-6
+    assert law.cdf(np.exp(10.0)) == pytest.approx(1.0, abs=1e-6)
