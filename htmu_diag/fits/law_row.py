@@ -1,7 +1,9 @@
-"""One law as a row of numbers: its log density of t = log(x/mean) on nodes, and on even grids about its median."""
+"""One law as a row of numbers: its log density of t = log(x/mean) on nodes, on even grids about its median, and along
+levels of its mass."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,11 +13,13 @@ import numpy.typing as npt
 
 from htmu_diag.spectrum import Floats
 
-__all__ = ["EvenRows", "Row", "Singles"]
+__all__ = ["EvenRows", "LevelRows", "Row", "Singles"]
 
 Singles = npt.NDArray[np.float32]
 
 _NOTHING = -60.0  # in single precision less is slow, and nothing beside contamination
+_LEVELS = 1 / (1 + np.exp(-np.linspace(-14, 14, 512)))
+_DEEPEST = -40.0  # of the log density at the ends of the mass
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,15 @@ class Row:
         log_g[log_g < _NOTHING] = -np.inf
         return np.asarray(np.exp(log_g.astype(np.float32)))
 
+    def along_levels(self) -> Floats:
+        """(2, 512): t and the log density at levels of the mass, close together where it ends."""
+        deep = (self.log_g > _DEEPEST).nonzero()[0]
+        some = slice(deep[0], deep[-1] + 1)
+        nodes, log_g, density = self.nodes[some], self.log_g[some], self.density[some]
+        mass = np.concatenate([[0.0], np.cumsum(np.diff(nodes) * (density[1:] + density[:-1]))])
+        t = np.interp(_LEVELS, mass / mass[-1], nodes)
+        return np.array([t, np.interp(t, nodes, log_g)])
+
     def cdf(self, t: Floats) -> Floats:
         return np.interp(t, self.nodes, self._mass, 0.0, 1.0)
 
@@ -86,3 +99,28 @@ class EvenRows:
                 row = self._row(self._low + k)
                 self._densities[k] = row.even(self._step, self._reach) * self._share
                 self.medians[k], self._made[k] = row.quartiles[1], 1
+
+
+class LevelRows:
+    """Rows at the places low to high along levels of their mass, each made when it is first asked for.
+
+    At a given t a log density bends sharply with the shape of the law where its mass ends; t and the log density at a
+    given level do not, edges and tails included. So the cubic through four places says what is between them.
+    """
+
+    def __init__(self, row: Callable[[int], Row], low: int, high: int) -> None:
+        self._row, self._low, self._high = row, low, high
+        self._curves = np.empty((high - low + 1, 2 * _LEVELS.size))
+        self._made = bytearray(high - low + 1)
+
+    def between(self, place: float) -> tuple[Floats, Floats]:
+        """(512,) each: ascending t and log density at any place, whole or not."""
+        first = min(max(math.floor(place) - 1, self._low), self._high - 3) - self._low
+        for k in range(first, first + 4):
+            if not self._made[k]:
+                self._curves[k], self._made[k] = self._row(self._low + k).along_levels().ravel(), 1
+        x = place - self._low - first
+        a, b, c = x - 1, x - 2, x - 3
+        shares = np.array([-a * b * c / 6, x * b * c / 2, -x * a * c / 2, x * a * b / 6])
+        t, log_g = (shares @ self._curves[first : first + 4]).reshape(2, -1)
+        return np.maximum.accumulate(t), log_g

@@ -16,7 +16,16 @@ import numpy as np
 
 from htmu_diag.fits.law_edges import highest_peaks
 from htmu_diag.fits.law_heights import Rows, rows_of
-from htmu_diag.fits.law_nodes import NOISE, TABLES, WACHTER, Points, heights_by_formula, heights_on_nodes
+from htmu_diag.fits.law_nodes import (
+    NOISE,
+    POPULATION,
+    TABLES,
+    WACHTER,
+    Points,
+    heights_by_formula,
+    heights_on_levels,
+    heights_on_nodes,
+)
 from htmu_diag.fits.law_row import Singles
 from htmu_diag.fits.law_rows import FAMILIES
 from htmu_diag.fits.law_sample import FINE_SHIFTS, Sample
@@ -27,6 +36,7 @@ from htmu_diag.spectrum import Floats
 __all__ = ["Likeliest", "likeliest_of"]
 
 _MOST_ABOVE, _SURELY = 1.5, 0.02  # what a polynomial gains beside a parabola, at most
+_LEVELS_LEAVE = 0.05  # of a likelihood, in nine of ten spectra
 _BESIDE = np.array([-0.5, 0.0, 0.5])[:, None]  # of scales of Wachter's law, in steps
 _SHAPED = np.array([bool(family.parameter) for family in FAMILIES])
 
@@ -78,9 +88,16 @@ def likeliest_of(samples: Sequence[Sample], gammas: Sequence[float]) -> list[Lik
 def _in_double_precision(
     points: Points, steps: Floats, places: Floats, scales: Floats, heights: Floats, near: Integers, near_scales: Floats
 ) -> None:
-    """Heights, which were what lies between the shapes beside those near, as log likelihoods; of Wachter's law places
-    and scales too, the likeliest of some, and the scale near it. All are (samples, families)."""
-    heights[:, TABLES] += heights_on_nodes(points, near, near_scales).T
+    """Heights, which were what lies between the shapes beside those near, as log likelihoods; of noise of a lognormal
+    population and of Wachter's law places and scales too, the likeliest of some, and the scale near the latter. All are
+    (samples, families)."""
+    on_nodes = heights_on_nodes(points, near, near_scales).T
+    heights[:, TABLES] += on_nodes
+    own = on_nodes[:, TABLES.index(POPULATION)]
+    between = heights_on_levels(points, places[:, POPULATION], scales[:, POPULATION])
+    nearer = own > between + _LEVELS_LEAVE
+    heights[:, POPULATION] = np.where(nearer, own, between)
+    places[nearer, POPULATION], scales[nearer, POPULATION] = near[nearer, POPULATION], near_scales[nearer, POPULATION]
     tried = np.concatenate([part[:, WACHTER] + _BESIDE * steps for part in (near_scales, scales)])
     shapes = np.concatenate([np.broadcast_to(part[:, WACHTER], (len(_BESIDE), steps.size)) for part in (near, places)])
     found = heights_by_formula(
