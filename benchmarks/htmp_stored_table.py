@@ -21,7 +21,8 @@ from numpy.polynomial.chebyshev import chebvander
 
 from htmu_diag.laws.chebyshev import collocation
 from htmu_diag.laws.htmp_lattice import FIRST, LAST, STEP
-from htmu_diag.laws.htmp_stored import LARGE, MIDDLE, Marks, place_of, shares
+from htmu_diag.laws.htmp_marks import Marks
+from htmu_diag.laws.htmp_stored import LARGE, MIDDLE, place_of, shares
 from htmu_diag.laws.htmp_table import table
 from htmu_diag.spectrum import Floats
 

@@ -10,7 +10,17 @@ import numpy.typing as npt
 
 from htmu_diag.spectrum import Floats
 
-__all__ = ["DEGREE", "DIFFERENTIATION", "NODES", "TO_COEFFICIENTS", "Collocation", "Indices", "collocation", "series"]
+__all__ = [
+    "DEGREE",
+    "DIFFERENTIATION",
+    "NODES",
+    "TO_COEFFICIENTS",
+    "Collocation",
+    "Indices",
+    "chebyshev_polynomials",
+    "collocation",
+    "series",
+]
 
 Indices = npt.NDArray[np.intp]
 
@@ -61,12 +71,12 @@ def series(coefficients: Floats, index: Indices, z: Floats) -> Floats:
     out = np.empty((coefficients.shape[1], z.size))
     for first in range(0, z.size, _BLOCK):
         block = slice(first, first + _BLOCK)
-        polynomials = _polynomials(z[block], coefficients.shape[2] - 1)
+        polynomials = chebyshev_polynomials(z[block], coefficients.shape[2] - 1)
         np.einsum("nkd,dn->kn", coefficients[index[block]], polynomials, out=out[:, block])
     return out
 
 
-def _polynomials(z: Floats, degree: int) -> Floats:
+def chebyshev_polynomials(z: Floats, degree: int) -> Floats:
     """(degree + 1, n): Chebyshev polynomials at z, by T_{m+k} = 2 T_m T_k - T_{m-k}, twice as many each time."""
     found = np.empty((degree + 1, z.size))
     found[0], found[1] = 1.0, z

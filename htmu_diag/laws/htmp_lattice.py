@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from htmu_diag.laws.hermite import hermite
-from htmu_diag.laws.htmp_stored import stored_row
+from htmu_diag.laws.htmp_stored import stored_rows
 from htmu_diag.laws.htmp_table import Table, ends, table
 from htmu_diag.spectrum import Floats
 
@@ -34,6 +34,7 @@ Mask = npt.NDArray[np.bool_]
 STEP = 0.25  # of the grid in log kappa
 FIRST, LAST = -30, 37  # on the grid: solved at once, kappa from 5e-4 to 1e4
 POINTS = 6  # rows behind one between them
+_EIGHTS = -36  # place of the first eight: the windows of ``htmp_windows`` are two of them
 _LOW, _HIGH = -740.0, 16.0  # in t: every positive float over its mean, and 10**7 times the mean
 _WIDEST, _GROWTH = 0.03, 0.06  # of the node distance: at most, per distance from an edge
 _FINEST = 8e-4  # at an edge, times the width of the law
@@ -195,16 +196,27 @@ def _march(start: float, end: float, edges: list[float], finest: float) -> list[
     return nodes
 
 
-@lru_cache(maxsize=768)
 def grid_row(gamma: float, index: int) -> Row:
-    """The row at log kappa = index * STEP; 40 kB. Of most ratios a file has it (``htmp_stored``); of the others, the
-    first one solves the equation for all, in 0.1 s."""
-    kappa, where, on_the_grid = math.exp(index * STEP), lattice(gamma), FIRST <= index <= LAST
-    stored = stored_row(gamma, kappa, index - FIRST, where.nodes) if on_the_grid else None
-    if stored is not None:
-        return Row(where, stored)
+    """The row at log kappa = index * STEP; 40 kB. Of most ratios a file has it (``htmp_stored``), and eight are made
+    together; of the others, the first one solves the equation for all, in 0.1 s."""
+    first = max(index - (index - _EIGHTS) % 8, FIRST)
+    rows = _eight(gamma, first) if FIRST <= index <= LAST else None
+    return _own_row(gamma, index) if rows is None else rows[index - first]
+
+
+@lru_cache(maxsize=128)
+def _eight(gamma: float, first: int) -> list[Row] | None:
+    """This one and its neighbours up to the next eighth, always together; None where no file has them."""
+    last, where = min(first + 7 - (first - _EIGHTS) % 8, LAST), lattice(gamma)
+    stored = stored_rows(gamma, np.exp(STEP * np.arange(first, last + 1)), first - FIRST, where.nodes)
+    return None if stored is None else [Row(where, row) for row in stored]
+
+
+@lru_cache(maxsize=768)
+def _own_row(gamma: float, index: int) -> Row:
+    kappa, where = math.exp(index * STEP), lattice(gamma)
     a, c = _parameters(gamma, kappa)
-    own = Table.build(a, c, _solved(gamma)[index - FIRST]) if on_the_grid else table(a, c)
+    own = Table.build(a, c, _solved(gamma)[index - FIRST]) if FIRST <= index <= LAST else table(a, c)
     return Row(where, own.slopes_and_tails(where.nodes + math.log(kappa / (2.0 * gamma))))
 
 

@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from htmu_diag.laws import htmp_lattice as lattice_module
 from htmu_diag.laws import htmp_stored
-from htmu_diag.laws.htmp_lattice import FIRST, STEP, grid_row, lattice
-from htmu_diag.laws.htmp_stored import Marks, place_of, stored_row
+from htmu_diag.laws.htmp_lattice import FIRST, LAST, STEP, grid_row, lattice
+from htmu_diag.laws.htmp_marks import Marks
+from htmu_diag.laws.htmp_stored import place_of, stored_rows
 from htmu_diag.laws.htmp_table import table
 
 RATIOS = [0.0041, 0.013, 0.13, 0.41, 0.76, 0.958, 1.0]
@@ -26,7 +28,8 @@ def _off(found, gamma, index):
 
 
 def _row(gamma, index):
-    return stored_row(gamma, math.exp(index * STEP), index - FIRST, lattice(gamma).nodes)
+    rows = stored_rows(gamma, np.exp([index * STEP]), index - FIRST, lattice(gamma).nodes)
+    return rows if rows is None else rows[0]
 
 
 @pytest.mark.parametrize("gamma", RATIOS)
@@ -35,7 +38,23 @@ def test_a_stored_row_is_that_of_the_laws_own_table(gamma, index) -> None:
     where_mass_is, elsewhere = _off(_row(gamma, index), gamma, index)
     assert (where_mass_is < WITHIN).all()
     assert (elsewhere < 2e-3).all()
-    np.testing.assert_array_equal(grid_row(gamma, index).data, _row(gamma, index))
+
+
+@pytest.mark.parametrize("gamma", [0.3, 0.9, 1.0])
+def test_rows_that_are_made_together_are_those_made_one_by_one(gamma) -> None:
+    for index in range(FIRST, LAST + 1):
+        together, alone = grid_row(gamma, index).data, _row(gamma, index)
+        np.testing.assert_allclose(together[[0, 1, 3, 4]], alone[[0, 1, 3, 4]], rtol=1e-11, atol=1e-11)
+        np.testing.assert_allclose(together[2], alone[2], rtol=1e-8, atol=1e-8)
+
+
+def test_a_row_has_the_same_bits_whichever_of_its_eight_is_asked_for_first() -> None:
+    lattice_module._eight.cache_clear()
+    first = grid_row(0.3, 7).data.copy()
+    lattice_module._eight.cache_clear()
+    for index in (11, 4, 20):
+        grid_row(0.3, index)
+    np.testing.assert_array_equal(grid_row(0.3, 7).data, first)
 
 
 def test_a_changed_number_of_the_file_is_seen(monkeypatch) -> None:
@@ -82,10 +101,10 @@ def test_ratios_beyond_the_file_have_no_stored_row(gamma) -> None:
 def test_marks_are_those_of_their_t_and_have_its_slopes() -> None:
     marks, places = np.linspace(0.01, 2.99, 100), Marks.of(0.3, 7.0)
     t, h = places.t(marks), 1e-6
-    found, slope, bend = places.at(t)
+    found, slope, bend = Marks.at([places], t[None])[:, 0]
     np.testing.assert_allclose(found, marks, atol=1e-12)
     t, slope, bend = t[5:-5], slope[5:-5], bend[5:-5]
-    above, below = places.at(t + h), places.at(t - h)
+    above, below = (Marks.at([places], at[None])[:, 0] for at in (t + h, t - h))
     np.testing.assert_allclose(slope, (above[0] - below[0]) / (2 * h), rtol=1e-5)
     np.testing.assert_allclose(bend, (above[1] - below[1]) / (2 * h), rtol=1e-4, atol=1e-8)
 
