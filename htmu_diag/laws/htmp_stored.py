@@ -2,7 +2,7 @@
 
 For each kappa of the lattice's grid the law is a piecewise polynomial in a variable that follows the Marchenko-Pastur
 edges (``htmp_marks``). Its coefficients are then smooth in the aspect ratio: up to 40 Chebyshev polynomials in
-log(s/(1 - s)), s = sqrt(gamma), give those of any gamma between two ends,
+log(s/(1 - s)), s = sqrt(gamma), give those of any gamma between two ends, 32 those of gamma from there to nearly one,
 and gamma = 1 has panels of its own. Other ratios are not here. ``benchmarks/htmp_stored_table.py`` makes the file
 from the law's own tables.
 """
@@ -38,7 +38,7 @@ def stored_rows(gamma: float, kappas: Floats, first: int, t: Floats) -> Floats |
     """
     if gamma == 1:
         return _stored("square").rows(gamma, kappas, first, t)
-    for kind in ("other",):
+    for kind in ("other", "near"):
         stored = _stored(kind)
         if stored.ends[0] <= place_of(gamma) <= stored.ends[1]:
             return stored.rows(gamma, kappas, first, t)

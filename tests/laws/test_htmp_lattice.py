@@ -38,7 +38,7 @@ def _off(row, gamma, kappa):
     return worst / np.maximum(1.0, np.abs(exact).max(axis=1) * np.array([0, 1, 1, 0, 0]))
 
 
-@pytest.mark.parametrize("gamma", [1e-3, 0.97])  # which no file has
+@pytest.mark.parametrize("gamma", [1e-3, 0.99995])  # which no file has
 def test_rows_that_are_solved_together_are_those_of_laws_solved_one_by_one(gamma):
     for index in (-30, -7, 12, 37):
         off = _off(grid_row(gamma, index), gamma, math.exp(index * STEP))
@@ -47,7 +47,7 @@ def test_rows_that_are_solved_together_are_those_of_laws_solved_one_by_one(gamma
 
 
 def test_a_row_of_a_neighbouring_law_is_seen_to_be_another():
-    assert (_off(grid_row(0.97, 12), 0.97, math.exp(12.00001 * STEP)) > 1e-7).any()
+    assert (_off(grid_row(1e-3, 12), 1e-3, math.exp(12.00001 * STEP)) > 1e-7).any()
 
 
 @pytest.mark.parametrize(("gamma", "kappa"), [(0.3, 2.0), (1.0, 40.0)])
