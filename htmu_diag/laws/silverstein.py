@@ -39,6 +39,7 @@ _HEIGHTS = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.0)  # Im z/x on the way to the rea
 _NEWTON_STEPS = 60
 _ON_THE_WAY = 0.03  # of a step at a height that is only passed: Newton's error is then its square
 _EXACT = 1e-12  # and of the last one
+_BLOCK = 4096  # numbers: larger arrays are new pages of memory each time
 _FEWER = 0.8  # where this share of the points goes on, the others are left out
 _FLAT = 0.02
 _NOTHING = 1e-14  # of Im m/|m|: beside an edge less is rounding, of either sign
@@ -162,10 +163,18 @@ def _moved(m: Complexes, step: Complexes) -> Complexes:
 
 def _equation(m: Complexes, z: Complexes, gamma: float, population: Population) -> tuple[Complexes, Complexes]:
     """-1/m + gamma E[t/(1 + t m)] - z, as -(1 - gamma + gamma E[1/(1 + t m)])/m - z, and its derivative."""
-    rest = 1 / (1 + m[:, None] * population.t)
-    share = 1 - gamma + gamma * (rest @ population.weights)
-    bend = gamma * ((rest * rest) @ (population.weights * population.t))
-    return -share / m - z, share / m**2 + bend / m
+    share, bend = np.empty_like(m), np.empty_like(m)
+    size, curved = max(_BLOCK // population.t.size, 1), population.weights * population.t
+    for start in range(0, m.size, size):
+        some = slice(start, start + size)
+        rest = np.multiply.outer(m[some], population.t)
+        rest += 1
+        np.reciprocal(rest, out=rest)
+        share[some] = rest @ population.weights
+        rest *= rest
+        bend[some] = rest @ curved
+    share = 1 - gamma + gamma * share
+    return -share / m - z, share / m**2 + gamma * bend / m
 
 
 def _real(m: Complexes) -> Floats:
