@@ -88,7 +88,8 @@ class _Stored:
     @cached_property
     def _large_starts(self) -> list[int]:
         """(kappas + 1,) of each kappa's terms in the second list."""
-        which = np.flatnonzero((self.small[0] == LARGE >> 8) & (self.small[1] == LARGE & 255))
+        high = np.flatnonzero(self.small[1] == LARGE >> 8)
+        which = high[self.small[0, high] == LARGE & 255]
         return [int(k) for k in np.searchsorted(which, self._starts)]
 
     @cached_property
@@ -98,13 +99,17 @@ class _Stored:
     def _numbers(self, first: int, last: int) -> tuple[Floats, Bytes]:
         """All terms of the kappas from one to before another, and their orders."""
         if (first, last) not in self._decoded:
-            numbers = _joined(self.small[:, self._starts[first] : self._starts[last]])
+            low, high = self.small[:, self._starts[first] : self._starts[last]]
+            unsigned = high.astype(np.uint16)
+            unsigned <<= 8
+            unsigned |= low
+            numbers = _signed(unsigned.astype(np.int32)).astype(np.float64)
             large = self.large[:, self._large_starts[first] : self._large_starts[last]]
-            numbers[numbers == LARGE] = _joined(large)
-            signed = (numbers >> 1) ^ -(numbers & 1)  # 0, -1, 1, -2, 2, ...
+            numbers[unsigned == LARGE] = _signed(_joined(large))
             counts = self.counts[self.first[first] : self.first[last]].ravel()
-            orders = np.arange(numbers.size) - (counts.cumsum() - counts).repeat(counts)
-            self._decoded[first, last] = signed.astype(np.float64), orders.astype(np.uint8)
+            orders = np.arange(numbers.size, dtype=np.int32)
+            orders -= (counts.cumsum() - counts).astype(np.int32).repeat(counts)
+            self._decoded[first, last] = numbers, orders.astype(np.uint8)
         return self._decoded[first, last]
 
     def rows(self, gamma: float, kappas: Floats, first: int, t: Floats) -> Floats:
@@ -194,6 +199,15 @@ def _log_mass(coefficients: Floats, middle: int) -> float:
 
 def _bytes(array: npt.NDArray[np.generic]) -> Bytes:
     return np.asarray(array, dtype=np.uint8)
+
+
+def _signed(numbers: npt.NDArray[np.signedinteger]) -> npt.NDArray[np.signedinteger]:
+    """0, -1, 1, -2, 2, ... of 0, 1, 2, 3, 4, ..."""
+    negative = numbers & 1
+    np.negative(negative, out=negative)
+    numbers >>= 1
+    numbers ^= negative
+    return numbers
 
 
 def _joined(parts: Bytes) -> npt.NDArray[np.int64]:
