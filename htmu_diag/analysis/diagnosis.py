@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import pickle
+from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import cached_property
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,7 +35,9 @@ from htmu_diag.theory import Phase, PhaseReading
 from htmu_diag.theory.phases import NOT_CLASSIFIED
 from htmu_diag.theory.predictions import Prediction
 
-__all__ = ["Diagnosis"]
+__all__ = ["FITS", "PACKED", "Diagnosis"]
+
+PACKED = "_packed"  # where a diagnosis keeps fits that nobody has asked for, as bytes
 
 
 @dataclass(frozen=True)
@@ -70,11 +73,23 @@ class Diagnosis:
     series: SeriesFit | None = None
     phase: PhaseReading = NOT_CLASSIFIED
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """A fit that was not there yet: all of them are unpacked for the first one."""
+            kept = vars(self)
+            if name in FITS and (packed := kept.get(PACKED)) is not None:
+                kept.update(pickle.loads(packed))
+                kept.pop(PACKED, None)
+            if name in kept:
+                return kept[name]
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     @property
     def source(self) -> Source:
         return self.spectrum.source
 
-    @property
+    @cached_property
     def verdict(self) -> str:
         """The phase in words, or what else the spectrum is; without either, whether the tail is a power law."""
         if self.phase.phase is not Phase.UNDETERMINED:
@@ -89,7 +104,7 @@ class Diagnosis:
         """Alpha on the fitted law, above the measured xmin."""
         return self.prediction.alpha
 
-    @property
+    @cached_property
     def prediction_stands(self) -> bool:
         """False where the law behind the prediction is known not to describe the spectrum: it predicts nothing then."""
         return self.htmp is None or self.htmp.law is None or self.htmp.reading.stands
@@ -194,3 +209,9 @@ class Diagnosis:
             "repulsion": self.repulsion.sentence if self.repulsion else "",
             "routine": self.spectrum.estimator.routine,
         }
+
+
+FITS = frozenset(each.name for each in fields(Diagnosis)) - {"spectrum"}
+for _each in fields(Diagnosis):  # a default of the class would be found in place of what is packed
+    if _each.default is not MISSING:
+        delattr(Diagnosis, _each.name)

@@ -1,22 +1,24 @@
 """A process beside the training gives the numbers that the training's own process would give, or steps aside."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from htmu_diag import beside as beside_module
-from htmu_diag.analysis import QUANTITIES, Diagnoser, diagnose
+from htmu_diag.analysis import QUANTITIES, Diagnoser, Diagnosis, diagnose, summarize
 from htmu_diag.analysis import density as density_module
 from htmu_diag.analysis import diagnoser as diagnoser_module
 from htmu_diag.analysis.density import density
+from htmu_diag.analysis.packed import table
 from htmu_diag.errors import MeasurementError
 from htmu_diag.spectrum import Kind, Source, Spectrum
 from tests.analysis.conftest import OPTIONS
@@ -52,6 +54,23 @@ def test_the_process_makes_the_numbers_and_the_density_that_would_be_made_beside
     assert here is not None
     np.testing.assert_array_equal(came.packed(), here.packed())
     assert "computed" in vars(answer)
+
+
+def test_fits_stay_packed_until_one_is_asked_for_and_are_then_those_that_would_be_made_here(
+    beside: Diagnoser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As objects they would count for Python's garbage collection, which holds its lock for 0.2 s with torch."""
+    answer, here = beside(spectrum(2)), diagnose(spectrum(2), OPTIONS)
+    monkeypatch.setattr(pickle, "loads", lambda _: pytest.fail("the fits were unpacked"))
+    table([answer], tuple(here.numbers)), summarize([answer]), answer.texts, answer.prediction_stands
+    assert "tail" not in vars(answer)
+    monkeypatch.undo()
+    copied = pickle.loads(pickle.dumps(answer))
+    for each in fields(Diagnosis):
+        assert repr(getattr(answer, each.name)) == repr(getattr(here, each.name)) == repr(getattr(copied, each.name))
+    assert answer.verdict == here.verdict
+    with pytest.raises(AttributeError, match="'Diagnosis' object has no attribute 'tails'"):
+        _ = answer.tails  # type: ignore[attr-defined]
 
 
 def test_a_quantity_that_the_process_does_not_know_is_not_lost(
