@@ -22,6 +22,7 @@ from htmu_diag.recording.backlog import Backlog, Held
 from htmu_diag.recording.complaints import Complaints
 from htmu_diag.recording.computing import Computing
 from htmu_diag.recording.decomposer import Decomposer
+from htmu_diag.recording.garbage import collect_once
 from htmu_diag.recording.measured import Measured
 from htmu_diag.recording.sentences import put_off, undeclared
 from htmu_diag.sinks import PageSink, Sink
@@ -73,6 +74,7 @@ class Recorder:
                 sink.open(run, start_step=start_step)
                 opened.append(sink)
         self._sinks = opened
+        collect_once()
 
     def record(self, measured: Measured) -> float:
         """Compute and store a snapshot; it is diagnosed when its turn comes. CPU seconds that computing took."""
