@@ -125,6 +125,7 @@ class Recorder:
 
     def hurry(self) -> None:
         """From any thread: the run is being closed, so nothing may hang."""
+        self._backlog.hurry()
         self._decompose.hurry()
         self._diagnose.hurry()
         self._team.hurry()

@@ -12,7 +12,7 @@ import htmu_diag
 from htmu_diag.analysis import Diagnoser, Diagnosis, diagnose
 from htmu_diag.ranks.team import Found
 from htmu_diag.recording import backlog, worker
-from htmu_diag.recording.backlog import Held
+from htmu_diag.recording.backlog import Backlog, Held
 from htmu_diag.recording.one_thread import OneThread
 from htmu_diag.recording.recorder import KEPT_RECORDS
 from htmu_diag.recording.worker import LOST, SHORT, Worker
@@ -103,6 +103,16 @@ def test_the_last_lines_are_of_what_was_diagnosed_however_many_steps_are_left(
     assert left in said
     assert "nothing was diagnosed" not in said
     assert all(record.diagnoses for record in monitor.records)
+
+
+def test_its_time_at_the_end_begins_with_the_end_whatever_is_closed_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decomposing what waits may take seconds of it."""
+    monkeypatch.setattr(backlog, "FINISHES_WITHIN", -1.0)
+    waiting = Backlog(lambda error: pytest.fail(str(error)))
+    assert not waiting.is_over
+    waiting.hurry()
+    assert waiting.is_over
+    waiting.close()
 
 
 def test_a_step_that_was_put_aside_is_read_back_to_the_last_bit(tmp_path: Path) -> None:
