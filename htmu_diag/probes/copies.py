@@ -27,7 +27,7 @@ from htmu_diag.probes.capturing import beside_captures
 __all__ = ["Copy", "Room", "Slab", "copy_of", "own"]
 
 _LINE = 64  # bytes; where torch lets its tensors begin
-_SLAB, _SNAPSHOTS = 2**22, 8  # bytes and snapshots of one array, where it is not filled by one
+_SLAB, _SNAPSHOTS = 2**23, 8  # bytes and snapshots of one array, where it is not filled by one
 _SPARE = 2  # arrays that are kept for the next snapshots
 _AHEAD, _PAGE = 2**24, 4096  # bytes: of larger arrays copying takes long by itself
 

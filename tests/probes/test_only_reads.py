@@ -109,7 +109,7 @@ def test_copies_are_apart_from_each_other_and_from_the_model() -> None:
 
 
 def test_memory_is_used_again_when_no_copy_is_left_in_it() -> None:
-    slab, tensors = Slab(), [torch.randn(1024, 1024)]
+    slab, tensors = Slab(), [torch.randn(2048, 1024)]
     first = slab.copies(tensors)
     kept, places = first[0].tensor[3:].numpy(), [first[0].tensor.data_ptr()]
     del first
@@ -144,7 +144,7 @@ def test_what_is_decomposed_together_is_the_same_both_ways() -> None:
 
 
 def test_while_snapshots_queue_an_array_is_made_ahead() -> None:
-    slab, tensors = Slab(), [torch.randn(1024, 1024)]  # which fills an array
+    slab, tensors = Slab(), [torch.randn(2048, 1024)]  # which fills an array
     queue = [slab.copies(tensors)]
     assert not slab._spare  # a snapshot alone has none to wait for
     for _ in range(3):
