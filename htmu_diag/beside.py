@@ -23,6 +23,7 @@ from htmu_diag.errors import MeasurementError
 __all__ = ["Beside", "answers_to"]
 
 ANSWERS_WITHIN = 60.0  # seconds; what is asked for at once takes some tenths of a second of CPU
+STARTS_AFTER = 1.0  # seconds of a run: a start takes half a second of a core, which a shorter run does not earn
 ENDS_WITHIN = 15.0  # seconds, once the monitor is being closed
 ORPHANED_EVERY = 5.0  # seconds between looks for the parent
 ONE_CHANGE = 0.11  # seconds; whose priority Linux changes, it changes once in 100 ms where that is not root
@@ -58,9 +59,20 @@ class Beside:
         self._limit = ANSWERS_WITHIN
         self._until = math.inf  # when it has to have answered
         self._lock = threading.RLock()  # of what `awaited` and `hurry` change
+        self._earliest = -math.inf  # when it may start
+        self._begin = threading.Event()  # or at once
+
+    def put_off(self, seconds: float) -> None:
+        """No start for so long, while nobody waits for one: whoever wants the process sleeps instead."""
+        self._earliest = time.monotonic() + seconds
+
+    def begin(self) -> None:
+        """From any thread: a start that was put off is waited for."""
+        self._begin.set()
 
     def awaited(self, yes: bool) -> None:
         """From any thread: whether somebody stands still for its answers, which is no time to be modest."""
+        self.begin()
         with self._lock:
             self._awaited = yes
             self._settle()
@@ -81,6 +93,7 @@ class Beside:
             _ended(process)
 
     def _start(self) -> None:
+        self._begin.wait(max(self._earliest - time.monotonic(), 0.0))
         if self._hurried:
             return
         try:

@@ -64,7 +64,7 @@ class Monitor(OneOfAKind):
         self._voice = voice or Voice(Path(), speaks=False)
         self._plan, self._recorder, self._team, self._budget = plan, recorder, team, budget
         self._complaints, self._manual, self._closed, self._process = complaints, False, False, os.getpid()
-        self._worker = Worker(on_error=partial(complaints.add, "monitor"), most=places(context.model))
+        self._worker = Worker(partial(complaints.add, "monitor"), places(context.model), on_wait=recorder.begin)
         self._counter = StepCounter(
             context.model,
             context.optimizer,

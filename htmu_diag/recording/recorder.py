@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Any
 
 from htmu_diag.analysis import QUANTITIES, Diagnoser, Diagnosis, Options, Reading, StepRecord, batches
+from htmu_diag.beside import STARTS_AFTER
 from htmu_diag.errors import InputError
 from htmu_diag.probes import Budget
 from htmu_diag.probes.copies import Copy
@@ -75,6 +76,8 @@ class Recorder:
                 opened.append(sink)
         self._sinks = opened
         collect_once()
+        for process in (self._decompose, self._diagnose):
+            process.put_off(STARTS_AFTER)
 
     def record(self, measured: Measured) -> float:
         """Compute and store a snapshot; it is diagnosed when its turn comes. CPU seconds that computing took."""
@@ -95,6 +98,11 @@ class Recorder:
     def behind(self) -> tuple[int, float]:
         """Steps that are stored and not diagnosed yet, and for how many seconds the oldest has been waiting."""
         return self._backlog.steps, self._backlog.seconds
+
+    def begin(self) -> None:
+        """From any thread: somebody waits for a snapshot, so no process is put off any more."""
+        self._decompose.begin()
+        self._diagnose.begin()
 
     def wait(self) -> None:
         """Until everything stored so far is diagnosed and shown."""

@@ -27,11 +27,18 @@ LOST = 2.0  # CPU seconds of computing that may wait, and that a process which i
 class Worker:
     """Runs calls one after the other on its thread.
 
-    most: snapshots under way at once where computing is long. usual: elsewhere.
+    most: snapshots under way at once where computing is long. usual: elsewhere. on_wait: told that somebody stands
+    still for what was submitted.
     """
 
-    def __init__(self, on_error: Callable[[BaseException], object], most: int = 2, usual: int = 2) -> None:
-        self._thread = OneThread(on_error, "htmu-diag")
+    def __init__(
+        self,
+        on_error: Callable[[BaseException], object],
+        most: int = 2,
+        usual: int = 2,
+        on_wait: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._thread, self._on_wait = OneThread(on_error, "htmu-diag"), on_wait
         self._usual, self._most = usual, max(usual, most)
         self._taken = 0
         self._fastest = float("inf")
@@ -41,6 +48,8 @@ class Worker:
     def reserve(self, seconds: float) -> bool:
         """Whether a place for a snapshot became free in that time; `submit_reserved` or `release` gives it back."""
         with self._free:
+            if self._taken >= self._places:
+                self._on_wait()
             if not self._free.wait_for(lambda: self._taken < self._places, timeout=seconds):
                 return False
             self._taken += 1
@@ -68,6 +77,7 @@ class Worker:
 
     def wait(self) -> None:
         """Until everything submitted so far has ended."""
+        self._on_wait()
         self._thread.wait()
 
     def close(self) -> None:
