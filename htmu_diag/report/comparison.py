@@ -10,7 +10,7 @@ from typing import Any
 from htmu_diag.analysis import Reading, summarize
 from htmu_diag.analysis.history import flat_settings
 from htmu_diag.errors import InputError, StorageError
-from htmu_diag.report.overview import no_kind
+from htmu_diag.report.overview import kinds_of, no_kind, of_kind
 from htmu_diag.storage import Run
 
 __all__ = ["Comparison", "Drift", "compare_runs"]
@@ -74,12 +74,15 @@ def compare_runs(
     """The runs at their last common step, at ``step``, or where a curve first falls as low in both.
 
     at_loss: the tag of that curve ("train/loss"); each run is read at the measurement nearest to where its curve first
-    reaches the higher of the two lowest values. Raises InputError for a curve that one of them lacks, StorageError
-    where there is no common step.
+    reaches the higher of the two lowest values. Spectra at that step whose numbers wait are diagnosed now. Raises
+    InputError for a curve that one of them lacks, StorageError where there is no common step.
     """
     found = tuple(_readings(run, kind) for run in (one, two))
     steps = _at_loss((one, two), found, at_loss) if at_loss else _at_step((one, two), found, step)
-    first, second = (readings[at] for readings, at in zip(found, steps, strict=True))
+    first, second = (
+        readings[at] or of_kind(run.record(at).readings, kind)
+        for run, readings, at in zip((one, two), found, steps, strict=True)
+    )
     both = [name for name in first if name in second]
     return Comparison(
         (str(one.directory), str(two.directory)),
@@ -96,11 +99,8 @@ def compare_runs(
 
 
 def _readings(run: Run, kind: str) -> dict[int, dict[str, Reading]]:
-    steps = {
-        record.step: {r.source.name: r for r in record.readings if r.source.kind.value == kind}
-        for record in run.records(fit=False)
-    }
-    steps = {step: readings for step, readings in steps.items() if readings}
+    """Of each step with spectra of that kind; none where their numbers wait."""
+    steps = {r.step: of_kind(r.readings, kind) for r in run.records(fit=False) if kind in kinds_of(r)}
     if not steps:
         raise no_kind(run, kind)
     return steps
@@ -114,7 +114,7 @@ def _at_step(runs: Sequence[Run], found: Sequence[Mapping[int, Any]], step: int 
         raise StorageError(
             f"no step is measured in both runs ({_span(found[0])}; {_span(found[1])}); use --at-loss TAG"
         )
-    at = max(common) if step is None else step
+    at = max((s for s in common if found[0][s] and found[1][s]), default=max(common)) if step is None else step
     return at, at
 
 

@@ -18,7 +18,7 @@ from htmu_diag.storage import Run
 from htmu_diag.storage.stored_record import StoredRecord
 from htmu_diag.ui.words import phase_letters
 
-__all__ = ["ABSENT", "Overview", "held", "overview", "shortest"]
+__all__ = ["ABSENT", "Overview", "held", "kinds_of", "of_kind", "overview", "shortest"]
 
 ABSENT = "."  # in a ribbon: not measured at that step
 _SHARP = 0.3  # decades of kappa between two measurements that are worth a line: far above the noise of a fit
@@ -67,8 +67,8 @@ def overview(run: Run, step: int | None = None, kind: str = "weights") -> Overvi
     if wanted not in measured:
         records[wanted] = run.record(wanted)  # fitted now, or refused in a sentence
     lost = {s: said for s, record in sorted(records.items()) if (said := _unmeasured(record, kind))}
-    due = sorted({wanted, *lost, *(s for s, record in records.items() if kind in _kinds(record))})
-    history = {s: _of_kind(records[s].readings, kind) for s in due}
+    due = sorted({wanted, *lost, *(s for s, record in records.items() if kind in kinds_of(record))})
+    history = {s: of_kind(records[s].readings, kind) for s in due}
     before = max((s for s in measured if s < wanted), default=None)
     letters = phase_letters()
     return Overview(
@@ -108,7 +108,7 @@ def no_kind(run: Run, kind: str) -> StorageError:
     return StorageError(f"{run.directory}: no numbers of kind {kind!r}; this run has {known}")
 
 
-def _kinds(record: StoredRecord) -> set[str]:
+def kinds_of(record: StoredRecord) -> set[str]:
     """Kinds of which the step has a spectrum."""
     return {spectrum["source"]["kind"] for spectrum in record.header.spectra}
 
@@ -116,7 +116,7 @@ def _kinds(record: StoredRecord) -> set[str]:
 def _unmeasured(record: StoredRecord, kind: str) -> list[str]:
     """What was said where every spectrum of a kind failed: a diverged training, a checkpoint that cannot be read."""
     due = any(failed == kind for failed, _ in record.failed) or not record.header.spectra
-    return list(record.events) if due and kind not in _kinds(record) else []
+    return list(record.events) if due and kind not in kinds_of(record) else []
 
 
 def _lost(lost: Mapping[int, list[str]]) -> list[str]:
@@ -127,7 +127,8 @@ def _lost(lost: Mapping[int, list[str]]) -> list[str]:
     return [f"{which} could not be measured: {said}{f' (and {len(more)} more)' if more else ''}"]
 
 
-def _of_kind(readings: Sequence[Reading], kind: str) -> dict[str, Reading]:
+def of_kind(readings: Sequence[Reading], kind: str) -> dict[str, Reading]:
+    """By the names of their layers."""
     return {reading.source.name: reading for reading in readings if reading.source.kind.value == kind}
 
 

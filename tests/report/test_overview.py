@@ -170,6 +170,21 @@ def test_runs_can_be_read_where_their_losses_are_equal(runs: tuple[Path, Path]) 
         compare_runs(slow, fast, at_loss="test/loss")
 
 
+def test_numbers_that_wait_are_made_for_a_comparison(tmp_path: Path) -> None:
+    """Diagnoses that were put off; where both runs have some numbers, the last common step that has them is taken."""
+    for run, known in (("one", (0, 10)), ("two", ())):
+        with Store(tmp_path / run, info={"options": {"bootstrap": 30}}, fsync=False) as kept:
+            for step in (0, 10, 20):
+                found = spectrum(FEW[0], step, 1.0)
+                kept.write(step, [found.spectrum])
+                if step in known:
+                    kept.write_numbers(step, [found.spectrum], [Reading.of(found)], Options(bootstrap=30))
+    one, two = load_run(tmp_path / "one"), load_run(tmp_path / "two")
+    assert (compare_runs(one, two).steps, compare_runs(one, one).steps) == ((20, 20), (10, 10))
+    (drift,) = compare_runs(one, two, step=20).layers
+    assert drift.numbers["alpha"] == pytest.approx((spectrum(FEW[0], 20, 1.0).tail.alpha,) * 2)
+
+
 def test_what_cannot_be_compared_is_said(runs: tuple[Path, Path]) -> None:
     slow, fast = (load_run(run) for run in runs)
     with pytest.raises(StorageError, match="step 7 is not measured in both runs; common steps: 0 to 200"):
