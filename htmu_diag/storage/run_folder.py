@@ -37,14 +37,17 @@ def run_folder(
 ) -> RunFolder:
     """The folder of a run that begins at ``start_step``.
 
-    log_dir: None for ``runs/<time>``. on_exists: what to do where it holds a run and this one begins anew: "new" takes
-    the first free of ``<log_dir>-2``, ``-3``, ...; "refuse" raises StorageError; "continue" supersedes what is there.
+    log_dir: None for ``runs/<time>``, or the first free number behind it. on_exists: what to do where it holds a run
+    and this one begins anew: "new" takes the first free of ``<log_dir>-2``, ``-3``, ...; "refuse" raises StorageError;
+    "continue" supersedes what is there.
     beside_others: also where another process is still writing that run; a writer in this process always refuses.
     Raises FolderLocked then; InputError for a URL or another choice.
     """
     if on_exists not in ("new", "refuse", "continue"):
         raise InputError(f"on_exists={on_exists!r}: choose 'new', 'refuse' or 'continue'")
     wanted = _absolute(log_dir)
+    if log_dir is None and beside_others and os.path.lexists(wanted):  # a GAN's two models, begun in one second
+        return RunFolder(_free_beside(wanted))
     if start_step or on_exists == "continue" or not holds_a_run(wanted):
         return RunFolder(wanted, holds_a_run=holds_a_run(wanted))
     if on_exists == "refuse":

@@ -51,6 +51,21 @@ def test_a_second_training_goes_beside_the_first_and_says_so(tmp_path: Path) -> 
     assert steps_of(tmp_path / "run") == (0, 1, 2, 3)
 
 
+def test_two_models_that_are_watched_in_one_second_have_a_folder_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GAN's generator and discriminator, without a log_dir; nobody named the folder, so nothing is to be said."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("time.strftime", lambda *_: "noon")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        opened = [htmu_diag.watch(net(), every=1, sinks=()) for _ in range(2)]
+        for monitor in opened:
+            monitor.close()
+        htmu_diag.watch(net(), every=1, sinks=()).close()
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["noon", "noon-2", "noon-3"]
+
+
 def test_a_number_under_which_anything_lies_is_passed_over(tmp_path: Path) -> None:
     watched(tmp_path / "run", 1)
     (tmp_path / "run-2").write_text("mine")
