@@ -21,7 +21,7 @@ __all__ = ["ends"]
 Mask = npt.NDArray[np.bool_]
 
 _MOST_ROUNDS = 12
-_HIGHER = 1e-6  # of a row beyond, above the peak
+_HIGHER = 1e-6  # of a row beyond, above the peak, for each value: what single precision leaves of a sum
 _ON_A_ROW = 1e-12
 _BEYOND = np.array(
     [[0, 0, 1, 2, 3, 4, 5, 5], [1, 2, 3, 4, 5, 7, 7, 7]]
@@ -45,7 +45,7 @@ def ends(
     for _ in range(_MOST_ROUNDS):
         if not k.size:
             break
-        look = _looked(found, rows, peaks, k, side, levels)
+        look = _looked(found, rows, peaks, k, side, levels, lanes.points[found.lanes])
         done = ~np.isnan(look.end) & ~look.higher
         low_high[side[done], k[done]] = look.end[done]
         lost[k[look.higher]] = True
@@ -74,14 +74,17 @@ class _Look:
     top: Floats
 
 
-def _looked(found: Found, known: Profiles, peaks: Peaks, k: Indices, side: Indices, levels: Floats) -> _Look:
-    """Rows in their order outwards: the first that lies below the level, and the one before it."""
+def _looked(
+    found: Found, known: Profiles, peaks: Peaks, k: Indices, side: Indices, levels: Floats, sizes: Indices
+) -> _Look:
+    """Rows in their order outwards: the first that lies below the level, and the one before it. sizes: values of
+    each."""
     places = STARTS[found.numbers][:, None] + np.arange(WIDTH)
     which = (side * levels.shape[1] + found.lanes)[:, None] * levels.shape[2] + places - LOWEST
     inwards = side[:, None] == 0
     places, level, heights, v, settled = (
         np.where(inwards, each[:, ::-1], each)
-        for each in (places, levels.ravel().take(which), known.heights, known.v, known.settled)
+        for each in (places, levels.ravel().take(which), known.heights, known.v, known.settled(peaks.heights[k]))
     )
     u, top = peaks.u[k, None] / STEP, peaks.heights[k, None]
     sign = np.where(side == 1, 1, -1)
@@ -98,7 +101,7 @@ def _looked(found: Found, known: Profiles, peaks: Peaks, k: Indices, side: Indic
     last = found.numbers == np.where(side == 1, WINDOWS - 1, 0)
     apart = np.where(some, far - near, 1.0)
     crossing = np.where(some, (from_u + (at_each(places, end) - from_u) * (1 - near) / apart) * STEP, sign * np.inf)
-    better = (heights > top + _HIGHER) & settled & beyond
+    better = (heights > top + _HIGHER * sizes[:, None]) & settled & beyond
     return _Look(
         np.where(sure & (some | last), crossing, np.nan),
         np.where(at_each(settled, end) & some, at_each(v, before), at_each(v, end)),

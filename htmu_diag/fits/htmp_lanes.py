@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from htmu_diag.laws.htmp_lattice import Indices
+from htmu_diag.laws.htmp_lattice import Indices, Mask, Row
 from htmu_diag.laws.htmp_windows import BLOCK, DENSITY, LOWER, UPPER, WIDTH, Nodes, Windows, windows
 from htmu_diag.spectrum import Floats
 
@@ -82,15 +82,12 @@ class Lanes:
             self._fill(found[piece].reshape(-1, _COLUMNS), which[piece], numbers[piece], v[piece])
         found[:, 0] -= self._log_values[which, None]
         found[:, 1] *= -1
-        low, high = self._room[:, which]
-        beyond = (v < low) | (v > high)
-        if beyond.any():
-            found[beyond] = np.nan
+        found[self._outside(which, v)] = np.nan
         return found.transpose(1, 0, 2)
 
     def _pieces(self, which: Indices) -> list[slice]:
         """With not too many values in each."""
-        ends = self._points_of_lanes[which].cumsum()
+        ends = self.points[which].cumsum()
         if ends[-1] <= _TOGETHER:
             return [slice(0, which.size)]
         begins = [0, *(np.flatnonzero(np.diff(ends // _TOGETHER)) + 1).tolist(), which.size]
@@ -101,23 +98,69 @@ class Lanes:
         parts, some = self._of(which)
         many, sizes = self._many[which], self._sizes[parts]
         numbers = numbers.repeat(many)
-        t = self._t[some] - v.repeat(self._points_of_lanes[which])
-        nodes, weights = self._nodes.weights(t, self._ratio[parts], sizes)
-        if self._counts is not None:
-            weights *= self._counts[some]
-        ends = sizes.cumsum()
+        at, weights = self._weights(some, v.repeat(self.points[which]), self._ratio[parts], sizes)
+        nodes, ends = self._nodes.rows.take(at, axis=1), sizes.cumsum()
         low, high = nodes[0, ends - sizes] // _ROWS, nodes[1, ends - 1] // _ROWS + 1
         blocks = high - low
         last = blocks.cumsum()
         nodes += ((last - high) * _ROWS).repeat(sizes)
-        sums = np.bincount(nodes.ravel(), weights.ravel(), int(last[-1]) * _ROWS).reshape(-1, 1, _ROWS)
-        products, starts = np.empty((len(sums), 1, _COLUMNS)), last - blocks
+        summed = np.bincount(nodes.ravel(), weights.ravel(), int(last[-1]) * _ROWS)
+        sums = summed.astype(np.float32).reshape(-1, 1, _ROWS)
+        products, starts = np.empty((len(sums), 1, _COLUMNS), np.float32), last - blocks
         each = (self._ratio[parts], numbers, self._what[parts], low, high, starts, last)
         tables, matmul = self._tables, np.matmul
         for ratio, number, what, a, b, begin, end in zip(*(one.tolist() for one in each), strict=True):
             matmul(sums[begin:end], tables[ratio].of(number, what, a, b), products[begin:end])
         begins = starts[many.cumsum() - many]
         np.add.reduceat(products[:, 0], begins, axis=0, out=out)
+
+    def under(self, rows: Sequence[tuple[Row, Floats]], which: Indices, v: Floats) -> Floats:
+        """(3, k): what `slopes` gives, in double precision, of each lane under a row of its own, which comes with the
+        third derivatives of log g, (m,)."""
+        found = np.empty((which.size, 3))
+        for piece in self._pieces(which):
+            found[piece] = self._under(rows[piece], which[piece], v[piece])
+        for k, lane in enumerate(which.tolist()):
+            for part in self._parts[lane][1:]:
+                beyond = rows[k][0].tail_at(part.t.item() - v.item(k), above=part.what == UPPER)
+                found[k] += part.counts.item() * np.array(beyond)
+        found[:, 0] -= self._log_values[which]
+        found[:, 1] *= -1
+        found[self._outside(which, v)] = np.nan
+        return found.T
+
+    def _under(self, rows: Sequence[tuple[Row, Floats]], which: Indices, v: Floats) -> Floats:
+        """(k, 3) sums over the values."""
+        parts = self._first[which]
+        sizes, ratios = self._sizes[parts], self._ratio[parts]
+        at, weights = self._weights(spans(self._begins[parts], sizes), v.repeat(sizes), ratios, sizes)
+        ends = sizes.cumsum()
+        low, high = at[ends - sizes] - 1, at[ends - 1] + 1
+        many = high - low
+        last = 2 * many.cumsum()
+        begins, slopes = last - 2 * many, many.repeat(sizes)
+        at += (begins - low).repeat(sizes)
+        sums = np.bincount(np.stack([at - 1, at, at + slopes - 1, at + slopes]).ravel(), weights.ravel(), int(last[-1]))
+        low, high = (nodes - np.array(self._nodes.first)[ratios] for nodes in (low, high))
+        products = np.empty((which.size, 3, 2))
+        each = zip(rows, *(one.tolist() for one in (low, high, begins, last)), strict=True)
+        for k, ((row, third), a, b, begin, end) in enumerate(each):
+            both = sums[begin:end].reshape(2, -1)
+            np.matmul(row.data[:3, a:b], both.T, products[k])
+            products[k, 0, 1] = np.dot(third[a:b], both[1])
+        return np.asarray(products[:, :, 0] + products[:, [1, 2, 0], 1])
+
+    def _weights(self, some: Indices | slice, v: Floats, ratios: Indices, sizes: Indices) -> tuple[Indices, Floats]:
+        """Of these points, `Nodes.weights`, times their masses."""
+        at, weights = self._nodes.weights(self._t[some] - v, ratios, sizes)
+        if self._counts is not None:
+            weights *= self._counts[some]
+        return at, weights
+
+    def _outside(self, which: Indices, v: Floats) -> Mask:
+        """Whether a value lies beyond the lattice."""
+        low, high = self._room[:, which]
+        return np.asarray((v < low) | (v > high))
 
     def _of(self, which: Indices) -> tuple[Indices | slice, Indices | slice]:
         """Which parts and which points are those of these lanes."""
@@ -152,7 +195,8 @@ class Lanes:
         return self._sizes.cumsum() - self._sizes
 
     @cached_property
-    def _points_of_lanes(self) -> Indices:
+    def points(self) -> Indices:
+        """Of each lane."""
         return np.add.reduceat(self._sizes, self._first)
 
     @cached_property

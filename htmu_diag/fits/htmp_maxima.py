@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import compress
 
 import numpy as np
 
@@ -22,8 +23,7 @@ from htmu_diag.fits.htmp_starts import starts
 from htmu_diag.fits.intervals import Z95
 from htmu_diag.fits.repulsion import log_kappa_factors, of_the_matrix, skewness, skewnesses, spread_factors
 from htmu_diag.fits.results import Interval
-from htmu_diag.laws.htmp_lattice import POINTS, STEP, Mask, Row, grid_row, lattice
-from htmu_diag.laws.htmp_windows import STARTS
+from htmu_diag.laws.htmp_lattice import STEP, Mask
 from htmu_diag.spectrum import Floats
 
 __all__ = ["Maximum", "maxima"]
@@ -55,7 +55,7 @@ def maxima(given: Sequence[Lane], independent: Sequence[bool]) -> list[Maximum]:
         bounds, settled, higher = ends(lanes, found, known, tops, at_peak, on_grid)
         which = found.lanes[settled].tolist()
         intervals = zip(*bounds[:, settled].tolist(), strict=True)
-        done.update(zip(which, map(Maximum, _peaks([given[k] for k in which], tops, settled), intervals), strict=True))
+        done.update(zip(which, map(Maximum, _peaks(tops, settled), intervals), strict=True))
         beyond[found.lanes] = higher
     for k in sorted(set(range(len(given))) - done.keys()):
         begin = [u for u in (min(STEP * float(rows[k]), _SAFE), float(beyond[k])) if not math.isnan(u)]
@@ -72,23 +72,14 @@ def _levels(gamma: float, n: float, independent: bool) -> Floats:
     return Z95 * np.concatenate([factors * skewnesses(kappas, sizes), factors])
 
 
-def _peaks(lanes: Sequence[Lane], found: Peaks, some: Mask) -> list[Peak]:
+def _peaks(found: Peaks, some: Mask) -> list[Peak]:
     """Of these lanes."""
-    columns = (found.u, found.v, found.u_stderr, found.v_stderr, found.heights, found.edge, STARTS[found.numbers])
-    numbers = (each[some].tolist() for each in (*columns, found.first))
-    made = []
-    for lane, shares, u, v, u_stderr, v_stderr, height, edge, start, first in zip(
-        lanes, found.shares[some], *numbers, strict=True
-    ):
-        row = np.dot(shares, _six(lane.gamma, start + first)).reshape(5, -1)
-        made.append(Peak(u, v, u_stderr, v_stderr, height, edge, True, Row(lattice(lane.gamma), row)))
-    return made
-
-
-@lru_cache(maxsize=256)  # 240 kB; the laws of a ratio are alike
-def _six(gamma: float, first: int) -> Floats:
-    """(6, 5 m): rows of the grid from this place on."""
-    return np.stack([grid_row(gamma, first + i).data.ravel() for i in range(POINTS)])
+    columns = (found.u, found.v, found.u_stderr, found.v_stderr, found.heights, found.edge)
+    numbers = (each[some].tolist() for each in columns)
+    rows = compress(found.rows, some)
+    return [
+        Peak(u, v, a, b, height, edge, True, row) for u, v, a, b, height, edge, row in zip(*numbers, rows, strict=True)
+    ]
 
 
 def _alone(lane: Lane, starts: list[float], independent: bool) -> Maximum:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +14,7 @@ from htmu_diag.fits.htmp_likelihood import HIGHEST, LOWEST
 from htmu_diag.fits.htmp_profiles import Profiles, at_each, newton
 from htmu_diag.fits.htmp_search import Found
 from htmu_diag.fits.sextic import SIDE, tops
-from htmu_diag.laws.htmp_lattice import POINTS, STEP, Indices
+from htmu_diag.laws.htmp_lattice import POINTS, STEP, Indices, Row, grid_row, lattice
 from htmu_diag.laws.htmp_windows import STARTS, WIDTH
 from htmu_diag.spectrum import Floats
 
@@ -27,10 +29,7 @@ _ORDER = np.arange(POINTS)
 
 @dataclass(frozen=True)
 class Peaks:
-    """(k,) each, as of `Peak`. settled: found, and well enough; else nothing of the lane is to be used.
-
-    numbers: of the windows; first: the first of six rows there, with shares (k, 6): the row of the peak is their sum.
-    """
+    """(k,) each, as of `Peak`. settled: found, and well enough; else nothing of the lane is to be used."""
 
     u: Floats
     v: Floats
@@ -39,9 +38,7 @@ class Peaks:
     heights: Floats
     edge: Mask
     settled: Mask
-    numbers: Indices
-    first: Indices
-    shares: Floats
+    rows: list[Row]
 
 
 def peaks(lanes: Lanes, found: Found, known: Profiles) -> Peaks:
@@ -55,7 +52,8 @@ def peaks(lanes: Lanes, found: Found, known: Profiles) -> Peaks:
     at = centre + place
     first = np.minimum(np.maximum(np.floor(at + 1e-12).astype(np.intp) - POINTS // 2 + 1, 0), WIDTH - POINTS)
     shares = _lagrange(at - first)
-    v, height, curvature, settled = _polished(lanes, found, v, first, shares)
+    rows = _rows(lanes, found, begins + first, shares)
+    v, height, curvature, settled = _polished(lanes, found, v, rows)
     with np.errstate(divide="ignore"):
         u_var = np.where(bend < 0, -(STEP**2) / np.where(bend < 0, bend, -1.0), np.inf)
         v_var = -1 / np.minimum(curvature, -1e-300) + np.where(bend < 0, (drift / STEP) ** 2, 0.0) * np.where(
@@ -69,22 +67,34 @@ def peaks(lanes: Lanes, found: Found, known: Profiles) -> Peaks:
         height,
         (top == lowest) | (top == highest),
         settled,
-        found.numbers,
-        first,
-        shares,
+        [row for row, _ in rows],
     )
 
 
+def _rows(lanes: Lanes, found: Found, places: Indices, shares: Floats) -> list[tuple[Row, Floats]]:
+    """The row of each peak, and the third derivatives of its log g."""
+    gammas = [lanes.lanes[k].gamma for k in found.lanes.tolist()]
+    six = map(_six, gammas, places.tolist())
+    data = [np.dot(share, rows).reshape(6, -1) for share, rows in zip(shares, six, strict=True)]
+    return [(Row(lattice(gamma), each[:5]), each[5]) for gamma, each in zip(gammas, data, strict=True)]
+
+
+@lru_cache(maxsize=256)  # 240 kB; the laws of a ratio are alike
+def _six(gamma: float, first: int) -> Floats:
+    """(6, 6 m): rows of the grid from this place on, each with its third derivatives."""
+    rows = np.stack([grid_row(gamma, first + i).data for i in range(POINTS)])
+    third = np.gradient(rows[:, 2:3], lattice(gamma).nodes, axis=2)
+    return np.concatenate([rows, third], axis=1).reshape(POINTS, -1)
+
+
 def _polished(
-    lanes: Lanes, found: Found, v: Floats, first: Indices, shares: Floats
+    lanes: Lanes, found: Found, v: Floats, rows: Sequence[tuple[Row, Floats]]
 ) -> tuple[Floats, Floats, Floats, Mask]:
-    """v, height, curvature in v, and whether they are found, of the rows between rows, by Newton's method."""
+    """v, height, curvature in v, and whether they are found, of these rows, by Newton's method."""
     v, settled = v.copy(), np.zeros(v.size, np.bool_)
     slopes, left = np.empty((3, v.size)), np.arange(v.size)
     for _ in range(_STEPS):
-        rows = lanes.slopes(found.lanes[left], found.numbers[left], v[left])
-        six = np.take_along_axis(rows, (first[left, None] + _ORDER)[None], axis=2)
-        slopes[:, left] = (six * shares[left]).sum(axis=2)
+        slopes[:, left] = lanes.under([rows[k] for k in left.tolist()], found.lanes[left], v[left])
         gain, step, misses = newton(slopes[:, left])
         slopes[0, left] += gain
         v[left] += step

@@ -16,12 +16,13 @@ import numpy.typing as npt
 
 from htmu_diag.spectrum import Floats
 
-__all__ = ["Brackets", "Profiles", "at_each", "newton"]
+__all__ = ["NEARLY", "ROUGHLY", "Brackets", "Profiles", "at_each", "newton"]
 
 Indices = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
-_NEARLY = 0.1  # standard errors in v: Newton's method squares it
+NEARLY, ROUGHLY = 0.1, 0.35  # standard errors in v: Newton's method squares it
+_AS_HIGH = 0.1  # of a height beside another that Newton's method may leave below it, with room
 _APART = 2.5  # standard errors between two places up to which the polynomial is exact enough
 _STEP = 1.0  # in v at most, from one place alone
 _ITERATIONS = 2
@@ -43,28 +44,27 @@ def _of(some: Indices | Mask, numbers: npt.NDArray[Scalar], axis: int) -> npt.ND
 
 @dataclass(frozen=True)
 class Profiles:
-    """(k, rows) each: the maximum over v, its place, the squared distance to it in standard errors from where the
-    likelihood is known, and whether it is known well enough."""
+    """(k, rows) each: the maximum over v, its place, and the squared distance to it in standard errors from where the
+    likelihood is known."""
 
     heights: Floats
     v: Floats
     misses: Floats
-    settled: Mask
 
     @classmethod
     def empty(cls, count: int, rows: int) -> Profiles:
-        height, v, misses = np.full((3, count, rows), np.nan)
-        return cls(height, v, misses, np.zeros((count, rows), np.bool_))
+        return cls(*np.full((3, count, rows), np.nan))
+
+    def settled(self, top: Floats) -> Mask:
+        """Whether it is known well enough beside the highest, top (k,): better where it might be as high."""
+        return np.asarray(self.misses < np.where(self.heights > top[:, None] - _AS_HIGH, NEARLY, ROUGHLY) ** 2)
 
     def __getitem__(self, some: Indices | Mask) -> Profiles:
-        return Profiles(
-            _of(some, self.heights, 0), _of(some, self.v, 0), _of(some, self.misses, 0), _of(some, self.settled, 0)
-        )
+        return Profiles(_of(some, self.heights, 0), _of(some, self.v, 0), _of(some, self.misses, 0))
 
     def put(self, some: Indices, known: Profiles) -> None:
         """What is known of these lanes."""
-        self.heights[some], self.v[some] = known.heights, known.v
-        self.misses[some], self.settled[some] = known.misses, known.settled
+        self.heights[some], self.v[some], self.misses[some] = known.heights, known.v, known.misses
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Brackets:
                 height[k, row], share = _between(apart, low, high)
                 v[k, row] = start + share * apart
                 miss[k, row] = 0.0
-        return Profiles(height, v, miss, miss < _NEARLY**2)
+        return Profiles(height, v, miss)
 
 
 def _stepped(known: Floats) -> tuple[Floats, Floats, Floats]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from htmu_diag.fits.htmp_lanes import Lanes
 from htmu_diag.fits.htmp_likelihood import HIGHEST, LOWEST
-from htmu_diag.fits.htmp_profiles import Brackets, Profiles, at_each
+from htmu_diag.fits.htmp_profiles import NEARLY, ROUGHLY, Brackets, Profiles, at_each
 from htmu_diag.fits.sextic import SIDE
 from htmu_diag.laws.htmp_lattice import Indices
 from htmu_diag.laws.htmp_windows import STARTS, WIDTH, WINDOWS, window_about
@@ -29,6 +29,9 @@ _MOST_ROUNDS = 14
 _AT_THE_TOP = 1.0  # squared standard errors in v of the top row from which on the other rows are looked at
 _FAR = 9.0  # the same, up to which it says in which window to go on
 _ROWS = np.arange(WIDTH)
+# the same, up to which a row's height is known well enough, by its distance from the top row: what an error there does
+# to the top of the polynomial through seven falls as 45, 9, 1, and Newton's method leaves the cube
+_ENOUGH = np.array([NEARLY, NEARLY, 1.7 * NEARLY, *[ROUGHLY] * (WIDTH - 3)]) ** 2
 _NEAR_NOISE = 4  # windows from which on a top at the upper end is likely to be that of noise
 
 
@@ -123,7 +126,8 @@ def _sides(known: Profiles, top: Indices, levels: Floats) -> Floats:
     """(2, k): v of the furthest rows below and above the top that are needed and not settled, NaN for none; the first
     of the two is there if one is."""
     low, high = _needed(known, top, levels)
-    open_ = ~known.settled & (low[:, None] <= _ROWS) & (high[:, None] >= _ROWS)
+    known_well = known.settled(known.heights.max(axis=1)) & (known.misses < _ENOUGH[np.abs(_ROWS - top[:, None])])
+    open_ = ~known_well & (low[:, None] <= _ROWS) & (high[:, None] >= _ROWS)
     first, last = open_.argmax(axis=1), WIDTH - 1 - open_[:, ::-1].argmax(axis=1)
     below, above = at_each(open_, first) & (first <= top), at_each(open_, last) & (last > top)
     at_first, at_last = at_each(known.v, first), at_each(known.v, last)
