@@ -127,4 +127,4 @@ def holds_two_values(tensor: StoredTensor) -> bool:
         low, high = found.min(), found.max()
         if not ((found == low) | (found == high)).all():
             return False
-    return bool(low < high and low + high != 0)
+    return bool(low < high and low != -high)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -215,6 +216,15 @@ def test_masks_tables_and_stacked_vectors_are_no_weights(name: str, tmp_path: Pa
     found = checkpoint_matrices(tmp_path)
     assert found.names == ("fc.weight",)
     assert any(word in reasons(found)[name] for word in ("mask", "table", "biases", "norms"))
+
+
+def test_a_matrix_that_diverged_to_infinity_is_no_mask(tmp_path: Path) -> None:
+    """Half precision that overflowed: infinities of both signs, and nothing that numpy warns of."""
+    weight = torch.randn(12, 16, generator=torch.Generator().manual_seed(0)).sign() * torch.inf
+    save_file({"fc.weight": weight}, tmp_path / "m.safetensors")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert checkpoint_matrices(tmp_path).names == ("fc.weight",)
 
 
 def test_rows_beside_stacked_maps_are_their_biases(tmp_path: Path) -> None:
