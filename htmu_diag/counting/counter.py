@@ -1,8 +1,8 @@
 """Counting real optimizer steps, in whatever loop they are taken.
 
-torch calls every hook registered by ``register_optimizer_step_post_hook`` after each ``step()`` of any optimizer; it
-counts when the optimizer holds parameters of the watched model. So gradient accumulation, Accelerate, Lightning and
-others all count right, and the model carries no hook (it can be pickled, copied and compiled).
+torch calls every hook registered by ``register_optimizer_step_post_hook`` after each ``step()`` of any optimizer
+(`step_hooks`); it counts when the optimizer holds parameters of the watched model. So gradient accumulation,
+Accelerate, Lightning and others all count right, and the model carries no hook (it can be pickled, copied, compiled).
 
 - Parameters are compared by identity at the time of the step: ``fully_shard`` replaces them after ``watch()``.
 - Several optimizers on one model: one of them leads, the one that was named or the first seen; its steps count. Another
@@ -26,14 +26,13 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import torch
-from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from htmu_diag.counting.rounds import Rounds
+from htmu_diag.counting.step_hooks import STEP_HOOKS
 from htmu_diag.model.names import clean_name
 
 __all__ = ["StepCounter", "inner_optimizer", "shares_parameters"]
 
-Hook = Callable[[torch.optim.Optimizer, Any, Any], None]
 REPLACES, ALTERNATES = 2, 200  # steps in a row without the leader
 
 
@@ -71,10 +70,7 @@ class StepCounter:
         self._challenger: weakref.ref[torch.optim.Optimizer] | None = None
         self._in_a_row = 0  # steps of the challenger
         self._begun = False  # the leader has been seen to begin a step
-        self._handles = (
-            register_optimizer_step_pre_hook(_outside_compilation(self._before_step)),
-            register_optimizer_step_post_hook(_outside_compilation(self._after_step)),
-        )
+        STEP_HOOKS.add(self)
 
     @property
     def step(self) -> int:
@@ -99,8 +95,7 @@ class StepCounter:
 
     def remove(self) -> None:
         """Stop counting; harmless when called twice."""
-        for handle in self._handles:
-            handle.remove()
+        STEP_HOOKS.remove(self)
 
     def finish(self) -> None:
         """Announce a step that was counted while other optimizers were still expected to step; harmless without one."""
@@ -108,7 +103,8 @@ class StepCounter:
             self._pending = False
             self._on_step(self._step)
 
-    def _before_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+    def before_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Of any optimizer."""
         leader = self._leader() if self._leader else None
         if leader is None or _capturing():
             return
@@ -120,7 +116,8 @@ class StepCounter:
             if self._on_begin is not None:
                 self._on_begin()
 
-    def _after_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+    def after_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Of any optimizer."""
         if _capturing():
             return
         if not self._holds_our_parameters(optimizer):
@@ -209,8 +206,3 @@ def _ids(optimizer: torch.optim.Optimizer) -> set[int]:
 def _capturing() -> bool:
     initialized = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     return bool(initialized and torch.cuda.is_current_stream_capturing())
-
-
-def _outside_compilation(hook: Hook) -> Hook:
-    """A compiled ``optimizer.step`` calls it as it is."""
-    return cast(Hook, torch.compiler.disable(hook))  # type: ignore[no-untyped-call]
