@@ -29,7 +29,7 @@ from htmu_diag.spectrum import Floats
 
 __all__ = ["Resampled", "TailBootstrap", "bootstrap_tails"]
 
-_DRAWN = 40_000  # values of replicates whose numbers are drawn at once where they are not kept: their tables are memory
+_DRAWN = 80_000  # values of replicates whose numbers are drawn at once where they are not kept: their tables are memory
 _AT_ONCE = 150_000  # values of replicates that are refitted together, of one sample or of many
 _KEPT = 2**17  # values of all replicates of a sample whose random numbers are kept
 _WINSORISED = 1.0968  # of a normal law: its deviation over that of its values cut at the 5 and 95 % quantiles
