@@ -144,7 +144,7 @@ def _newton(
         left = int(np.count_nonzero(more))
         if left < _FEWER * m.size:
             found[going], rates[going] = m, rate
-            m, z, size, going = m[more], z[more], size[more], going[more]
+            m, z, rate, size, going = m[more], z[more], rate[more], size[more], going[more]
         if left == 0:
             return found, rates
     found[going], rates[going] = m, rate

@@ -116,3 +116,9 @@ def test_at_a_cliff_the_density_neither_overshoots_nor_rises_beyond_the_table(ga
     far = np.linspace(-40, -10, 200)
     assert (law.pdf(np.exp(far)) * np.exp(far)).max() < 1e-6
     assert law.cdf(np.exp(10.0)) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_points_that_settle_last_are_left_where_they_are():
+    """Beside an edge Newton's method goes to and fro by rounding, until its steps are used up."""
+    law = FreeLognormal(0.6666666666666666, 0.27309923246764173)
+    assert law.cdf(law.ppf(0.3)) == pytest.approx(0.3, abs=1e-9)
