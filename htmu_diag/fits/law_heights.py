@@ -72,18 +72,18 @@ def further_heights(sample: Sample, rows: Rows, family: int, place: int) -> Sing
     return np.correlate(np.log(density, out=density), masses, "valid")[::-1]
 
 
-def window_heights(asked: Sequence[tuple[Sample, Rows, Sequence[tuple[int, int, int]]]]) -> Singles:
-    """(all rows, shifts) log likelihoods of windows of (family, first place, first shift) of some samples."""
-    counts = [sum(WINDOWS[family] for family, _, _ in windows) for _, _, windows in asked]
+def window_heights(asked: Sequence[tuple[Sample, Rows, Sequence[tuple[int, int, int, int]]]]) -> Singles:
+    """(all rows, shifts) log likelihoods of windows of (family, first place, first shift, slope) of some samples: the
+    first shift of each row is by ``slope`` more than that of the row before."""
+    counts = [sum(WINDOWS[family] for family, *_ in windows) for _, _, windows in asked]
     found = np.empty((sum(counts), FINE_SHIFTS), np.float32)
     room, end = _Room([sample.fine for sample, _, _ in asked], max(counts)), 0
     for (sample, rows, windows), count in zip(asked, counts, strict=True):
         density, points = room.density(count, sample.fine.points), sample.fine.points
         last, middle = 0, EVEN + sample.fine.first - FINE_SHIFTS + 1
-        for family, place, shift in windows:
+        for family, place, shift, slope in windows:
             first, last = last, last + WINDOWS[family]
-            begin = middle - shift
-            density[first:last] = rows.fine[family].at(place, last - first, begin, begin + points)
+            density[first:last] = rows.fine[family].slanted(place, last - first, middle - shift, points, slope)
         begin, end = end, end + count
         room.product(density, sample.fine, sample.background, found[begin:end])
     return found

@@ -93,6 +93,14 @@ class EvenRows:
             self._make(first, last)
         return self._densities[first:last, begin:end]
 
+    def slanted(self, place: int, count: int, begin: int, points: int, slope: int) -> Singles:
+        """(count, points) of so many places from this one on, so many points from ``begin`` on, and of each place after
+        it from ``slope`` points less on. The ends are not looked at."""
+        self.at(place, count, 0, 0)
+        width, size = self._densities.shape[1], self._densities.itemsize
+        offset = size * ((place - self._low) * width + begin)
+        return np.ndarray((count, points), np.float32, self._densities, offset, (size * (width - slope), size))
+
     def _make(self, first: int, last: int) -> None:
         for k in range(first, last):
             if not self._made[k]:

@@ -127,7 +127,8 @@ def _profile(windows: Windows, lanes: Integers) -> tuple[Floats, Floats]:
     best = np.minimum(np.maximum(windows.columns[lanes], 1), FINE_SHIFTS - 2)
     rows = windows.begins[lanes, None] + np.arange(best.shape[1])
     move, heights = vertices(*(windows.heights[rows, best + k].astype(np.float64) for k in (-1, 0, 1)))
-    return heights, windows.shifts[lanes, None] + best + move
+    begins = windows.shifts[lanes, None] + windows.slopes[lanes, None] * np.arange(best.shape[1])
+    return heights, begins + best + move
 
 
 def _medians(windows: Windows, tables: Sequence[Rows]) -> Floats:

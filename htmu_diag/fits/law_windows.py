@@ -1,6 +1,7 @@
-"""Where the maxima are: for each lane, a sample and a family, seven shapes by 49 scales about the highest.
+"""Where the maxima are: for each lane, a sample and a family, seven shapes by 33 scales about the highest.
 
-A first look at a few shapes and scales goes on uphill where the highest is the last of them; a window about its peak
+A first look at a few shapes and scales goes on uphill where the highest is the last of them; it also says how the
+likeliest scale changes with the shape, and the scales of a window follow that. A window about the peak of the look
 moves while the highest of the window is at its border. All lanes take each step together, and what one needs more
 than others is looked at for it alone.
 """
@@ -26,6 +27,7 @@ MANY = len(FAMILIES)
 
 _UNSEEN = 0.1  # what a first look may miss of a peak, a value
 _MOST_MOVES = 60
+_STEEPEST = 12  # of slopes, in steps
 _SEVEN = 2 * SIDE + 1
 _EDGED = 0  # of the families: Marchenko-Pastur, of one shape, whose row is the first
 _LOW, _HIGH = (np.array([getattr(family, end) for family in FAMILIES]) for end in ("low", "high"))
@@ -42,13 +44,14 @@ _COUNTS = np.array(WINDOWS)
 
 
 class Windows(NamedTuple):
-    """heights: (all rows, shifts) log likelihoods. Of each lane, places, shifts: the first of its window; begins: its
-    first row, of seven or of the one of a family without shapes; columns, tops: (lanes, 7) the highest of each row,
-    -inf where there is none."""
+    """heights: (all rows, shifts) log likelihoods. Of each lane, places, shifts: the first of its window; slopes: by
+    how much the first shift of a row exceeds that of the row before; begins: its first row, of seven or of the one of a
+    family without shapes; columns, tops: (lanes, 7) the highest of each row, -inf where there is none."""
 
     heights: Singles
     places: Integers
     shifts: Integers
+    slopes: Integers
     begins: Integers
     columns: Integers
     tops: Singles
@@ -59,6 +62,7 @@ class Windows(NamedTuple):
             self.heights,
             self.places[these],
             self.shifts[these],
+            self.slopes[these],
             self.begins[these],
             self.columns[these],
             self.tops[these],
@@ -67,7 +71,7 @@ class Windows(NamedTuple):
     def take(self, lanes: Integers, others: Windows) -> Windows:
         """With these for some lanes."""
         self.places[lanes], self.shifts[lanes] = others.places, others.shifts
-        self.begins[lanes] = others.begins + len(self.heights)
+        self.slopes[lanes], self.begins[lanes] = others.slopes, others.begins + len(self.heights)
         self.columns[lanes], self.tops[lanes] = others.columns, others.tops
         return self._replace(heights=np.concatenate([self.heights, others.heights]))
 
@@ -80,19 +84,24 @@ def windows_of(samples: Sequence[Sample], rows: Sequence[Rows]) -> tuple[Windows
     windows, lower = _about_peaks(samples, rows, *_peaks(samples, *_first_look(samples, rows)))
     lanes = np.arange(MANY * len(samples))
     for _ in range(_MOST_MOVES):
-        lanes, places, shifts = _at_border(windows, lanes)
+        lanes, *where = _at_border(windows, lanes)
         if not lanes.size:
             break
-        windows = windows.take(lanes, _look(samples, rows, lanes, places, shifts))
+        windows = windows.take(lanes, _look(samples, rows, lanes, *where))
     return windows, lower
 
 
 def _about_peaks(
-    samples: Sequence[Sample], rows: Sequence[Rows], lanes: Integers, places: Integers, shifts: Integers
+    samples: Sequence[Sample],
+    rows: Sequence[Rows],
+    lanes: Integers,
+    places: Integers,
+    shifts: Integers,
+    slopes: Integers,
 ) -> tuple[Windows, Windows]:
     """A window for each lane: about one peak, or the higher of the windows about two that follow each other; and the
     lower of the two where a law has edges."""
-    windows = _look(samples, rows, lanes, places, shifts)
+    windows = _look(samples, rows, lanes, places, shifts, slopes)
     second = (lanes[1:] == lanes[:-1]).nonzero()[0] + 1
     first, tops = np.delete(np.arange(lanes.size), second), windows.tops.max(axis=1)
     first[lanes[second]] += tops[second] > tops[second - 1]
@@ -136,9 +145,9 @@ def _first_look(samples: Sequence[Sample], rows: Sequence[Rows]) -> tuple[Single
 
 def _peaks(
     samples: Sequence[Sample], tops: Singles, columns: Integers, edged: Singles
-) -> tuple[Integers, Integers, Integers]:
-    """Lanes, places and shifts of the highest of each lane, and after it of a second that may be higher yet: where a
-    law has edges, the highest that a window about the first does not see."""
+) -> tuple[Integers, Integers, Integers, Integers]:
+    """Lanes, places, shifts and slopes of the highest of each lane, and after it of a second that may be higher yet:
+    where a law has edges, the highest that a window about the first does not see."""
     beside = np.full((len(tops), _SLOTS + 2), -np.inf, np.float32)
     beside[:, 1:-1] = tops
     peaks = np.where((tops >= beside[:, :-2]) & (tops >= beside[:, 2:]), tops, -np.inf)
@@ -160,18 +169,38 @@ def _peaks(
     )
     lanes = both[order]
     families = lanes % MANY
-    return lanes, _LOWEST[families] + slots * _STRIDES[families], shifts * STRIDE - SHIFTS
+    slopes = _slopes(beside[lanes], columns[lanes], slots, _STRIDES[families])
+    return lanes, _LOWEST[families] + slots * _STRIDES[families], shifts * STRIDE - SHIFTS, slopes
+
+
+def _slopes(tops: Singles, columns: Integers, slots: Integers, strides: Integers) -> Integers:
+    """(lanes,) shifts from a place to the next one at which a law is likeliest, by the slots beside; tops: between two
+    more slots, -inf where none was looked at."""
+    lanes = np.arange(slots.size)
+    left, right = slots - (tops[lanes, slots] > -np.inf), slots + (tops[lanes, slots + 2] > -np.inf)
+    rise = STRIDE * (columns[lanes, right] - columns[lanes, left]) / (strides * np.maximum(right - left, 1))
+    return np.asarray(np.minimum(np.maximum(np.rint(rise), -_STEEPEST), _STEEPEST).astype(np.intp))
 
 
 def _look(
-    samples: Sequence[Sample], rows: Sequence[Rows], lanes: Integers, places: Integers, shifts: Integers
+    samples: Sequence[Sample],
+    rows: Sequence[Rows],
+    lanes: Integers,
+    places: Integers,
+    shifts: Integers,
+    slopes: Integers,
 ) -> Windows:
     """Windows of some lanes, ascending, about these places and shifts, but within the grids."""
     families = lanes % MANY
     low, high, half = _LOW[families], _HIGH[families], FINE_SHIFTS // 2
-    places = np.maximum(np.minimum(np.maximum(places, low + SIDE), high - SIDE) - SIDE, low)
-    shifts = np.minimum(np.maximum(shifts - half, -SHIFTS), SHIFTS - 2 * half)
-    asked = list(zip(families.tolist(), places.tolist(), shifts.tolist(), strict=True))
+    first = np.maximum(np.minimum(np.maximum(places, low + SIDE), high - SIDE) - SIDE, low)
+    begin = shifts - half - slopes * (places - first)
+    end = begin + (_SEVEN - 1) * slopes
+    inside = (np.minimum(begin, end) >= -SHIFTS) & (np.maximum(begin, end) <= SHIFTS - 2 * half)
+    slopes = np.where(inside, slopes, 0)
+    shifts = np.where(inside, begin, np.minimum(np.maximum(shifts - half, -SHIFTS), SHIFTS - 2 * half))
+    places = first
+    asked = list(zip(*(part.tolist() for part in (families, places, shifts, slopes)), strict=True))
     ends = (lanes // MANY).searchsorted(np.arange(len(samples) + 1)).tolist()
     each = zip(samples, rows, ends, ends[1:], strict=False)
     found = window_heights([(sample, those, asked[a:b]) for sample, those, a, b in each if a < b])
@@ -179,15 +208,16 @@ def _look(
     columns, tops = np.zeros(has.shape, np.intp), np.full(has.shape, -np.inf, np.float32)
     columns[has], tops[has] = best, found[np.arange(best.size), best]
     counts = _COUNTS[families]
-    return Windows(found, places, shifts, counts.cumsum() - counts, columns, tops)
+    return Windows(found, places, shifts, slopes, counts.cumsum() - counts, columns, tops)
 
 
-def _at_border(windows: Windows, lanes: Integers) -> tuple[Integers, Integers, Integers]:
-    """Those of the lanes whose highest is in a first or last row or column, but where the grid ends there, and the
-    place and shift of it."""
+def _at_border(windows: Windows, lanes: Integers) -> tuple[Integers, Integers, Integers, Integers]:
+    """Those of the lanes whose highest is in a first or last row or column, but where the grid ends there, the place
+    and shift of it, and the slope."""
     row = windows.tops[lanes].argmax(axis=1)
     column = windows.columns[lanes, row]
-    places, shifts, families = windows.places[lanes] + row, windows.shifts[lanes] + column, lanes % MANY
+    places, families, slopes = windows.places[lanes] + row, lanes % MANY, windows.slopes[lanes]
+    shifts = windows.shifts[lanes] + slopes * row + column
     inside = (_LOW[families] < places) & (places < _HIGH[families])
     moving = (row % (_SEVEN - 1) == 0) & inside | (column % (FINE_SHIFTS - 1) == 0) & (np.abs(shifts) < SHIFTS)
-    return lanes[moving], places[moving], shifts[moving]
+    return lanes[moving], places[moving], shifts[moving], slopes[moving]

@@ -10,6 +10,7 @@ from htmu_diag.fits.law_row import Row
 from htmu_diag.fits.law_rows import FAMILIES
 from htmu_diag.fits.law_sample import COARSE_SHIFTS, CONTAMINATION, FINE_SHIFTS, SHIFTS, STRIDE, Sample, samples_of
 from htmu_diag.fits.law_search import _between, likeliest_of
+from htmu_diag.fits.law_windows import windows_of
 from htmu_diag.laws.ensembles import beta_laguerre
 
 GAMMA = 0.25
@@ -35,19 +36,20 @@ def scales_at(sample: Sample, row: Row, shifts: np.ndarray) -> np.ndarray:
     return sample.middle - row.quartiles[1] + sample.step * shifts
 
 
-@pytest.mark.parametrize("name", ["HTMP", "InverseHTMP", "Gamma"])
-def test_the_product_is_the_likelihood_at_every_shift(name: str) -> None:
-    """That of a window with another beside it, and of a first look and of one more place of it."""
+@pytest.mark.parametrize(("name", "slope"), [("HTMP", 0), ("InverseHTMP", -2), ("Gamma", 3)])
+def test_the_product_is_the_likelihood_at_every_shift(name: str, slope: int) -> None:
+    """That of a window with another beside it, whose rows follow a ridge, and of a first look and of one more place of
+    it."""
     (sample,), family = samples_of([logs("bulk")]), NAMES.index(name)
     rows, few = rows_of(GAMMA, sample.step), 4
-    window = window_heights([(sample, rows, [(NAMES.index("Wachter"), 0, 3), (family, few, -16)])])[7:]
+    window = window_heights([(sample, rows, [(NAMES.index("Wachter"), 0, 3, 0), (family, few, -16, slope)])])[7:]
     first = sum(len(one.first) for one in FAMILIES[:family]) + FAMILIES[family].first.index(few + 2)
     coarse = first_heights([sample], [rows])[0, first]
     further = further_heights(sample, rows, family, few + 2)
     fine_shifts, coarse_shifts = -16 + np.arange(FINE_SHIFTS), -SHIFTS + STRIDE * np.arange(COARSE_SHIFTS)
     for place, line, shifts, close in [
         (few, window[0], fine_shifts, 0.03),
-        (few + 6, window[6], fine_shifts, 0.03),
+        (few + 6, window[6], fine_shifts + 6 * slope, 0.03),
         (few + 2, coarse, coarse_shifts, 0.5),
         (few + 2, further, coarse_shifts, 0.5),
     ]:
@@ -93,3 +95,15 @@ def test_a_kink_of_the_profile_lifts_no_top() -> None:
     (place,), (gained,) = _between(heights, np.array([5]))
     assert gained < 0.2
     assert 1.5 < place < 2.5
+
+
+@pytest.mark.parametrize("name", ["bulk", "tail"])
+def test_the_likeliest_scales_of_all_shapes_lie_within_their_windows(name: str) -> None:
+    """Those of the seven shapes about the top, whose scales drift."""
+    (sample,) = samples_of([logs(name)])
+    windows, _ = windows_of([sample], [rows_of(GAMMA, sample.step)])
+    for family in SHAPED:
+        lane = NAMES.index(family.name)
+        columns = windows.columns[lane]
+        assert 0 < columns.min() <= columns.max() < FINE_SHIFTS - 1, family.name
+    assert windows.slopes.any()
