@@ -29,10 +29,12 @@ from htmu_diag.spectrum import Floats
 __all__ = [
     "NOISE",
     "POPULATION",
+    "REPULSION",
     "TABLES",
     "WACHTER",
     "Points",
     "heights_by_formula",
+    "heights_of_some",
     "heights_on_levels",
     "heights_on_nodes",
 ]
@@ -40,6 +42,7 @@ __all__ = [
 _NAMES = [family.name for family in FAMILIES]
 NOISE, WACHTER = _NAMES.index("MarchenkoPastur"), _NAMES.index("Wachter")  # among the families, as all others are:
 POPULATION = _NAMES.index("FreeLognormal")  # of which what is between the shapes is looked up too
+REPULSION = [_NAMES.index(name) for name in ("HTMP", "InverseHTMP")]
 TABLES = [k for k in range(len(FAMILIES)) if k not in (NOISE, WACHTER)]
 _FAR = 300.0  # of a logarithm: what is further from a scale counts as that far, and no square overflows
 
@@ -75,6 +78,17 @@ def heights_on_nodes(points: Points, places: npt.NDArray[np.intp], scales: Float
             row = FAMILIES[k].row(gamma, place[k])
             line[first:last] = np.interp(sample.t - at[k], row.nodes, row.log_g, NEVER, NEVER)
     return points.heights(np.exp(found, out=found))
+
+
+def heights_of_some(
+    points: Points, samples: npt.NDArray[np.intp], family: int, places: npt.NDArray[np.intp], scales: Floats
+) -> Floats:
+    """(k, some) of a family of `TABLES` for some samples, at whole places (some,) and k logarithms of scales each."""
+    some, found = [points.samples[i] for i in samples.tolist()], []
+    for i, sample, place, tried in zip(samples.tolist(), some, places.tolist(), scales.T.tolist(), strict=True):
+        row = FAMILIES[family].row(points.gammas[i], place)
+        found.append([np.interp(sample.t - at, row.nodes, row.log_g, NEVER, NEVER) for at in tried])
+    return Points(some, [points.gammas[i] for i in samples.tolist()]).heights(np.exp(np.concatenate(found, axis=1)))
 
 
 def heights_on_levels(points: Points, places: Floats, scales: Floats) -> Floats:

@@ -19,10 +19,12 @@ from htmu_diag.fits.law_heights import Rows, rows_of
 from htmu_diag.fits.law_nodes import (
     NOISE,
     POPULATION,
+    REPULSION,
     TABLES,
     WACHTER,
     Points,
     heights_by_formula,
+    heights_of_some,
     heights_on_levels,
     heights_on_nodes,
 )
@@ -37,7 +39,8 @@ __all__ = ["Likeliest", "likeliest_of"]
 
 _MOST_ABOVE, _SURELY = 1.5, 0.02  # what a polynomial gains beside a parabola, at most
 _LEVELS_LEAVE = 0.05  # of a likelihood, in nine of ten spectra
-_BESIDE = np.array([-0.5, 0.0, 0.5])[:, None]  # of scales of Wachter's law, in steps
+_EDGES_SHOW = 26  # place of kappa = 665, beyond which the likelihood has kinks in the scale
+_BESIDE = np.array([-0.5, 0.0, 0.5])[:, None]  # of scales of laws with edges, in steps
 _SHAPED = np.array([bool(family.parameter) for family in FAMILIES])
 
 
@@ -98,6 +101,9 @@ def _in_double_precision(
     nearer = own > between + _LEVELS_LEAVE
     heights[:, POPULATION] = np.where(nearer, own, between)
     places[nearer, POPULATION], scales[nearer, POPULATION] = near[nearer, POPULATION], near_scales[nearer, POPULATION]
+    for k in REPULSION:
+        numbers = places[:, k], scales[:, k], heights[:, k]
+        _beside_edges(points, k, steps, *numbers, near[:, k], near_scales[:, k])
     tried = np.concatenate([part[:, WACHTER] + _BESIDE * steps for part in (near_scales, scales)])
     shapes = np.concatenate([np.broadcast_to(part[:, WACHTER], (len(_BESIDE), steps.size)) for part in (near, places)])
     found = heights_by_formula(
@@ -109,6 +115,31 @@ def _in_double_precision(
     heights[:, NOISE], heights[:, WACHTER] = found[0], found[best + 1, lanes]
     places[:, WACHTER], scales[:, WACHTER] = shapes[best, lanes], tried[best, lanes]
     near_scales[:, WACHTER] += _BESIDE[best % len(_BESIDE), 0] * steps
+
+
+def _beside_edges(
+    points: Points,
+    family: int,
+    steps: Floats,
+    places: Floats,
+    scales: Floats,
+    heights: Floats,
+    near: Integers,
+    near_scales: Floats,
+) -> None:
+    """Where the repulsion is so large that the law's edges show, a scale half a step beside that of the shape near, if
+    it is likelier; (samples,) each."""
+    edged = (near >= _EDGES_SHOW).nonzero()[0]
+    if not edged.size:
+        return
+    tried = near_scales[edged] + _BESIDE[::2] * steps[edged]
+    found = heights_of_some(points, edged, family, near[edged], tried)
+    best = found.argmax(axis=0)
+    height, scale = (part[best, np.arange(edged.size)] for part in (found, tried))
+    better = height > heights[edged]
+    these = edged[better]
+    places[these], heights[these] = near[these], height[better]
+    scales[these] = near_scales[these] = scale[better]
 
 
 def _tried(higher: Windows, lower: Windows) -> tuple[Integers, Singles]:

@@ -107,3 +107,14 @@ def test_the_likeliest_scales_of_all_shapes_lie_within_their_windows(name: str) 
         columns = windows.columns[lane]
         assert 0 < columns.min() <= columns.max() < FINE_SHIFTS - 1, family.name
     assert windows.slopes.any()
+
+
+@pytest.mark.parametrize("seed", [31, 49])
+def test_no_scale_beside_that_of_a_law_with_edges_is_likelier(seed: int) -> None:
+    """Square noise, whose kappa is the last of the grid and whose upper edge is one."""
+    matrix = np.random.default_rng(seed).standard_normal((80, 80))
+    (sample,), k = samples_of([np.log(np.linalg.eigvalsh(matrix @ matrix.T))]), NAMES.index("HTMP")
+    (found,) = likeliest_of([sample], [1.0])
+    row = FAMILIES[k].row(1.0, found.near[k])
+    beside = found.near_scales[k] + sample.step * np.array([-0.5, 0.5])
+    assert log_likelihoods(sample, row, beside).max() < found.heights[k] + 0.01
