@@ -22,6 +22,7 @@ __all__ = ["Listing", "structure"]
 
 SMALL = 2**20  # entries; of larger ones copying takes longer than all of Python around it
 _PLAIN = (bool, int, float, str, type(None))
+_TEXTS = frozenset(_PLAIN)
 _HOLDERS = (dict, list, tuple, set, frozenset)
 _TENSORS = (torch.nn.Parameter, torch.Tensor)
 _OWN = frozenset(vars(torch.nn.Module()))  # what every module has: its parameters, buffers, children, hooks
@@ -119,4 +120,19 @@ def _tensor(tensor: torch.Tensor | None) -> Hashable:
 def _value(value: Any) -> Hashable:
     if isinstance(value, _PLAIN):
         return type(value), value
-    return repr(value) if isinstance(value, _HOLDERS) and len(value) < 100 else id(value)
+    return _holder(value) if isinstance(value, _HOLDERS) and len(value) < 100 else id(value)
+
+
+def _holder(holder: Any) -> Hashable:
+    """Its text, but for tensors, whose values would be written out: an LSTM keeps a list of its weights."""
+    inside = holder.values() if isinstance(holder, dict) else holder
+    if _TEXTS.issuperset(map(type, inside)):
+        return repr(holder)
+    names = tuple(map(repr, holder)) if isinstance(holder, dict) else ()
+    return type(holder), names, tuple([_held(one) for one in inside])
+
+
+def _held(one: Any) -> Hashable:
+    if isinstance(one, torch.Tensor):
+        return id(one)
+    return _value(one) if isinstance(one, _HOLDERS) else repr(one)

@@ -14,6 +14,7 @@ from htmu_diag.probes.listing import structure
 def model() -> Any:
     net: Any = torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.BatchNorm1d(5), torch.nn.Linear(5, 4))
     net.scaling = {"default": 2.0}  # as an adapter has it
+    net.held = [net[0].weight, {"inside": net[2].weight, "times": [2]}]  # as an LSTM has its weights
     return net
 
 
@@ -35,6 +36,10 @@ CHANGES: dict[str, Callable[[Any], object]] = {
     "a parametrisation": lambda net: torch.nn.utils.parametrizations.weight_norm(net[0]),
     "an adapter's scale": lambda net: net.scaling.update(default=3.0),
     "a number of heads": lambda net: setattr(net[0], "num_heads", 2),
+    "a tensor in a list": lambda net: net.held.__setitem__(0, net[2].weight),
+    "a tensor in a dict in it": lambda net: net.held[1].update(inside=net[0].weight),
+    "a name in that": lambda net: net.held.__setitem__(1, {"there": net[2].weight, "times": [2]}),
+    "a number beside it": lambda net: net.held[1]["times"].append(3),
 }
 
 
