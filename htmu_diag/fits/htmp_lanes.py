@@ -21,7 +21,7 @@ from htmu_diag.spectrum import Floats
 
 __all__ = ["Lane", "Lanes", "spans"]
 
-_TOGETHER = 4096  # values whose weights are taken at once: they stay in the cache of a core
+_TOGETHER = 16384  # values whose weights are taken at once: half a megabyte
 _ROWS, _COLUMNS = 2 * BLOCK, 3 * WIDTH
 
 
