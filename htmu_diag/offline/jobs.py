@@ -37,7 +37,7 @@ Found = tuple[list[int], list[Layer]]
 _RATE = 4e10  # multiplications a second of one core, in the units of `Matrix.cost`
 _START = "spawn"
 _SAFE = "PYTHONSAFEPATH"
-_FITS = 0.005  # seconds a matrix
+_FITS, _NEW_RATIO = 0.002, 0.04  # seconds a matrix, and of tables for the first one of an aspect ratio
 # seconds of work: a spawned process takes 0.4 to start, 1.8 where it imports torch
 _WORTH, _WORTH_WITH_TORCH, _WORTH_A_FORK = 1.5, 4.0, 0.5
 _TURNS, _MOST = 4, 16  # groups that each process takes, or more; matrices of a group, or fewer
@@ -48,7 +48,10 @@ def worth(inventory: Inventory, choices: Choices) -> bool:
     """Whether there is enough to do for other processes to be worth their start."""
     spawned = _WORTH_WITH_TORCH if "torch" in sys.modules else _WORTH  # the script's own imports are repeated, too
     least = _WORTH_A_FORK if _start(choices) == "fork" else spawned
-    return sum(matrix.cost / _RATE + _FITS for matrix in inventory) > least
+    seconds = sum(matrix.cost / _RATE + _FITS for matrix in inventory)
+    if not choices.options.tail_only:
+        seconds += _NEW_RATIO * len({min(matrix.shape) / max(matrix.shape) for matrix in inventory if matrix.cost})
+    return seconds > least
 
 
 def _start(choices: Choices) -> str:
