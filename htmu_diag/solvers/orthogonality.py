@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Protocol
 
 import numpy as np
 import torch
 
-__all__ = ["Overlap", "empty_rows", "project_out"]
+__all__ = ["Overlap", "Rows", "empty_rows", "project_out"]
 
 
-def project_out(vector: torch.Tensor, *blocks: torch.Tensor) -> float:
+class Rows(Protocol):
+    """Orthonormal rows that are kept in another form than one tensor."""
+
+    def take_out(self, vector: torch.Tensor) -> None:
+        """Remove from ``vector`` (N,), in place, its components along the rows."""
+
+
+def project_out(vector: torch.Tensor, *blocks: torch.Tensor | Rows) -> float:
     """Remove from ``vector`` (N,), in place, its components along the orthonormal rows of each block (m, N).
 
     A second time only where the first took more than half of the squared length, as in Daniel, Gragg, Kaufman &
@@ -20,7 +28,10 @@ def project_out(vector: torch.Tensor, *blocks: torch.Tensor) -> float:
     before = after = float(vector.norm())
     for _ in range(2 if blocks else 0):
         for block in blocks:
-            vector.addmv_(block.T, block @ vector, alpha=-1)
+            if isinstance(block, torch.Tensor):
+                vector.addmv_(block.T, block @ vector, alpha=-1)
+            else:
+                block.take_out(vector)
         before, after = after, float(vector.norm())
         if after > before * math.sqrt(0.5):
             break

@@ -70,7 +70,7 @@ class Outliers:
         if places.size:
             self.blocks.append(_orthonormal(rows, gram))
             self.values += [float(value) for value in theta[places]]
-            residuals = run.residuals(vectors)[places]
+            residuals = np.hypot(run.residuals(vectors)[places], run.turn * np.abs(theta[places]))
             self.residuals += [float(residual) for residual in residuals]
             gaps = np.maximum(_gaps(theta)[places], np.finfo(np.float64).tiny)  # 0 where A is: no residuals either
             self.resolution = max(self.resolution, float((residuals**2 / gaps).max()))

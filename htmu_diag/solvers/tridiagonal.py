@@ -31,6 +31,7 @@ from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.model.arguments import OPERATOR, RANDOM, TENSOR
 from htmu_diag.operators.base import Operator
 from htmu_diag.solvers.gauss_rules import gauss_rule
+from htmu_diag.solvers.halved import HALF, Halved, combined
 from htmu_diag.solvers.orthogonality import Overlap, empty_rows, project_out
 from htmu_diag.spectrum import Floats
 
@@ -46,14 +47,14 @@ class Tridiagonal:
     """What a Lanczos run knows.
 
     alphas: (m,) the diagonal of T. betas: (m,) its off-diagonal, the last one couples to the unused next vector.
-    basis: (m, N) rows q_1 .. q_m in the operator's dtype; None with ``reorthogonalize="none"``.
+    basis: (m, N) rows q_1 .. q_m in the operator's dtype, or in half of it; None with ``reorthogonalize="none"``.
     exhausted: the start vector lies in an invariant subspace of dimension m < steps: the Gauss rule is exact.
     reorthogonalized: basis vectors that were orthogonalised against all earlier ones, not only against Ritz vectors.
     """
 
     alphas: Floats
     betas: Floats
-    basis: torch.Tensor | None
+    basis: torch.Tensor | Halved | None
     exhausted: bool = False
     reorthogonalized: int = 0
 
@@ -61,6 +62,11 @@ class Tridiagonal:
     def steps(self) -> int:
         """Products spent, m."""
         return self.alphas.size
+
+    @property
+    def turn(self) -> float:
+        """The angle by which a Ritz vector is turned because the basis is halved; 0 for a whole one."""
+        return self.basis.turn if isinstance(self.basis, Halved) else 0.0
 
     def ritz(self) -> tuple[Floats, Floats]:
         """Ritz values (m,) ascending and the eigenvectors of T (m, m) in columns."""
@@ -74,9 +80,7 @@ class Tridiagonal:
         """Vectors (k, N), rows, from coefficients (m, k) in the Lanczos basis. Raises InputError without a basis."""
         if self.basis is None:
             raise InputError("a Lanczos run without reorthogonalisation keeps no basis; choose full or selective")
-        rows = torch.as_tensor(columns.T.copy(), dtype=self.basis.dtype, device=self.basis.device)
-        lifted = empty_rows(len(rows), self.basis.shape[1], self.basis.dtype, self.basis.device)
-        return torch.mm(rows, self.basis, out=lifted)
+        return combined(self.basis, columns)
 
 
 @checked(operator=OPERATOR, rng=RANDOM)
@@ -112,6 +116,7 @@ def lanczos(
     against: Sequence[torch.Tensor] = (),
     norm: float = 0.0,
     spare: int | None = None,
+    halved: bool = False,
 ) -> Tridiagonal:
     """Run at most ``steps`` products from ``v0`` (N,), which need not be normalised.
 
@@ -119,9 +124,10 @@ def lanczos(
     projected.
     norm: the largest magnitude of the eigenvalues deflated. A product rounds to eps |A|, whatever part of A is left.
     spare: Ritz vectors that may be held besides the basis, under ``selective``; a third of ``steps`` by default.
-    Raises InputError where v0 has another length, MeasurementError where a product is not finite.
+    halved: the basis is kept in half of its bytes (``halved.py``).
+    Raises InputError where v0 has another length or a type has no half, MeasurementError where a product is not finite.
     """
-    run = _Run(operator, min(steps, operator.shape[0]), v0, reorthogonalize, against, norm, spare)
+    run = _Run(operator, min(steps, operator.shape[0]), v0, reorthogonalize, against, norm, spare, halved)
     while run.step():
         pass
     return run.result()
@@ -139,13 +145,18 @@ class _Run:
         against: Sequence[torch.Tensor],
         norm: float,
         spare: int | None,
+        halved: bool,
     ) -> None:
         size = operator.shape[0]
         if steps < 1 or v0.shape != (size,):
             raise InputError(f"Lanczos needs steps >= 1 and v0 of shape ({size},), got {steps} and {tuple(v0.shape)}")
         self.operator, self.steps, self.policy, self.against, self.norm = operator, steps, policy, against, norm
-        kept = steps if policy != "none" else 2
-        self.basis = empty_rows(kept, size, operator.dtype, operator.device)
+        halved = halved and policy != "none"
+        if halved and operator.dtype not in HALF:
+            raise InputError(f"a basis of {operator.dtype} has no half; pass halved=False")
+        kept = 2 if halved or policy == "none" else steps
+        self.rows = empty_rows(kept, size, operator.dtype, operator.device)
+        self.basis: torch.Tensor | Halved = Halved.like(self.rows[0], steps) if halved else self.rows
         self.alphas: list[float] = []
         self.betas: list[float] = []
         self.overlap = Overlap(self._row(0)) if policy == "selective" else None
@@ -182,11 +193,18 @@ class _Run:
     def _begin(self, j: int, vector: torch.Tensor, length: float) -> None:
         """The j-th basis vector; counted to the measure of overlap while it is in the cache."""
         torch.div(vector, length, out=self._row(j))
+        if isinstance(self.basis, Halved):
+            self.basis.put(j, self._row(j))
         if self.overlap is not None:
             self.overlap.add(self._row(j))
 
     def _row(self, j: int) -> torch.Tensor:
-        return self.basis[j % 2 if self.policy == "none" else j]
+        return self.rows[j % len(self.rows)]
+
+    def _before(self, j: int) -> list[torch.Tensor | Halved]:
+        """The basis up to q_j: T is as exact as the last two are kept, however the others are rounded."""
+        halved = isinstance(self.basis, Halved)
+        return [*([self.basis[: j - 1]] if halved and j > 1 else []), self.rows[: j + 1]]
 
     def _clean(self, w: torch.Tensor, j: int) -> float:
         """Make w (in place) orthogonal to what is deflated, and to the basis where the policy asks; returns |w|."""
@@ -198,7 +216,7 @@ class _Run:
             if not self._overlaps(w, _LEFT * length):
                 return length
         self.cleaned, self.converged = self.cleaned + 1, None
-        length = project_out(w, *self.against, self.basis[: j + 1])
+        length = project_out(w, *self.against, *self._before(j))
         if self.policy == "selective" and not self.again:
             self.converged = self._lift_converged(length)
         return length
