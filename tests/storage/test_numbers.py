@@ -18,6 +18,7 @@ from htmu_diag.errors import InputError
 from htmu_diag.spectrum import Kind, Source, Spectrum
 from htmu_diag.storage import Store, load_run
 from htmu_diag.storage.numbers import StepNumbers, append_numbers, decode_line, line_step
+from tests.equal import same
 
 FAST = Options(bootstrap=0)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -72,7 +73,7 @@ def test_fits_are_there_for_whoever_asks(tmp_path: Path) -> None:
     with Store(tmp_path, info=info(), fsync=False) as store:
         live = written(store, 0, [spectrum("fc1", 0)])
     run = load_run(tmp_path)
-    assert run.record().diagnoses[0].tail == live.diagnoses[0].tail
+    assert same(run.record().diagnoses[0].tail, live.diagnoses[0].tail)
     assert run.diagnose(options=Options(bootstrap=5)).diagnoses[0].numbers["p"] >= 0
 
 
