@@ -42,7 +42,7 @@ def read_index(path: Path) -> Index:
         return np.empty((0, 3), dtype=np.int64)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=256)  # segments of a run that was resumed often: a step is looked for in each
 def _read_index(path: Path, *state: int) -> Index:
     """Read again where the file is another one, or has another size or time: of 100,000 records it has 3 MB."""
     with open_plain(path) as file:

@@ -19,6 +19,7 @@ run: it supersedes everything.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -127,9 +128,12 @@ def segments(root: Path) -> list[Segment]:
 def visible_records(attempts: Sequence[Segment]) -> dict[int, Slot]:
     """step -> place, ascending, each step once: of the latest attempt that covers it."""
     visible: dict[int, Slot] = {}
-    for segment in attempts:
-        visible = {step: slot for step, slot in visible.items() if not segment.supersedes(step)}
-        visible.update(segment.records())
+    last: float = math.inf  # of the steps that no later attempt supersedes
+    for segment in reversed(attempts):
+        visible.update((step, slot) for step, slot in segment.records().items() if step <= last and step not in visible)
+        last = min(last, segment.start)
+        if segment.supersedes(segment.start):
+            break
     return dict(sorted(visible.items()))
 
 

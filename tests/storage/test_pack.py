@@ -169,6 +169,23 @@ def test_a_disk_that_is_full_at_the_end_leaves_the_files(tmp_path: Path) -> None
     assert load_run(tmp_path).steps == tuple(range(120))
 
 
+def test_a_run_of_many_attempts_reads_each_index_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that is resumed every hour; what is visible is what the rule says, attempt by attempt."""
+    for start in (0, 3, 6, 9, 7, 10, 4):
+        write(tmp_path, range(start, start + 4), start_step=start)
+        segment = segments(tmp_path)[-1]
+        assert segment.pack(fewest=1, fsync=False)
+    opened: list[Path] = []
+    monkeypatch.setattr(pack, "open_plain", lambda path: opened.append(path) or open_plain(path))
+    for count in range(1, 8):
+        found, visible = segments(tmp_path)[:count], {}
+        for segment in found:
+            visible = {step: slot for step, slot in visible.items() if not segment.supersedes(step)} | segment.records()
+        assert list(visible_records(found).items()) == sorted(visible.items())
+        assert all(find_record(found, step) == visible.get(step) for step in range(15))
+    assert len(opened) <= 7
+
+
 def test_an_index_is_read_again_only_when_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Path] = []
     monkeypatch.setattr(pack, "open_plain", lambda path: opened.append(path) or open_plain(path))
