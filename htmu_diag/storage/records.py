@@ -38,12 +38,15 @@ class Records:
         attempts = self.attempts()
         visible = visible_records(attempts) if step is None else {}
         one = None if step is None else find_record(attempts, step)
+        damaged: list[Slot] = []
         for slot in reversed(visible.values()) if step is None else [one] if one else []:
             try:
                 return slot, self._header(slot)
             except DamagedRecord as damage:
                 self.drop(slot, damage)
-        paths = visible or visible_records(attempts)
+                damaged.append(slot)
+        found = visible or visible_records(attempts)
+        paths = {at: slot for at, slot in found.items() if slot not in damaged}
         known = near_steps(paths, step)
         wanted = "can be read" if step is None else f"of step {step}"
         raise StorageError(f"{self.directory}: no record {wanted}; recorded steps: {known}")

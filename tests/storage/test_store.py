@@ -246,6 +246,19 @@ def test_a_torn_record_is_dropped_with_one_warning(end: int, one: Spectrum, tmp_
     assert list(run.dropped) == [torn]
 
 
+def test_a_step_whose_record_is_torn_is_not_among_those_that_are_named(one: Spectrum, tmp_path: Path) -> None:
+    with Store(tmp_path, fsync=False) as store:
+        for step in (1, 2, 3):
+            store.write(step, [one])
+    torn = next(tmp_path.rglob("*3.safetensors"))
+    torn.write_bytes(torn.read_bytes()[:60])
+    with (
+        pytest.warns(RuntimeWarning, match="dropped a damaged record"),
+        pytest.raises(StorageError, match="no record of step 3; recorded steps: 1 to 2$"),
+    ):
+        load_run(tmp_path).spectra(3)
+
+
 def test_damaged_values_are_dropped_from_a_series_and_refused_for_their_step(one: Spectrum, tmp_path: Path) -> None:
     with Store(tmp_path, fsync=False) as store:
         for step in (1, 2):
