@@ -103,7 +103,7 @@ class Notices:
             self._said_behind = True
             self._warn(
                 "diagnosing takes longer than the time between snapshots: spectra are stored at once and diagnosed "
-                f"when there is time ({steps} steps wait now), at the end at the latest; the training does not wait"
+                f"when there is time ({steps} steps wait now), at the end or by `htmu show`; the training does not wait"
             )
 
     def last(self, *, counted: bool) -> None:
