@@ -35,6 +35,7 @@ _IN_WORDS = (
     "tail", "tail_reason", "tail_status", "htmp", "htmp_reason", "htmp_status", "prediction", "law", "law_reason",
     "repulsion", "routine",
 )  # fmt: skip
+_COUNTED = "alpha", "alpha_predicted", "kappa"
 _PANELS = 12  # of a picture of the whole model: more would not be readable
 
 
@@ -127,10 +128,11 @@ class Analysis:
         """Model-level numbers; NaN where no layer has one.
 
         htmu: means over layers as in the live curves (fitted numbers from layers of at least 30 eigenvalues);
-        ``alpha_weighted_mean`` is the field's alpha-hat; ``kappa_mean`` is the geometric mean, in which noise counts
-        with the end of the grid (1e4), ``kappa_median`` the median; sums of layers, layers behind fitted means
-        (``alpha_layers``) and behind the mean prediction (``alpha_predicted_layers``: those that the fitted law
-        describes), spikes and unusable matrices, and a count for each phase that occurs.
+        ``alpha_weighted_mean`` is the field's alpha-hat; ``kappa_mean`` is the geometric mean of the layers that
+        are not noise, ``kappa_median`` the median of all (1e4 where most are noise); sums of layers, layers behind
+        fitted means (``alpha_layers``), behind the mean of kappa (``kappa_layers``) and behind the mean prediction
+        (``alpha_predicted_layers``: those that the fitted law describes), spikes and unusable matrices, and a count
+        for each phase that occurs.
         weightwatcher: what its ``get_summary`` gives: plain means over all rows that have the number.
         """
         if names == "weightwatcher":
@@ -140,7 +142,7 @@ class Analysis:
         means = {name: found.get(name, math.nan) for name in of_weights}
         kappas = {"kappa_mean": 10.0 ** means["log_kappa_mean"], "kappa_median": found.get("kappa_median", math.nan)}
         counts = {"layers": float(len(self.layers))}
-        counts |= {f"{name}_layers": found.get(f"{name}_layers_count", 0.0) for name in ("alpha", "alpha_predicted")}
+        counts |= {f"{name}_layers": found.get(f"{name}_layers_count", 0.0) for name in _COUNTED}
         counts |= {"unusable": float(len(self.unusable))}
         counts |= {"spikes": found["spikes_sum"]} if "spikes_sum" in found else {}
         counts |= {key.removesuffix("_count"): v for key, v in found.items() if key.startswith("phase_") and v}

@@ -162,6 +162,21 @@ def test_the_mean_prediction_is_over_the_layers_that_the_law_describes() -> None
         assert summary["summary/weights_alpha_layers_count"] == 2
 
 
+def test_the_mean_of_log_kappa_is_over_the_layers_that_are_not_noise() -> None:
+    """However many layers are noise, they do not move it; of noise alone there is none."""
+    heavy = diagnose(weights(gram(np.random.default_rng(3).standard_t(2.5, (120, 400))), (120, 400), "heavy"))
+    quiet = [diagnose(weights(gram(noise(seed)), (120, 400), f"noise{seed}")) for seed in (1, 2)]
+    assert heavy.htmp is not None
+    assert all(one.htmp is not None and one.htmp.noise for one in quiet)
+    for layers in ([heavy, *quiet], [Reading.of(one) for one in (heavy, *quiet)]):
+        summary = summarize(layers)
+        assert summary["summary/weights_log_kappa_mean"] == math.log10(heavy.htmp.kappa)
+        assert summary["summary/weights_kappa_layers_count"] == 1
+        alone = summarize(layers[1:])
+        assert "summary/weights_log_kappa_mean" not in alone
+        assert alone["summary/weights_kappa_layers_count"] == 0
+
+
 def test_a_tiny_layer_does_not_move_the_mean_alpha() -> None:
     good = diagnose(weights(gram(noise(1)), (120, 400)))
     tiny = diagnose(weights(gram(noise(2, (10, 400))), (10, 400), "head.weight"))

@@ -97,8 +97,9 @@ def test_means_are_those_of_the_live_curves(analysis: Analysis) -> None:
     live, summary = summarize(analysis.diagnoses), analysis.summary()
     for name in ("alpha_mean", "alpha_weighted_mean", "log_alpha_norm_mean", "stable_rank_mean", "kappa_median"):
         assert summary[name] == live[f"summary/weights_{name}"]
-    kappas = [diagnosis.numbers["kappa"] for diagnosis in analysis.diagnoses]
+    kappas = [one.htmp.kappa for one in analysis.diagnoses if one.htmp is not None and not one.htmp.noise]
     assert summary["kappa_mean"] == pytest.approx(np.exp(np.mean(np.log(kappas))))
+    assert summary["kappa_layers"] == len(kappas) == 3
     phases = [value for key, value in summary.items() if key.startswith("phase_")]
     assert sum(phases) <= summary["layers"] == 4
 
