@@ -73,7 +73,8 @@ def test_a_store_gives_the_same_history_as_the_event_files(events: Path, kept: P
             assert np.array_equal(table.of(name), two.tables[kind].of(name), equal_nan=True), (kind, name)
     for key, densities in one.densities.items():
         assert two.densities[key].first == densities.first
-        assert two.densities[key].rows == pytest.approx(densities.rows, rel=4e-4, abs=1e-7, nan_ok=True), key
+        levels = [65534 * np.sqrt(each.rows) for each in (two.densities[key], densities)]  # of 16 bits
+        assert levels[0] == pytest.approx(levels[1], rel=0, abs=1.01, nan_ok=True), key
     assert np.array(two.scalars["train/loss"]) == pytest.approx(np.array(one.scalars["train/loss"]))
     assert one.events == two.events
 
