@@ -26,7 +26,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from htmu_diag.arguments import checked, one_of, optional, real, whole
+from htmu_diag.arguments import FLAG, checked, one_of, optional, real, whole
 from htmu_diag.errors import InputError, MeasurementError
 from htmu_diag.model.arguments import OPERATOR, RANDOM, TENSOR
 from htmu_diag.operators.base import Operator
@@ -106,6 +106,7 @@ def gaussian(operator: Operator, rng: torch.Generator) -> torch.Tensor:
     reorthogonalize=one_of("full", "selective", "none"),
     norm=real(0),
     spare=optional(whole(0)),
+    halved=FLAG,
 )
 def lanczos(
     operator: Operator,
@@ -120,8 +121,7 @@ def lanczos(
 ) -> Tridiagonal:
     """Run at most ``steps`` products from ``v0`` (N,), which need not be normalised.
 
-    against: blocks (k, N) of orthonormal rows, deflated: the run stays orthogonal to them, as if the operator were
-    projected.
+    against: blocks (k, N) of orthonormal rows, to which the run stays orthogonal, as if the operator were projected.
     norm: the largest magnitude of the eigenvalues deflated. A product rounds to eps |A|, whatever part of A is left.
     spare: Ritz vectors that may be held besides the basis, under ``selective``; a third of ``steps`` by default.
     halved: the basis is kept in half of its bytes (``halved.py``).
