@@ -33,9 +33,7 @@ class StepHooks:
 
     def __init__(self) -> None:
         self._told: tuple[Stepping, ...] = ()  # replaced, never changed: a step under way has its own
-        self._inside: list[
-            None
-        ] = []  # one for each thread in a hook; appending and popping need no lock, also in forks
+        self._inside: list[None] = []  # one for each thread in a hook; append and pop need no lock, also in forks
         self._changing = threading.Lock()
         self._handles: tuple[RemovableHandle, ...] = ()
 

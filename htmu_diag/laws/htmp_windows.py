@@ -77,8 +77,8 @@ class Windows:
         table, made = self._tables[number, what], self._made[number, what]
         if 0 in made[low:high]:
             first, last = made.index(0, low, high), made.rindex(0, low, high) + 1
-            blocks_ = self._blocks(int(STARTS[number]), what, first, last)
-            table[first:last] = np.minimum(np.maximum(blocks_, -_LARGEST), _LARGEST)
+            new = self._blocks(int(STARTS[number]), what, first, last)
+            table[first:last] = np.minimum(np.maximum(new, -_LARGEST), _LARGEST)
             made[first:last] = b"\1" * (last - first)
         return table[low:high]
 
