@@ -43,6 +43,14 @@ _OPENING = np.concatenate([k * _SLOTS + _BEFORE[k] + np.arange(_BEGUN[k]) for k 
 _COUNTS = np.array(WINDOWS)
 
 
+class Spots(NamedTuple):
+    """Of each lane a place and a shift about which to look, and the shifts from a place to the next one, (lanes,)."""
+
+    places: Integers
+    shifts: Integers
+    slopes: Integers
+
+
 class Windows(NamedTuple):
     """heights: (all rows, shifts) log likelihoods. Of each lane, places, shifts: the first of its window; slopes: by
     how much the first shift of a row exceeds that of the row before; begins: its first row, of seven or of the one of a
@@ -84,24 +92,19 @@ def windows_of(samples: Sequence[Sample], rows: Sequence[Rows]) -> tuple[Windows
     windows, lower = _about_peaks(samples, rows, *_peaks(samples, *_first_look(samples, rows)))
     lanes = np.arange(MANY * len(samples))
     for _ in range(_MOST_MOVES):
-        lanes, *where = _at_border(windows, lanes)
+        lanes, spots = _at_border(windows, lanes)
         if not lanes.size:
             break
-        windows = windows.take(lanes, _look(samples, rows, lanes, *where))
+        windows = windows.take(lanes, _look(samples, rows, lanes, spots))
     return windows, lower
 
 
 def _about_peaks(
-    samples: Sequence[Sample],
-    rows: Sequence[Rows],
-    lanes: Integers,
-    places: Integers,
-    shifts: Integers,
-    slopes: Integers,
+    samples: Sequence[Sample], rows: Sequence[Rows], lanes: Integers, spots: Spots
 ) -> tuple[Windows, Windows]:
     """A window for each lane: about one peak, or the higher of the windows about two that follow each other; and the
     lower of the two where a law has edges."""
-    windows = _look(samples, rows, lanes, places, shifts, slopes)
+    windows = _look(samples, rows, lanes, spots)
     second = (lanes[1:] == lanes[:-1]).nonzero()[0] + 1
     first, tops = np.delete(np.arange(lanes.size), second), windows.tops.max(axis=1)
     first[lanes[second]] += tops[second] > tops[second - 1]
@@ -143,11 +146,9 @@ def _first_look(samples: Sequence[Sample], rows: Sequence[Rows]) -> tuple[Single
             tops[lane, slot] = line[column]
 
 
-def _peaks(
-    samples: Sequence[Sample], tops: Singles, columns: Integers, edged: Singles
-) -> tuple[Integers, Integers, Integers, Integers]:
-    """Lanes, places, shifts and slopes of the highest of each lane, and after it of a second that may be higher yet:
-    where a law has edges, the highest that a window about the first does not see."""
+def _peaks(samples: Sequence[Sample], tops: Singles, columns: Integers, edged: Singles) -> tuple[Integers, Spots]:
+    """Lanes and spots of the highest of each lane, and after it of a second that may be higher yet: where a law has
+    edges, the highest that a window about the first does not see."""
     beside = np.full((len(tops), _SLOTS + 2), -np.inf, np.float32)
     beside[:, 1:-1] = tops
     peaks = np.where((tops >= beside[:, :-2]) & (tops >= beside[:, 2:]), tops, -np.inf)
@@ -170,7 +171,7 @@ def _peaks(
     lanes = both[order]
     families = lanes % MANY
     slopes = _slopes(beside[lanes], columns[lanes], slots, _STRIDES[families])
-    return lanes, _LOWEST[families] + slots * _STRIDES[families], shifts * STRIDE - SHIFTS, slopes
+    return lanes, Spots(_LOWEST[families] + slots * _STRIDES[families], shifts * STRIDE - SHIFTS, slopes)
 
 
 def _slopes(tops: Singles, columns: Integers, slots: Integers, strides: Integers) -> Integers:
@@ -182,24 +183,16 @@ def _slopes(tops: Singles, columns: Integers, slots: Integers, strides: Integers
     return np.asarray(np.minimum(np.maximum(np.rint(rise), -_STEEPEST), _STEEPEST).astype(np.intp))
 
 
-def _look(
-    samples: Sequence[Sample],
-    rows: Sequence[Rows],
-    lanes: Integers,
-    places: Integers,
-    shifts: Integers,
-    slopes: Integers,
-) -> Windows:
-    """Windows of some lanes, ascending, about these places and shifts, but within the grids."""
+def _look(samples: Sequence[Sample], rows: Sequence[Rows], lanes: Integers, spots: Spots) -> Windows:
+    """Windows of some lanes, ascending, about these spots, but within the grids."""
     families = lanes % MANY
     low, high, half = _LOW[families], _HIGH[families], FINE_SHIFTS // 2
-    first = np.maximum(np.minimum(np.maximum(places, low + SIDE), high - SIDE) - SIDE, low)
-    begin = shifts - half - slopes * (places - first)
-    end = begin + (_SEVEN - 1) * slopes
+    places = np.maximum(np.minimum(np.maximum(spots.places, low + SIDE), high - SIDE) - SIDE, low)
+    begin = spots.shifts - half - spots.slopes * (spots.places - places)
+    end = begin + (_SEVEN - 1) * spots.slopes
     inside = (np.minimum(begin, end) >= -SHIFTS) & (np.maximum(begin, end) <= SHIFTS - 2 * half)
-    slopes = np.where(inside, slopes, 0)
-    shifts = np.where(inside, begin, np.minimum(np.maximum(shifts - half, -SHIFTS), SHIFTS - 2 * half))
-    places = first
+    slopes = np.where(inside, spots.slopes, 0)
+    shifts = np.where(inside, begin, np.minimum(np.maximum(spots.shifts - half, -SHIFTS), SHIFTS - 2 * half))
     asked = list(zip(*(part.tolist() for part in (families, places, shifts, slopes)), strict=True))
     ends = (lanes // MANY).searchsorted(np.arange(len(samples) + 1)).tolist()
     each = zip(samples, rows, ends, ends[1:], strict=False)
@@ -211,13 +204,12 @@ def _look(
     return Windows(found, places, shifts, slopes, counts.cumsum() - counts, columns, tops)
 
 
-def _at_border(windows: Windows, lanes: Integers) -> tuple[Integers, Integers, Integers, Integers]:
-    """Those of the lanes whose highest is in a first or last row or column, but where the grid ends there, the place
-    and shift of it, and the slope."""
+def _at_border(windows: Windows, lanes: Integers) -> tuple[Integers, Spots]:
+    """Those of the lanes whose highest is in a first or last row or column, but where the grid ends there, and it."""
     row = windows.tops[lanes].argmax(axis=1)
     column = windows.columns[lanes, row]
     places, families, slopes = windows.places[lanes] + row, lanes % MANY, windows.slopes[lanes]
     shifts = windows.shifts[lanes] + slopes * row + column
     inside = (_LOW[families] < places) & (places < _HIGH[families])
     moving = (row % (_SEVEN - 1) == 0) & inside | (column % (FINE_SHIFTS - 1) == 0) & (np.abs(shifts) < SHIFTS)
-    return lanes[moving], places[moving], shifts[moving], slopes[moving]
+    return lanes[moving], Spots(places[moving], shifts[moving], slopes[moving])

@@ -45,6 +45,11 @@ def _told(fit: LawFit) -> tuple[object, ...]:
     return (repr(fit), law)
 
 
+OF_ALL_KINDS = pytest.mark.parametrize(
+    ("unseen", "cut", "inverse"), [(0.0, None, False), (7.0, None, True), (3.0, 0.3, False)]
+)
+
+
 def _lanes_and_each_alone(
     masses: bool, unseen: float, cut: float | None, inverse: bool
 ) -> tuple[list[Lane], list[Likelihood]]:
@@ -60,7 +65,7 @@ def _lanes_and_each_alone(
 
 
 @pytest.mark.parametrize("masses", [False, True])
-@pytest.mark.parametrize(("unseen", "cut", "inverse"), [(0.0, None, False), (7.0, None, True), (3.0, 0.3, False)])
+@OF_ALL_KINDS
 def test_the_likelihoods_of_lanes_are_those_of_each_row(
     masses: bool, unseen: float, cut: float | None, inverse: bool
 ) -> None:
@@ -75,7 +80,7 @@ def test_the_likelihoods_of_lanes_are_those_of_each_row(
 
 
 @pytest.mark.parametrize("masses", [False, True])
-@pytest.mark.parametrize(("unseen", "cut", "inverse"), [(0.0, None, False), (7.0, None, True), (3.0, 0.3, False)])
+@OF_ALL_KINDS
 def test_under_a_row_of_its_own_the_likelihood_of_a_lane_is_in_double_precision(
     masses: bool, unseen: float, cut: float | None, inverse: bool
 ) -> None:
