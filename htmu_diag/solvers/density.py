@@ -33,6 +33,7 @@ from htmu_diag.model.arguments import BYTES, OPERATOR, RANDOM, SOURCE
 from htmu_diag.operators.allreduce import AllReduced
 from htmu_diag.operators.base import Operator
 from htmu_diag.operators.memory import available_bytes
+from htmu_diag.solvers.exact import type_name
 from htmu_diag.solvers.gauss_rules import averaged, with_moments
 from htmu_diag.solvers.halved import HALF
 from htmu_diag.solvers.moments import Direction, pooled
@@ -91,7 +92,7 @@ def spectral_density(
     limit, row = _limit(operator, memory_limit), size * operator.dtype.itemsize
     half = HALF.get(operator.dtype) if memory_limit is not None else None
     runs = planned(steps, probes, size, limit // row, reorthogonalize, refine=refine, halves=half is not None)
-    if short := given_up(runs, steps * probes, row, str(half).removeprefix("torch.")):
+    if short := given_up(runs, steps * probes, row, type_name(half) if half else ""):
         limited = "half of the free memory" if memory_limit is None else f"memory_limit={limit} bytes"
         warn(f"htmu_diag: {source.label()}: {limited} {short}")
     plan = _Plan(operator, Outliers(size, runs.room), runs, rng or torch.Generator().manual_seed(0))
@@ -190,7 +191,7 @@ def _spectrum(plan: _Plan, measures: list[ProbeMeasure], singles: list[Direction
     runs = f"{'+'.join(str(measure.products) for measure in measures)} steps, {len(singles)} single products"
     routine = f"slq {runs}, {count} outliers exact, {plan.runs.policy} reorthogonalisation"
     if plan.runs.halved:
-        routine += f", basis in {str(HALF[plan.operator.dtype]).removeprefix('torch.')}"
+        routine += f", basis in {type_name(HALF[plan.operator.dtype])}"
     return Spectrum(
         *_merged(np.where(zero, 0.0, values), weights),
         dimension=size,

@@ -52,6 +52,7 @@ __all__ = [
     "on_rank",
     "product_spectrum",
     "refuse_non_finite",
+    "type_name",
     "unresolved",
     "whole_matrix",
 ]
@@ -153,7 +154,7 @@ def _by_svdvals(matrix: torch.Tensor, source: Source, dtype: torch.dtype, vector
         scalars = _entropy(basis.mH[:, :known])
     else:
         singular, scalars = singular_values(reduced), {}
-    routine = f"svd{'' if vectors else 'vals'} {_short(dtype)}"
+    routine = f"svd{'' if vectors else 'vals'} {type_name(dtype)}"
     return of_values(singular**2 / max(matrix.shape), matrix, source, routine, scalars)
 
 
@@ -177,7 +178,7 @@ def unresolved(values: torch.Tensor, dtype: torch.dtype) -> int:
 
 def gram_routine(values: torch.Tensor, dtype: torch.dtype, solver: str) -> str:
     lost = unresolved(values, dtype)
-    return f"gram_{solver} {_short(dtype)}" + (f", {lost} unresolved" if lost else "")
+    return f"gram_{solver} {type_name(dtype)}" + (f", {lost} unresolved" if lost else "")
 
 
 def _entropy(resolved: torch.Tensor) -> dict[str, float]:
@@ -193,7 +194,8 @@ def arithmetic(matrix: torch.Tensor, dtype: torch.dtype) -> torch.dtype:
     return wanted.to_complex() if matrix.dtype.is_complex else wanted
 
 
-def _short(dtype: torch.dtype) -> str:
+def type_name(dtype: torch.dtype) -> str:
+    """Its name: float32 of torch.float32."""
     return str(dtype).removeprefix("torch.")
 
 

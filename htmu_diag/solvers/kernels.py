@@ -18,7 +18,7 @@ from torch import Tensor
 from htmu_diag.arguments import checked, having, optional, whole
 from htmu_diag.errors import InputError
 from htmu_diag.operators import Features, InputJacobian, Kernel
-from htmu_diag.solvers.exact import FAILURES, exact_spectrum
+from htmu_diag.solvers.exact import FAILURES, exact_spectrum, type_name
 from htmu_diag.solvers.gram import eigenvalues
 from htmu_diag.solvers.host import gram
 from htmu_diag.solvers.stacks import stackable, stacked_spectra
@@ -173,7 +173,7 @@ def symmetric_spectrum(
     """All eigenvalues of a positive semi-definite matrix times ``scale``, rounding set to zero."""
     with torch.no_grad(), blas_threads(1 if matrix.device.type == "cpu" else None):
         values = eigenvalues(matrix.double()) * scale
-    routine = _KERNEL.format(str(matrix.dtype).removeprefix("torch."))
+    routine = _KERNEL.format(type_name(matrix.dtype))
     found = _without_rounding(values.cpu().numpy(), torch.finfo(matrix.dtype).eps)
     return Spectrum.exact(found, source, routine=routine, scalars=scalars or {})
 
