@@ -129,7 +129,7 @@ class Analysis:
 
         htmu: means over layers as in the live curves (fitted numbers from layers of at least 30 eigenvalues);
         ``alpha_weighted_mean`` is the field's alpha-hat; ``kappa_mean`` is the geometric mean of the layers that
-        are not noise, ``kappa_median`` the median of all (1e4 where most are noise); sums of layers, layers behind
+        are not noise, ``kappa_median`` the median of all (N or more: most are noise); sums of layers, layers behind
         fitted means (``alpha_layers``), behind the mean of kappa (``kappa_layers``) and behind the mean prediction
         (``alpha_predicted_layers``: those that the fitted law describes), spikes and unusable matrices, and a count
         for each phase that occurs.
